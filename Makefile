@@ -1,0 +1,56 @@
+# `make help` lists the targets. Each makes .venv and installs what it needs there, once: a stamp file in .venv
+# stands for the package and for every dependency group, and goes stale with pyproject.toml or constraints.txt.
+
+PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo python3)
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint docs bench-genes bench-cells bench-speed clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.stamp-package ## Run `newt-sc demo`
+	$(BIN)/newt-sc demo
+
+test: $(VENV)/.stamp-test ## Run the tests on two processes (PYTEST_ARGS=... adds options)
+	$(BIN)/python -m pytest -n 2 -q $(PYTEST_ARGS)
+
+lint: $(VENV)/.stamp-dev ## Check style, format, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warnings being errors
+	$(BIN)/python -m sphinx -q -W -n --keep-going -b html docs docs/_build/html
+
+bench-genes bench-cells bench-speed: bench-%: $(VENV)/.stamp-package
+	$(BIN)/python -m benchmarks.$*
+
+bench-genes: ## Benchmark gene embeddings by cross-validation (FINAL=1: the hold-out)
+bench-cells: ## Benchmark cell embeddings (FINAL=1: the hold-out)
+bench-speed: ## Measure time and memory
+
+clean: ## Remove .venv and everything that was built
+	rm -rf $(VENV) build dist demo_output docs/_build docs/generated
+	rm -rf .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+# pip reads dependency groups since 25.1; the one that comes with Python 3.11 does not.
+$(VENV)/.stamp-package: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP) --upgrade 'pip>=25.1'
+	$(PIP) -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.stamp-%: $(VENV)/.stamp-package
+	$(PIP) -c constraints.txt --group $*
+	@touch $@

@@ -1,0 +1,1 @@
+"""Reproducible comparisons with baselines and peers; they write the tables that the documentation shows."""

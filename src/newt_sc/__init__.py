@@ -1,0 +1,28 @@
+"""Gene embeddings fused from six kinds of knowledge, and single cells projected through them.
+
+``import newt_sc as nt`` loads next to nothing: every tool loads what it needs when it is first called.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING
+
+from ._lazy import attach
+from ._settings import settings
+
+if TYPE_CHECKING:
+    from . import datasets, errors, genes, io, kernels, metrics, pl, pp, tl
+
+__version__ = _version("newt-sc")
+
+__all__ = ["datasets", "errors", "genes", "io", "kernels", "metrics", "pl", "pp", "settings", "tl"]
+
+__getattr__, _dir, _names = attach(
+    __name__,
+    submodules=("datasets", "errors", "genes", "io", "kernels", "metrics", "pl", "pp", "tl"),
+)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,41 @@
+"""Text that several docstrings share, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import cleandoc
+from textwrap import dedent
+from typing import TypeVar
+
+__all__ = ["with_docs"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+SHARED = {
+    "adata": """
+        adata
+            Annotated data, cells x genes.""",
+    "copy": """
+        copy
+            Return a changed copy instead of writing into ``adata``.""",
+    "random_state": """
+        random_state
+            Seed. Results repeat on the same machine.""",
+    "embedding": """
+        embedding
+            The gene embedding: the name of a shipped one (``"newt-human"``), a path that
+            :func:`newt_sc.io.read_embedding` reads, or an AnnData of genes x dimensions.""",
+    "path": """
+        path
+            File to read; gzip is recognised by its first bytes.""",
+}
+
+
+def with_docs(function: F) -> F:
+    """Fill ``%(name)s`` in a docstring with the shared text of that name."""
+    if function.__doc__:
+        doc = cleandoc(function.__doc__)
+        for name, text in SHARED.items():
+            doc = doc.replace(f"%({name})s", dedent(text).strip("\n"))
+        function.__doc__ = doc
+    return function

@@ -1,0 +1,26 @@
+"""The one home of slot names: where newt_sc writes in AnnData and MuData."""
+
+from __future__ import annotations
+
+from typing import Final
+
+EMBED: Final = "newt"
+"""``uns`` key of :func:`newt_sc.tl.embed`."""
+
+X_EMBED: Final = "X_newt"
+"""``varm`` and ``obsm`` key of :func:`newt_sc.tl.embed`."""
+
+GENES: Final = "newt_genes"
+"""``uns`` and ``var`` key of :func:`newt_sc.pp.map_genes`."""
+
+BLOCK: Final = "X_block"
+"""``obsm`` key, in each modality of a knowledge MuData, of the spectral block of :func:`newt_sc.pp.encode`."""
+
+ENCODE: Final = "newt_encode"
+"""``uns`` key of :func:`newt_sc.pp.encode`."""
+
+BUNDLE: Final = "newt_bundle"
+"""``uns`` key that holds the manifest of a knowledge bundle."""
+
+MODALITIES: Final = ("function", "coexpression", "pathway", "lineage", "regulon", "interaction")
+"""The six kinds of knowledge of a gene, in the order of the fused embedding."""

@@ -1,0 +1,60 @@
+"""The one settings object. Every field can be set in the environment (``NEWT_SC_...``)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Settings", "logger", "settings"]
+
+logger = logging.getLogger("newt_sc")
+"""The package's own logger. newt_sc adds no handler to it and none to the root logger."""
+
+
+def _path(name: str) -> Path | None:
+    value = os.environ.get(name, "")
+    return Path(value).expanduser() if value else None
+
+
+@dataclass
+class Settings:
+    """Where data is found, how much is said, and where tensors live.
+
+    Attributes
+    ----------
+    data_dir
+        Directory with the files of knowledge bundles, laid out as their manifest says.
+        Environment: ``NEWT_SC_DATA_DIR``.
+    data_url
+        Base URL that files absent from ``data_dir`` are fetched from. Environment: ``NEWT_SC_DATA_URL``.
+    cache_dir
+        Where fetched files are kept. Environment: ``NEWT_SC_CACHE_DIR``; otherwise the user's cache directory.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``. Environment: ``NEWT_SC_DEVICE``.
+    verbosity
+        A level of :mod:`logging`, such as ``"INFO"``. Environment: ``NEWT_SC_VERBOSITY``.
+    """
+
+    data_dir: Path | None = field(default_factory=lambda: _path("NEWT_SC_DATA_DIR"))
+    data_url: str | None = field(default_factory=lambda: os.environ.get("NEWT_SC_DATA_URL") or None)
+    cache_dir: Path | None = field(default_factory=lambda: _path("NEWT_SC_CACHE_DIR"))
+    device: str = field(default_factory=lambda: os.environ.get("NEWT_SC_DEVICE", "auto"))
+
+    @property
+    def verbosity(self) -> str:
+        """Level of the logger ``newt_sc``, such as ``"INFO"``."""
+        return logging.getLevelName(logger.getEffectiveLevel())
+
+    @verbosity.setter
+    def verbosity(self, level: str | int) -> None:
+        logger.setLevel(level.upper() if isinstance(level, str) else level)
+
+
+settings = Settings()
+if os.environ.get("NEWT_SC_VERBOSITY"):
+    try:
+        settings.verbosity = os.environ["NEWT_SC_VERBOSITY"]
+    except ValueError:
+        logger.warning("NEWT_SC_VERBOSITY=%r is no level of logging; ignored", os.environ["NEWT_SC_VERBOSITY"])

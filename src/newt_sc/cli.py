@@ -1,0 +1,272 @@
+"""``newt-sc``: the verbs on files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from newt_sc import __version__
+from newt_sc._settings import logger, settings
+
+__all__ = ["main"]
+
+_EXIT = "Exit status: 0 on success, 1 on an error (said on stderr; no output is left behind), 2 on wrong usage."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``newt-sc``.
+
+    Parameters
+    ----------
+    argv
+        Arguments, without the program's name; those of the process by default.
+
+    Returns
+    -------
+    Exit status: 0, or 1 on an error. Wrong usage exits with 2.
+    """
+    options = _parser().parse_args(argv)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    settings.verbosity = "WARNING" if options.quiet else "INFO"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.showwarning = _show_warning
+            return int(options.run(options))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        sys.stderr.write(f"newt-sc: error: {text}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("newt-sc: interrupted\n")
+        return 130
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    from newt_sc.errors import NewtWarning
+
+    if issubclass(category, NewtWarning):
+        logger.warning("warning: %s", message)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="newt-sc",
+        description="Gene embeddings fused from six kinds of knowledge, and single cells projected through them.",
+        epilog=_EXIT,
+    )
+    parser.add_argument("--version", action="version", version=f"newt-sc {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, text: str, examples: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=f"examples:\n{examples}\n\n{_EXIT}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings and errors")
+        return sub
+
+    sub = command(
+        "embed",
+        "Embed the cells of an h5ad file.",
+        "  newt-sc embed in.h5ad out.h5ad\n"
+        "  newt-sc embed in.h5ad out.h5ad --mode project --mask-var all\n"
+        "  newt-sc embed in.h5ad out.h5ad --layer log1p --modalities coexpression lineage",
+    )
+    sub.add_argument("input", type=Path, help="log-normalised cells x genes, .h5ad")
+    sub.add_argument("output", type=Path, help=".h5ad or .zarr to write, with X_newt in varm and obsm")
+    sub.add_argument("--embedding", default="newt-human", help="a shipped embedding or a file (default: %(default)s)")
+    sub.add_argument("--mode", choices=("blend", "project"), default="blend", help="default: %(default)s")
+    sub.add_argument("--modalities", nargs="+", help="blocks of these modalities instead of the fused vector")
+    sub.add_argument("--alpha", type=float, default=0.2, help="weight of the projection (default: %(default)s)")
+    sub.add_argument("--beta", type=float, default=0.15, help="weight of neighbouring genes (default: %(default)s)")
+    sub.add_argument("--n-comps", type=int, default=50, help="components of blend (default: %(default)s)")
+    sub.add_argument("--layer", help="layer to use instead of X")
+    sub.add_argument("--mask-var", help="boolean column of var, or 'all' (default: highly_variable where present)")
+    sub.add_argument("--organism", choices=("auto", "human", "mouse"), default="auto")
+    sub.add_argument("--key-added", help="key instead of newt and X_newt")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.set_defaults(run=_embed)
+
+    sub = command(
+        "build",
+        "Build a gene embedding from a knowledge bundle.",
+        "  NEWT_SC_DATA_DIR=data newt-sc build genes.h5ad\n"
+        "  newt-sc build mine.h5ad --bundle my-manifest.tsv --all-genes",
+    )
+    sub.add_argument("output", type=Path, help=".h5ad to write")
+    sub.add_argument("--bundle", default="newt-human", help="a shipped manifest or a file (default: %(default)s)")
+    sub.add_argument("--redistributable-only", action="store_true", help="only sources that may be shipped")
+    sub.add_argument("--all-genes", action="store_true", help="keep genes that are not protein-coding")
+    sub.add_argument("--block-dims", type=int, default=128, help="dimensions of a block (default: %(default)s)")
+    sub.add_argument("--dims", type=int, default=256, help="dimensions of the fused vector (default: %(default)s)")
+    sub.add_argument("--pack", action="store_true", help="quantise as shipped: float16 vectors, int8 blocks")
+    sub.add_argument("--name", help="name to record (default: that of the bundle)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.set_defaults(run=_build)
+
+    sub = command("info", "Say what a file or shipped embedding holds.", "  newt-sc info\n  newt-sc info out.h5ad --json")
+    sub.add_argument("what", nargs="?", default="newt-human", help="shipped embedding or .h5ad (default: %(default)s)")
+    sub.add_argument("--json", action="store_true", help="as JSON")
+    sub.set_defaults(run=_info)
+
+    sub = command("demo", "Embed a small data set and show what comes out.", "  newt-sc demo --output demo_output")
+    sub.add_argument("--output", type=Path, default=Path("demo_output"), help="folder (default: %(default)s)")
+    sub.set_defaults(run=_demo)
+    return parser
+
+
+def _embed(options: argparse.Namespace) -> int:
+    import anndata as ad
+
+    from newt_sc import tl
+    from newt_sc.io._atomic import atomic_path
+
+    if not options.input.exists():
+        msg = f"{options.input} does not exist."
+        raise FileNotFoundError(msg)
+    if options.output.suffix not in (".h5ad", ".zarr"):
+        msg = f"{options.output}: expected a name that ends in .h5ad or .zarr."
+        raise ValueError(msg)
+    started = time.perf_counter()
+    logger.info("reading %s", options.input)
+    adata = ad.read_zarr(options.input) if options.input.suffix == ".zarr" else ad.read_h5ad(options.input)
+    arguments: dict[str, Any] = {}
+    if options.mask_var is not None:
+        arguments["mask_var"] = None if options.mask_var == "all" else options.mask_var
+    logger.info("embedding %d cells x %d genes", *adata.shape)
+    tl.embed(
+        adata,
+        embedding=options.embedding,
+        mode=options.mode,
+        modalities=options.modalities,
+        alpha=options.alpha,
+        beta=options.beta,
+        n_comps=options.n_comps,
+        layer=options.layer,
+        organism=options.organism,
+        key_added=options.key_added,
+        random_state=options.seed,
+        **arguments,
+    )
+    with atomic_path(options.output) as path:
+        if options.output.suffix == ".zarr":
+            adata.write_zarr(path)
+        else:
+            adata.write_h5ad(path)
+    info = adata.uns[options.key_added or "newt"]
+    report = info["genes"]
+    _say(
+        f"{options.output}: {adata.n_obs:,} cells, {report['n_matched']:,} of {report['n_genes']:,} genes matched, "
+        f"{info['n_genes_used']:,} used, {time.perf_counter() - started:.1f} s"
+    )
+    return 0
+
+
+def _build(options: argparse.Namespace) -> int:
+    from newt_sc import datasets, pp, tl
+    from newt_sc.io._atomic import atomic_path
+
+    started = time.perf_counter()
+
+    def progress(text: str) -> None:
+        logger.info("[%5.1f s] %s", time.perf_counter() - started, text)
+
+    progress(f"reading bundle {options.bundle}")
+    mdata = datasets.bundle(
+        options.bundle,
+        redistributable_only=options.redistributable_only,
+        protein_coding_only=not options.all_genes,
+        progress=not options.quiet,
+    )
+    for name, mod in mdata.mod.items():
+        progress(f"  {name}: {mod.n_obs:,} genes x {mod.n_vars:,} features")
+    progress("encoding")
+    pp.encode(mdata, n_comps=options.block_dims, random_state=options.seed)
+    progress("fusing")
+    embedding = tl.fuse(mdata, n_comps=options.dims, random_state=options.seed)
+    name = options.name or str(mdata.uns["newt_bundle"]["name"])
+    embedding.uns["newt"] |= {"name": name, "licence": "CC-BY-SA-4.0", "version": __version__}
+    if options.pack:
+        embedding, loss = datasets.pack_embedding(embedding)
+        for key, value in loss.items():
+            _say(f"quantisation loss (mean of 1 - cosine), {key}: {value:.2e}")
+    with atomic_path(options.output) as path:
+        embedding.write_h5ad(path, compression="gzip", compression_opts=9)
+    progress("done")
+    size = options.output.stat().st_size / 1e6
+    _say(f"{options.output}: {embedding.n_obs:,} genes x {embedding.n_vars} dimensions, {size:.1f} MB")
+    return 0
+
+
+def _info(options: argparse.Namespace) -> int:
+    import anndata as ad
+
+    from newt_sc import datasets, genes
+
+    path = Path(options.what)
+    adata = ad.read_h5ad(path, backed="r") if path.exists() else datasets.embedding(options.what)
+    facts: dict[str, Any] = {
+        "newt_sc": __version__,
+        "identifier tables": genes.release(),
+        "shape": list(adata.shape),
+        "obsm": {name: list(adata.obsm[name].shape) for name in adata.obsm},
+        "varm": {name: list(adata.varm[name].shape) for name in adata.varm},
+        "newt": {str(key): _plain(adata.uns[key]) for key in adata.uns if str(key).startswith("newt")},
+    }
+    if options.json:
+        _say(json.dumps(facts, indent=1))
+    else:
+        _show(facts, 0)
+    return 0
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return value
+
+
+def _show(value: dict[str, Any], depth: int) -> None:
+    for key, item in value.items():
+        if isinstance(item, dict):
+            _say(f"{'  ' * depth}{key}:")
+            _show(item, depth + 1)
+        elif isinstance(item, list) and len(item) > 8:
+            _say(f"{'  ' * depth}{key}: {len(item):,} values, {', '.join(map(str, item[:4]))}, ...")
+        else:
+            _say(f"{'  ' * depth}{key}: {', '.join(map(str, item)) if isinstance(item, list) else item}")
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from newt_sc._demo import run
+
+    return run(options.output, say=_say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""What comes with the package and what is fetched: knowledge bundles and gene embeddings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from newt_sc._lazy import attach
+
+if TYPE_CHECKING:
+    from ._bundle import bundle, read_manifest
+    from ._embedding import describe_embedding, embedding, pack_embedding, resolve_embedding, unpack_embedding
+
+__all__ = [
+    "bundle",
+    "describe_embedding",
+    "embedding",
+    "pack_embedding",
+    "read_manifest",
+    "resolve_embedding",
+    "unpack_embedding",
+]
+
+__getattr__, __dir__, _ = attach(
+    __name__,
+    {
+        "bundle": "_bundle",
+        "describe_embedding": "_embedding",
+        "embedding": "_embedding",
+        "pack_embedding": "_embedding",
+        "read_manifest": "_bundle",
+        "resolve_embedding": "_embedding",
+        "unpack_embedding": "_embedding",
+    },
+)

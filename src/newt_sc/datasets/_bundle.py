@@ -1,0 +1,327 @@
+"""Knowledge bundles: a manifest and its files, read into one MuData of genes."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from mudata import MuData
+from scipy import sparse
+
+from newt_sc import _keys, genes, io
+from newt_sc.datasets._fetch import fetch, safe_relative
+from newt_sc.errors import FormatError
+
+__all__ = ["bundle", "read_manifest"]
+
+COLUMNS = (
+    "modality",
+    "file",
+    "format",
+    "source",
+    "version",
+    "date",
+    "origin",
+    "licence",
+    "redistributable",
+    "sha256",
+)
+_TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
+
+
+@dataclass(frozen=True)
+class _Features:
+    """What one file says: genes x features, with what each feature is."""
+
+    genes: pd.Index
+    names: pd.Index
+    kind: str
+    X: sparse.csr_array | np.ndarray
+    group: str = ""
+
+
+def _manifest_path(name: str | PathLike[str]) -> Path:
+    shipped = Path(str(files("newt_sc.datasets") / "_data" / f"{name}.bundle.tsv"))
+    path = shipped if isinstance(name, str) and shipped.is_file() else Path(name)
+    if not path.is_file():
+        known = sorted(p.name.removesuffix(".bundle.tsv") for p in shipped.parent.glob("*.bundle.tsv"))
+        msg = f"No bundle {str(name)!r}: expected a shipped one ({', '.join(known)}) or the path of a manifest."
+        raise FileNotFoundError(msg)
+    return path
+
+
+def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
+    """Read the manifest of a knowledge bundle.
+
+    A manifest is a tab-separated table with one row a file and the columns ``modality``, ``file`` (path relative to
+    the data directory or to the manifest's own folder), ``format`` (``gmt``, ``edges``, ``string``, ``regulon``,
+    ``expression``, or ``modules``: a table of genes x tissues with module labels), ``source`` (a short name), ``version``, ``date``, ``origin``, ``licence``, ``redistributable``
+    (``True`` or ``False``), ``sha256`` and, if needed, ``options`` (JSON, passed to the reader).
+
+    Parameters
+    ----------
+    name
+        Name of a shipped manifest (``"newt-human"``), or the path of one.
+
+    Returns
+    -------
+    One row a file, ``redistributable`` as bool, ``options`` as dict.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such manifest.
+    FormatError
+        If a column is missing or a value is not allowed; names the line.
+    """
+    path = _manifest_path(name)
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise FormatError(path, None, f"not a tab-separated table: {error}") from error
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise FormatError(path, 1, f"columns {missing} are missing; expected {list(COLUMNS)}.")
+    if table.empty:
+        raise FormatError(path, 2, "no file is listed.")
+    options: list[dict[str, Any]] = []
+    for number, row in enumerate(table.to_dict("records"), start=2):
+        options.append(_checked(path, number, row))
+    if table.duplicated(["modality", "source"]).any():
+        twice = table.loc[table.duplicated(["modality", "source"]), ["modality", "source"]].iloc[0].tolist()
+        raise FormatError(path, None, f"modality and source {twice} occur twice: give each file its own source.")
+    return table.assign(redistributable=table["redistributable"].str.lower().isin(_TRUE), options=options)
+
+
+def _checked(path: Path, line: int, row: dict[str, Any]) -> dict[str, Any]:
+    if row["format"] not in _READERS:
+        raise FormatError(path, line, f"format {row['format']!r} is not one of {sorted(_READERS)}.")
+    if row["redistributable"].lower() not in _TRUE | _FALSE:
+        raise FormatError(path, line, f"redistributable is {row['redistributable']!r}, expected True or False.")
+    digest = row["sha256"]
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise FormatError(path, line, f"sha256 {digest!r} is not 64 lower-case hexadecimal digits.")
+    if not row["modality"].isidentifier() or not row["source"]:
+        raise FormatError(path, line, "modality must be a plain name such as 'function', and source must not be empty.")
+    try:
+        safe_relative(row["file"])
+        options = json.loads(row.get("options") or "{}")
+    except ValueError as error:
+        raise FormatError(path, line, str(error)) from error
+    if not isinstance(options, dict):
+        raise FormatError(path, line, f"options {options!r} is not a JSON object.")
+    return options
+
+
+def bundle(
+    name: str | PathLike[str] = "newt-human",
+    *,
+    modalities: Sequence[str] | None = None,
+    redistributable_only: bool = False,
+    protein_coding_only: bool = True,
+    organism: str = "human",
+    progress: bool = False,
+) -> MuData:
+    """Read a knowledge bundle into one MuData of genes.
+
+    Files are looked for beside a manifest of your own, in ``settings.data_dir``, in the cache, and then fetched from
+    ``settings.data_url``; their sha256 is checked always.
+
+    Parameters
+    ----------
+    name
+        Name of a shipped manifest (``"newt-human"``), or the path of one (see :func:`read_manifest`).
+    modalities
+        Read only these.
+    redistributable_only
+        Leave out files from which no trained vector may be shipped.
+    protein_coding_only
+        Keep only genes that code for protein: the protein-coding locus group of HGNC and, of its other loci
+        (protocadherin clusters, immunoglobulins, T-cell receptors), those with a UniProt entry. Names that no
+        identifier table knows are then dropped; otherwise they are kept as they are.
+    organism
+        ``"human"``, or ``"mouse"`` to take the names through the ortholog table.
+    progress
+        Show a progress bar while downloading.
+
+    Returns
+    -------
+    MuData with genes (approved human symbols) as the shared observations and one modality for each kind of knowledge:
+    ``X`` is genes x features (float32; NaN where not measured), ``var["source"]`` the file a feature is from and
+    ``var["kind"]`` what it is: ``set``, ``partner``, ``regulator``, ``target`` or ``condition`` (of the data set
+    ``var["group"]``). A gene that a modality does not know is absent from it. ``uns["newt_bundle"]`` holds the manifest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such manifest.
+    FormatError
+        If the manifest or a file is malformed.
+    ChecksumError
+        If a file is not the one that the manifest names.
+    DataUnavailableError
+        If a file is nowhere.
+    ValueError
+        If a modality asked for is not in the manifest, or no gene is left.
+    """
+    table = read_manifest(name)
+    folder = _manifest_path(name).parent
+    known = list(dict.fromkeys(table["modality"]))
+    if modalities is not None:
+        unknown = sorted(set(modalities) - set(known))
+        if unknown:
+            msg = f"The bundle has no modality {unknown}: it has {known}."
+            raise ValueError(msg)
+        known = [modality for modality in known if modality in set(modalities)]
+    if redistributable_only:
+        table = table[table["redistributable"]]
+    table = table[table["modality"].isin(known)]
+    parts: dict[str, list[tuple[str, _Features]]] = {}
+    for row in table.to_dict("records"):
+        path = fetch(row["file"], row["sha256"], folders=(folder,), progress=progress)
+        for features in _READERS[row["format"]](path, row["options"]):
+            parts.setdefault(row["modality"], []).append((row["source"], features))
+    every = pd.Index(sorted({gene for group in parts.values() for _, part in group for gene in part.genes}))
+    canonical = _canonical(every, protein_coding_only=protein_coding_only, organism=organism)
+    mods = {modality: _stack(group, canonical) for modality, group in parts.items()}
+    mods = {modality: block for modality, block in mods.items() if block.n_obs}
+    if not mods:
+        msg = "No gene of the bundle is known: are the files of another species, or their genes given by other ids?"
+        raise ValueError(msg)
+    with warnings.catch_warnings():  # mudata 0.3 warns of what 0.4 no longer does on update; nothing is pulled here
+        warnings.simplefilter("ignore", FutureWarning)
+        mdata = MuData(mods)
+    mdata.uns[_keys.BUNDLE] = {
+        column: table[column].to_numpy(dtype=str if table[column].dtype == object else None)
+        for column in COLUMNS
+    } | {"name": str(Path(str(name)).name.removesuffix(".tsv").removesuffix(".bundle"))}
+    return mdata
+
+
+def _canonical(names: pd.Index, *, protein_coding_only: bool, organism: str) -> pd.Series:
+    """Approved symbol for each name; missing where the gene is to be left out."""
+    found = genes.resolve(names, organism=organism)
+    symbol = pd.Series(found["gene"].to_numpy(dtype=object), index=names)
+    if protein_coding_only:
+        table = genes.table()
+        other = (table["locus_group"] == "other") & table["uniprot"].fillna("").ne("")
+        coding = set(table.loc[(table["locus_group"] == "protein-coding gene") | other, "symbol"])
+        return symbol.where(symbol.isin(coding))
+    ambiguous = found["rule"].to_numpy() == "ambiguous"
+    return symbol.where(symbol.notna() | ambiguous, pd.Series(names, index=names))
+
+
+def _stack(group: Sequence[tuple[str, _Features]], canonical: pd.Series) -> ad.AnnData:
+    """Features of several files side by side, rows that name one gene merged (largest value)."""
+    rows = pd.Index(sorted({g for _, part in group for g in canonical[part.genes].dropna()}))
+    blocks, var = [], []
+    for source, part in group:
+        at = rows.get_indexer(canonical[part.genes])
+        keep = np.flatnonzero(at >= 0)
+        if isinstance(part.X, np.ndarray):
+            block = np.full((len(rows), part.X.shape[1]), np.nan, dtype=np.float32)
+            for i in keep[::-1]:
+                block[at[i]] = np.fmax(block[at[i]], part.X[i])
+            blocks.append(block)
+        else:
+            blocks.append(_merge_rows(part.X[keep], at[keep], len(rows)))
+        names = [f"{source}|{feature}" for feature in part.names]
+        if part.kind == "target":
+            names = [f"{name}|target" for name in names]
+        var.append(pd.DataFrame({"source": source, "kind": part.kind, "group": part.group}, index=names))
+    if any(isinstance(block, np.ndarray) for block in blocks):
+        X: Any = np.hstack([block if isinstance(block, np.ndarray) else block.toarray() for block in blocks])
+        present = np.isfinite(X).any(axis=1) & (np.nan_to_num(X) != 0).any(axis=1)
+    else:
+        X = sparse.csr_matrix(sparse.hstack(blocks, format="csr"))
+        present = np.diff(X.indptr) > 0
+    table = pd.concat(var).astype("category")
+    return ad.AnnData(X[present], obs=pd.DataFrame(index=rows[present]), var=table)
+
+
+def _merge_rows(X: sparse.csr_array, at: np.ndarray, n_rows: int) -> sparse.csr_array:
+    coo = X.tocoo()
+    table = pd.DataFrame({"row": at[coo.row], "col": coo.col, "value": coo.data})
+    table = table.loc[table["value"].abs().sort_values(ascending=False, kind="stable").index]
+    table = table.drop_duplicates(["row", "col"])
+    return sparse.csr_array((table["value"], (table["row"], table["col"])), shape=(n_rows, X.shape[1]))
+
+
+def _read_sets(path: Path, options: dict[str, Any]) -> list[_Features]:
+    sets = io.read_gmt(path)
+    rows, row_names = pd.factorize(np.array([gene for members in sets.values() for gene in members], dtype=object))
+    cols = np.repeat(np.arange(len(sets)), [len(members) for members in sets.values()])
+    X = sparse.csr_array((np.ones(len(rows), np.float32), (rows, cols)), shape=(len(row_names), len(sets)))
+    return [_Features(pd.Index(row_names), pd.Index(sets), "set", X)]
+
+
+def _incidence(rows: pd.Series, cols: pd.Series, weight: pd.Series, kind: str) -> _Features:
+    at, row_names = pd.factorize(rows)
+    to, col_names = pd.factorize(cols)
+    X = sparse.coo_array((weight.to_numpy(np.float32), (at, to)), shape=(len(row_names), len(col_names))).tocsr()
+    return _Features(pd.Index(row_names), pd.Index(col_names), kind, X)
+
+
+def _partners(edges: pd.DataFrame) -> list[_Features]:
+    edges = edges[(edges["source"] != edges["target"]) & (edges["weight"] != 0)]
+    both = pd.concat([edges, edges.rename(columns={"source": "target", "target": "source"})])
+    both = both.sort_values("weight", ascending=False, kind="stable").drop_duplicates(["source", "target"])
+    return [_incidence(both["source"], both["target"], both["weight"], "partner")]
+
+
+def _read_edges(path: Path, options: dict[str, Any]) -> list[_Features]:
+    return _partners(io.read_edges(path, **options))
+
+
+def _read_string(path: Path, options: dict[str, Any]) -> list[_Features]:
+    edges = io.read_string(path, **options)
+    return _partners(edges[edges["weight"] > 0])
+
+
+def _read_regulons(path: Path, options: dict[str, Any]) -> list[_Features]:
+    edges = io.read_regulons(path, **options)
+    return [
+        _incidence(edges["target"], edges["source"], edges["weight"], "regulator"),
+        _incidence(edges["source"], edges["target"], edges["weight"], "target"),
+    ]
+
+
+def _read_expression(path: Path, options: dict[str, Any]) -> list[_Features]:
+    adata = ad.read_h5ad(path)
+    X = adata.X.toarray() if sparse.issparse(adata.X) else np.asarray(adata.X)
+    group = options.get("group", "source")
+    names = adata.var_names.astype(str)
+    if group in adata.var:
+        parts = adata.var[group].astype(str).to_numpy()
+        return [
+            _Features(adata.obs_names, names[parts == part], "condition", X[:, parts == part].astype(np.float32), part)
+            for part in dict.fromkeys(parts)
+        ]
+    return [_Features(adata.obs_names, names, "condition", X.astype(np.float32))]
+
+
+def _read_modules(path: Path, options: dict[str, Any]) -> list[_Features]:
+    table = pd.read_csv(path, sep="\t", dtype=str, index_col=0)
+    table.columns.name, table.index.name = "tissue", "gene"
+    long = table.stack().rename("module").reset_index()
+    edges = pd.DataFrame({"gene": long["gene"], "set": long["tissue"] + "|" + long["module"]})
+    return [_incidence(edges["gene"], edges["set"], pd.Series(1.0, index=edges.index), "set")]
+
+
+_READERS: dict[str, Callable[[Path, dict[str, Any]], list[_Features]]] = {
+    "gmt": _read_sets,
+    "edges": _read_edges,
+    "string": _read_string,
+    "regulon": _read_regulons,
+    "expression": _read_expression,
+    "modules": _read_modules,
+}

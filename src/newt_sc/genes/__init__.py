@@ -1,0 +1,32 @@
+"""Gene identifiers: the one place where genes are matched.
+
+:func:`resolve` turns names of any common kind into approved human symbols, :func:`align` finds the names of one
+object among the names of another. Both say what they did with every name, and why.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from newt_sc._lazy import attach
+
+if TYPE_CHECKING:
+    from ._align import Alignment, align, require_overlap, warn_coverage
+    from ._lookup import orthologs, release, table
+    from ._resolve import resolve
+
+__all__ = ["Alignment", "align", "orthologs", "release", "require_overlap", "resolve", "table", "warn_coverage"]
+
+__getattr__, __dir__, _ = attach(
+    __name__,
+    {
+        "Alignment": "_align",
+        "align": "_align",
+        "orthologs": "_lookup",
+        "release": "_lookup",
+        "require_overlap": "_align",
+        "resolve": "_resolve",
+        "table": "_lookup",
+        "warn_coverage": "_align",
+    },
+)

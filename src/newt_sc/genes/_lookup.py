@@ -1,0 +1,142 @@
+"""The shipped identifier tables, read once, and the lookups made from them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["orthologs", "release", "table"]
+
+Index = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Human:
+    """Human names. ``index[rule][name]`` are the approved symbols that ``name`` may mean under ``rule``."""
+
+    symbols: frozenset[str]
+    index: dict[str, Index]
+
+
+@dataclass(frozen=True, eq=False)
+class Mouse:
+    """Mouse names. ``index[rule][name]`` are the pairs of orthologs that ``name`` is in under ``rule``."""
+
+    index: dict[str, dict[str, list[list[str]]]]
+
+    def find(self, rule: str, name: str) -> tuple[str, tuple[str, ...]] | None:
+        """Return the gene's id (Ensembl, or its symbol where it has none) and its best human ortholog.
+
+        Best is what most sources support; on a tie what is called the same. Several if that cannot tell.
+        """
+        pairs = self.index[rule].get(name)
+        if not pairs:
+            return None
+        most = max(int(pair[4]) for pair in pairs)
+        top = [pair for pair in pairs if int(pair[4]) == most]
+        best = [pair for pair in top if pair[0].upper() == pair[3].upper()] or top
+        symbol, _, ensembl, *_ = min(best)
+        return ensembl or symbol, tuple(sorted({pair[3] for pair in best}))
+
+
+def table() -> pd.DataFrame:
+    """Human genes: every locus that HGNC approves, and the few that only Ensembl has.
+
+    Returns
+    -------
+    One row a gene, sorted by symbol: ``symbol``, ``locus_group``, ``ensembl``, ``entrez``, ``uniprot`` (accessions
+    joined by ``|``), ``hgnc_id``. Identifiers are strings, missing where there is none. Yours to change.
+    """
+    rows = [
+        (symbol, group, ensembl.partition("|")[0] or None, entrez or None, uniprot or None, hgnc and f"HGNC:{hgnc}")
+        for symbol, hgnc, group, entrez, ensembl, uniprot, _, _ in _rows("human.tsv.gz")
+    ]
+    frame = pd.DataFrame(rows, columns=["symbol", "locus_group", "ensembl", "entrez", "uniprot", "hgnc_id"])
+    frame["hgnc_id"] = frame["hgnc_id"].where(frame["hgnc_id"] != "")
+    return frame
+
+
+def orthologs() -> pd.DataFrame:
+    """Mouse genes and their human orthologs, all that HCOP lists with a human gene we know.
+
+    Returns
+    -------
+    One row a pair: ``mouse_symbol``, ``mouse_entrez``, ``mouse_ensembl``, ``human_symbol`` and ``support_n``, the
+    number of sources that agree. Identifiers are strings, missing where there is none. Yours to change.
+    """
+    columns = ["mouse_symbol", "mouse_entrez", "mouse_ensembl", "human_symbol", "support_n"]
+    rows = [[value or None for value in row] for row in _rows("orthologs.tsv.gz")]
+    return pd.DataFrame(rows, columns=columns).astype({"support_n": "int64"})
+
+
+def release() -> dict[str, Any]:
+    """Where the tables come from.
+
+    Returns
+    -------
+    ``release`` (one line that names all releases), ``sources`` (origin, url, licence and sha256 of each input) and
+    ``tables`` (rows and sha256 of what was made of them).
+    """
+    return deepcopy(_release())
+
+
+@cache
+def _release() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((files(__package__) / "_tables" / "release.json").read_text("utf-8"))
+    return content
+
+
+def _rows(file: str) -> list[list[str]]:
+    text = gzip.decompress((files(__package__) / "_tables" / file).read_bytes()).decode()
+    return [line.split("\t") for line in text.split("\n")[1:-1]]
+
+
+@cache
+def human() -> Human:
+    """Read the human table and index it."""
+    rules = ("ensembl", "hgnc", "entrez", "uniprot", "previous", "alias", "case_insensitive")
+    index: dict[str, Index] = {rule: {} for rule in rules}
+    rows = _rows("human.tsv.gz")
+    folded = index["case_insensitive"] = {row[0].upper(): (row[0],) for row in rows}
+    approved = set(folded)
+    for symbol, hgnc, _, entrez, ensembl, uniprot, previous, alias in rows:
+        only = (symbol,)
+        if hgnc:
+            index["hgnc"][f"HGNC:{hgnc}"] = only
+        if entrez:
+            index["entrez"][entrez] = only
+        for rule, names in (("ensembl", ensembl), ("uniprot", uniprot), ("previous", previous), ("alias", alias)):
+            if names:
+                _add(index[rule], names.split("|"), only)
+        if previous:
+            _add(folded, [upper for upper in previous.upper().split("|") if upper not in approved], only)
+    return Human(frozenset(row[0] for row in rows), index)
+
+
+def _add(index: Index, names: Iterable[str], only: tuple[str]) -> None:
+    for name in names:
+        known = index.setdefault(name, only)
+        if only[0] not in known:
+            index[name] = known + only
+
+
+@cache
+def mouse() -> Mouse:
+    """Read the ortholog table and index it."""
+    rules = ("mouse_symbol", "mouse_entrez", "mouse_ensembl")
+    index: dict[str, dict[str, list[list[str]]]] = {rule: {} for rule in rules}
+    for pair in _rows("orthologs.tsv.gz"):
+        for rule, name in zip(rules, pair, strict=False):
+            if name:
+                index[rule].setdefault(name, []).append(pair)
+    return Mouse(index)

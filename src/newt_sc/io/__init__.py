@@ -1,0 +1,48 @@
+"""File formats to and from AnnData, DataFrames and dicts.
+
+Text is read as a stream, gzip is recognised by its first bytes, and a file that is not what its format asks for raises
+:class:`newt_sc.errors.FormatError` with the line. Files are written next to their place and renamed when complete.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from newt_sc._lazy import attach
+
+if TYPE_CHECKING:
+    from ._edges import read_edges, read_regulons
+    from ._embedding import read_embedding, write_embedding
+    from ._gaf import read_gaf
+    from ._gmt import read_gmt, write_gmt
+    from ._ontology import propagate_annotations, read_obo
+    from ._string import read_string
+
+__all__ = [
+    "propagate_annotations",
+    "read_edges",
+    "read_embedding",
+    "read_gaf",
+    "read_gmt",
+    "read_obo",
+    "read_regulons",
+    "read_string",
+    "write_embedding",
+    "write_gmt",
+]
+
+__getattr__, __dir__, _names = attach(
+    __name__,
+    attributes={
+        "propagate_annotations": "_ontology",
+        "read_edges": "_edges",
+        "read_embedding": "_embedding",
+        "read_gaf": "_gaf",
+        "read_gmt": "_gmt",
+        "read_obo": "_ontology",
+        "read_regulons": "_edges",
+        "read_string": "_string",
+        "write_embedding": "_embedding",
+        "write_gmt": "_gmt",
+    },
+)

@@ -1,0 +1,448 @@
+"""Gene embeddings: text, npz, h5ad and zarr to and from AnnData."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar, get_args
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from newt_sc.errors import FormatError, NewtWarning
+
+from ._atomic import atomic_path
+from ._table import iter_rows
+from ._text import StrPath, check_field, create_text, iter_lines, open_binary, open_text
+
+__all__ = ["EmbeddingFormat", "read_embedding", "write_embedding"]
+
+EmbeddingFormat = Literal["word2vec", "csv", "tsv", "npz", "h5ad", "zarr"]
+"""Formats of a gene embedding."""
+
+_SUFFIXES: Final[dict[str, EmbeddingFormat]] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "word2vec",
+    ".vec": "word2vec",
+    ".w2v": "word2vec",
+    ".npz": "npz",
+    ".h5ad": "h5ad",
+    ".zarr": "zarr",
+}
+_SEPARATORS: Final = {"csv": ",", "tsv": "\t"}
+_PICKLE_SUFFIXES: Final = frozenset({".pkl", ".pickle", ".pt", ".pth", ".joblib", ".npy", ".ckpt"})
+_GENE_KEYS: Final = ("genes", "gene_names", "symbols", "names")
+_VECTOR_KEYS: Final = ("X", "embedding", "embeddings", "vectors")
+_NAME_KEY: Final = "dims"
+_GENE_HEADERS: Final = frozenset({"", "gene", "genes", "symbol", "gene_symbol", "gene_name"})
+_BLOCK: Final = 256
+_MIN_COUNT: Final = 3
+
+Vector = tuple[int, str, Sequence[str]]
+T = TypeVar("T")
+
+
+def read_embedding(path: StrPath, *, format: EmbeddingFormat | None = None) -> ad.AnnData:
+    """Read a gene embedding.
+
+    ============  ==================================================================================================
+    ``word2vec``  A line ``genes dimensions`` (optional), then a gene and its numbers on each line, separated by white
+                  space. The text format of word2vec and Gene2vec.
+    ``csv, tsv``  A gene and its numbers on each line, with or without a header. Quotes are understood.
+    ``npz``       Arrays ``genes`` (or ``gene_names``, ``symbols``, ``names``; strings) and ``X`` (or ``embedding``,
+                  ``embeddings``, ``vectors``; genes x dimensions), and optionally ``dims``, names of the dimensions.
+    ``h5ad``      AnnData, genes x dimensions; everything in it is kept.
+    ``zarr``      The same as a zarr store.
+    ============  ==================================================================================================
+
+    A first line of a ``csv`` or ``tsv`` is a header if one of its fields after the first is no number, if the first is
+    empty or ``gene``, ``genes``, ``symbol``, ``gene_symbol`` or ``gene_name``, or if the others are 0, 1, 2 and so on (three at least).
+
+    A gene whose numbers are all NaN has no vector and is left out with a warning; a gene with some NaN is an error.
+
+    Parameters
+    ----------
+    path
+        File (text may be gzip, recognised by its first bytes) or zarr directory.
+    format
+        Format of the file. The default is told from its first bytes, its suffix and, for text, its first line.
+
+    Returns
+    -------
+    Genes x dimensions, ``X`` dense and float32, ``obs_names`` the genes as the file spells them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If the file is not in its format or may hold a Python pickle; if genes are empty or come more than once; if
+        lines differ in length; or if numbers are infinite or partly NaN.
+    ValueError
+        If ``format`` is unknown.
+
+    Warns
+    -----
+    NewtWarning
+        If genes without a vector were left out.
+
+    See Also
+    --------
+    newt_sc.io.write_embedding
+    """
+    if format is not None and format not in get_args(EmbeddingFormat):
+        raise ValueError(f"format must be one of {list(get_args(EmbeddingFormat))} or None, found {format!r}")
+    found = _sniff(path)
+    kind = format or found
+    if kind in ("h5ad", "zarr"):
+        return _read_anndata(path, kind)
+    if kind == "npz":
+        return _check(path, *_read_npz(path))
+    return _read_text(path, kind)
+
+
+def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFormat | None = None) -> None:
+    """Write a gene embedding; it appears when it is complete.
+
+    ``h5ad`` and ``zarr`` keep all of the AnnData; ``csv``, ``tsv`` and ``npz`` the genes, the vectors and the names of
+    the dimensions; ``word2vec`` the genes and the vectors. Numbers in text have nine digits, which gives back the same
+    float32.
+
+    Parameters
+    ----------
+    embedding
+        Genes x dimensions; ``X`` is written as dense float32.
+    path
+        File to write, or directory for zarr. Text is gzip if the name ends in ``.gz``.
+    format
+        See :func:`newt_sc.io.read_embedding`. The default is told from the suffix: ``.csv``, ``.tsv``, ``.npz``,
+        ``.h5ad``, ``.zarr``; ``.txt``, ``.vec`` and ``.w2v`` for word2vec.
+
+    Raises
+    ------
+    TypeError
+        If ``embedding`` is no AnnData.
+    ValueError
+        If the format is unknown; if there is no gene or no ``X``; if genes are empty, come more than once or cannot be
+        written in the format; or if numbers are not finite.
+    """
+    if not isinstance(embedding, ad.AnnData):
+        raise TypeError(f"embedding must be an AnnData of genes x dimensions, found {type(embedding).__name__}")
+    kind = format or _SUFFIXES.get(_suffix(path))
+    if kind is None or kind not in get_args(EmbeddingFormat):
+        raise ValueError(
+            f"no format is known for {format or str(path)!r}; give format= as one of {list(get_args(EmbeddingFormat))} "
+            f"or a name that ends in one of {list(_SUFFIXES)}"
+        )
+    if embedding.n_obs == 0 or embedding.n_vars == 0 or embedding.X is None:
+        raise ValueError(f"the embedding has no genes, no dimensions or no X: {embedding.n_obs} x {embedding.n_vars}")
+    X = _dense(embedding.X[:] if embedding.isbacked else embedding.X)
+    genes = [check_field(gene, "the gene") for gene in embedding.obs_names]
+    if len(set(genes)) != len(genes):
+        raise ValueError(f"genes must be unique, found more than once: {_some(_repeated(genes))}")
+    bad = ~np.isfinite(X).all(axis=1)
+    if bad.any():
+        some = _some(np.asarray(genes, dtype=object)[bad])
+        raise ValueError(f"{bad.sum()} genes have numbers that are not finite: {some}; leave them out")
+    dims = [str(name) for name in embedding.var_names]
+
+    if kind in ("h5ad", "zarr"):
+        whole = embedding.to_memory() if embedding.isbacked else embedding.copy()
+        whole.X = X
+        with atomic_path(path) as temporary:
+            if kind == "h5ad":
+                whole.write_h5ad(temporary)
+            else:
+                with warnings.catch_warnings():  # anndata announces that it will write another version of zarr
+                    warnings.filterwarnings("ignore", message="Writing zarr v2", category=UserWarning)
+                    whole.write_zarr(temporary)
+    elif kind == "npz":
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, genes=np.array(genes), X=X, dims=np.array(dims))
+    elif kind == "word2vec":
+        split = [gene for gene in genes if gene.split() != [gene]]
+        if split:
+            raise ValueError(f"word2vec text cannot hold genes with white space: {_some(split)}; write csv or tsv")
+        line = " %.9g" * X.shape[1] + "\n"
+        with create_text(path) as text:
+            text.write(f"{X.shape[0]} {X.shape[1]}\n")
+            text.writelines(gene + line % tuple(row.tolist()) for gene, row in zip(genes, X, strict=True))
+    else:
+        with create_text(path) as text:
+            writer = csv.writer(text, delimiter=_SEPARATORS[kind], lineterminator="\n")
+            writer.writerow(["gene", *(check_field(name, "the dimension") for name in dims)])
+            rows = zip(genes, X, strict=True)
+            writer.writerows([gene, *[f"{value:.9g}" for value in row.tolist()]] for gene, row in rows)
+
+
+def _suffix(path: StrPath) -> str:
+    name = Path(path).name.lower()
+    return Path(name.removesuffix(".gz")).suffix
+
+
+def _sniff(path: StrPath) -> EmbeddingFormat:
+    """Format of a file by its first bytes, its suffix and its first line. Refuses what may be a pickle."""
+    file, suffix = Path(path), _suffix(path)
+    if file.is_dir() and suffix not in _PICKLE_SUFFIXES:
+        if suffix == ".zarr" or any((file / mark).exists() for mark in ("zarr.json", ".zgroup")):
+            return "zarr"
+        raise FormatError(path, None, "found a directory that is no zarr store, expected a gene embedding")
+    try:
+        with open_binary(path) as binary:
+            head = binary.read(512)
+    except (EOFError, OSError, zlib.error) as error:
+        if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+            raise
+        raise FormatError(
+            path, None, f"the gzip data is truncated or damaged ({error}); fetch the file again"
+        ) from error
+    if head.startswith(b"\x89HDF\r\n"):
+        return "h5ad"
+    if head.startswith(b"PK\x03\x04") and suffix not in _PICKLE_SUFFIXES:
+        return "npz"
+    if head.startswith(b"\x93NUMPY"):
+        message = "a .npy file holds no gene names, and may hold a pickle; save it with its genes: " + _SAVE
+        raise FormatError(path, None, message)
+    if suffix in _PICKLE_SUFFIXES or (head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")):
+        raise FormatError(path, None, _PICKLE)
+    if not head:
+        raise FormatError(path, None, "the file is empty, expected a gene embedding")
+    if suffix in (".npz", ".h5ad"):
+        raise FormatError(path, None, f"the content is not that of a {suffix} file; it may be truncated or misnamed")
+    if suffix in (".csv", ".tsv"):
+        return _SUFFIXES[suffix]
+    first = next((line for _, line in iter_lines(path) if line.strip()), "")
+    fields = first.split("\t")
+    if len(fields) > 1:  # Gene2vec: a tab after the gene, blanks between the numbers
+        return "word2vec" if len(fields) == 2 and len(fields[1].split()) > 1 else "tsv"
+    return "csv" if "," in first else "word2vec"
+
+
+_SAVE: Final = "np.savez('new.npz', genes=np.array(genes, dtype=str), X=np.array(vectors, dtype='float32'))"
+_PICKLE: Final = (
+    "this file is or may hold a Python pickle, which can execute any code when it is opened, so newt_sc does not. If "
+    "you trust its source, convert it once, apart from your work. For a dict of gene -> vector: "
+    "import pickle, numpy as np; d = pickle.load(open('old.pkl', 'rb')); genes, vectors = list(d), list(d.values()); "
+    + _SAVE
+)
+
+
+def _read_text(path: StrPath, kind: EmbeddingFormat) -> ad.AnnData:
+    with_header = kind != "word2vec"
+    with open_text(path) as text:
+        dims: list[str] | None = None
+        expected: int | None = None
+        if with_header:
+            rows = iter_rows(path, text, sep=_SEPARATORS[kind])
+            dims, vectors = _split_header(path, rows)
+        else:
+            lines = ((number, line.split()) for number, line in enumerate(text, start=1) if line.strip())
+            expected, width, vectors = _split_counts(lines)
+        genes, X = _collect(path, vectors)
+    if expected is not None and (expected, width) != X.shape:
+        message = (
+            f"the first line says {expected} genes x {width} dimensions, found {X.shape[0]} x {X.shape[1]}; "
+            "the file may be truncated"
+        )
+        raise FormatError(path, 1, message)
+    if dims is not None and len(dims) != X.shape[1]:
+        raise FormatError(path, 1, f"the header names {len(dims)} dimensions, found {X.shape[1]} numbers on a line")
+    return _check(path, genes, X, dims)
+
+
+def _split_counts(lines: Iterator[tuple[int, list[str]]]) -> tuple[int | None, int, Iterator[Vector]]:
+    first = next(lines, None)
+    if first is None:
+        return None, 0, iter(())
+    if len(first[1]) == 2 and all(field.isascii() and field.isdigit() for field in first[1]):
+        return int(first[1][0]), int(first[1][1]), _as_vectors(lines)
+    return None, 0, _as_vectors(chain([first], lines))
+
+
+def _split_header(path: StrPath, rows: Iterator[tuple[int, list[str]]]) -> tuple[list[str] | None, Iterator[Vector]]:
+    first = next(rows, None)
+    if first is None:
+        return None, iter(())
+    fields = [field.strip() for field in first[1]]
+    second = next(rows, None)
+    rest = _as_vectors(chain([] if second is None else [second], rows))
+    dims = fields[1:]
+    if second is not None and len(second[1]) == len(fields) + 1:  # a header without a name for the genes, as R writes
+        dims = fields
+    elif not _is_header(fields):
+        return None, chain(_as_vectors([first]), rest)
+    if len(set(dims)) != len(dims):
+        raise FormatError(path, first[0], f"names of dimensions come more than once: {_some(_repeated(dims))}")
+    return dims, rest
+
+
+def _as_vectors(rows: Iterable[tuple[int, list[str]]]) -> Iterator[Vector]:
+    return ((number, row[0].strip(), row[1:]) for number, row in rows)
+
+
+def _is_header(fields: list[str]) -> bool:
+    dims = fields[1:]
+    if fields[0].lower() in _GENE_HEADERS or not all(map(_is_number, dims)):
+        return True
+    return len(dims) >= _MIN_COUNT and dims == [str(i) for i in range(len(dims))]
+
+
+def _is_number(field: str) -> bool:
+    try:
+        float(field or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def _collect(path: StrPath, vectors: Iterator[Vector]) -> tuple[list[str], np.ndarray]:
+    """Genes and float32 matrix; never holds more than twice the matrix."""
+    lines: dict[str, int] = {}
+    blocks: list[np.ndarray] = []
+    width = -1
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite and refused below
+        for i, (number, gene, fields) in enumerate(vectors):
+            if i == 0:
+                width = len(fields)
+                if not width:
+                    raise FormatError(path, number, f"found {gene!r} without numbers; is the separator right?")
+            if len(fields) != width:
+                raise FormatError(path, number, f"found {len(fields)} numbers for {gene!r}, expected {width} as before")
+            if not gene:
+                raise FormatError(path, number, "found a vector without a gene name")
+            if gene in lines:
+                message = f"the gene {gene!r} stands on line {lines[gene]} already; genes must be unique"
+                raise FormatError(path, number, message)
+            lines[gene] = number
+            if i % _BLOCK == 0:
+                blocks.append(np.empty((_BLOCK, width), dtype=np.float32))
+            row = blocks[-1][i % _BLOCK]
+            try:
+                row[:] = [float(field) if field else np.nan for field in fields]
+            except ValueError as error:
+                raise FormatError(path, number, f"found a field of {gene!r} that is no number: {error}") from error
+            if not np.isfinite(row).all() and (np.isinf(row).any() or not np.isnan(row).all()):
+                message = f"the vector of {gene!r} has infinite numbers or some NaN, expected finite numbers"
+                raise FormatError(path, number, message)
+    if not blocks:
+        raise FormatError(path, None, "found no gene, expected a gene and its numbers on each line")
+    blocks[-1] = blocks[-1][: (len(lines) - 1) % _BLOCK + 1]
+    return list(lines), np.concatenate(blocks)
+
+
+def _read_npz(path: StrPath) -> tuple[list[str], np.ndarray, list[str] | None]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if any(not name.endswith(".npy") for name in archive.namelist()):
+                pickled = any(name.endswith(".pkl") for name in archive.namelist())
+                message = _PICKLE if pickled else "found a zip file with other files than arrays, expected npz"
+                raise FormatError(path, None, message)
+        with np.load(path, allow_pickle=False) as arrays:
+            keys = [next((key for key in known if key in arrays), None) for known in (_GENE_KEYS, _VECTOR_KEYS)]
+            if keys[0] is None or keys[1] is None:
+                message = (
+                    f"found the arrays {sorted(arrays)}, expected one of {_GENE_KEYS} with the genes "
+                    f"and one of {_VECTOR_KEYS} with the vectors"
+                )
+                raise FormatError(path, None, message)
+            names, X = arrays[keys[0]], arrays[keys[1]]
+            dims = arrays.get(_NAME_KEY)
+    except FormatError:
+        raise
+    except ValueError as error:
+        message = f"({error}) {_PICKLE}" if "allow_pickle" in str(error) else f"the arrays cannot be read: {error}"
+        raise FormatError(path, None, message) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, NotImplementedError) as error:
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise
+        raise FormatError(path, None, f"the npz file is truncated or damaged ({error}); fetch it again") from error
+    if names.dtype.kind not in "US" or names.ndim != 1:
+        message = f"found genes as {names.dtype} with {names.ndim} axes, expected one axis of strings"
+        raise FormatError(path, None, message)
+    if X.ndim != 2 or X.dtype.kind not in "fiu" or X.shape[0] != len(names):
+        message = f"found vectors as {X.dtype} of shape {X.shape}, expected numbers of {len(names)} genes x dimensions"
+        raise FormatError(path, None, message)
+    if dims is not None and dims.shape != X.shape[1:]:
+        raise FormatError(path, None, f"found {dims.shape} names of dimensions, expected {X.shape[1:]}")
+    try:
+        genes = np.char.decode(names, "utf-8") if names.dtype.kind == "S" else names
+    except UnicodeDecodeError as error:
+        raise FormatError(path, None, f"the genes are not UTF-8: {error}") from error
+    return genes.tolist(), _dense(X), None if dims is None else dims.astype(str).tolist()
+
+
+def _read_anndata(path: StrPath, kind: EmbeddingFormat) -> ad.AnnData:
+    if not Path(path).exists():
+        raise FileNotFoundError(f"no such file: {path}")
+    try:
+        embedding = ad.read_h5ad(path) if kind == "h5ad" else ad.read_zarr(path)
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # readers of damaged files raise nearly anything
+        raise FormatError(path, None, f"this is no readable AnnData in {kind}: {error}") from error
+    if embedding.X is None:
+        raise FormatError(path, None, "the AnnData has no X, expected genes x dimensions")
+    try:
+        X = _dense(embedding.X)
+    except (TypeError, ValueError) as error:
+        raise FormatError(path, None, f"X does not hold numbers: {error}") from error
+    embedding.obs_names = embedding.obs_names.astype(str)
+    embedding.X = X
+    keep = _check_vectors(path, list(embedding.obs_names), X)
+    return embedding if keep.all() else embedding[keep].copy()
+
+
+def _check(path: StrPath, genes: list[str], X: np.ndarray, dims: list[str] | None) -> ad.AnnData:
+    keep = _check_vectors(path, genes, X)
+    if not keep.all():
+        X, genes = X[keep], [gene for gene, kept in zip(genes, keep, strict=True) if kept]
+    names = dims if dims is not None else [str(i) for i in range(X.shape[1])]
+    return ad.AnnData(X, obs=pd.DataFrame(index=genes), var=pd.DataFrame(index=names))
+
+
+def _check_vectors(path: StrPath, genes: list[str], X: np.ndarray) -> np.ndarray:
+    """Mask of the genes that have a vector."""
+    if not X.size:
+        raise FormatError(path, None, f"found {X.shape[0]} genes x {X.shape[1]} dimensions, expected some of both")
+    if any(not gene.strip() for gene in genes):
+        raise FormatError(path, None, "found vectors without a gene name")
+    if len(set(genes)) != len(genes):
+        raise FormatError(path, None, f"genes must be unique, found more than once: {_some(_repeated(genes))}")
+    finite = np.isfinite(X)
+    keep: np.ndarray = finite.all(axis=1)
+    if keep.all():
+        return keep
+    bad = np.isinf(X).any(axis=1) | (~keep & ~np.isnan(X).all(axis=1))
+    if bad.any():
+        some = _some(np.asarray(genes, dtype=object)[bad])
+        raise FormatError(path, None, f"{bad.sum()} genes have infinite numbers or some NaN: {some}")
+    if not keep.any():
+        raise FormatError(path, None, "all vectors are NaN")
+    some = _some(np.asarray(genes, dtype=object)[~keep])
+    warnings.warn(f"{(~keep).sum()} genes of {path} are all NaN and were left out: {some}", NewtWarning, stacklevel=4)
+    return keep
+
+
+def _dense(X: Any) -> np.ndarray:
+    """``X`` as a dense float32 array."""
+    array = X.toarray() if sp.issparse(X) else np.asarray(X)
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _repeated(values: Iterable[str]) -> list[str]:
+    seen: set[str] = set()
+    return list(dict.fromkeys(value for value in values if value in seen or seen.add(value)))  # type: ignore[func-returns-value]
+
+
+def _some(values: Iterable[T], n: int = 5) -> str:
+    listed = list(values)
+    return ", ".join(map(repr, map(str, listed[:n]))) + (", ..." if len(listed) > n else "")

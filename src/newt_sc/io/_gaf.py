@@ -1,0 +1,163 @@
+"""Gene Association Format: which gene product is annotated with which ontology term, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+import pandas as pd
+
+from newt_sc._docs import with_docs
+from newt_sc.errors import FormatError
+
+from ._text import StrPath, iter_lines
+
+__all__ = ["COLUMNS", "read_gaf"]
+
+COLUMNS: Final = (
+    "db",
+    "db_object_id",
+    "symbol",
+    "relation",
+    "go_id",
+    "reference",
+    "evidence",
+    "with_from",
+    "aspect",
+    "name",
+    "synonym",
+    "type",
+    "taxon",
+    "date",
+    "assigned_by",
+    "extension",
+    "gene_product_form",
+)
+"""Columns of GAF 2.2, in order."""
+
+_RELATION, _EVIDENCE, _ASPECT, _TAXON, _DATE = (
+    COLUMNS.index(name) for name in ("relation", "evidence", "aspect", "taxon", "date")
+)
+_REQUIRED = tuple(
+    COLUMNS.index(name) for name in ("db", "db_object_id", "symbol", "go_id", "evidence", "aspect", "taxon", "date")
+)
+_MIN_FIELDS = 15
+
+
+@with_docs
+def read_gaf(
+    path: StrPath,
+    *,
+    aspects: str | Iterable[str] | None = None,
+    evidence: str | Iterable[str] | None = None,
+    relations: str | Iterable[str] | None = None,
+    taxon: int | str | Iterable[int | str] | None = None,
+    negated: bool = False,
+) -> pd.DataFrame:
+    """Read annotations from a GAF 2.x file, such as those of the Gene Ontology.
+
+    Rows are filtered while they are read, so that only those wanted take memory.
+
+    Parameters
+    ----------
+    %(path)s
+    aspects
+        Aspects to keep: ``"P"`` (biological process), ``"F"`` (molecular function), ``"C"`` (cellular component).
+    evidence
+        Evidence codes to keep, such as ``["IDA", "IMP"]``. The default keeps all of them.
+    relations
+        Relations to keep, such as ``"involved_in"``, without ``NOT|``.
+    taxon
+        NCBI taxonomy ids of the annotated gene products to keep, such as ``9606``. Where a row names two taxa, the
+        first is that of the gene product.
+    negated
+        Keep rows that say that a gene product does *not* have the term (relation ``NOT|...``).
+
+    Returns
+    -------
+    One row an annotation, in the order of the file, with the columns ``db``, ``db_object_id``, ``symbol``,
+    ``relation``, ``go_id``, ``reference``, ``evidence``, ``with_from``, ``aspect``, ``name``, ``synonym``, ``type``,
+    ``taxon``, ``date`` (datetime), ``assigned_by``, ``extension`` and ``gene_product_form``; all but ``date`` are
+    strings, empty where the file has nothing. Empty if no row passes the filters.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If the file does not start with ``!gaf-version: 2.x``, or a row has not 15 to 17 tab-separated fields, lacks a
+        field that GAF requires, or has a malformed date.
+
+    References
+    ----------
+    GO annotation file format 2.2, https://geneontology.org/docs/go-annotation-file-gaf-format-2.2/
+    """
+    wanted_aspects, wanted_evidence, wanted_relations = map(_as_set, (aspects, evidence, relations))
+    taxa = None if taxon is None else _as_set([taxon] if isinstance(taxon, int | str) else taxon)
+    if taxa is not None:
+        taxa = {f"taxon:{str(one).removeprefix('taxon:')}" for one in taxa}
+
+    columns: list[list[str]] = [[] for _ in COLUMNS]
+    dates: dict[str, datetime] = {}
+    known: dict[str, str] = {}  # one object for each distinct string
+    version = False
+    for number, line in iter_lines(path):
+        if line.startswith("!"):
+            key, _, value = line[1:].partition(":")
+            if key.strip() == "gaf-version":
+                if not value.strip().startswith("2."):
+                    raise FormatError(path, number, f"found GAF version {value.strip()!r}, expected 2.x")
+                version = True
+            continue
+        if not line.strip():
+            continue
+        if not version:
+            raise FormatError(path, number, "found no line '!gaf-version: 2.x' before the first row; is this GAF 2?")
+        fields = line.split("\t")
+        if not _MIN_FIELDS <= len(fields) <= len(COLUMNS):
+            raise FormatError(
+                path, number, f"found {len(fields)} tab-separated fields, expected 17 (15 to 17 are read)"
+            )
+        for i in _REQUIRED:
+            if not fields[i]:
+                raise FormatError(path, number, f"the field {COLUMNS[i]!r} (column {i + 1}) is empty, GAF requires it")
+        date = fields[_DATE]
+        if date not in dates:
+            dates[date] = _parse_date(path, number, date)
+        qualifiers = fields[_RELATION].split("|")
+        if (
+            (not negated and "NOT" in qualifiers)
+            or (wanted_aspects is not None and fields[_ASPECT] not in wanted_aspects)
+            or (wanted_evidence is not None and fields[_EVIDENCE] not in wanted_evidence)
+            or (wanted_relations is not None and wanted_relations.isdisjoint(qualifiers))
+            or (taxa is not None and fields[_TAXON].split("|")[0] not in taxa)
+        ):
+            continue
+        fields += [""] * (len(COLUMNS) - len(fields))
+        for column, field in zip(columns, fields, strict=True):
+            column.append(known.setdefault(field, field))
+    if not version:
+        raise FormatError(path, None, "found no line '!gaf-version: 2.x'; is this GAF 2?")
+    frame = pd.DataFrame({name: pd.Series(column, dtype=str) for name, column in zip(COLUMNS, columns, strict=True)})
+    frame["date"] = pd.to_datetime(frame["date"].map(dates))
+    return frame
+
+
+def _as_set(values: object) -> set[str] | None:
+    if values is None:
+        return None
+    if isinstance(values, str):
+        return {values}
+    if isinstance(values, Iterable):
+        return set(map(str, values))
+    raise TypeError(f"expected a string or several, found {values!r} of type {type(values).__name__}")
+
+
+def _parse_date(path: StrPath, number: int, date: str) -> datetime:
+    try:
+        if len(date) != len("20240131"):
+            raise ValueError
+        return datetime.strptime(date, "%Y%m%d")
+    except ValueError:
+        raise FormatError(path, number, f"found the date {date!r}, expected YYYYMMDD") from None

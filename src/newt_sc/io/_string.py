@@ -1,0 +1,296 @@
+"""Protein links of STRING, with its channels recombined."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from newt_sc._docs import with_docs
+from newt_sc.errors import FormatError, NewtWarning
+
+from ._table import iter_rows, sniff_separator
+from ._text import StrPath, open_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["CHANNELS", "read_string"]
+
+CHANNELS: Final = (
+    "neighborhood",
+    "fusion",
+    "cooccurence",
+    "coexpression",
+    "experiments",
+    "database",
+    "textmining",
+)
+"""Channels of STRING, spelled as its full links files spell them."""
+
+_ALIASES: Final = {"experimental": "experiments", "cooccurrence": "cooccurence"}
+_HOMOLOGY_CORRECTED: Final = frozenset({"cooccurence", "textmining"})
+_ENDS: Final = (("protein1", "protein2"), ("source", "target"), ("node1", "node2"))
+_SYMBOL_SOURCES: Final = ("Ensembl_HGNC_symbol", "BioMart_HUGO", "UniProt_GN_Name", "BLAST_UniProt_GN_Name")
+_MAX_SCORE: Final = 1000
+_CHUNK: Final = 500_000
+
+
+@with_docs
+def read_string(
+    path: StrPath,
+    *,
+    channels: str | Iterable[str] | None = None,
+    min_score: float = 0.0,
+    prior: float = 0.041,
+    transferred: bool = True,
+    keep_channels: bool = False,
+    aliases: StrPath | None = None,
+) -> pd.DataFrame:
+    r"""Read a network of STRING, on the evidence that is wanted.
+
+    Reads ``protein.links``, ``protein.links.detailed`` and ``protein.links.full`` files, and tables with the same
+    columns of scores and other names of genes (``source target ...``), separated by white space, tab or comma.
+
+    The score of the chosen channels is recombined as STRING does: each score is freed of the prior, direct and
+    transferred evidence of a channel are joined, co-occurrence and text mining are multiplied by one minus the homology
+    score where the file has one (full links), then :math:`1 - \prod_i (1 - s_i)`, and the prior is put back once. On
+    all channels of a full links file this gives the combined score that STRING states, which truncates it to 1/1000.
+
+    Parameters
+    ----------
+    %(path)s
+    channels
+        Channels to combine: ``neighborhood``, ``fusion``, ``cooccurence``, ``coexpression``, ``experiments`` (or
+        ``experimental``), ``database``, ``textmining``. The default takes the combined score that the file states.
+    min_score
+        Leave out pairs with a smaller weight; from 0 to 1 as the weights.
+    prior
+        Probability that any two proteins are linked, which is in every score of a channel.
+    transferred
+        Use evidence transferred from other organisms too, where the file gives it apart (full links).
+    keep_channels
+        Add the score of each chosen channel, before recombination, as columns (0 to 1, float32), the transferred ones
+        apart where they are apart in the file; all that the file has if ``channels`` is ``None``.
+    aliases
+        A ``protein.info`` or ``protein.aliases`` file of STRING, to turn protein ids into gene symbols. Proteins
+        without a symbol are left out.
+
+    Returns
+    -------
+    One row a pair: ``source`` and ``target`` (strings, sorted within the pair, so that a pair that the file gives in
+    both directions comes once, with the higher score), ``weight`` (float32, 0 to 1), and the channels if asked for;
+    sorted by source and target. Pairs without evidence in the chosen channels, and pairs of a gene with itself, are
+    left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If the columns are not those of STRING, there is no row, a row is malformed, or a score is no whole number from
+        0 to 1000.
+    ValueError
+        If a channel is unknown, ``min_score`` or ``prior`` is not from 0 to 1, or no protein has a symbol in
+        ``aliases``.
+
+    Warns
+    -----
+    NewtWarning
+        If proteins were left out because ``aliases`` has no symbol for them.
+
+    References
+    ----------
+    Szklarczyk et al. (2023), Nucleic Acids Research 51:D638; von Mering et al. (2005), Nucleic Acids Research 33:D433;
+    the script ``combine_subscores.py`` in the help pages of STRING.
+    """
+    wanted = _check_arguments(channels, min_score, prior)
+    symbols = None if aliases is None else _read_symbols(aliases)
+    with open_text(path) as text:
+        first = next((line for line in text if line.strip()), None)
+        if first is None:
+            raise FormatError(path, None, "the file is empty, expected protein links of STRING")
+        sep = sniff_separator(first)
+        header = [name.strip().lstrip("#") for name in (first.split() if sep == " " else first.split(sep))]
+        columns = [_ALIASES.get(name, name) for name in header]
+        parts = _plan(path, columns, wanted, transferred=transferred)
+        ends, scores = columns[:2], columns[2:]
+        evidence = {name for names in parts.values() for name in names}
+        kept = [name for name in scores if name in evidence] if keep_channels else []
+        needed = evidence | {"homology"} if wanted is not None else {"combined_score", *kept}
+        used = [name for name in scores if name in needed]
+
+        ids: dict[str, int] = {}
+        pieces: list[pd.DataFrame] = []
+        try:
+            chunks = pd.read_csv(
+                text,
+                sep=r"\s+" if sep == " " else sep,
+                header=None,
+                names=columns,
+                dtype=dict.fromkeys(ends, str) | dict.fromkeys(scores, np.int32),
+                na_filter=False,
+                chunksize=_CHUNK,
+            )
+            for chunk in chunks:
+                names = [chunk[end] for end in ends]
+                values = chunk[used].to_numpy()
+                if (
+                    not isinstance(chunk.index, pd.RangeIndex)
+                    or (values < 0).any()
+                    or (values > _MAX_SCORE).any()
+                    or any((name == "").any() for name in names)
+                ):
+                    raise _find_malformed(path, len(columns))
+                piece = pd.DataFrame({end: _encode(name, ids) for end, name in zip(ends, names, strict=True)})
+                unit = {name: chunk[name].to_numpy(dtype=np.float64) / _MAX_SCORE for name in used}
+                weight = unit["combined_score"] if wanted is None else _combine(unit, parts, prior)
+                for name, score in {"weight": weight, **{name: unit[name] for name in kept}}.items():
+                    piece[name] = score.astype(np.float32)
+                pieces.append(piece[(weight > 0) & (weight >= min_score)])
+        except pd.errors.EmptyDataError:
+            pass
+        except (pd.errors.ParserError, ValueError, OverflowError) as error:
+            if isinstance(error, FormatError | UnicodeDecodeError):
+                raise
+            raise _find_malformed(path, len(columns)) from error
+    if not ids:
+        raise FormatError(path, None, "found a header but no rows, expected protein links of STRING")
+    frame = pd.concat(pieces, ignore_index=True).set_axis(["source", "target", "weight", *kept], axis=1)
+    return _merge(frame, np.array(list(ids), dtype=object), symbols)
+
+
+def _check_arguments(channels: str | Iterable[str] | None, min_score: float, prior: float) -> list[str] | None:
+    if not 0 <= min_score <= 1:
+        raise ValueError(f"min_score must be from 0 to 1, found {min_score}; STRING's 700 is 0.7 here")
+    if not 0 <= prior < 1:
+        raise ValueError(f"prior must be from 0 to below 1, found {prior}")
+    if channels is None:
+        return None
+    wanted = [_ALIASES.get(name, name) for name in ([channels] if isinstance(channels, str) else channels)]
+    unknown = sorted(set(wanted) - set(CHANNELS))
+    if unknown or not wanted:
+        raise ValueError(f"channels must be some of {list(CHANNELS)}, found {unknown or wanted}")
+    return wanted
+
+
+def _plan(path: StrPath, columns: list[str], wanted: list[str] | None, *, transferred: bool) -> dict[str, list[str]]:
+    """Channel -> its columns in this file."""
+    if tuple(columns[:2]) not in _ENDS:
+        message = f"found the columns {columns[:2]} first, expected 'protein1 protein2' or 'source target'"
+        raise FormatError(path, 1, message)
+    if len(set(columns)) != len(columns):
+        raise FormatError(path, 1, f"columns come more than once: {columns}")
+    known = {*CHANNELS, *(f"{name}_transferred" for name in CHANNELS), "homology", "combined_score"}
+    unknown = [name for name in columns[2:] if name not in known]
+    if unknown:
+        raise FormatError(path, 1, f"found the columns {unknown}, which are no scores of STRING: {sorted(known)}")
+    if wanted is None and "combined_score" not in columns:
+        raise FormatError(path, 1, "found no column 'combined_score'; give channels= to combine")
+    parts = {}
+    for name in wanted if wanted is not None else CHANNELS:
+        have = [c for c in (name, *([f"{name}_transferred"] if transferred else [])) if c in columns]
+        if have:
+            parts[name] = have
+        elif wanted is not None:
+            raise FormatError(path, 1, f"found no column for the channel {name!r}, only {columns[2:]}")
+    return parts
+
+
+def _combine(unit: Mapping[str, np.ndarray], parts: Mapping[str, list[str]], prior: float) -> np.ndarray:
+    """Combine channels to one score, 0 where none has evidence. ``unit`` holds the scores divided by 1000."""
+    one_minus: np.ndarray = np.ones(len(next(iter(unit.values()))))
+    for channel, names in parts.items():
+        none = np.ones_like(one_minus)  # probability that there is no evidence in this channel
+        for name in names:
+            none *= 1 - (np.maximum(unit[name], prior) - prior) / (1 - prior)
+        if channel in _HOMOLOGY_CORRECTED and "homology" in unit:
+            none = 1 - (1 - none) * (1 - unit["homology"])
+        one_minus *= none
+    return np.where(one_minus < 1, (1 - one_minus) * (1 - prior) + prior, 0)
+
+
+def _encode(names: pd.Series, ids: dict[str, int]) -> np.ndarray:
+    """Numbers for names; ``ids`` grows by those that are new."""
+    codes, unique = pd.factorize(names)
+    numbers: np.ndarray = np.array([ids.setdefault(str(name), len(ids)) for name in unique], dtype=np.int64)[codes]
+    return numbers
+
+
+def _merge(frame: pd.DataFrame, names: np.ndarray, symbols: Mapping[str, str] | None) -> pd.DataFrame:
+    """Replace codes by names, sort within pairs, and keep the highest scores of each pair."""
+    if symbols is not None:
+        names = np.array([symbols.get(name) for name in names], dtype=object)
+    has_name = np.array([name is not None for name in names], dtype=bool)
+    if len(names) and not has_name.any():
+        raise ValueError(
+            "none of the proteins has a symbol in aliases; are both files of one organism and release of STRING?"
+        )
+    if not has_name.all():
+        message = f"{(~has_name).sum()} of {len(names)} proteins have no symbol in aliases and were left out"
+        warnings.warn(message, NewtWarning, stacklevel=3)
+    unique, rank = np.unique(names[has_name].astype(str), return_inverse=True)
+    code = np.full(len(names), -1, dtype=np.int64)
+    code[has_name] = rank
+    ends = code[frame[["source", "target"]].to_numpy(dtype=np.int64)]
+    good = (ends >= 0).all(axis=1) & (ends[:, 0] != ends[:, 1])
+    low, high = np.sort(ends[good], axis=1).T
+    scores = frame.loc[good].drop(columns=["source", "target"])
+    merged = scores.groupby(low * max(len(unique), 1) + high, sort=True).max()
+    low, high = np.divmod(merged.index.to_numpy(dtype=np.int64), max(len(unique), 1))
+    text = unique.astype(object)
+    merged = merged.reset_index(drop=True)
+    merged.insert(0, "source", pd.Series(text[low], dtype=str))
+    merged.insert(1, "target", pd.Series(text[high], dtype=str))
+    return merged
+
+
+def _read_symbols(path: StrPath) -> dict[str, str]:
+    """Protein id -> symbol, from a ``protein.info`` or ``protein.aliases`` file."""
+    symbols: dict[str, str] = {}
+    best: dict[str, int] = {}
+    with open_text(path) as text:
+        header = [name.strip().lstrip("#") for name in next(text, "").rstrip("\n").split("\t")]
+        if header[:2] == ["string_protein_id", "alias"] and header[2:] == ["source"]:
+            rank = {name: i for i, name in enumerate(_SYMBOL_SOURCES)}
+        elif header[1:2] == ["preferred_name"]:
+            rank = {}
+        else:
+            message = f"found the columns {header}, expected 'string_protein_id preferred_name' or '... alias source'"
+            raise FormatError(path, 1, message)
+        for number, line in enumerate(text, start=2):
+            if not line.strip():
+                continue
+            fields = line.rstrip("\n").split("\t")
+            if len(fields) < len(header):
+                raise FormatError(path, number, f"found {len(fields)} tab-separated fields, expected {len(header)}")
+            protein, symbol = fields[0], fields[1].strip()
+            if not protein or not symbol:
+                raise FormatError(path, number, "found an empty id or name")
+            if not rank:
+                symbols[protein] = symbol
+                continue
+            order = min((rank[one] for one in fields[2].split() if one in rank), default=None)
+            if order is not None and order < best.get(protein, len(rank)):
+                symbols[protein], best[protein] = symbol, order
+    if not symbols:
+        raise FormatError(path, None, f"found no symbol of a protein; in aliases they come from {_SYMBOL_SOURCES}")
+    return symbols
+
+
+def _find_malformed(path: StrPath, width: int) -> FormatError:
+    """Error for the first row that is no row of STRING, found by reading the file again, slowly and exactly."""
+    with open_text(path) as text:
+        rows = iter_rows(path, text, sep=None)
+        next(rows)
+        for number, row in rows:
+            if len(row) != width:
+                return FormatError(path, number, f"found {len(row)} fields, expected {width} as in the header")
+            if not row[0] or not row[1]:
+                return FormatError(path, number, "found an empty protein id")
+            for score in row[2:]:
+                if not (score.strip().isascii() and score.strip().isdigit() and int(score) <= _MAX_SCORE):
+                    return FormatError(path, number, f"found the score {score!r}, expected a whole number 0 to 1000")
+    return FormatError(path, None, "the table could not be read; are all scores whole numbers?")

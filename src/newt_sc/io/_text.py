@@ -1,0 +1,196 @@
+"""Text files, plain or gzip: read as streams, written atomically."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import zlib
+from contextlib import contextmanager
+from os import PathLike, fspath
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, TextIO, cast
+
+from newt_sc.errors import FormatError
+
+from ._atomic import atomic_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["StrPath", "check_field", "create_text", "iter_lines", "open_binary", "open_text"]
+
+StrPath = str | PathLike[str]
+
+_GZIP = b"\x1f\x8b"
+_OTHER_COMPRESSION = {b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd"}
+_BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError)
+
+
+@contextmanager
+def open_binary(path: StrPath) -> Iterator[IO[bytes]]:
+    """Open a file, plain or gzip (recognised by its first bytes), for reading bytes.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Yields
+    ------
+    A binary stream of the uncompressed content.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    IsADirectoryError
+        If the path is a directory.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "expected a file, found a directory", fspath(path))
+    try:
+        raw = file.open("rb")
+    except FileNotFoundError as error:
+        message = "no such file; check the path, which is relative to the working directory unless it starts at a root"
+        raise FileNotFoundError(errno.ENOENT, message, fspath(path)) from error
+    with raw:
+        if raw.peek(2)[:2] == _GZIP:
+            with gzip.GzipFile(fileobj=raw) as unzipped:
+                yield cast("IO[bytes]", unzipped)
+        else:
+            yield raw
+
+
+@contextmanager
+def open_text(path: StrPath) -> Iterator[TextIO]:
+    """Open a UTF-8 text file, plain or gzip, for reading as a stream.
+
+    A byte order mark is dropped and every kind of line end is read as a newline.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Yields
+    ------
+    A text stream.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If the content is compressed otherwise, binary, not UTF-8, or a gzip file that is truncated or damaged; also
+        when that shows only while reading inside the ``with`` block.
+    """
+    with open_binary(path) as binary:
+        try:
+            head = binary.peek(4096) if isinstance(binary, gzip.GzipFile | io.BufferedReader) else b""
+            for magic, name in _OTHER_COMPRESSION.items():
+                if head.startswith(magic):
+                    raise FormatError(
+                        path, None, f"found {name} data, expected text or gzip; decompress it or use gzip"
+                    )
+            if b"\0" in head:
+                raise FormatError(path, 1, "found NUL bytes, expected UTF-8 text: this is a binary or UTF-16 file")
+            with io.TextIOWrapper(binary, encoding="utf-8-sig") as text:
+                yield text
+        except _BROKEN as error:
+            where = _find_broken_line(path)
+            if where is None:  # the file is sound: the error is the caller's own
+                raise
+            if isinstance(error, UnicodeDecodeError):
+                message = f"found bytes that are not UTF-8 text ({error.reason}); convert the file to UTF-8"
+            else:
+                message = f"the gzip data is truncated or damaged ({error}); fetch the file again"
+            raise FormatError(path, where, message) from error
+
+
+def iter_lines(path: StrPath) -> Iterator[tuple[int, str]]:
+    """Iterate over the lines of a text file, plain or gzip.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Yields
+    ------
+    The 1-based number of the line and the line without its end.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If the content is not text; see :func:`open_text`.
+    """
+    with open_text(path) as text:
+        for number, line in enumerate(text, start=1):
+            if "\0" in line:
+                raise FormatError(path, number, "found a NUL byte, expected UTF-8 text")
+            yield number, line.rstrip("\n")
+
+
+@contextmanager
+def create_text(path: StrPath) -> Iterator[TextIO]:
+    """Open a UTF-8 text file for writing; it takes its place only when the ``with`` block ends without an error.
+
+    Parameters
+    ----------
+    path
+        The file; gzip if its name ends in ``.gz`` (without a time stamp, so that equal content gives equal bytes).
+
+    Yields
+    ------
+    A text stream whose lines end in a line feed, on every system.
+    """
+    with atomic_path(path) as temporary, temporary.open("wb") as raw:
+        binary: IO[bytes] = raw
+        if temporary.suffix == ".gz":
+            binary = cast("IO[bytes]", gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0))
+        with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as text:
+            yield text
+
+
+def check_field(value: object, what: str) -> str:
+    """Return ``value`` if it can stand in one field of a line of text and be read back the same.
+
+    Parameters
+    ----------
+    value
+        What is to be written.
+    what
+        What it is, for the message.
+
+    Raises
+    ------
+    TypeError
+        If it is not a string.
+    ValueError
+        If it is empty, starts or ends with white space, or holds tabs, line ends, NULs or a byte order mark.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a string, found {value!r} of type {type(value).__name__}")
+    if not value or value != value.strip() or any(c in value for c in "\t\n\r\0\ufeff"):
+        raise ValueError(
+            f"{what} {value!r} cannot be written as text: it must not be empty, start or end with white space, "
+            "or hold tabs or line ends; rename it"
+        )
+    return value
+
+
+def _find_broken_line(path: StrPath) -> int | None:
+    """1-based line where a file stops being readable UTF-8, or ``None`` if it never does."""
+    number = 1
+    try:
+        with open_binary(path) as lines:
+            for line in lines:
+                line.decode("utf-8")
+                number += 1
+    except _BROKEN:
+        return number
+    return None

@@ -1,0 +1,165 @@
+"""Spectral blocks: what a modality says of its genes, as a few dimensions.
+
+Sets become TF-IDF and a truncated SVD; networks positive pointwise mutual information (PPMI) and a truncated SVD;
+expression profiles z-scores within each data set, weighted down where a data set has many conditions, and a truncated
+SVD (Levy and Goldberg, NeurIPS 2014, for PPMI). Every block is centred over its genes and its rows have length one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["fuse", "ppmi", "spectral_block", "tfidf", "unit_rows", "zscore_groups"]
+
+_MIN_SD = 0.25
+"""Least standard deviation of a log2 expression profile that a z-score divides by."""
+
+
+def tfidf(X: sparse.sparray, *, min_size: int = 3) -> sparse.csr_array:
+    """Weigh membership by the rarity of each feature; rows of length one.
+
+    Parameters
+    ----------
+    X
+        Genes x features, non-negative; what is not zero is a member.
+    min_size
+        Features of fewer genes are left out: they tell nothing about likeness.
+
+    Returns
+    -------
+    Sparse array of genes x kept features.
+    """
+    X = sparse.csr_array(X, dtype=np.float64)
+    size = np.bincount(X.indices, minlength=X.shape[1])
+    keep = size >= min_size
+    X = sparse.csr_array(X[:, keep])
+    weight = np.log(X.shape[0] / size[keep])
+    return _unit_sparse(sparse.csr_array(X @ sparse.diags_array(weight)))
+
+
+def ppmi(X: sparse.sparray) -> sparse.csr_array:
+    """Positive pointwise mutual information of a network's edges.
+
+    Parameters
+    ----------
+    X
+        Genes x partners, non-negative edge weights.
+
+    Returns
+    -------
+    Sparse array of the same shape: log(w_ij w / (w_i w_j)), or zero where that is negative.
+    """
+    coo = sparse.coo_array(X, dtype=np.float64)
+    coo.eliminate_zeros()
+    rows, cols = np.asarray(X.sum(axis=1)).ravel(), np.asarray(X.sum(axis=0)).ravel()
+    value = np.log(coo.data * coo.data.sum() / (rows[coo.row] * cols[coo.col]))
+    out = sparse.csr_array((np.maximum(value, 0), (coo.row, coo.col)), shape=X.shape)
+    out.eliminate_zeros()
+    return out
+
+
+def zscore_groups(X: NDArray[np.floating], groups: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
+    """Standardise each gene within each data set, and weigh down data sets of many conditions.
+
+    Parameters
+    ----------
+    X
+        Genes x conditions, log expression; NaN where a gene is absent from a data set.
+    groups
+        Data set of each condition.
+
+    Returns
+    -------
+    Array of genes x conditions; each data set of n conditions is multiplied by n^-0.25, NaN becomes 0.
+    """
+    out = np.zeros(X.shape)
+    labels = np.asarray(groups)
+    for label in dict.fromkeys(labels.tolist()):
+        at = labels == label
+        block = np.asarray(X[:, at], dtype=np.float64)
+        ok = np.isfinite(block).all(axis=1)
+        if not ok.any():
+            continue
+        block = block[ok]
+        if at.sum() < 3:
+            block = block - block.mean(axis=0)
+        else:
+            block = (block - block.mean(axis=1, keepdims=True)) / np.maximum(block.std(axis=1, keepdims=True), _MIN_SD)
+        out[np.ix_(ok, at)] = block * at.sum() ** -0.25
+    return out
+
+
+def unit_rows(X: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Rows divided by their Euclidean length; rows of zeros stay."""
+    norm = np.linalg.norm(X, axis=1, keepdims=True)
+    return np.divide(X, norm, out=np.zeros_like(X), where=norm > 0)
+
+
+def _unit_sparse(X: sparse.csr_array) -> sparse.csr_array:
+    norm = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
+    return sparse.csr_array(sparse.diags_array(np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)) @ X)
+
+
+def spectral_block(
+    X: sparse.sparray | NDArray[np.floating], n_comps: int, *, power: float = 1.0, random_state: int = 0
+) -> NDArray[np.float32]:
+    """Truncated SVD of features; centred over the genes, rows of length one.
+
+    Parameters
+    ----------
+    X
+        Genes x features, all genes known.
+    n_comps
+        Dimensions; fewer where the features have fewer.
+    power
+        Exponent of the singular values: the block is U S^power before centring.
+    random_state
+        Seed of the randomised SVD.
+
+    Returns
+    -------
+    Array of genes x at most ``n_comps``, float32.
+    """
+    left, singular = _svd(X, n_comps, random_state)
+    block = left * singular**power
+    return unit_rows(block - block.mean(axis=0)).astype(np.float32)
+
+
+def fuse(blocks: Sequence[NDArray[np.floating]], n_comps: int, *, random_state: int = 0) -> NDArray[np.float32]:
+    """Concatenate blocks and reduce them by PCA.
+
+    Parameters
+    ----------
+    blocks
+        One block a modality, genes x its dimensions; NaN rows for genes that it does not know count as its mean.
+    n_comps
+        Dimensions of the fused vector.
+    random_state
+        Seed of the randomised SVD.
+
+    Returns
+    -------
+    Principal component scores of genes x at most ``n_comps``, float32, largest variance first.
+    """
+    joined = np.hstack([np.nan_to_num(block.astype(np.float64)) for block in blocks])
+    left, singular = _svd(joined - joined.mean(axis=0), n_comps, random_state)
+    return (left * singular).astype(np.float32)
+
+
+def _svd(
+    X: sparse.sparray | NDArray[np.floating], n_comps: int, random_state: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Left singular vectors and values; in each vector the entry of the largest absolute value is positive."""
+    from sklearn.utils.extmath import randomized_svd
+
+    k = min(n_comps, *X.shape)
+    left, singular, _ = randomized_svd(X, k, n_iter=6, random_state=random_state, flip_sign=False)
+    sign = np.sign(left[np.abs(left).argmax(axis=0), np.arange(k)])
+    return left * np.where(sign == 0, 1, sign), singular

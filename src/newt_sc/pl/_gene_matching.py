@@ -1,0 +1,77 @@
+"""How the genes of a data set were matched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from newt_sc import _keys
+
+from ._style import COLORS, clean, finish
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["gene_matching"]
+
+
+def gene_matching(
+    adata: AnnData,
+    *,
+    key: str | None = None,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    return_fig: bool | None = None,
+) -> Figure | Axes | list[Axes] | None:
+    """Plot by which rule genes were matched, and how many were not.
+
+    Parameters
+    ----------
+    adata
+        Annotated data after :func:`newt_sc.tl.embed` or :func:`newt_sc.pp.map_genes`.
+    key
+        Key in ``uns``; by default ``"newt"``, and ``"newt_genes"`` where that is absent.
+    ax
+        Axes to draw on.
+    show
+        Show the figure; by default in an interactive session only.
+    return_fig
+        Return the figure instead of the axes.
+
+    Returns
+    -------
+    The axes, the figure, or ``None`` after showing.
+
+    Raises
+    ------
+    KeyError
+        If there is no report.
+    """
+    import matplotlib.pyplot as plt
+
+    found = key or next((name for name in (_keys.EMBED, _keys.GENES) if name in adata.uns), None)
+    if found is None or found not in adata.uns:
+        msg = f"No report in adata.uns[{key or _keys.EMBED!r}]: run newt_sc.tl.embed or newt_sc.pp.map_genes first."
+        raise KeyError(msg)
+    slot: dict[str, Any] = adata.uns[found]
+    report: dict[str, Any] = slot.get("genes", slot)
+    if "matched_by" not in report:
+        msg = f"adata.uns[{found!r}] holds no report of matched genes."
+        raise KeyError(msg)
+    bars = sorted(((rule, int(n)) for rule, n in report["matched_by"].items()), key=lambda bar: -bar[1])
+    rest = [("ambiguous", int(report["n_ambiguous"])), ("no match", int(report["n_dropped"]))]
+    if ax is None:
+        figure, ax = plt.subplots(figsize=(4.2, 0.32 * (len(bars) + 2) + 1.0), layout="constrained")
+    else:
+        figure = ax.get_figure(root=True)
+    names = [name.replace("_", " ") for name, _ in bars + rest]
+    counts = [n for _, n in bars + rest]
+    drawn = ax.barh(names, counts, color=[COLORS[0]] * len(bars) + [COLORS[3]] * len(rest), height=0.7)
+    ax.bar_label(drawn, labels=[f"{n:,}" for n in counts], padding=3, fontsize=8)
+    ax.invert_yaxis()
+    ax.set_xlim(0, max([*counts, 1]) * 1.2)
+    ax.set_xlabel(f"genes of {int(report['n_genes']):,}")
+    ax.set_title(f"{int(report['n_matched']):,} genes matched ({report['organism']})", fontsize=10, loc="left")
+    clean(ax, frame=True)
+    return finish(figure, [ax], show=show, return_fig=return_fig)

@@ -1,0 +1,15 @@
+"""Make inputs ready: identifiers, signatures from one's own data, blocks of knowledge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from newt_sc._lazy import attach
+
+if TYPE_CHECKING:
+    from ._encode import encode
+    from ._map_genes import map_genes
+
+__all__ = ["encode", "map_genes"]
+
+__getattr__, __dir__, _ = attach(__name__, {"encode": "_encode", "map_genes": "_map_genes"})

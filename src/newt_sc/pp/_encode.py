@@ -1,0 +1,129 @@
+"""One spectral block for each modality of a knowledge MuData."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from newt_sc import _keys, kernels
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+
+__all__ = ["encode"]
+
+_POWER = {"set": 1.0, "partner": 0.5, "regulator": 1.0, "target": 1.0, "condition": 0.5}
+
+
+def encode(
+    mdata: MuData, *, n_comps: int = 128, key_added: str | None = None, random_state: int = 0, copy: bool = False
+) -> MuData | None:
+    """Encode each modality of knowledge as one spectral block.
+
+    Sets and regulons are weighted by TF-IDF, networks by PPMI, expression is standardised within each data set;
+    then a truncated SVD, centred over the genes that the modality knows, with rows of length one.
+
+    Parameters
+    ----------
+    mdata
+        Knowledge as :func:`newt_sc.datasets.bundle` returns it: genes as observations, ``var["kind"]`` in each
+        modality one of ``set``, ``partner``, ``regulator``, ``target`` and ``condition`` (with ``var["group"]``, the
+        data set).
+    n_comps
+        Dimensions of a block; fewer where a modality has fewer genes or features.
+    key_added
+        Key in ``obsm`` and ``uns`` of each modality, instead of ``"X_block"`` and ``"newt_encode"``.
+    random_state
+        Seed of the randomised SVD.
+    copy
+        Return a changed copy instead of writing into ``mdata``.
+
+    Returns
+    -------
+    ``None``, or the copy. Written, when all blocks are made: ``mod[m].obsm["X_block"]`` (genes of m x dimensions,
+    float32) and ``mod[m].uns["newt_encode"]`` (parameters).
+
+    Raises
+    ------
+    KeyError
+        If a modality has no ``var["kind"]``.
+    ValueError
+        If a kind is not known, a network has negative weights, or a value is infinite or, where that is not allowed,
+        NaN.
+    """
+    if n_comps < 1:
+        msg = f"n_comps is {n_comps}, expected at least 1."
+        raise ValueError(msg)
+    blocks = {name: _block(name, mod, n_comps, random_state) for name, mod in mdata.mod.items()}
+    target = mdata.copy() if copy else mdata
+    for name, block in blocks.items():
+        target.mod[name].obsm[key_added or _keys.BLOCK] = block
+        target.mod[name].uns[key_added or _keys.ENCODE] = {
+            "params": {"n_comps": int(block.shape[1]), "random_state": random_state}
+        }
+    return target if copy else None
+
+
+def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarray:
+    if "kind" not in mod.var:
+        msg = f"Modality {name!r} has no var['kind']: expected one of {sorted(_POWER)} for each feature."
+        raise KeyError(msg)
+    kinds = mod.var["kind"].astype(str).to_numpy()
+    unknown = sorted(set(kinds) - set(_POWER))
+    if unknown:
+        msg = f"Modality {name!r} has features of kind {unknown}: expected one of {sorted(_POWER)}."
+        raise ValueError(msg)
+    X: Any = mod.X
+    parts: list[Any] = []
+    for family in ({"set", "regulator", "target"}, {"partner"}, {"condition"}):
+        at = np.isin(kinds, sorted(family))
+        if not at.any():
+            continue
+        part = X[:, at]
+        if family == {"condition"}:
+            groups = mod.var["group"].astype(str).to_numpy()[at] if "group" in mod.var else np.zeros(at.sum())
+            dense = part.toarray() if sparse.issparse(part) else np.asarray(part)
+            if np.isinf(dense).any():
+                msg = f"Modality {name!r} has infinite expression values."
+                raise ValueError(msg)
+            parts.append(kernels.zscore_groups(dense, groups))
+            continue
+        part = sparse.csr_array(part)
+        if not np.isfinite(part.data).all():
+            msg = f"Modality {name!r} has NaN or infinite weights."
+            raise ValueError(msg)
+        if family == {"partner"}:
+            if part.nnz and part.data.min() < 0:
+                msg = f"Modality {name!r} has edges of negative weight: expected confidences or scores from 0 up."
+                raise ValueError(msg)
+            parts.append(_networks(part, mod.var.loc[at, "source"].astype(str).to_numpy()))
+        else:
+            part.data = np.ones_like(part.data)
+            parts.append(kernels.tfidf(part))
+    parts = [part for part in parts if part.shape[1]]
+    if not parts:
+        msg = f"Modality {name!r} has no feature that three genes share: nothing to encode."
+        raise ValueError(msg)
+    power = min(_POWER[kind] for kind in set(kinds))
+    if len(parts) == 1:
+        joined = parts[0]
+    else:  # kinds in one modality weigh alike: each is scaled to rows of length one on average
+        joined = sparse.hstack([sparse.csr_array(part) / _rms_length(part) for part in parts], format="csr")
+    return kernels.spectral_block(joined, n_comps, power=power, random_state=random_state)
+
+
+def _rms_length(X: Any) -> float:
+    values = X.data if sparse.issparse(X) else X
+    return float(np.sqrt((values * values).sum() / X.shape[0])) or 1.0
+
+
+def _networks(X: sparse.csr_array, sources: np.ndarray) -> sparse.csr_array:
+    """PPMI of each network, side by side."""
+    return sparse.csr_array(
+        sparse.hstack(
+            [kernels.ppmi(sparse.csr_array(X[:, sources == s])) for s in dict.fromkeys(sources)], format="csr"
+        )
+    )

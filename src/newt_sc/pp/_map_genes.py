@@ -1,0 +1,114 @@
+"""Names of genes in an AnnData -> approved human symbols."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from anndata import AnnData
+
+from newt_sc import _keys
+from newt_sc._docs import with_docs
+from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.genes._align import coverage_messages, guess_cause, make_report, some
+from newt_sc.genes._resolve import resolve_names
+
+if TYPE_CHECKING:
+    from newt_sc.genes._resolve import Organism
+
+__all__ = ["map_genes"]
+
+
+@with_docs
+def map_genes(
+    adata: AnnData,
+    *,
+    organism: Organism = "auto",
+    column: str | None = None,
+    key_added: str | None = None,
+    copy: bool = False,
+) -> AnnData | None:
+    """Write the approved human symbol of each gene into ``adata.var``.
+
+    The rules are those of :func:`newt_sc.genes.resolve`. ``X`` and ``var_names`` stay as they are.
+
+    Parameters
+    ----------
+    %(adata)s
+    organism
+        ``"human"``, ``"mouse"``, or ``"auto"``: the one whose symbols and Ensembl ids occur more often.
+    column
+        Column of ``adata.var`` with the names, such as ``"gene_ids"``; integers are Entrez ids, missing values stay
+        unmapped. By default ``adata.var_names``.
+    key_added
+        Replaces ``newt_genes`` in every slot.
+    %(copy)s
+
+    Returns
+    -------
+    None, or the copy if ``copy=True``. Sets:
+
+    ``adata.var["newt_genes"]`` : categorical
+        Approved human symbol, missing where there is none.
+    ``adata.var["newt_genes_rule"]`` : categorical
+        The rule that found it, or ``ambiguous`` or ``unmapped``.
+    ``adata.uns["newt_genes"]`` : dict
+        ``params`` and the report described in :class:`newt_sc.genes.Alignment`, without what is about a reference.
+
+    Raises
+    ------
+    GeneMatchError
+        If not one gene is found. ``adata`` stays as it was.
+    KeyError
+        If ``adata.var`` has no such column.
+    TypeError
+        If ``adata`` is no AnnData or the names are not strings.
+    ValueError
+        If there are no genes or the organism is not known.
+
+    Warns
+    -----
+    NewtWarning
+        If less than half of the genes are found, if names are ambiguous, look like dates or carry the prefix of a
+        genome, and if ids that are all digits are taken as human.
+    """
+    if not isinstance(adata, AnnData):
+        msg = f"adata must be an AnnData, not {type(adata).__name__}; of a MuData, pass one modality: mdata['rna']"
+        raise TypeError(msg)
+    what = "adata.var_names" if column is None else f"adata.var[{column!r}]"
+    found = resolve_names(_names(adata, column), organism=organism, what=what)
+    report = make_report(found, [-1 if gene is None else gene for gene in found.gene], found.rule)
+    if not report["n_matched"]:
+        msg = f"None of the {adata.n_vars} names of {what} is a known gene. Found {some(found.query)}. "
+        raise GeneMatchError(msg + guess_cause(report))
+
+    messages = coverage_messages(report, 0.5, what)
+    if report["n_ambiguous"]:
+        pairs = zip(report["ambiguous"], report["candidates"], strict=True)
+        listed = some([f"{name} ({genes.replace('|', ' or ')})" for name, genes in pairs])
+        messages.append(f"{report['n_ambiguous']} names of {what} may mean several genes and get none: {listed}")
+    for message in messages:
+        warnings.warn(message, NewtWarning, stacklevel=2)
+
+    stem = key_added if key_added is not None else _keys.GENES
+    gene = pd.Categorical(found.gene)
+    rule = pd.Categorical(found.rule)
+    if copy:
+        adata = adata.to_memory() if adata.isbacked else adata.copy()
+    adata.var[stem] = gene
+    adata.var[f"{stem}_rule"] = rule
+    adata.uns[stem] = {"params": {"organism": organism, "column": column or "var_names"}, **report}
+    return adata if copy else None
+
+
+def _names(adata: AnnData, column: str | None) -> list[str]:
+    if column is None:
+        return list(adata.var_names)
+    if column not in adata.var:
+        msg = f"adata.var has no column {column!r}; it has {list(adata.var.columns)}"
+        raise KeyError(msg)
+    values = adata.var[column]
+    if pd.api.types.is_integer_dtype(values.dtype):
+        values = values.astype("Int64").astype("string")
+    return ["" if missing else value for value, missing in zip(values, values.isna(), strict=True)]

@@ -1,0 +1,383 @@
+"""Cells projected through a gene embedding."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, Final, Literal
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from scipy.sparse.linalg import LinearOperator
+
+from newt_sc import _keys, datasets, genes, kernels
+from newt_sc._docs import with_docs
+from newt_sc._settings import logger
+from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.tl._rows import Rows, Stats
+
+__all__ = ["embed"]
+
+_Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class _HighlyVariable:
+    """Default of ``mask_var``: ``highly_variable`` where present, otherwise all genes."""
+
+    def __repr__(self) -> str:
+        return "'highly_variable' if present"
+
+
+_DEFAULT: Final = _HighlyVariable()
+
+
+@with_docs
+def embed(
+    adata: ad.AnnData,
+    *,
+    embedding: str | PathLike[str] | ad.AnnData = "newt-human",
+    mode: Literal["blend", "project"] = "blend",
+    modalities: Sequence[str] | None = None,
+    alpha: float = 0.2,
+    beta: float = 0.15,
+    n_comps: int = 50,
+    center: Literal["data"] | ad.AnnData | pd.Series = "data",
+    layer: str | None = None,
+    mask_var: str | _Array | pd.Series | _HighlyVariable | None = _DEFAULT,
+    organism: Literal["auto", "human", "mouse"] = "auto",
+    key_added: str | None = None,
+    copy: bool = False,
+    random_state: int = 0,
+) -> ad.AnnData | None:
+    r"""Embed cells by what is known of their genes.
+
+    Call it where :func:`scanpy.pp.pca` is called, on log-normalised expression, and go on with
+    ``sc.pp.neighbors(adata, use_rep="X_newt")``.
+
+    With X the centred expression, E the gene embedding (genes x d) and S the expression averaged over each gene's 15
+    nearest genes in E:
+
+    - ``mode="project"``: :math:`Z = X E`, in E's own width. The axes are those of E, the same for every data set,
+      panel and species.
+    - ``mode="blend"``: principal components with a functional prior,
+      :math:`P = \mathrm{PCA}[(1-\beta) X + \beta S]` and
+      :math:`Z = \mathrm{PCA}[\sqrt{1-\alpha}\, P/|P|, \sqrt{\alpha}\, X E/|X E|]`, scaled and signed so that
+      ``alpha=beta=0`` is :func:`scanpy.pp.pca` of the same genes.
+
+    Parameters
+    ----------
+    %(adata)s Log-normalised: numpy, scipy CSR or CSC, backed or dask. Genes by any identifier that
+        :func:`newt_sc.genes.resolve` knows, or mapped before by :func:`newt_sc.pp.map_genes`.
+    %(embedding)s
+    mode
+        ``"blend"`` for work within one data set, ``"project"`` to compare data sets, panels and species.
+    modalities
+        ``None`` for the fused vectors; otherwise the blocks of these modalities (``obsm`` of the embedding) side by
+        side. There, a gene that one of them does not know has that block's mean, zero.
+    alpha
+        Weight of the projection in ``blend``, from 0 to less than 1.
+    beta
+        Weight of the expression of neighbouring genes in ``blend``, from 0 to 1.
+    n_comps
+        Components of ``blend``, less than the number of cells and of genes.
+    center
+        What ``project`` centres each gene on: ``"data"`` for its mean in ``adata``; or a reference's means, an AnnData
+        (its ``X``, in the same units) or a Series of means by gene. With a reference only genes that it has are used.
+    layer
+        Layer to use instead of ``X``.
+    mask_var
+        Genes to use: a boolean column of ``var``, a boolean array, or ``None`` for all. By default
+        ``"highly_variable"`` where present; otherwise all, with a warning. To compare data sets by ``project``, give
+        all of them the same genes.
+    organism
+        Species of the gene names; ``"auto"`` decides by what they match.
+    key_added
+        Key in ``uns`` and, in place of ``X_newt``, in ``varm`` and ``obsm``.
+    %(copy)s
+    %(random_state)s
+
+    Returns
+    -------
+    ``None``, or the copy. Written, only when all is computed:
+
+    - ``varm["X_newt"]``: genes x d, float32: the matrix E; NaN rows for genes that the embedding does not know.
+    - ``obsm["X_newt"]``: cells x ``n_comps`` (blend) or d (project), float32.
+    - ``uns["newt"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes were matched;
+      ``n_genes_used``; ``variance`` of each component; and ``alignment``: variance of X E divided by what is expected
+      if E's rows were shuffled over the genes. About 1 means that the embedding knows nothing of how these genes vary
+      together.
+
+    Raises
+    ------
+    TypeError
+        If ``adata`` is no AnnData or its matrix is not numeric.
+    KeyError
+        If the layer, the column of ``mask_var`` or a modality is not there.
+    ValueError
+        If a parameter is out of range, a value is NaN or infinite, or there are too few cells or genes.
+    GeneMatchError
+        If no gene that is used has a vector.
+
+    Warns
+    -----
+    NewtWarning
+        On raw counts, scaled data, empty cells, few mapped genes, or when all genes are used for want of a mask.
+    """
+    if not isinstance(adata, ad.AnnData):
+        msg = f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
+        raise TypeError(msg)
+    _check_params(mode, alpha, beta, n_comps, center)
+    if adata.n_obs == 0 or adata.n_vars == 0:
+        msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to embed."
+        raise ValueError(msg)
+    if layer is not None and layer not in adata.layers:
+        msg = f"layer {layer!r} is not in adata.layers, which has {[name for name in adata.layers if name]}."
+        raise KeyError(msg)
+    mask, mask_name = _mask(adata, mask_var)
+    reference = datasets.resolve_embedding(embedding)
+    E_all, modality_names = _vectors(reference, modalities)
+    names = _gene_names(adata)
+    found = genes.align(names, reference.obs_names, organism=organism)
+    genes.require_overlap(found, names, reference.obs_names, what="the embedding")
+    E = np.full((adata.n_vars, E_all.shape[1]), np.nan, dtype=np.float32)
+    hit = found.index >= 0
+    E[hit] = E_all[found.index[hit]]
+    known = np.isfinite(E).all(axis=1)
+    if not (known & mask).any():
+        msg = (
+            f"None of the {mask.sum():,} genes in mask_var={mask_name!r} has a vector, though {known.sum():,} of "
+            f"{adata.n_vars:,} genes do. Choose other genes, e.g. mask_var=None."
+        )
+        raise GeneMatchError(msg)
+    rows = Rows(adata.X if layer is None else adata.layers[layer], "adata.X" if layer is None else f"layer {layer!r}")
+    stats = rows.stats()
+    _warn_values(rows.name, stats, adata.n_obs)
+    share = (known & mask).sum() / mask.sum()
+    if share < 0.5:
+        warnings.warn(
+            f"Only {(known & mask).sum():,} of {mask.sum():,} genes used ({share:.0%}) have a vector; "
+            f"the report is in uns[{(key_added or _keys.EMBED)!r}]['genes'].",
+            NewtWarning,
+            stacklevel=2,
+        )
+    if mode == "project":
+        mean, used = _center(center, found, known & mask, stats, organism)
+        Z = rows.project(np.where(used[:, None], E, 0), mean)
+        variance = Z.var(axis=0, dtype=np.float64, ddof=min(1, adata.n_obs - 1))
+        alignment = _alignment(float(variance.sum()), _sum_variance(rows, used), stats.variance, E, used)
+    else:
+        used = mask
+        Z, variance, alignment = _blend(rows, stats, E, known, mask, alpha, beta, n_comps, random_state)
+    logger.info("embedded %d cells by %d genes (%s)", adata.n_obs, int((used & known).sum()), mode)
+
+    out = adata.copy() if copy else adata
+    slot = key_added or _keys.X_EMBED
+    params: dict[str, Any] = {
+        "mode": mode,
+        "modalities": np.array(modality_names, dtype=str) if modality_names else "fused",
+        "center": center if isinstance(center, str) else "reference",
+        "layer": layer or "X",
+        "mask_var": mask_name,
+        "organism": organism,
+        "random_state": random_state,
+    }
+    if mode == "blend":
+        params |= {"alpha": alpha, "beta": beta, "n_comps": n_comps}
+    info = {
+        "params": params,
+        "embedding": datasets.describe_embedding(reference, embedding),
+        "genes": found.report,
+        "n_genes_used": int((used & known).sum()),
+        "variance": np.asarray(variance, dtype=np.float64),
+        "alignment": alignment,
+    }
+    out.varm[slot] = E
+    out.obsm[slot] = Z
+    out.uns[key_added or _keys.EMBED] = info
+    return out if copy else None
+
+
+def _check_params(mode: str, alpha: float, beta: float, n_comps: int, center: object) -> None:
+    if mode not in ("blend", "project"):
+        msg = f"mode is {mode!r}, expected 'blend' or 'project'."
+        raise ValueError(msg)
+    if not 0 <= alpha < 1:
+        msg = f"alpha is {alpha}, expected 0 <= alpha < 1."
+        raise ValueError(msg)
+    if not 0 <= beta <= 1:
+        msg = f"beta is {beta}, expected 0 <= beta <= 1."
+        raise ValueError(msg)
+    if isinstance(n_comps, bool) or not isinstance(n_comps, int | np.integer) or n_comps < 1:
+        msg = f"n_comps is {n_comps!r}, expected a whole number from 1 up."
+        raise ValueError(msg)
+    if not (isinstance(center, ad.AnnData | pd.Series) or (isinstance(center, str) and center == "data")):
+        msg = f"center is {center!r}, expected 'data', an AnnData or a Series of means by gene."
+        raise ValueError(msg)
+    if mode == "blend" and not isinstance(center, str):
+        msg = "center applies to mode='project' only: components of a blend are those of the data itself."
+        raise ValueError(msg)
+
+
+def _mask(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
+    if isinstance(mask_var, _HighlyVariable):
+        if "highly_variable" in adata.var:
+            mask_var = "highly_variable"
+        else:
+            warnings.warn(
+                "No highly_variable genes in adata.var: all genes are used, and housekeeping genes may dominate. "
+                "Run sc.pp.highly_variable_genes first, or say mask_var=None.",
+                NewtWarning,
+                stacklevel=3,
+            )
+            mask_var = None
+    if mask_var is None:
+        return np.ones(adata.n_vars, dtype=bool), "all"
+    if isinstance(mask_var, str):
+        if mask_var not in adata.var:
+            msg = f"mask_var {mask_var!r} is not in adata.var, which has {list(adata.var.columns)}."
+            raise KeyError(msg)
+        values, name = adata.var[mask_var].to_numpy(), mask_var
+    else:
+        values, name = np.asarray(mask_var), "array"
+    if values.shape != (adata.n_vars,) or values.dtype != bool:
+        msg = f"mask_var is {values.dtype} of shape {values.shape}, expected bool of shape ({adata.n_vars},)."
+        raise ValueError(msg)
+    if not values.any():
+        msg = f"mask_var={name!r} selects no gene."
+        raise ValueError(msg)
+    return values, name
+
+
+def _vectors(reference: ad.AnnData, modalities: Sequence[str] | None) -> tuple[_Array, list[str]]:
+    if modalities is None:
+        return np.asarray(reference.X, dtype=np.float32), []
+    wanted = [modalities] if isinstance(modalities, str) else list(modalities)
+    have = [str(name) for name in reference.uns.get(_keys.EMBED, {}).get("modalities", list(reference.obsm))]
+    missing = [name for name in wanted if name not in have]
+    if missing or not wanted:
+        msg = f"modalities {missing or wanted} are not in the embedding, which has {have}."
+        raise KeyError(msg)
+    blocks = np.hstack([np.asarray(reference.obsm[name], dtype=np.float32) for name in wanted])
+    absent = np.isnan(blocks).all(axis=1)
+    blocks = np.nan_to_num(blocks)
+    blocks[absent] = np.nan
+    return blocks, wanted
+
+
+def _gene_names(adata: ad.AnnData) -> pd.Index:
+    """Names to match: what ``pp.map_genes`` found where it was run, otherwise ``var_names``."""
+    if _keys.GENES not in adata.var:
+        return adata.var_names
+    mapped = adata.var[_keys.GENES].astype(object)
+    return pd.Index(mapped.where(mapped.notna(), pd.Series(adata.var_names, index=adata.var_names)))
+
+
+def _warn_values(name: str, stats: Stats, n_cells: int) -> None:
+    if stats.minimum < 0:
+        text = "has negative values: it looks scaled or centred. Expected log-normalised expression; weights change."
+    elif stats.integer and stats.maximum > 20:
+        text = "has whole numbers only: it looks like raw counts. Run sc.pp.normalize_total and sc.pp.log1p first."
+    elif stats.maximum > 50:
+        text = f"reaches {stats.maximum:.4g}: it looks normalised but not log-transformed. Run sc.pp.log1p first."
+    else:
+        text = ""
+    if text:
+        warnings.warn(f"{name} {text}", NewtWarning, stacklevel=3)
+    if stats.n_empty:
+        warnings.warn(f"{stats.n_empty:,} of {n_cells:,} cells have no count at all.", NewtWarning, stacklevel=3)
+
+
+def _blend(
+    rows: Rows,
+    stats: Stats,
+    E: _Array,
+    known: _Array,
+    mask: _Array,
+    alpha: float,
+    beta: float,
+    n_comps: int,
+    random_state: int,
+) -> tuple[_Array, _Array, float]:
+    at = np.flatnonzero(mask)
+    limit = min(rows.shape[0], at.size)
+    if n_comps >= limit:
+        msg = f"n_comps is {n_comps}, but must be less than the smaller of {rows.shape[0]} cells and {at.size} genes."
+        raise ValueError(msg)
+    covariance = rows.covariance(at, stats.mean)
+
+    def scores(T: _Array) -> _Array:
+        full = np.zeros((rows.shape[1], T.shape[1]), dtype=np.float32)
+        full[at] = T
+        return rows.project(full, stats.mean)
+
+    def gram(T: _Array) -> _Array:
+        if isinstance(covariance, LinearOperator):
+            Y = scores(T).astype(np.float64)
+            return np.asarray(Y.T @ Y / (rows.shape[0] - 1))
+        return np.asarray(T.T @ covariance @ T)
+
+    prior, named = np.nan_to_num(E[at]).astype(np.float64), known[at]
+    result = kernels.blend(
+        covariance, gram, prior, named, alpha=alpha, beta=beta, n_comps=n_comps, random_state=random_state
+    )
+    inner = gram(np.column_stack([prior, named]))
+    alignment = _alignment(
+        float(np.trace(inner[:-1, :-1])), float(inner[-1, -1]), stats.variance[at], prior, named
+    )
+    return scores(result.loadings), result.variance, alignment
+
+
+def _sum_variance(rows: Rows, used: _Array) -> float:
+    """Variance over cells of the sum of the genes used."""
+    indicator = used.astype(np.float64)
+    total = np.concatenate([np.asarray(block @ indicator).ravel() for block in rows.blocks()])
+    return float(total.var(ddof=min(1, total.size - 1)))
+
+
+def _alignment(found: float, sum_variance: float, variance: _Array, E: _Array, used: _Array) -> float:
+    """Variance of X E over its expectation when E's rows are permuted among the genes used (exact, no sampling)."""
+    rows = E[used].astype(np.float64)
+    n, own = len(rows), float(variance[used].sum())
+    if n < 2:
+        return 1.0
+    length = (rows * rows).sum()
+    cross = ((rows.sum(axis=0) ** 2).sum() - length) / (n * (n - 1))
+    expected = length / n * own + cross * (sum_variance - own)
+    return float(found / expected) if expected > 0 else 1.0
+
+
+def _center(
+    center: str | ad.AnnData | pd.Series, found: genes.Alignment, used: _Array, stats: Stats, organism: str
+) -> tuple[_Array, _Array]:
+    """Means to subtract and genes to use. A reference's mean of a gene is shared by all columns that name the gene."""
+    if isinstance(center, str):
+        return stats.mean, used
+    if isinstance(center, ad.AnnData):
+        means = pd.Series(Rows(center.X, "center.X").stats().mean, index=_gene_names(center))
+    else:
+        means = center.astype(np.float64)
+        if not np.isfinite(means).all():
+            msg = "center has NaN or infinite means."
+            raise ValueError(msg)
+    of_gene = pd.Series(np.flatnonzero(used), index=found.index[used])
+    first = of_gene[~of_gene.index.duplicated()]
+    wanted = pd.Index(found.gene[first.to_numpy()])
+    match = genes.align(pd.Index(means.index.astype(str)), wanted, organism=organism)
+    genes.require_overlap(match, means.index, wanted, what="the genes used")
+    hit = match.index >= 0
+    total = np.zeros(len(wanted))
+    np.add.at(total, match.index[hit], means.to_numpy()[hit])
+    have = np.bincount(match.index[hit], minlength=len(wanted)) > 0
+    if not have.all():
+        warnings.warn(
+            f"{(~have).sum():,} of {len(wanted):,} genes have no mean in center and are left out.",
+            NewtWarning,
+            stacklevel=3,
+        )
+    mean = np.zeros(used.size)
+    mean[first.to_numpy()] = total
+    keep = used.copy()
+    keep[of_gene.to_numpy()] = np.isin(of_gene.index, first.index[have])
+    return mean, keep

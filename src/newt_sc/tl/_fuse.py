@@ -1,0 +1,113 @@
+"""Blocks of several modalities fused into one vector a gene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from newt_sc import _keys, kernels
+
+if TYPE_CHECKING:
+    from mudata import MuData
+
+__all__ = ["fuse"]
+
+
+def fuse(
+    knowledge: MuData | ad.AnnData,
+    *,
+    method: Literal["spectral"] = "spectral",
+    modalities: Sequence[str] | None = None,
+    n_comps: int = 256,
+    random_state: int = 0,
+) -> ad.AnnData:
+    """Fuse the blocks of several modalities into a gene embedding.
+
+    ``spectral``: blocks with rows of length one, concatenated and reduced by PCA. A gene that a modality does not
+    know has that modality's mean there.
+
+    Parameters
+    ----------
+    knowledge
+        A MuData after :func:`newt_sc.pp.encode`, or a gene embedding whose ``obsm`` holds blocks, to fuse anew.
+    method
+        How to fuse.
+    modalities
+        Which modalities, in this order; all by default.
+    n_comps
+        Dimensions of the fused vector; fewer where the blocks have fewer.
+    random_state
+        Seed of the randomised SVD.
+
+    Returns
+    -------
+    A gene embedding: ``obs_names`` the genes known to at least one modality, ``X`` their fused vectors (genes x
+    ``n_comps``, float32), ``obsm[modality]`` the blocks (float32, NaN rows where the modality does not know the gene),
+    ``obs["n_modalities"]``, and ``uns["newt"]`` with parameters, how many genes each modality knows and the bundle's
+    manifest.
+
+    Raises
+    ------
+    KeyError
+        If a modality is not there or has no block.
+    ValueError
+        If ``method`` is not known, or no modality is given.
+    """
+    if method != "spectral":
+        msg = f"method {method!r} is not known; expected 'spectral'."
+        raise ValueError(msg)
+    blocks, names = _blocks(knowledge, modalities)
+    known = np.column_stack([np.isfinite(block).all(axis=1) for block in blocks.values()])
+    some = known.any(axis=1)
+    blocks = {name: block[some] for name, block in blocks.items()}
+    vectors = kernels.fuse(list(blocks.values()), n_comps, random_state=random_state)
+    out = ad.AnnData(
+        vectors,
+        obs=pd.DataFrame({"n_modalities": known[some].sum(axis=1)}, index=names[some]),
+        obsm=blocks,
+    )
+    out.uns[_keys.EMBED] = {
+        "params": {"method": method, "n_comps": int(vectors.shape[1]), "random_state": random_state},
+        "modalities": np.array(list(blocks), dtype=str),
+        "n_genes": {name: int(known[:, i].sum()) for i, name in enumerate(blocks)},
+    }
+    manifest: Any = knowledge.uns.get(_keys.BUNDLE) or knowledge.uns.get(_keys.EMBED, {}).get("manifest")
+    if manifest:
+        out.uns[_keys.EMBED]["manifest"] = manifest
+    return out
+
+
+def _blocks(
+    knowledge: MuData | ad.AnnData, modalities: Sequence[str] | None
+) -> tuple[dict[str, np.ndarray], pd.Index]:
+    """Blocks over all genes, NaN where a modality does not know a gene."""
+    if isinstance(knowledge, ad.AnnData):
+        declared = knowledge.uns.get(_keys.EMBED, {}).get("modalities", list(knowledge.obsm))
+        have = {name: (knowledge.obs_names, np.asarray(knowledge.obsm[name])) for name in declared}
+        every = knowledge.obs_names
+    else:
+        have = {
+            name: (mod.obs_names, np.asarray(mod.obsm[_keys.BLOCK]))
+            for name, mod in knowledge.mod.items()
+            if _keys.BLOCK in mod.obsm
+        }
+        every = pd.Index(sorted(set().union(*(index for index, _ in have.values())))) if have else pd.Index([])
+    wanted = list(have) if modalities is None else list(modalities)
+    missing = [name for name in wanted if name not in have]
+    if missing:
+        msg = f"No block for {missing}; there are blocks for {list(have)}. Run newt_sc.pp.encode first."
+        raise KeyError(msg)
+    if not wanted:
+        msg = "No modality with a block: run newt_sc.pp.encode first, or name at least one in modalities."
+        raise ValueError(msg)
+    out = {}
+    for name in wanted:
+        index, block = have[name]
+        full = np.full((len(every), block.shape[1]), np.nan, dtype=np.float32)
+        full[every.get_indexer(index)] = block
+        out[name] = full
+    return out, every

@@ -1,0 +1,384 @@
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import newt_sc as nt
+from newt_sc.errors import NewtWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SYMBOLS = nt.genes.table()["symbol"].tolist()
+MOUSE = sorted(set(nt.genes.orthologs()["mouse_symbol"]))
+
+
+def one(name: str, organism: Literal["human", "mouse"] = "human") -> tuple[str | None, str]:
+    row = nt.genes.resolve([name], organism=organism).loc[0]
+    return (None if pd.isna(row["gene"]) else row["gene"]), row["rule"]
+
+
+@pytest.mark.parametrize(
+    ("name", "gene", "rule"),
+    [
+        ("TP53", "TP53", "symbol"),
+        ("  TP53\t", "TP53", "symbol"),
+        ("ENSA", "ENSA", "symbol"),  # a gene, no Ensembl id
+        ("H2AC11", "H2AC11", "symbol"),  # looks like a UniProt accession
+        ("C9orf72", "C9orf72", "symbol"),
+        ("TARP", "TARP", "symbol"),  # Ensembl only
+        ("ENSG00000141510", "TP53", "ensembl"),
+        ("ENSG00000141510.18", "TP53", "ensembl"),
+        ("ENSG00000182378.15_PAR_Y", "PLCXD1", "ensembl"),
+        ("ENSG00000182378_PAR_Y", "PLCXD1", "ensembl"),
+        ("ENSG00000230417", None, "ambiguous"),  # two genes share it
+        ("ENSG0000014151", None, "unmapped"),
+        ("ENSG00000141510x", None, "unmapped"),
+        ("HGNC:11998", "TP53", "hgnc"),
+        ("HGNC:0", None, "unmapped"),
+        ("7157", "TP53", "entrez"),
+        ("LOC7157", "TP53", "entrez"),
+        ("07157", None, "unmapped"),
+        ("\u0667", None, "unmapped"),  # a digit, but not of Entrez
+        ("P04637", "TP53", "uniprot"),
+        ("P04637-2", "TP53", "uniprot"),
+        ("P01562", None, "ambiguous"),  # IFNA1 and IFNA13 are one protein
+        ("B3GNT8", "B3GNT8", "symbol"),
+        ("O3FAR1", "FFAR4", "previous"),  # looks like an accession, was a symbol
+        ("MLL", "KMT2A", "previous"),
+        ("SEPT2", "SEPTIN2", "previous"),
+        ("B3GNT1", None, "ambiguous"),
+        ("p53", "TP53", "alias"),
+        ("tp53", "TP53", "case_insensitive"),
+        ("C9ORF72", "C9orf72", "case_insensitive"),
+        ("C10ORF68", "CCDC7", "case_insensitive"),  # a previous symbol
+        ("ENST00000269305", None, "unmapped"),
+        ("ENST00000421891", None, "unmapped"),  # though HGNC has it as an alias
+        ("ENSMUSG00000059552", None, "unmapped"),
+        ("1-Mar", None, "unmapped"),
+        ("GRCh38_TP53", None, "unmapped"),
+        ("", None, "unmapped"),
+    ],
+)
+def test_human(name: str, gene: str | None, rule: str) -> None:
+    assert one(name) == (gene, rule)
+
+
+@pytest.mark.parametrize(
+    ("name", "gene", "rule"),
+    [
+        ("Trp53", "TP53", "mouse_symbol"),
+        ("ENSMUSG00000059552", "TP53", "mouse_ensembl"),
+        ("ENSMUSG00000059552.14", "TP53", "mouse_ensembl"),
+        ("22059", "TP53", "mouse_entrez"),
+        ("TRP53", None, "unmapped"),
+        ("TP53", None, "unmapped"),
+        ("Xist", None, "unmapped"),  # no ortholog listed: not rescued as XIST
+        ("ENSG00000141510", None, "unmapped"),
+        ("Adh1", None, "ambiguous"),  # ADH1A and ADH1C
+        ("Lyz1", "LYZ", "mouse_symbol"),
+        ("Lyz2", "LYZ", "mouse_symbol"),
+    ],
+)
+def test_mouse(name: str, gene: str | None, rule: str) -> None:
+    assert one(name, "mouse") == (gene, rule)
+
+
+def test_candidates() -> None:
+    frame = nt.genes.resolve(["B3GNT1", "TP53", "nonesuch"])
+    assert frame["candidates"].tolist() == [("B3GNT2", "B4GAT1"), (), ()]
+    assert nt.genes.resolve(["Adh1"], organism="mouse")["candidates"].tolist() == [("ADH1A", "ADH1C")]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("TP53", ""),
+        ("nonesuch", ""),
+        ("1-Mar", "date"),
+        ("Mar-01", "date"),
+        ("2-Sep", "date"),
+        ("10-SEPT", "date"),
+        ("2024-03-01", "date"),
+        ("40973", "date"),  # the serial number of a day
+        ("hg19_TP53", "species_prefix"),
+        ("GRCh38_TP53", "species_prefix"),
+        ("mm10___Trp53", "species_prefix"),
+        ("ENST00000269305.9", "product"),
+        ("ENSP00000269305", "product"),
+        ("ENSMUST00000108658", "product"),
+        ("ENSMUSG00000059552", "other_organism"),
+        ("ENSDARG00000035559", "other_organism"),
+        ("TP53;MDM2", "joined"),
+        ("A /// B", "joined"),
+        ("TP53-1", "made_unique"),
+        ("ownname.1", "made_unique"),
+        ("7157.0", "float"),
+        (" ", "empty"),
+    ],
+)
+def test_hint(name: str, hint: str) -> None:
+    frame = nt.genes.resolve([name, "TP53", "MDM2", "ownname"])
+    assert frame.loc[0, "hint"] == hint
+
+
+def test_hint_of_ids_in_mouse() -> None:
+    frame = nt.genes.resolve(["ENSG00000141510", "HGNC:5", "ENSMUSG99999999999"], organism="mouse")
+    assert frame["hint"].tolist() == ["other_organism", "other_organism", ""]
+
+
+def test_mixed_vocabularies() -> None:
+    frame = nt.genes.resolve(["TP53", "ENSG00000012048.5", "672", "HGNC:1101", "P38398", "MLL", "tp53", "x"])
+    assert frame.index.equals(pd.RangeIndex(8))
+    assert list(frame.columns) == ["query", "gene", "rule", "candidates", "hint"]
+    assert frame["gene"].tolist()[:7] == ["TP53", "BRCA1", "BRCA1", "BRCA2", "BRCA1", "KMT2A", "TP53"]
+    assert frame["gene"].isna().tolist() == [False] * 7 + [True]
+    assert frame.attrs["organism"] == "human"
+    assert frame.attrs["table_release"] == nt.genes.release()["release"]
+
+
+@pytest.mark.parametrize(
+    ("names", "organism"),
+    [
+        (["TP53", "MDM2"], "human"),
+        (["Trp53", "Mdm2", "TP53"], "mouse"),
+        (["ENSG00000141510.2"], "human"),
+        (["ENSMUSG00000059552.2"], "mouse"),
+        (["ENSMUSG00000059552", "7157", "672", "5"], "mouse"),
+        (["F2", "F3", "H19"], "human"),  # symbols of both
+        (["Trp53", "TP53"], "human"),  # a tie
+        (["nothing", "known"], "human"),
+    ],
+)
+def test_auto(names: list[str], organism: str) -> None:
+    assert nt.genes.resolve(names).attrs["organism"] == organism
+
+
+def test_digits_are_human_with_a_warning() -> None:
+    with pytest.warns(NewtWarning, match=r"2 of 2 names are all digits.*human.*organism=") as caught:
+        frame = nt.genes.resolve(["7157", "22059"])
+    assert caught[0].filename == __file__
+    assert frame["gene"].tolist()[0] == "TP53"
+    with pytest.warns(NewtWarning, match="row numbers"):
+        nt.genes.resolve([str(i) for i in range(5)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert nt.genes.resolve(["7157"], organism="human")["gene"].tolist() == ["TP53"]
+        assert nt.genes.resolve(["22059"], organism="mouse")["gene"].tolist() == ["TP53"]
+
+
+NAMES = ["TP53", "Trp53", "MLL", "x"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        tuple(NAMES),
+        np.array(NAMES),
+        np.array(NAMES, dtype=object),
+        pd.Index(NAMES),
+        pd.CategoricalIndex(NAMES),
+        pd.Series(NAMES, index=[3, 1, 4, 1]),
+        pd.Series(NAMES, dtype="string"),
+        pd.Series(NAMES, dtype="category"),
+        (name for name in NAMES),
+    ],
+    ids=lambda names: type(names).__name__,
+)
+def test_containers(names: Iterable[str]) -> None:
+    pd.testing.assert_frame_equal(nt.genes.resolve(names), nt.genes.resolve(NAMES))
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "match"),
+    [
+        ([], ValueError, "empty"),
+        (pd.Index([]), ValueError, "empty"),
+        ("TP53", TypeError, "not str"),
+        (b"TP53", TypeError, "not bytes"),
+        ({"TP53"}, TypeError, "not set"),
+        (None, TypeError, "not NoneType"),
+        (7157, TypeError, "not int"),
+        (["TP53", 7157], TypeError, r"names\[1\] is int"),
+        (np.array([7157, 672]), TypeError, "strings"),
+        (["TP53", b"MDM2"], TypeError, "decode"),
+        (["TP53", None], ValueError, r"names\[1\] is missing"),
+        (["TP53", float("nan")], ValueError, "missing"),
+        (["TP53", pd.NA], ValueError, "missing"),
+        (pd.Index(["TP53", None], dtype="string"), ValueError, "missing"),
+        ([["TP53"]], TypeError, r"names\[0\] is list"),
+        (np.array([["TP53"]]), ValueError, "one dimension"),
+        (pd.DataFrame({"a": ["TP53"]}), ValueError, "one dimension"),
+    ],
+)
+def test_bad_names(names: Any, error: type[Exception], match: str) -> None:
+    with pytest.raises(error, match=match):
+        nt.genes.resolve(names)
+
+
+def test_bad_organism() -> None:
+    with pytest.raises(ValueError, match="'rat' is not known; expected 'auto', 'human' or 'mouse'"):
+        nt.genes.resolve(["TP53"], organism="rat")  # type: ignore[arg-type]
+
+
+name_lists = st.lists(
+    st.one_of(
+        st.sampled_from(SYMBOLS),
+        st.sampled_from(MOUSE),
+        st.sampled_from(["ENSG00000141510.3", "7157", "MLL", "B3GNT1", "tp53", "", "Adh1", "1-Mar"]),
+        st.text(max_size=8),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(names=name_lists, organism=st.sampled_from(["human", "mouse"]), seed=st.randoms(use_true_random=False))
+def test_a_name_does_not_depend_on_the_others(names: list[str], organism: Any, seed: Any) -> None:
+    columns = ["query", "gene", "rule", "candidates"]
+    frame = nt.genes.resolve(names, organism=organism)[columns]
+    order = list(range(len(names)))
+    seed.shuffle(order)
+    shuffled = nt.genes.resolve([names[i] for i in order], organism=organism)[columns]
+    pd.testing.assert_frame_equal(shuffled, frame.iloc[order].reset_index(drop=True), check_dtype=False)
+
+
+@settings(deadline=None, max_examples=60)
+@given(names=name_lists, organism=st.sampled_from(["human", "mouse"]))
+def test_idempotent(names: list[str], organism: Any) -> None:
+    genes = nt.genes.resolve(names, organism=organism)["gene"].dropna().tolist()
+    if genes:
+        again = nt.genes.resolve(genes)
+        assert again["gene"].tolist() == genes
+        assert set(again["rule"]) == {"symbol"}
+        assert again.attrs["organism"] == "human"
+
+
+def test_every_approved_symbol_is_itself() -> None:
+    start = time.perf_counter()
+    frame = nt.genes.resolve(SYMBOLS)
+    assert time.perf_counter() - start < 10  # far above what it takes, far below what a scan would take
+    assert frame["gene"].tolist() == SYMBOLS
+
+
+# An independent resolver: masks over the source tables, nothing of newt_sc.
+
+
+class BruteForce:
+    def __init__(self, data_dir: Path) -> None:
+        folder = data_dir / "knowledge" / "identifiers"
+
+        def read(name: str) -> pd.DataFrame:
+            return pd.read_csv(folder / name, sep="\t", dtype=str, keep_default_na=False)
+
+        self.hgnc = read("hgnc_20241018.tsv.gz")
+        self.ensembl = read("protein_coding_ensembl109.tsv.gz")
+        self.hcop = read("mouse_human_hcop_22.9.tsv.gz")
+        self.long = {
+            column: self.hgnc["symbol"].to_frame().assign(name=self.hgnc[column].str.split("|")).explode("name")
+            for column in ("prev_symbol", "alias_symbol", "uniprot_ids")
+        }
+        self.approved = {*self.hgnc["symbol"], *self.ensembl["symbol"]}
+
+    def human(self, name: str) -> set[str]:
+        hgnc = self.hgnc
+        if name in self.approved:
+            return {name}
+        if name.startswith("ENSG"):
+            gene_id = name.split("_")[0].split(".")[0]
+            if hits := set(hgnc["symbol"][hgnc["ensembl_gene_id"] == gene_id]):
+                return hits
+            if hits := set(self.ensembl["symbol"][self.ensembl["ensembl"] == gene_id]):
+                return hits
+        if name.startswith("HGNC:"):
+            return set(hgnc["symbol"][hgnc["hgnc_id"] == name])
+        if name.isdecimal():
+            return set(hgnc["symbol"][hgnc["entrez_id"] == name]) | set(
+                self.ensembl["symbol"][self.ensembl["entrez"] == name]
+            )
+        if name.startswith(("ENST", "ENSP")):
+            return set()
+        for column, key in (("uniprot_ids", name.split("-")[0]), ("prev_symbol", name), ("alias_symbol", name)):
+            table = self.long[column]
+            if column == "uniprot_ids" and len(key) not in (6, 10):
+                continue
+            if hits := set(table["symbol"][table["name"] == key]):
+                return hits
+        if name.startswith("LOC") and name[3:].isdecimal() and (hits := self.human(name[3:])):
+            return hits
+        if hits := set(hgnc["symbol"][hgnc["symbol"].str.upper() == name.upper()]):
+            return hits
+        previous = self.long["prev_symbol"]
+        return set(previous["symbol"][previous["name"].str.upper() == name.upper()])
+
+    def mouse(self, name: str) -> set[str]:
+        column = "mouse_ensembl" if name.startswith("ENSMUSG") else "mouse_entrez" if name.isdecimal() else None
+        key = name.split(".")[0] if column == "mouse_ensembl" else name
+        rows = self.hcop[self.hcop[column or "mouse_symbol"] == key]
+        votes: dict[str, float] = {}
+        called: dict[str, set[str]] = {}
+        for row in rows.itertuples():
+            gene = self.current(row.human_symbol, row.human_ensembl, row.human_entrez)
+            if gene:
+                votes[gene] = max(votes.get(gene, 0), float(row.support_n))
+                called.setdefault(gene, set()).add(row.mouse_symbol.upper())
+        best = {gene for gene, n in votes.items() if n == max(votes.values())}
+        return {gene for gene in best if gene.upper() in called[gene]} or best
+
+    def current(self, symbol: str, gene_id: str, entrez: str) -> str | None:
+        if symbol in self.approved:
+            return symbol
+        for column, key in (("ensembl_gene_id", gene_id), ("entrez_id", entrez)):
+            hits = self.hgnc["symbol"][(self.hgnc[column] == key) & (key != "")]
+            if len(hits):
+                return str(hits.iloc[0])
+        return None
+
+
+@pytest.mark.real_data
+def test_brute_force() -> None:
+    data_dir = os.environ.get("NEWT_SC_DATA_DIR")
+    if not data_dir:
+        pytest.skip("NEWT_SC_DATA_DIR is not set")
+    brute = BruteForce(Path(data_dir))
+    rng = np.random.default_rng(0)
+
+    def draw(values: Iterable[str], n: int = 25) -> list[str]:
+        return [str(v) for v in rng.choice(sorted({v for v in values if v}), n, replace=False)]
+
+    hgnc, hcop = brute.hgnc, brute.hcop
+    names = draw(hgnc["symbol"]) + draw(hgnc["hgnc_id"]) + draw(hgnc["entrez_id"])
+    names += [f"{name}.7" for name in draw(hgnc["ensembl_gene_id"])] + draw(brute.ensembl["ensembl"])
+    for column, table in brute.long.items():
+        known = table["name"][table["name"] != ""]
+        names += draw(known) + draw(known[known.duplicated(keep=False)])
+        names += [name.lower() for name in draw(known)] if column != "uniprot_ids" else []
+    names += [name.upper() for name in draw(hgnc["symbol"])] + [f"LOC{n}" for n in draw(hgnc["entrez_id"])]
+    check(names, "human", [brute.human(name) for name in names])
+
+    several = hcop["mouse_symbol"][hcop["mouse_symbol"].duplicated()]
+    renamed = hcop["mouse_symbol"][~hcop["human_symbol"].isin(brute.approved)]
+    names = draw(hcop["mouse_symbol"]) + draw(several, 100) + draw(renamed) + draw(hcop["mouse_entrez"])
+    names += draw(hcop["mouse_ensembl"]) + [name.upper() for name in draw(hcop["mouse_symbol"])]
+    check(names, "mouse", [brute.mouse(name) for name in names])
+
+
+def check(names: list[str], organism: Any, expected: list[set[str]]) -> None:
+    frame = nt.genes.resolve(names, organism=organism)
+    for row, genes in zip(frame.itertuples(), expected, strict=True):
+        if len(genes) == 1:
+            assert {row.gene} == genes, row
+        else:
+            assert pd.isna(row.gene), row
+            assert set(row.candidates) == genes, row
+            assert row.rule == ("ambiguous" if genes else "unmapped"), row
