@@ -225,3 +225,36 @@ def run_metadata(**more: Any) -> str:
         *(f"{key} {value if isinstance(value, str) else json.dumps(value)}" for key, value in more.items()),
     ]
     return "Run: " + ", ".join(parts) + "."
+
+
+def mean_interval(values: NDArray[np.float64], *, n_resamples: int = 2000, random_state: int = 0) -> str:
+    """Mean with its 95 % percentile bootstrap interval over the values, as text."""
+    rng = np.random.default_rng(random_state)
+    values = np.asarray(values, dtype=np.float64)
+    return interval_text(values.mean(), values[rng.integers(0, values.size, (n_resamples, values.size))].mean(axis=1))
+
+
+def report(name: str, title: str, header: Sequence[str], rows: Iterable[Sequence[object]], notes: str) -> None:
+    """Print a table and put it, with notes and how it was made, into ``docs/benchmarks/<name>.md``."""
+    text = f"{markdown_table(header, rows)}\n\n{notes}\n\n{run_metadata(machine=machine())}"
+    print(text)
+    write_section(DOCS / f"{name}.md", name, text, title=title)
+
+
+def machine() -> str:
+    """Processor and number of cores, for tables of times."""
+    model = ""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = info.read_text().splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return f"{model or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def log_holdout(benchmark: str, what: str, score: float) -> None:
+    """Append a score on a hold-out to the tracked log: date, commit, benchmark, what, score."""
+    log = ROOT / "benchmarks" / "holdout_log.tsv"
+    if not log.exists():
+        log.write_text("date\tcommit\tbenchmark\twhat\tscore\n", encoding="utf-8")
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(f"{datetime.now(UTC):%Y-%m-%d}\t{git_commit()}\t{benchmark}\t{what}\t{score:.4f}\n")

@@ -14,7 +14,7 @@ import zlib
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import anndata as ad
 import numpy as np
@@ -106,18 +106,22 @@ def control(embedding: ad.AnnData, kind: str, *, random_state: int = 0) -> ad.An
 
 
 def represent(adata: ad.AnnData, method: Method, embedding: ad.AnnData | None) -> tuple[Array, int]:
-    """Cells x dimensions by one method, and how many genes with a vector were used."""
+    """Cells x dimensions by one method, and how many genes with a vector were used.
+
+    All methods but ``PCA of all genes`` see the highly variable genes alone, which is what they use by default.
+    """
     import scanpy as sc
 
+    if method.name != "PCA of all genes":
+        adata = ad.AnnData(adata.X, var=adata.var[["highly_variable"]])[:, adata.var["highly_variable"]].copy()
     if method.name.startswith("PCA"):
-        mask = "highly_variable" if method.name == "PCA of HVGs" else None
-        small = ad.AnnData(adata.X, var=adata.var[["highly_variable"]])
-        sc.pp.pca(small, n_comps=method.n_comps, mask_var=mask, random_state=0)
-        return np.asarray(small.obsm["X_pca"], dtype=np.float64), 0
+        sc.pp.pca(adata, n_comps=method.n_comps, mask_var=None, random_state=0)
+        return np.asarray(adata.obsm["X_pca"], dtype=np.float64), 0
     if embedding is None:
         msg = f"method {method} needs an embedding."
         raise ValueError(msg)
-    mode, _, blocks = method.name.partition(", ")
+    mode: Literal["blend", "project"] = "blend" if method.name.startswith("blend") else "project"
+    blocks = method.name.endswith("blocks")
     modalities = tuple(str(name) for name in embedding.uns[_keys.EMBED]["modalities"]) if blocks else None
     more: dict[str, Any] = {} if method.n_comps is None else {"n_comps": method.n_comps}
     nt.tl.embed(adata, embedding=embedding, mode=mode, modalities=modalities, random_state=0, **more)
@@ -223,6 +227,7 @@ def run(
         raw, facts = common.load_cells(name)
         median = float(np.median(np.asarray(raw.X.sum(axis=1))))
         facts_rows.append(describe(raw, facts, median))
+        content = zlib.crc32(raw.X.data.tobytes() + raw.obs.to_csv().encode())
         for depth in depths:
             if depth != FULL and (not facts.is_counts or median <= int(depth)):
                 continue
@@ -232,7 +237,9 @@ def run(
                 adata = common.preprocess(counts, facts)
                 for method in methods:
 
-                    def compute(adata: ad.AnnData = adata, method: Method = method) -> Result:
+                    def compute(
+                        adata: ad.AnnData = adata, method: Method = method, facts: common.CellSet = facts
+                    ) -> Result:
                         begun = time.perf_counter()
                         X, n_genes = represent(adata, method, tables.get(method.vectors))
                         spent = time.perf_counter() - begun
@@ -240,7 +247,7 @@ def run(
                         result.seconds["embed"], result.n_genes = spent, n_genes
                         return result
 
-                    key = json.dumps([state, hashes[method.vectors], name, depth, seed, *method])
+                    key = json.dumps([state, hashes[method.vectors], name, content, depth, seed, *method])
                     results[name, depth, seed, method] = cached(key, compute)
                 print(f"{name} {depth} seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
     return results, pd.DataFrame(facts_rows)
@@ -333,8 +340,8 @@ def report(results: Results, sets: pd.DataFrame, methods: Sequence[Method], dept
         "Label kNN: balanced leave-one-out accuracy, 15 nearest by cosine. Pseudotime: Spearman's rho of diffusion "
         "pseudotime (scanpy's defaults) with the known order. In brackets 95 % bootstrap intervals over cells, "
         "resampled within each set; they say nothing of other sets, thinning or seeds. The order of "
-        "`paul_myeloid_mouse` is that of clusters made from the same data, the others are sampling times. Depths "
-        "have different sets: compare within a column."
+        "`paul_myeloid_mouse` is that of clusters made from the same data, the others come from sampling or sorting. "
+        "Depths have different sets: compare within a column."
     )
     parts += ["## Sets", common.markdown_table(list(sets.columns), sets.to_numpy().tolist())]
 

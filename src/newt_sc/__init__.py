@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError as _NotFound
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,10 @@ from ._settings import settings
 if TYPE_CHECKING:
     from . import datasets, errors, genes, io, kernels, metrics, pl, pp, tl
 
-__version__ = _version("newt-sc")
+try:
+    __version__ = _version("newt-sc")
+except _NotFound:  # run from a source tree that is not installed
+    __version__ = "0+unknown"
 
 __all__ = ["datasets", "errors", "genes", "io", "kernels", "metrics", "pl", "pp", "settings", "tl"]
 

@@ -10,10 +10,13 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from newt_sc import __version__
 from newt_sc._settings import logger, settings
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 __all__ = ["main"]
 
@@ -57,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         logger.propagate = propagate
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     from newt_sc.errors import NewtWarning
 
     if issubclass(category, NewtWarning):
@@ -127,8 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0)
     sub.set_defaults(run=_build)
 
-    sub = command("info", "Say what a file or shipped embedding holds.", "  newt-sc info\n  newt-sc info out.h5ad --json")
-    sub.add_argument("what", nargs="?", default="newt-human", help="shipped embedding or .h5ad (default: %(default)s)")
+    sub = command(
+        "info", "Say what a file or a shipped embedding holds.", "  newt-sc info\n  newt-sc info out.h5ad --json"
+    )
+    sub.add_argument(
+        "what", nargs="?", default="newt-human", help="shipped embedding, .h5ad or .zarr (default: %(default)s)"
+    )
     sub.add_argument("--json", action="store_true", help="as JSON")
     sub.set_defaults(run=_info)
 
@@ -139,20 +146,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _embed(options: argparse.Namespace) -> int:
-    import anndata as ad
-
     from newt_sc import tl
     from newt_sc.io._atomic import atomic_path
 
     if not options.input.exists():
         msg = f"{options.input} does not exist."
         raise FileNotFoundError(msg)
-    if options.output.suffix not in (".h5ad", ".zarr"):
-        msg = f"{options.output}: expected a name that ends in .h5ad or .zarr."
-        raise ValueError(msg)
+    _check_output(options.output, ".h5ad", ".zarr")
     started = time.perf_counter()
     logger.info("reading %s", options.input)
-    adata = ad.read_zarr(options.input) if options.input.suffix == ".zarr" else ad.read_h5ad(options.input)
+    adata = _read(options.input)
     arguments: dict[str, Any] = {}
     if options.mask_var is not None:
         arguments["mask_var"] = None if options.mask_var == "all" else options.mask_var
@@ -189,6 +192,7 @@ def _build(options: argparse.Namespace) -> int:
     from newt_sc import datasets, pp, tl
     from newt_sc.io._atomic import atomic_path
 
+    _check_output(options.output, ".h5ad")
     started = time.perf_counter()
 
     def progress(text: str) -> None:
@@ -208,7 +212,10 @@ def _build(options: argparse.Namespace) -> int:
     progress("fusing")
     embedding = tl.fuse(mdata, n_comps=options.dims, random_state=options.seed)
     name = options.name or str(mdata.uns["newt_bundle"]["name"])
-    embedding.uns["newt"] |= {"name": name, "licence": "CC-BY-SA-4.0", "version": __version__}
+    embedding.uns["newt"] |= {"name": name, "version": __version__}
+    # Vectors of other bundles, or of sources that may not be shipped, carry their sources' terms, not ours.
+    if options.bundle == "newt-human" and options.redistributable_only:
+        embedding.uns["newt"]["licence"] = "CC-BY-SA-4.0"
     if options.pack:
         embedding, loss = datasets.pack_embedding(embedding)
         for key, value in loss.items():
@@ -222,12 +229,13 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _info(options: argparse.Namespace) -> int:
-    import anndata as ad
-
     from newt_sc import datasets, genes
 
     path = Path(options.what)
-    adata = ad.read_h5ad(path, backed="r") if path.exists() else datasets.embedding(options.what)
+    if not path.exists() and path.suffix:
+        msg = f"{path} does not exist."
+        raise FileNotFoundError(msg)
+    adata = _read(path, backed=True) if path.exists() else datasets.embedding(options.what)
     facts: dict[str, Any] = {
         "newt_sc": __version__,
         "identifier tables": genes.release(),
@@ -236,11 +244,36 @@ def _info(options: argparse.Namespace) -> int:
         "varm": {name: list(adata.varm[name].shape) for name in adata.varm},
         "newt": {str(key): _plain(adata.uns[key]) for key in adata.uns if str(key).startswith("newt")},
     }
+    if adata.isbacked:
+        adata.file.close()
     if options.json:
-        _say(json.dumps(facts, indent=1))
+        _say(json.dumps(facts, indent=1, default=str))
     else:
         _show(facts, 0)
     return 0
+
+
+def _check_output(path: Path, *suffixes: str) -> None:
+    """Say before the work, not after it, that a file cannot be written."""
+    if path.suffix not in suffixes:
+        msg = f"{path}: expected a name that ends in {' or '.join(suffixes)}."
+        raise ValueError(msg)
+    if not path.resolve().parent.is_dir():
+        msg = f"{path}: the folder {path.resolve().parent} does not exist; make it first."
+        raise FileNotFoundError(msg)
+
+
+def _read(path: Path, *, backed: bool = False) -> AnnData:
+    """Read an .h5ad or .zarr; whatever a foreign file makes anndata raise becomes an error that names it."""
+    import anndata as ad
+
+    try:
+        if path.suffix == ".zarr":
+            return ad.read_zarr(path)
+        return ad.read_h5ad(path, backed="r" if backed else None)
+    except Exception as error:
+        msg = f"{path} cannot be read as AnnData ({type(error).__name__}: {error}). Expected .h5ad or .zarr."
+        raise ValueError(msg) from error
 
 
 def _plain(value: Any) -> Any:
@@ -252,6 +285,7 @@ def _plain(value: Any) -> Any:
 
 
 def _show(value: dict[str, Any], depth: int) -> None:
+    """Print nested facts, indented; long lists by their first values."""
     for key, item in value.items():
         if isinstance(item, dict):
             _say(f"{'  ' * depth}{key}:")
@@ -265,6 +299,7 @@ def _show(value: dict[str, Any], depth: int) -> None:
 def _demo(options: argparse.Namespace) -> int:
     from newt_sc._demo import run
 
+    settings.verbosity = "WARNING"  # main sets it back
     return run(options.output, say=_say)
 
 

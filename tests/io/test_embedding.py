@@ -140,6 +140,7 @@ def test_more_genes_than_a_block(tmp_path):
     [
         ("a.txt", "", None, "empty"),
         ("a.csv", "\n\n", None, "no gene"),
+        ("a.txt", "\n\n", None, "no gene"),
         ("a.csv", "gene,x\n", None, "no gene"),
         ("a.txt", "0 5\n", None, "no gene"),
         ("a.txt", "3 2\nA 1 2\nB 1 2\n", 1, "says 3 genes x 2 dimensions, found 2 x 2"),

@@ -18,8 +18,8 @@ def test_every_gmt_file(data_dir, tmp_path):
     for path in paths:
         sets = read_gmt(path)
         assert all(sets.values())
-        write_gmt(sets, tmp_path / "copy.gmt")
-        assert read_gmt(tmp_path / "copy.gmt") == sets
+    write_gmt(sets, tmp_path / "copy.gmt.gz")
+    assert read_gmt(tmp_path / "copy.gmt.gz") == sets
 
 
 @pytest.mark.parametrize("name", ["hi_union_2020", "lit_bm_17", "bioplex3_293T"])

@@ -64,7 +64,8 @@ def read_embedding(path: StrPath, *, format: EmbeddingFormat | None = None) -> a
     ============  ==================================================================================================
 
     A first line of a ``csv`` or ``tsv`` is a header if one of its fields after the first is no number, if the first is
-    empty or ``gene``, ``genes``, ``symbol``, ``gene_symbol`` or ``gene_name``, or if the others are 0, 1, 2 and so on (three at least).
+    empty or ``gene``, ``genes``, ``symbol``, ``gene_symbol`` or ``gene_name``, or if the others are 0, 1, 2 and so on
+    (three at least).
 
     A gene whose numbers are all NaN has no vector and is left out with a warning; a gene with some NaN is an error.
 
@@ -106,7 +107,7 @@ def read_embedding(path: StrPath, *, format: EmbeddingFormat | None = None) -> a
         return _read_anndata(path, kind)
     if kind == "npz":
         return _check(path, *_read_npz(path))
-    return _read_text(path, kind)
+    return _check(path, *_read_text(path, kind))
 
 
 def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFormat | None = None) -> None:
@@ -235,7 +236,7 @@ _PICKLE: Final = (
 )
 
 
-def _read_text(path: StrPath, kind: EmbeddingFormat) -> ad.AnnData:
+def _read_text(path: StrPath, kind: EmbeddingFormat) -> tuple[list[str], np.ndarray, list[str] | None]:
     with_header = kind != "word2vec"
     with open_text(path) as text:
         dims: list[str] | None = None
@@ -255,7 +256,7 @@ def _read_text(path: StrPath, kind: EmbeddingFormat) -> ad.AnnData:
         raise FormatError(path, 1, message)
     if dims is not None and len(dims) != X.shape[1]:
         raise FormatError(path, 1, f"the header names {len(dims)} dimensions, found {X.shape[1]} numbers on a line")
-    return _check(path, genes, X, dims)
+    return genes, X, dims
 
 
 def _split_counts(lines: Iterator[tuple[int, list[str]]]) -> tuple[int | None, int, Iterator[Vector]]:

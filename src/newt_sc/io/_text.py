@@ -23,6 +23,7 @@ __all__ = ["StrPath", "check_field", "create_text", "iter_lines", "open_binary",
 StrPath = str | PathLike[str]
 
 _GZIP = b"\x1f\x8b"
+_FORBIDDEN = frozenset("\t\n\r\0\ufeff")
 _OTHER_COMPRESSION = {b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError)
 
@@ -175,7 +176,7 @@ def check_field(value: object, what: str) -> str:
     """
     if not isinstance(value, str):
         raise TypeError(f"{what} must be a string, found {value!r} of type {type(value).__name__}")
-    if not value or value != value.strip() or any(c in value for c in "\t\n\r\0\ufeff"):
+    if not value or value != value.strip() or not _FORBIDDEN.isdisjoint(value):
         raise ValueError(
             f"{what} {value!r} cannot be written as text: it must not be empty, start or end with white space, "
             "or hold tabs or line ends; rename it"

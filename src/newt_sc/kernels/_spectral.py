@@ -96,10 +96,21 @@ def zscore_groups(X: NDArray[np.floating], groups: Sequence[Any] | NDArray[Any])
     return out
 
 
-def unit_rows(X: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Rows divided by their Euclidean length; rows of zeros stay."""
-    norm = np.linalg.norm(X, axis=1, keepdims=True)
-    return np.divide(X, norm, out=np.zeros_like(X), where=norm > 0)
+def unit_rows(X: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Divide rows by their Euclidean length.
+
+    Parameters
+    ----------
+    X
+        Array of n x d.
+
+    Returns
+    -------
+    Array of n x d, float64, with rows of length one; rows of zeros stay.
+    """
+    wide = np.asarray(X, dtype=np.float64)
+    norm = np.linalg.norm(wide, axis=1, keepdims=True)
+    return np.divide(wide, norm, out=np.zeros_like(wide), where=norm > 0)
 
 
 def _unit_sparse(X: sparse.csr_array) -> sparse.csr_array:
@@ -108,9 +119,9 @@ def _unit_sparse(X: sparse.csr_array) -> sparse.csr_array:
 
 
 def spectral_block(
-    X: sparse.sparray | NDArray[np.floating], n_comps: int, *, power: float = 1.0, random_state: int = 0
+    X: sparse.sparray | NDArray[np.floating], n_comps: int, *, power: float = 0.5, random_state: int = 0
 ) -> NDArray[np.float32]:
-    """Truncated SVD of features; centred over the genes, rows of length one.
+    """Reduce features by truncated SVD, centred over the genes, with rows of length one.
 
     Parameters
     ----------

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from newt_sc import _keys
 
-from ._style import COLORS, clean, finish
+from ._style import COLORS, finish
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -24,7 +24,7 @@ def gene_matching(
     show: bool | None = None,
     return_fig: bool | None = None,
 ) -> Figure | Axes | list[Axes] | None:
-    """Plot by which rule genes were matched, and how many were not.
+    """Plot by which rules genes were matched (blue), and how many were not (orange).
 
     Parameters
     ----------
@@ -49,6 +49,7 @@ def gene_matching(
         If there is no report.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     found = key or next((name for name in (_keys.EMBED, _keys.GENES) if name in adata.uns), None)
     if found is None or found not in adata.uns:
@@ -60,18 +61,25 @@ def gene_matching(
         msg = f"adata.uns[{found!r}] holds no report of matched genes."
         raise KeyError(msg)
     bars = sorted(((rule, int(n)) for rule, n in report["matched_by"].items()), key=lambda bar: -bar[1])
-    rest = [("ambiguous", int(report["n_ambiguous"])), ("no match", int(report["n_dropped"]))]
+    absent = int(report.get("n_absent", 0))
+    rest = [("ambiguous", int(report["n_ambiguous"])), ("not recognised", int(report["n_dropped"]) - absent)]
+    if "n_reference" in report:
+        rest.insert(0, ("not in embedding", absent))
     if ax is None:
-        figure, ax = plt.subplots(figsize=(4.2, 0.32 * (len(bars) + 2) + 1.0), layout="constrained")
+        figure, ax = plt.subplots(figsize=(3.5, 0.24 * (len(bars) + len(rest)) + 0.9), layout="constrained")
     else:
-        figure = ax.get_figure(root=True)
+        figure = cast("Figure", ax.figure)
     names = [name.replace("_", " ") for name, _ in bars + rest]
     counts = [n for _, n in bars + rest]
     drawn = ax.barh(names, counts, color=[COLORS[0]] * len(bars) + [COLORS[3]] * len(rest), height=0.7)
     ax.bar_label(drawn, labels=[f"{n:,}" for n in counts], padding=3, fontsize=8)
     ax.invert_yaxis()
-    ax.set_xlim(0, max([*counts, 1]) * 1.2)
-    ax.set_xlabel(f"genes of {int(report['n_genes']):,}")
-    ax.set_title(f"{int(report['n_matched']):,} genes matched ({report['organism']})", fontsize=10, loc="left")
-    clean(ax, frame=True)
+    ax.set_xlim(0, max([*counts, 1]) * 1.25)
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    ax.tick_params(labelsize=8)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel(f"{report['organism']} genes", fontsize=8)
+    matched, total = int(report["n_matched"]), int(report["n_genes"])
+    ax.set_title(f"{matched:,} of {total:,} genes matched", fontsize=9, loc="left")
+    ax.spines[["top", "right"]].set_visible(False)
     return finish(figure, [ax], show=show, return_fig=return_fig)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
-from ._style import clean, finish, legend_columns, point_size, styles
+from ._style import MISSING, finish, legend_below, point_size, styles
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["maps"]
+
+_WIDTH = 2.5
+"""Of one map among several, in inches: three fill a page, and one with its legend a column."""
 
 
 def maps(
@@ -31,8 +35,8 @@ def maps(
 ) -> Figure | Axes | list[Axes] | None:
     """Plot two-dimensional maps of the same cells side by side, such as UMAPs of PCA and of ``X_newt``.
 
-    Groups keep their colour and marker over all maps and are named beside them; groups are named in the first map
-    too where there is room.
+    Groups keep their colour and marker over all maps and are named beside them, with their number of cells. Cells
+    whose value is missing are drawn grey, below the others.
 
     Parameters
     ----------
@@ -71,57 +75,87 @@ def maps(
         if key not in adata.obsm:
             msg = f"{key!r} is not in adata.obsm, which has {list(adata.obsm)}."
             raise KeyError(msg)
-        if adata.obsm[key].shape[1] < 2 or not np.isfinite(np.asarray(adata.obsm[key])[:, :2]).any():
-            msg = f"obsm[{key!r}] of shape {adata.obsm[key].shape} cannot be drawn: expected two finite columns."
-            raise ValueError(msg)
-    if color not in adata.obs:
-        msg = f"{color!r} is not in adata.obs, which has {list(adata.obs.columns)}."
-        raise KeyError(msg)
     if not keys or (titles is not None and len(titles) != len(keys)):
         msg = f"{len(keys)} maps but {0 if titles is None else len(titles)} titles."
         raise ValueError(msg)
+    if color not in adata.obs:
+        msg = f"{color!r} is not in adata.obs, which has {list(adata.obs.columns)}."
+        raise KeyError(msg)
+    planes = [_plane(adata, key) for key in keys]
     if ax is None:
-        figure, grid = plt.subplots(1, len(keys), figsize=(3.3 * len(keys) + 1.2, 3.3), squeeze=False)
+        width = _WIDTH * len(keys) + (1.0 if len(keys) == 1 else 0.0)
+        figure, grid = plt.subplots(1, len(keys), figsize=(width, width / len(keys) + 0.3), squeeze=False)
+        figure.set_layout_engine("constrained", w_pad=0.04, h_pad=0.04)
         axes = list(grid[0])
-        figure.subplots_adjust(wspace=0.06)
     else:
-        axes = list(ax) if isinstance(ax, Sequence | np.ndarray) else [ax]
+        axes = list(np.ravel(np.asarray(ax, dtype=object)))
         if len(axes) != len(keys):
             msg = f"{len(axes)} axes for {len(keys)} maps."
             raise ValueError(msg)
-        figure = axes[0].get_figure(root=True)
+        figure = cast("Figure", axes[0].figure)
     area = size or point_size(adata.n_obs)
     values = adata.obs[color]
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    for one, key, title in zip(axes, keys, titles or keys, strict=True):
-        xy = np.asarray(adata.obsm[key], dtype=float)[:, :2]
+    for one, xy, title in zip(axes, planes, titles or keys, strict=True):
         handles: Any = _numbers(one, xy, values, area) if numeric else _groups(one, xy, values, area)
         one.set_title(title, fontsize=10)
         one.set_xticks([])
         one.set_yticks([])
         one.margins(0.04)
-        clean(one)
+        one.spines[:].set(color="#DDDDDD", linewidth=0.6)
     if numeric:
-        figure.colorbar(handles, ax=axes, label=color, shrink=0.7, pad=0.02)
+        bar = figure.colorbar(handles, ax=axes, shrink=0.7, pad=0.02, aspect=25)
+        bar.set_label(color, size=8)
+        bar.ax.tick_params(labelsize=8)
+        bar.outline.set_visible(False)
+    elif ax is None:
+        legend_below(figure, handles, color)
     else:
-        axes[-1].legend(handles=handles, title=color, fontsize=8, title_fontsize=8, **legend_columns(len(handles)))
+        axes[-1].legend(
+            handles=handles, title=color, fontsize=8, title_fontsize=8, frameon=False, loc="center left",
+            bbox_to_anchor=(1.01, 0.5), ncols=1 if len(handles) <= 16 else 2,
+        )  # fmt: skip
     return finish(figure, axes, show=show, return_fig=return_fig)
 
 
+def _plane(adata: AnnData, key: str) -> np.ndarray:
+    """First two columns of a representation."""
+    values: Any = adata.obsm[key]
+    xy = np.asarray(values[:, :2].toarray() if sparse.issparse(values) else values, dtype=float)[:, :2]
+    if xy.shape[1] < 2 or not np.isfinite(xy).all(axis=1).any():
+        msg = f"obsm[{key!r}] of shape {adata.obsm[key].shape} cannot be drawn: expected two columns with finite cells."
+        raise ValueError(msg)
+    return xy
+
+
 def _numbers(ax: Axes, xy: np.ndarray, values: pd.Series, area: float) -> Any:
-    order = np.argsort(values.to_numpy(float, na_value=-np.inf), kind="stable")
+    numbers = values.to_numpy(float, na_value=np.nan)
+    known = np.isfinite(numbers)
+    ax.scatter(xy[~known, 0], xy[~known, 1], c=MISSING, s=area, linewidths=0, rasterized=True)
+    order = np.flatnonzero(known)[np.argsort(numbers[known], kind="stable")]
     return ax.scatter(
-        *xy[order].T, c=values.to_numpy(float)[order], s=area, cmap="viridis", linewidths=0, rasterized=True
+        xy[order, 0], xy[order, 1], c=numbers[order], s=area, cmap="viridis", linewidths=0, rasterized=True
     )
 
 
 def _groups(ax: Axes, xy: np.ndarray, values: pd.Series, area: float) -> list[Any]:
+    """Draw the largest group first, so that small ones stay in sight; legend handles in the order of categories."""
     from matplotlib.lines import Line2D
 
     groups = values.astype("category").cat.remove_unused_categories()
-    handles = []
-    for name, (tone, marker) in zip(groups.cat.categories, styles(len(groups.cat.categories)), strict=True):
-        at = (groups == name).to_numpy()
-        ax.scatter(*xy[at].T, c=tone, marker=marker, s=area, linewidths=0, alpha=0.85, rasterized=True)
-        handles.append(Line2D([], [], ls="", marker=marker, color=tone, markersize=6, label=f"{name} ({at.sum():,})"))
-    return handles
+    codes = groups.cat.codes.to_numpy()
+    looks = {-1: ("missing", MISSING, "o")}
+    for code, (name, (tone, marker)) in enumerate(
+        zip(groups.cat.categories, styles(len(groups.cat.categories)), strict=True)
+    ):
+        looks[code] = (str(name), tone, marker)
+    counts = {code: int((codes == code).sum()) for code in looks}
+    for code in sorted(looks, key=lambda code: (code >= 0, -counts[code])):
+        at, (_, tone, marker) = codes == code, looks[code]
+        ax.scatter(xy[at, 0], xy[at, 1], c=tone, marker=marker, s=area, linewidths=0, alpha=0.85, rasterized=True)
+    shown = [code for code in [*range(len(looks) - 1), -1] if counts[code]]
+    return [
+        Line2D([], [], ls="", marker=looks[code][2], color=looks[code][1], markersize=5,
+               label=f"{looks[code][0]} ({counts[code]:,})")
+        for code in shown
+    ]  # fmt: skip

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "MARKERS", "finish", "styles"]
+__all__ = ["COLORS", "MARKERS", "MISSING", "finish", "legend_below", "point_size", "styles"]
 
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#8C6D31", "#555555")
 """Okabe and Ito's palette, with yellow and black replaced by tones that stay visible as small dots."""
+
+MISSING = "#C8C8C8"
+"""Colour of cells whose value is missing."""
 
 MARKERS = ("o", "^", "s", "D", "v", "P")
 
@@ -43,17 +46,27 @@ def finish(
     return axes[0] if len(axes) == 1 else list(axes)
 
 
-def clean(ax: Axes, *, frame: bool = False) -> None:
-    """Take away what a reader does not need."""
-    for side in ("top", "right") if frame else ("top", "right", "left", "bottom"):
-        ax.spines[side].set_visible(False)
-
-
 def point_size(n: int) -> float:
     """Area of a dot, in points squared, for n cells."""
-    return float(np.clip(12_000 / max(n, 1), 0.5, 40))
+    return float(np.clip(8_000 / max(n, 1), 0.5, 40))
 
 
-def legend_columns(n: int) -> dict[str, Any]:
-    """Keywords of a legend outside, to the right."""
-    return {"ncols": 1 if n <= 16 else 2, "frameon": False, "loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
+def legend_below(figure: Figure, handles: Sequence[Any], title: str) -> None:
+    """Put a legend under the axes of a figure of constrained layout, as wide as fits, and make the figure taller."""
+    width, height = figure.get_size_inches()
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = max(1, min(len(handles), int(width / (0.35 + 0.068 * longest))))
+    rows = -(-len(handles) // columns)
+    figure.set_size_inches(width, height + 0.25 + 0.16 * rows)
+    figure.legend(
+        handles=handles,
+        title=title,
+        ncols=columns,
+        fontsize=8,
+        title_fontsize=8,
+        frameon=False,
+        loc="outside lower center",
+        handletextpad=0.2,
+        columnspacing=1.0,
+        labelspacing=0.3,
+    )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["encode"]
 
-_POWER = {"set": 1.0, "partner": 0.5, "regulator": 1.0, "target": 1.0, "condition": 0.5}
+_KINDS = ("condition", "partner", "regulator", "set", "target")
 
 
 def encode(
@@ -69,12 +69,12 @@ def encode(
 
 def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarray:
     if "kind" not in mod.var:
-        msg = f"Modality {name!r} has no var['kind']: expected one of {sorted(_POWER)} for each feature."
+        msg = f"Modality {name!r} has no var['kind']: expected one of {list(_KINDS)} for each feature."
         raise KeyError(msg)
     kinds = mod.var["kind"].astype(str).to_numpy()
-    unknown = sorted(set(kinds) - set(_POWER))
+    unknown = sorted(set(kinds) - set(_KINDS))
     if unknown:
-        msg = f"Modality {name!r} has features of kind {unknown}: expected one of {sorted(_POWER)}."
+        msg = f"Modality {name!r} has features of kind {unknown}: expected one of {list(_KINDS)}."
         raise ValueError(msg)
     X: Any = mod.X
     parts: list[Any] = []
@@ -107,12 +107,11 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
     if not parts:
         msg = f"Modality {name!r} has no feature that three genes share: nothing to encode."
         raise ValueError(msg)
-    power = min(_POWER[kind] for kind in set(kinds))
     if len(parts) == 1:
         joined = parts[0]
     else:  # kinds in one modality weigh alike: each is scaled to rows of length one on average
         joined = sparse.hstack([sparse.csr_array(part) / _rms_length(part) for part in parts], format="csr")
-    return kernels.spectral_block(joined, n_comps, power=power, random_state=random_state)
+    return kernels.spectral_block(joined, n_comps, random_state=random_state)
 
 
 def _rms_length(X: Any) -> float:

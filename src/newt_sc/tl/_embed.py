@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any, Final, Literal
@@ -21,6 +22,7 @@ from newt_sc.tl._rows import Rows, Stats
 __all__ = ["embed"]
 
 _Array = np.ndarray[Any, np.dtype[Any]]
+_Organism = Literal["auto", "human", "mouse"]
 
 
 class _HighlyVariable:
@@ -84,15 +86,17 @@ def embed(
         Components of ``blend``, less than the number of cells and of genes.
     center
         What ``project`` centres each gene on: ``"data"`` for its mean in ``adata``; or a reference's means, an AnnData
-        (its ``X``, in the same units) or a Series of means by gene. With a reference only genes that it has are used.
+        (its ``X``, in the same units) or a Series of means by gene, of either species. With a reference only genes
+        that it has are used.
     layer
         Layer to use instead of ``X``.
     mask_var
-        Genes to use: a boolean column of ``var``, a boolean array, or ``None`` for all. By default
-        ``"highly_variable"`` where present; otherwise all, with a warning. To compare data sets by ``project``, give
-        all of them the same genes.
+        Genes to use: a boolean column of ``var``, a boolean array or Series in the order of ``var_names``, or
+        ``None`` for all. By default ``"highly_variable"`` where present; otherwise all, with a warning. To compare
+        data sets by ``project``, give all of them the same genes.
     organism
-        Species of the gene names; ``"auto"`` decides by what they match.
+        Species of the gene names; ``"auto"`` decides by what they match. Not asked where
+        :func:`newt_sc.pp.map_genes` was run.
     key_added
         Key in ``uns`` and, in place of ``X_newt``, in ``varm`` and ``obsm``.
     %(copy)s
@@ -114,7 +118,9 @@ def embed(
     TypeError
         If ``adata`` is no AnnData or its matrix is not numeric.
     KeyError
-        If the layer, the column of ``mask_var`` or a modality is not there.
+        If the layer, the column of ``mask_var``, a modality or a shipped embedding is not there.
+    FileNotFoundError
+        If ``embedding`` is neither a name nor a file.
     ValueError
         If a parameter is out of range, a value is NaN or infinite, or there are too few cells or genes.
     GeneMatchError
@@ -128,7 +134,7 @@ def embed(
     if not isinstance(adata, ad.AnnData):
         msg = f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
         raise TypeError(msg)
-    _check_params(mode, alpha, beta, n_comps, center)
+    _check_params(mode, alpha, beta, n_comps, center, random_state)
     if adata.n_obs == 0 or adata.n_vars == 0:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to embed."
         raise ValueError(msg)
@@ -138,13 +144,11 @@ def embed(
     mask, mask_name = _mask(adata, mask_var)
     reference = datasets.resolve_embedding(embedding)
     E_all, modality_names = _vectors(reference, modalities)
-    names = _gene_names(adata)
-    found = genes.align(names, reference.obs_names, organism=organism)
-    genes.require_overlap(found, names, reference.obs_names, what="the embedding")
+    found = _align(adata, reference.obs_names, organism)
     E = np.full((adata.n_vars, E_all.shape[1]), np.nan, dtype=np.float32)
     hit = found.index >= 0
     E[hit] = E_all[found.index[hit]]
-    known = np.isfinite(E).all(axis=1)
+    known = np.asarray(np.isfinite(E).all(axis=1))
     if not (known & mask).any():
         msg = (
             f"None of the {mask.sum():,} genes in mask_var={mask_name!r} has a vector, though {known.sum():,} of "
@@ -172,7 +176,9 @@ def embed(
         Z, variance, alignment = _blend(rows, stats, E, known, mask, alpha, beta, n_comps, random_state)
     logger.info("embedded %d cells by %d genes (%s)", adata.n_obs, int((used & known).sum()), mode)
 
-    out = adata.copy() if copy else adata
+    out = adata
+    if copy:
+        out = adata.to_memory() if adata.isbacked else adata.copy()
     slot = key_added or _keys.X_EMBED
     params: dict[str, Any] = {
         "mode": mode,
@@ -199,7 +205,7 @@ def embed(
     return out if copy else None
 
 
-def _check_params(mode: str, alpha: float, beta: float, n_comps: int, center: object) -> None:
+def _check_params(mode: str, alpha: float, beta: float, n_comps: int, center: object, random_state: object) -> None:
     if mode not in ("blend", "project"):
         msg = f"mode is {mode!r}, expected 'blend' or 'project'."
         raise ValueError(msg)
@@ -209,11 +215,13 @@ def _check_params(mode: str, alpha: float, beta: float, n_comps: int, center: ob
     if not 0 <= beta <= 1:
         msg = f"beta is {beta}, expected 0 <= beta <= 1."
         raise ValueError(msg)
-    if isinstance(n_comps, bool) or not isinstance(n_comps, int | np.integer) or n_comps < 1:
-        msg = f"n_comps is {n_comps!r}, expected a whole number from 1 up."
-        raise ValueError(msg)
+    for name, value, least in (("n_comps", n_comps, 1), ("random_state", random_state, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            msg = f"{name} is {value!r}, expected a whole number from {least} up."
+            raise ValueError(msg)
     if not (isinstance(center, ad.AnnData | pd.Series) or (isinstance(center, str) and center == "data")):
-        msg = f"center is {center!r}, expected 'data', an AnnData or a Series of means by gene."
+        what = repr(center) if isinstance(center, str) else type(center).__name__
+        msg = f"center is {what}, expected 'data', an AnnData or a Series of means by gene."
         raise ValueError(msg)
     if mode == "blend" and not isinstance(center, str):
         msg = "center applies to mode='project' only: components of a blend are those of the data itself."
@@ -240,6 +248,9 @@ def _mask(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
             raise KeyError(msg)
         values, name = adata.var[mask_var].to_numpy(), mask_var
     else:
+        if isinstance(mask_var, pd.Series) and not mask_var.index.equals(adata.var_names):
+            msg = "The index of mask_var is not adata.var_names. Reindex it, or give mask_var.to_numpy() if in order."
+            raise ValueError(msg)
         values, name = np.asarray(mask_var), "array"
     if values.shape != (adata.n_vars,) or values.dtype != bool:
         msg = f"mask_var is {values.dtype} of shape {values.shape}, expected bool of shape ({adata.n_vars},)."
@@ -266,18 +277,43 @@ def _vectors(reference: ad.AnnData, modalities: Sequence[str] | None) -> tuple[_
     return blocks, wanted
 
 
-def _gene_names(adata: ad.AnnData) -> pd.Index:
-    """Names to match: what ``pp.map_genes`` found where it was run, otherwise ``var_names``."""
+def _align(adata: ad.AnnData, reference: pd.Index, organism: _Organism) -> genes.Alignment:
+    """Rows of the embedding: by what ``pp.map_genes`` found where it was run, otherwise by ``var_names``."""
     if _keys.GENES not in adata.var:
-        return adata.var_names
-    mapped = adata.var[_keys.GENES].astype(object)
-    return pd.Index(mapped.where(mapped.notna(), pd.Series(adata.var_names, index=adata.var_names)))
+        found = genes.align(adata.var_names, reference, organism=organism)
+        genes.require_overlap(found, adata.var_names, reference, what="adata.var_names")
+        return found
+    column = f"adata.var[{_keys.GENES!r}]"
+    symbols = adata.var[_keys.GENES].astype(object).to_numpy()
+    at = np.flatnonzero(pd.notna(symbols))
+    if at.size == 0:
+        msg = f"{column} has no gene at all. Run newt_sc.pp.map_genes again, or remove that column."
+        raise GeneMatchError(msg)
+    part = genes.align(symbols[at], reference, organism="human")
+    genes.require_overlap(part, symbols[at], reference, what=column)
+    index = np.full(adata.n_vars, -1, dtype=np.intp)
+    gene, rule = np.full(adata.n_vars, "", dtype=object), np.full(adata.n_vars, "unmapped", dtype=object)
+    index[at], gene[at], rule[at] = part.index, part.gene, part.rule
+    hit = index >= 0
+    if (by := f"{_keys.GENES}_rule") in adata.var:
+        rule[hit] = adata.var[by].astype(str).to_numpy()[hit]
+    names = adata.var_names.to_numpy(dtype=str)
+    dropped = names[~hit & (rule != "ambiguous")]
+    report = part.report | {
+        "organism": str(adata.uns.get(_keys.GENES, {}).get("organism", "human")),
+        "n_genes": adata.n_vars,
+        "n_dropped": int(dropped.size),
+        "dropped": dropped,
+        "matched_by": {str(key): int(n) for key, n in sorted(Counter(rule[hit]).items())},
+        "shared": names[hit & pd.Series(index).duplicated(keep=False).to_numpy()],
+    }
+    return genes.Alignment(index, gene, rule, report)
 
 
 def _warn_values(name: str, stats: Stats, n_cells: int) -> None:
     if stats.minimum < 0:
         text = "has negative values: it looks scaled or centred. Expected log-normalised expression; weights change."
-    elif stats.integer and stats.maximum > 20:
+    elif stats.integer and stats.maximum > 1:
         text = "has whole numbers only: it looks like raw counts. Run sc.pp.normalize_total and sc.pp.log1p first."
     elif stats.maximum > 50:
         text = f"reaches {stats.maximum:.4g}: it looks normalised but not log-transformed. Run sc.pp.log1p first."
@@ -320,12 +356,10 @@ def _blend(
 
     prior, named = np.nan_to_num(E[at]).astype(np.float64), known[at]
     result = kernels.blend(
-        covariance, gram, prior, named, alpha=alpha, beta=beta, n_comps=n_comps, random_state=random_state
+        covariance, gram, prior, known=named, alpha=alpha, beta=beta, n_comps=n_comps, random_state=random_state
     )
     inner = gram(np.column_stack([prior, named]))
-    alignment = _alignment(
-        float(np.trace(inner[:-1, :-1])), float(inner[-1, -1]), stats.variance[at], prior, named
-    )
+    alignment = _alignment(float(np.trace(inner[:-1, :-1])), float(inner[-1, -1]), stats.variance[at], prior, named)
     return scores(result.loadings), result.variance, alignment
 
 
@@ -349,23 +383,38 @@ def _alignment(found: float, sum_variance: float, variance: _Array, E: _Array, u
 
 
 def _center(
-    center: str | ad.AnnData | pd.Series, found: genes.Alignment, used: _Array, stats: Stats, organism: str
+    center: str | ad.AnnData | pd.Series,
+    found: genes.Alignment,
+    used: _Array,
+    stats: Stats,
+    organism: _Organism,
 ) -> tuple[_Array, _Array]:
     """Means to subtract and genes to use. A reference's mean of a gene is shared by all columns that name the gene."""
     if isinstance(center, str):
         return stats.mean, used
     if isinstance(center, ad.AnnData):
-        means = pd.Series(Rows(center.X, "center.X").stats().mean, index=_gene_names(center))
+        if center.n_obs == 0:
+            msg = "center has no cells: expected a reference whose genes have means."
+            raise ValueError(msg)
+        means = pd.Series(Rows(center.X, "center.X").stats().mean, index=center.var_names)
+        if _keys.GENES in center.var:
+            means.index = pd.Index(center.var[_keys.GENES].astype(object))
+            means, organism = means[means.index.notna()], "human"
+        elif not center.var_names.str.isdecimal().all():
+            organism = "auto"  # a reference may be of the other species; ids that are all digits cannot say so
     else:
         means = center.astype(np.float64)
         if not np.isfinite(means).all():
             msg = "center has NaN or infinite means."
             raise ValueError(msg)
+        means.index = means.index.astype(str)
+        if not means.index.str.isdecimal().all():
+            organism = "auto"
     of_gene = pd.Series(np.flatnonzero(used), index=found.index[used])
     first = of_gene[~of_gene.index.duplicated()]
     wanted = pd.Index(found.gene[first.to_numpy()])
-    match = genes.align(pd.Index(means.index.astype(str)), wanted, organism=organism)
-    genes.require_overlap(match, means.index, wanted, what="the genes used")
+    match = genes.align(means.index, wanted, organism=organism)
+    genes.require_overlap(match, means.index, wanted, what="center")
     hit = match.index >= 0
     total = np.zeros(len(wanted))
     np.add.at(total, match.index[hit], means.to_numpy()[hit])

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 
-from newt_sc import _keys, kernels
+from newt_sc import _keys, genes, kernels
 
 if TYPE_CHECKING:
     from mudata import MuData
 
 __all__ = ["fuse"]
+
+WEIGHTS: Mapping[str, float] = MappingProxyType({"lineage": 0.7, "regulon": 0.7, "interaction": 0.7})
+"""Weights of the modalities that alone tell least of a gene; the others weigh 1. Chosen by cross-validation on disease
+genes (``docs/notes/encoders.md``)."""
+
+_IDENTIFIERS = ("hgnc_id", "ensembl", "entrez", "uniprot")
 
 
 def fuse(
@@ -22,13 +29,14 @@ def fuse(
     *,
     method: Literal["spectral"] = "spectral",
     modalities: Sequence[str] | None = None,
+    weights: Mapping[str, float] | None = None,
     n_comps: int = 256,
     random_state: int = 0,
 ) -> ad.AnnData:
     """Fuse the blocks of several modalities into a gene embedding.
 
-    ``spectral``: blocks with rows of length one, concatenated and reduced by PCA. A gene that a modality does not
-    know has that modality's mean there.
+    ``spectral``: blocks with rows of length one, weighted, concatenated and reduced by PCA. A gene that a modality
+    does not know has that modality's mean there.
 
     Parameters
     ----------
@@ -38,6 +46,9 @@ def fuse(
         How to fuse.
     modalities
         Which modalities, in this order; all by default.
+    weights
+        Weight of modalities in the concatenation; what is not named weighs 1. By default 0.7 for ``lineage``,
+        ``regulon`` and ``interaction``. ``{}`` for equal weights.
     n_comps
         Dimensions of the fused vector; fewer where the blocks have fewer.
     random_state
@@ -47,7 +58,8 @@ def fuse(
     -------
     A gene embedding: ``obs_names`` the genes known to at least one modality, ``X`` their fused vectors (genes x
     ``n_comps``, float32), ``obsm[modality]`` the blocks (float32, NaN rows where the modality does not know the gene),
-    ``obs["n_modalities"]``, and ``uns["newt"]`` with parameters, how many genes each modality knows and the bundle's
+    ``obs["n_modalities"]`` and identifiers (``hgnc_id``, ``ensembl``, ``entrez``, ``uniprot``; empty for names that
+    are no human symbol), and ``uns["newt"]`` with parameters, how many genes each modality knows and the bundle's
     manifest.
 
     Raises
@@ -55,7 +67,7 @@ def fuse(
     KeyError
         If a modality is not there or has no block.
     ValueError
-        If ``method`` is not known, or no modality is given.
+        If ``method`` is not known, no modality is given, or a weight is not a positive number.
     """
     if method != "spectral":
         msg = f"method {method!r} is not known; expected 'spectral'."
@@ -64,14 +76,17 @@ def fuse(
     known = np.column_stack([np.isfinite(block).all(axis=1) for block in blocks.values()])
     some = known.any(axis=1)
     blocks = {name: block[some] for name, block in blocks.items()}
-    vectors = kernels.fuse(list(blocks.values()), n_comps, random_state=random_state)
-    out = ad.AnnData(
-        vectors,
-        obs=pd.DataFrame({"n_modalities": known[some].sum(axis=1)}, index=names[some]),
-        obsm=blocks,
-    )
+    weight = {name: float((WEIGHTS if weights is None else weights).get(name, 1.0)) for name in blocks}
+    if not all(0 < value < np.inf for value in weight.values()):
+        msg = f"weights are {weight}, expected positive numbers. Leave a modality out by modalities=."
+        raise ValueError(msg)
+    vectors = kernels.fuse([block * weight[name] for name, block in blocks.items()], n_comps, random_state=random_state)
+    obs = genes.table().set_index("symbol").reindex(names[some])[list(_IDENTIFIERS)].fillna("").astype(str)
+    obs.index.name = None
+    obs["n_modalities"] = known[some].sum(axis=1)
+    out = ad.AnnData(vectors, obs=obs, obsm=blocks)
     out.uns[_keys.EMBED] = {
-        "params": {"method": method, "n_comps": int(vectors.shape[1]), "random_state": random_state},
+        "params": {"method": method, "n_comps": int(vectors.shape[1]), "weights": weight, "random_state": random_state},
         "modalities": np.array(list(blocks), dtype=str),
         "n_genes": {name: int(known[:, i].sum()) for i, name in enumerate(blocks)},
     }

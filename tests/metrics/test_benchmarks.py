@@ -1,0 +1,222 @@
+"""What the cell benchmark is made of: thinning, preprocessing, controls, tables, and the run as a whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse, stats
+
+import newt_sc as nt
+from benchmarks import _common, cells
+
+FACTS = _common.CellSet("made_up", "human", "counts", "type", "order")
+
+
+def counts(n_cells: int = 60, n_genes: int = 300) -> ad.AnnData:
+    rng = np.random.default_rng(0)
+    order = np.repeat([0, 1, 2], n_cells // 3)
+    rate = rng.gamma(0.5, 4, n_genes) * (1 + 4 * rng.random((3, n_genes))[order])
+    obs = pd.DataFrame({"type": order.astype(str), "order": order}, index=[f"c{i}" for i in range(n_cells)])
+    return ad.AnnData(sparse.csr_matrix(rng.poisson(rate).astype(np.float32)), obs=obs)
+
+
+def made_up_embedding() -> ad.AnnData:
+    rng = np.random.default_rng(1)
+    block = rng.normal(size=(40, 4)).astype(np.float32)
+    block[:7] = np.nan
+    out = ad.AnnData(
+        rng.normal(5, 1, size=(40, 6)).astype(np.float32),
+        obs=pd.DataFrame(index=[f"G{i}" for i in range(40)]),
+        obsm={"function": rng.normal(size=(40, 4)).astype(np.float32), "lineage": block},
+    )
+    out.uns["newt"] = {"modalities": np.array(["function", "lineage"]), "sha256": "of another"}
+    return out
+
+
+def test_thinning_is_binomial_and_leaves_shallow_cells_alone() -> None:
+    adata = counts()
+    adata.X = sparse.vstack([adata.X[0].multiply(0.1).rint(), adata.X[1:]], format="csr")
+    before = adata.X.copy()
+    total = before.sum(axis=1).A1
+    depth = 600
+    assert total[0] < depth < total[1:].min()
+    thinned = _common.thin_counts(adata, depth)
+    assert (thinned.X[0] != before[0]).nnz == 0
+    assert (before != adata.X).nnz == 0
+    assert (before < thinned.X).nnz == 0
+    sums = thinned.X.sum(axis=1).A1[1:]
+    np.testing.assert_allclose(sums.mean(), depth, rtol=0.02)
+    assert sums.std() == pytest.approx(np.sqrt((depth * (1 - depth / total[1:])).mean()), rel=0.35)
+    assert thinned.X.dtype == np.float32
+    again, other = (_common.thin_counts(adata, depth, random_state=seed) for seed in (0, 1))
+    assert (again.X != thinned.X).nnz == 0
+    assert (other.X != thinned.X).nnz > 0
+
+
+def test_thinning_refuses_what_is_no_count() -> None:
+    adata = counts()
+    adata.X = adata.X * 0.3
+    with pytest.raises(ValueError, match="no counts"):
+        _common.thin_counts(adata, 100)
+
+
+@pytest.mark.parametrize(("units", "n_genes"), [("counts", 300), ("rpkm", 2500), ("log2", 300)])
+def test_preprocess(units: str, n_genes: int) -> None:
+    adata = counts(n_genes=n_genes)
+    before = adata.X.toarray()
+    seen = before.any(axis=0)
+    assert not seen.all()
+    out = _common.preprocess(adata, _common.CellSet("made_up", "human", units, "type"))  # type: ignore[arg-type]
+    expected = {
+        "counts": np.log1p(before / before.sum(axis=1, keepdims=True) * 1e4),
+        "rpkm": np.log1p(before),
+        "log2": before,
+    }
+    np.testing.assert_allclose(out.X.toarray(), expected[units][:, seen], rtol=1e-5)
+    assert out.var["highly_variable"].sum() == min(2000, seen.sum())
+    np.testing.assert_array_equal(adata.X.toarray(), before)
+
+
+def test_spearman_of_rows() -> None:
+    rows = np.column_stack([np.r_[np.arange(20.0), np.inf, np.inf], np.repeat([1.0, 2.0, 0.0], [10, 6, 6])])
+    assert _common.spearman_rows(rows) == pytest.approx(stats.spearmanr(rows[:, 0], rows[:, 1]).statistic)
+    assert np.isnan(_common.spearman_rows(np.ones((5, 2))))
+
+
+def test_markdown_table() -> None:
+    text = _common.markdown_table(["name", "n"], [["a|b", 1], ["longer name", 1000]])
+    assert text.splitlines() == [
+        "| name        |    n |",
+        "|:------------|-----:|",
+        r"| a\|b        |    1 |",
+        "| longer name | 1000 |",
+    ]
+    with pytest.raises(ValueError, match="1 cells, the header 2"):
+        _common.markdown_table(["name", "n"], [["a"]])
+
+
+def test_section_is_replaced_between_its_markers(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "cells.md"
+    _common.write_section(path, "cells", "first", title="Cells")
+    path.write_text(path.read_text() + "\nwritten by hand\n")
+    _common.write_section(path, "other", "apart")
+    _common.write_section(path, "cells", "second")
+    text = path.read_text()
+    assert text.startswith("# Cells\n\n<!-- begin cells -->\n\nsecond\n\n<!-- end cells -->\n")
+    assert "first" not in text
+    assert "written by hand" in text
+    assert "apart" in text
+    path.write_text("<!-- begin cells -->")
+    with pytest.raises(ValueError, match="only one of the markers"):
+        _common.write_section(path, "cells", "third")
+    assert path.read_text() == "<!-- begin cells -->"
+
+
+def test_commit_is_read_from_the_checkout(tmp_path: Path) -> None:
+    assert _common.git_commit(tmp_path) == "unknown"
+    git = tmp_path / ".git"
+    (git / "refs/heads").mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    assert _common.git_commit(tmp_path) == "unknown"
+    (git / "packed-refs").write_text(f"# packed\n{'b' * 40} refs/heads/main\n")
+    assert _common.git_commit(tmp_path) == "b" * 10
+    (git / "refs/heads/main").write_text(f"{'a' * 40}\n")
+    assert _common.git_commit(tmp_path) == "a" * 10
+    (git / "HEAD").write_text("c" * 40)
+    assert _common.git_commit(tmp_path) == "c" * 10
+
+
+def test_controls() -> None:
+    embedding = made_up_embedding()
+    before = embedding.copy()
+    assert cells.control(embedding, "newt") is embedding
+    shuffled = cells.control(embedding, "shuffled")
+    rows = [int(np.flatnonzero((row == embedding.X).all(axis=1))[0]) for row in shuffled.X]
+    assert sorted(rows) == list(range(40))
+    assert rows != list(range(40))
+    np.testing.assert_array_equal(shuffled.obsm["lineage"], embedding.obsm["lineage"][rows])
+    noise = cells.control(embedding, "random")
+    assert abs(noise.X.mean()) < 0.5
+    np.testing.assert_array_equal(np.isnan(noise.obsm["lineage"]), np.isnan(embedding.obsm["lineage"]))
+    for changed in (shuffled, noise):
+        assert list(changed.obs_names) == list(embedding.obs_names)
+        assert "sha256" not in changed.uns["newt"]
+    assert list(cells.control(embedding, "no lineage").uns["newt"]["modalities"]) == ["function"]
+    np.testing.assert_array_equal(embedding.X, before.X)
+    assert embedding.uns["newt"]["sha256"] == "of another"
+    with pytest.raises(KeyError, match="sorted"):
+        cells.control(embedding, "sorted")
+
+
+def test_tree_outcome() -> None:
+    names = ["root", "left", "right", "leaf", "alone", "outside"]
+    adata = ad.AnnData(obs=pd.DataFrame({"in_tree": [True] * 5 + [False]}, index=names))
+    adata.uns["hierarchy"] = json.dumps([["root", "left"], ["root", "right"], ["left", "leaf"], ["alone", "absent"]])
+    angle = np.deg2rad([0, 10, 80, 16, 79, 1])  # outside would be nearest to root
+    right, chance = cells.tree_outcome(np.column_stack([np.cos(angle), np.sin(angle)]), adata)
+    np.testing.assert_array_equal(right, [1, 1, 0, 1, np.nan])
+    np.testing.assert_array_equal(chance, [0.5, 0.5, 0.25, 0.25, 0])
+
+
+def test_run_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_common, "load_cells", lambda _: (counts(), FACTS))
+    monkeypatch.setattr(_common, "BUILD", tmp_path)
+    monkeypatch.setattr(cells, "SETS", ("made_up",))
+    monkeypatch.setattr(cells, "N_RESAMPLES", 20)
+    monkeypatch.setattr(cells, "code_hash", lambda: "")
+    monkeypatch.setattr(nt.metrics, "pseudotime_spearman", lambda X, order, *, return_per_cell: (0.0, X[:, 0]))
+    methods = cells.all_methods(cells.METHODS[:2], (), (2, 3))
+    assert [str(method) for method in methods] == ["PCA of HVGs"] * 2 + ["PCA of all genes"] * 2
+    results, sets = cells.run(["made_up"], ("full", "500", "2000"), methods, 2, None)
+    depths = {(depth, seed) for _, depth, seed, _ in results}
+    assert depths == {("full", 0), ("500", 0), ("500", 1)}  # cells have fewer than 2,000 counts
+    assert len(list((tmp_path / "cells").glob("*.npz"))) == len(results) == 12
+
+    def forbidden(*_: object) -> None:
+        pytest.fail("computed although it is in the cache")
+
+    monkeypatch.setattr(cells, "represent", forbidden)
+    again, _ = cells.run(["made_up"], ("full", "500"), methods, 2, None)
+    for key, result in again.items():
+        assert result.estimate == results[key].estimate
+        np.testing.assert_array_equal(result.replicates["order"], results[key].replicates["order"])
+
+    averages = cells.over_seeds(results)
+    first, second = methods[:2]
+    seeds = [results["made_up", "500", seed, first].estimate["order"] for seed in (0, 1)]
+    assert averages["order", "made_up", "500", first][0] == pytest.approx(np.mean(seeds))
+    found = cells.over_sets(averages, "label", "full", first, second)
+    assert found is not None
+    direct = [results["made_up", "full", 0, method].estimate["label"] for method in (first, second)]
+    assert found[0] == pytest.approx(direct[0] - direct[1])
+    assert cells.over_sets(averages, "label", "2000", first) is None
+    text = cells.report(results, sets, methods, ("full", "500", "2000"), 2)
+    assert "| PCA of HVGs      |          2 |" in text
+    assert "pseudotime, 500 counts (1 sets)" in text
+
+
+def test_pairs_that_are_compared() -> None:
+    methods = cells.all_methods(("PCA of HVGs", "blend", "project"), ("newt", "shuffled"), (10, 20))
+    pairs = {(str(a), a.n_comps, str(b), b.n_comps) for a, b in cells.comparisons(methods)}
+    assert pairs == {
+        ("blend", 10, "PCA of HVGs", 10),
+        ("blend", 20, "PCA of HVGs", 20),
+        ("project", None, "PCA of HVGs", 10),
+        ("project", None, "PCA of HVGs", 20),
+        ("blend", 10, "blend, shuffled", 10),
+        ("blend", 20, "blend, shuffled", 20),
+        ("project", None, "project, shuffled", None),
+    }
+
+
+def test_without_data_there_is_a_clear_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEWT_SC_DATA_DIR", "/nowhere/at/all")
+    with pytest.raises(SystemExit, match="NEWT_SC_DATA_DIR"):
+        _common.load_cells("pbmc3k_human")
+    with pytest.raises(KeyError, match="no set 'x'"):
+        _common.load_cells("x")

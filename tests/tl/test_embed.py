@@ -1,0 +1,797 @@
+"""``tl.embed`` against scanpy, against dense arithmetic, and against everything that a user may give it."""
+
+from __future__ import annotations
+
+import tracemalloc
+import warnings
+from collections.abc import Callable
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import hypothesis
+import numpy as np
+import pandas as pd
+import pytest
+import scanpy as sc
+from hypothesis import strategies as st
+from mudata import MuData
+from scipy import sparse
+
+import newt_sc as nt
+from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.tl import _rows
+
+Make = Callable[[np.ndarray], Any]
+UNKNOWN = ["not-a-gene-1", "not-a-gene-2", "not-a-gene-3"]
+D = 6
+
+
+def symbols(n: int) -> list[str]:
+    """Symbols of protein-coding genes that are no mouse symbol too."""
+    table = nt.genes.table()
+    coding = table.loc[(table["locus_group"] == "protein-coding gene") & table["ensembl"].notna(), "symbol"]
+    return coding.iloc[:n].tolist()
+
+
+def make_embedding(n: int = 60, seed: int = 0) -> ad.AnnData:
+    """Vectors for n genes, with two blocks, of which "b" does not know the first five genes."""
+    rng = np.random.default_rng(seed)
+    E = rng.normal(size=(n, D)).astype(np.float32)
+    blocks = {"a": E[:, :4] * 2, "b": rng.normal(size=(n, 3)).astype(np.float32)}
+    blocks["b"][:5] = np.nan
+    out = ad.AnnData(E, obs=pd.DataFrame(index=symbols(n)[::-1]), obsm=blocks)
+    out.uns["newt"] = {"name": "toy", "modalities": np.array(["a", "b"])}
+    return out
+
+
+def make_data(
+    n_obs: int = 50, n_known: int = 40, *, dtype: Any = np.float64, make: Make = np.asarray, seed: int = 1
+) -> ad.AnnData:
+    """Log-normalised counts that vary along the toy vectors, and three genes that nobody knows, the second empty."""
+    rng = np.random.default_rng(seed)
+    names = symbols(n_known)
+    E = make_embedding(max(60, n_known))[names].X
+    rate = np.exp(rng.normal(size=(n_obs, D)) * np.array([1.2, 1.0, 0.8, 0.6, 0.4, 0.2]) @ E.T / 2)
+    counts = rng.poisson(np.hstack([rate, rate[:, :1], 0 * rate[:, :1], rate[:, 1:2]])) + np.eye(n_obs, n_known + 3)
+    X = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True))
+    order = rng.permutation(n_known + 3)
+    var = pd.DataFrame(index=np.array(names + UNKNOWN)[order])
+    var["used"] = rng.random(n_known + 3) < 0.8
+    adata = ad.AnnData(
+        make(X[:, order].astype(dtype)), obs=pd.DataFrame(index=[f"c{i}" for i in range(n_obs)]), var=var
+    )
+    adata.uns["mine"], adata.obsm["mine"] = {"a": 1}, np.ones((n_obs, 2))
+    return adata
+
+
+def dense(X: Any) -> np.ndarray:
+    X = X.compute() if hasattr(X, "compute") else X
+    return X.toarray() if sparse.issparse(X) else np.array(X)
+
+
+def state(adata: ad.AnnData) -> dict[str, Any]:
+    """All that is in an AnnData, copied."""
+    return {
+        "X": None if adata.X is None else dense(adata.X),
+        "obs": adata.obs.copy(),
+        "var": adata.var.copy(),
+        "uns": repr(dict(adata.uns)),
+        **{f"obsm {key}": np.array(value) for key, value in adata.obsm.items()},
+        **{f"varm {key}": np.array(value) for key, value in adata.varm.items()},
+        **{f"layer {key}": dense(value) for key, value in adata.layers.items() if key},
+    }
+
+
+def assert_same(a: dict[str, Any], b: dict[str, Any]) -> None:
+    assert a.keys() == b.keys()
+    for key, value in a.items():
+        if isinstance(value, pd.DataFrame):
+            pd.testing.assert_frame_equal(value, b[key])
+        else:
+            np.testing.assert_array_equal(value, b[key])
+
+
+def up_to_sign(Z: np.ndarray) -> np.ndarray:
+    """Components turned so that the entry of largest absolute value is positive."""
+    return Z * np.sign(Z[np.abs(Z).argmax(axis=0), np.arange(Z.shape[1])])
+
+
+def pca(X: np.ndarray, k: int) -> np.ndarray:
+    left, singular, _ = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
+    return left[:, :k] * singular[:k]
+
+
+def literal_blend(X: np.ndarray, E: np.ndarray, alpha: float, beta: float, k: int) -> np.ndarray:
+    """What the docstring says, on dense arrays."""
+    X = X - X.mean(axis=0)
+    known = np.flatnonzero(np.isfinite(E).all(axis=1))
+    unit = E[known] / np.linalg.norm(E[known], axis=1, keepdims=True)
+    S = X.copy()
+    for i, j in enumerate(known):
+        cosine = unit @ unit[i]
+        cosine[i] = -np.inf
+        S[:, j] = X[:, known[np.argsort(-cosine)[:15]]].mean(axis=1)
+    P = pca((1 - beta) * X + beta * S, k)
+    if alpha == 0:
+        return P
+    Y = X[:, known] @ E[known].astype(np.float64)
+    size = np.linalg.norm(P)
+    Z = pca(np.hstack([np.sqrt(1 - alpha) * P / size, np.sqrt(alpha) * Y / np.linalg.norm(Y)]), k)
+    return Z * size / np.sqrt(1 - alpha)
+
+
+TOY = {"embedding": make_embedding(), "mask_var": "used"}
+
+
+class TestBlend:
+    @pytest.mark.parametrize("n_known", [40, 700], ids=["few genes", "many genes"])
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    def test_without_knowledge_is_pca(self, array_type: Make, dtype: type, n_known: int) -> None:
+        adata = make_data(90, n_known, dtype=dtype, make=array_type)
+        peer = ad.AnnData(dense(adata.X), var=adata.var)
+        sc.pp.pca(peer, n_comps=5, mask_var="used", svd_solver="full" if dtype is np.float64 else "arpack")
+        nt.tl.embed(adata, **TOY, alpha=0, beta=0, n_comps=5)
+        expected = peer.obsm["X_pca"]
+        scale = 1.0 if dtype is np.float64 else np.abs(expected).max()
+        np.testing.assert_allclose(adata.obsm["X_newt"] / scale, expected / scale, atol=1e-4)
+        np.testing.assert_allclose(adata.uns["newt"]["variance"], peer.uns["pca"]["variance"], rtol=1e-4)
+
+    @pytest.mark.parametrize(("alpha", "beta"), [(0.2, 0.15), (0.0, 0.5), (0.9, 0.0), (0.5, 1.0)])
+    @pytest.mark.parametrize("n_known", [40, 10, 560], ids=["few genes", "fewer than 16 known", "many genes"])
+    def test_is_what_the_docstring_says(self, alpha: float, beta: float, n_known: int) -> None:
+        embedding = make_embedding(max(60, n_known))
+        adata = make_data(60, n_known)
+        nt.tl.embed(adata, embedding=embedding, mask_var="used", alpha=alpha, beta=beta, n_comps=4)
+        used = adata.var["used"].to_numpy()
+        expected = literal_blend(dense(adata.X)[:, used], adata.varm["X_newt"][used], alpha, beta, 4)
+        Z = adata.obsm["X_newt"]
+        assert Z.dtype == np.float32
+        np.testing.assert_allclose(up_to_sign(Z), up_to_sign(expected), atol=2e-4 * np.abs(expected).max())
+        np.testing.assert_allclose(adata.uns["newt"]["variance"], Z.var(axis=0, ddof=1, dtype=np.float64), rtol=1e-3)
+
+    def test_knowledge_matters(self) -> None:
+        """The two tests above would hold for an alpha that is ignored in both, this one would not."""
+        low, high = make_data(), make_data()
+        nt.tl.embed(low, **TOY, alpha=0.05, n_comps=4)
+        nt.tl.embed(high, **TOY, alpha=0.9, n_comps=4)
+        assert np.abs(low.obsm["X_newt"] - high.obsm["X_newt"]).max() > 0.1
+
+    @pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_array])
+    def test_very_many_genes(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        first = nt.tl.embed(make_data(80, 560, make=make), **TOY, n_comps=5, copy=True)
+        monkeypatch.setattr(_rows, "_COVARIANCE_GENES", 100)
+        second = nt.tl.embed(make_data(80, 560, make=make), **TOY, n_comps=5, copy=True)
+        scale = np.abs(first.obsm["X_newt"]).max()
+        np.testing.assert_allclose(second.obsm["X_newt"], first.obsm["X_newt"], atol=1e-4 * scale)
+        np.testing.assert_allclose(second.uns["newt"]["variance"], first.uns["newt"]["variance"], rtol=1e-4)
+        np.testing.assert_allclose(second.uns["newt"]["alignment"], first.uns["newt"]["alignment"], rtol=1e-4)
+
+    @pytest.mark.parametrize("n_known", [40, 560])
+    def test_repeats_to_the_bit(self, n_known: int) -> None:
+        Z = [nt.tl.embed(make_data(80, n_known), **TOY, n_comps=5, random_state=3, copy=True) for _ in range(2)]
+        np.testing.assert_array_equal(Z[0].obsm["X_newt"], Z[1].obsm["X_newt"])
+        assert Z[0].uns["newt"]["params"]["random_state"] == 3
+
+
+class TestProject:
+    @pytest.mark.parametrize("mask", ["used", None])
+    def test_is_x_times_e(self, array_type: Make, mask: str | None) -> None:
+        adata = make_data(make=array_type)
+        nt.tl.embed(adata, embedding=TOY["embedding"], mask_var=mask, mode="project")
+        E = adata.varm["X_newt"]
+        used = np.isfinite(E).all(axis=1) & (True if mask is None else adata.var["used"].to_numpy())
+        X = dense(adata.X)
+        np.testing.assert_allclose(adata.obsm["X_newt"], (X - X.mean(axis=0))[:, used] @ E[used], atol=1e-3)
+        assert E.dtype == adata.obsm["X_newt"].dtype == np.float32
+        assert adata.uns["newt"]["n_genes_used"] == used.sum()
+        np.testing.assert_allclose(adata.uns["newt"]["variance"], adata.obsm["X_newt"].var(axis=0, ddof=1), rtol=1e-4)
+
+    def test_varm_holds_the_rows_of_the_embedding(self) -> None:
+        adata = make_data()
+        nt.tl.embed(adata, **TOY, mode="project")
+        vectors = TOY["embedding"].to_df()
+        for name, row in zip(adata.var_names, adata.varm["X_newt"], strict=True):
+            np.testing.assert_array_equal(row, vectors.loc[name] if name not in UNKNOWN else np.full(D, np.nan))
+
+    def test_modalities_side_by_side(self) -> None:
+        embedding = TOY["embedding"]
+        one, both = make_data(), make_data()
+        nt.tl.embed(one, **TOY, mode="project", modalities=["b"])
+        nt.tl.embed(both, **TOY, mode="project", modalities=("b", "a"))
+        in_b = set(embedding.obs_names[5:])
+        rows = pd.DataFrame(np.hstack([np.nan_to_num(embedding.obsm["b"]), embedding.obsm["a"]]), embedding.obs_names)
+        for name, row_one, row_both in zip(both.var_names, one.varm["X_newt"], both.varm["X_newt"], strict=True):
+            expected = np.full(7, np.nan) if name in UNKNOWN else rows.loc[name].to_numpy()
+            np.testing.assert_array_equal(row_both, expected)
+            np.testing.assert_array_equal(row_one, expected[:3] if name in in_b else np.full(3, np.nan))
+        assert both.obsm["X_newt"].shape == (50, 7)
+        assert both.uns["newt"]["params"]["modalities"].tolist() == ["b", "a"]
+
+    def test_one_modality_by_name(self) -> None:
+        a, b = make_data(), make_data()
+        nt.tl.embed(a, **TOY, mode="project", modalities="a")
+        nt.tl.embed(b, **TOY, mode="project", modalities=["a"])
+        np.testing.assert_array_equal(a.obsm["X_newt"], b.obsm["X_newt"])
+
+    def test_one_cell(self) -> None:
+        adata = make_data()[:1].copy()
+        nt.tl.embed(adata, **TOY, mode="project")
+        np.testing.assert_allclose(adata.obsm["X_newt"], 0, atol=1e-4)
+        assert adata.uns["newt"]["alignment"] == 1.0
+
+
+class TestInput:
+    @pytest.mark.parametrize("mode", ["blend", "project"])
+    @pytest.mark.parametrize("kind", ["F order", "csr_matrix", "csc_array", "layer", "view", "read-only", "float32"])
+    def test_forms_agree(self, mode: Any, kind: str) -> None:
+        adata, call = make_data(), {**TOY, "mode": mode, "n_comps": 4}
+        expected = nt.tl.embed(adata, **call, copy=True)
+        X = adata.X.copy()
+        if kind == "F order":
+            adata.X = np.asfortranarray(X)
+        elif kind in ("csr_matrix", "csc_array"):
+            adata.X = getattr(sparse, kind)(X)
+        elif kind == "layer":
+            adata.layers["logged"], adata.X = X, np.zeros_like(X)
+            call["layer"] = "logged"
+        elif kind == "view":
+            adata = ad.concat([adata, adata], join="outer", merge="same", index_unique="-")[: adata.n_obs]
+            assert adata.is_view
+        elif kind == "read-only":
+            adata.X.flags.writeable = False
+        elif kind == "float32":
+            adata.X = X.astype(np.float32)
+        before = state(adata)
+        out = nt.tl.embed(adata, **call, copy=True)
+        assert_same(state(adata), before)
+        scale = np.abs(expected.obsm["X_newt"]).max()
+        np.testing.assert_allclose(out.obsm["X_newt"] / scale, expected.obsm["X_newt"] / scale, atol=1e-4)
+        np.testing.assert_array_equal(out.varm["X_newt"], expected.varm["X_newt"])
+
+    @pytest.mark.filterwarnings("ignore:Trying to modify attribute|Received a view")
+    def test_view_in_place(self) -> None:
+        whole = make_data()
+        before, view = state(whole), whole[:30]
+        nt.tl.embed(view, **TOY, n_comps=3)
+        assert view.obsm["X_newt"].shape == (30, 3)
+        assert_same(state(whole), before)
+
+    @pytest.mark.parametrize("mode", ["blend", "project"])
+    @pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["dense", "csr", "csc"])
+    def test_backed(self, tmp_path: Path, make: Make, mode: Any) -> None:
+        adata = make_data(make=make)
+        adata.write_h5ad(tmp_path / "x.h5ad")
+        backed = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+        copied = nt.tl.embed(backed, **TOY, mode=mode, n_comps=4, copy=True)
+        assert "X_newt" not in backed.obsm
+        assert not copied.isbacked
+        nt.tl.embed(backed, **TOY, mode=mode, n_comps=4)
+        nt.tl.embed(adata, **TOY, mode=mode, n_comps=4)
+        for out in (backed, copied):
+            np.testing.assert_allclose(out.obsm["X_newt"], adata.obsm["X_newt"], atol=1e-3)
+        backed.file.close()
+
+    @pytest.mark.parametrize("mode", ["blend", "project"])
+    @pytest.mark.parametrize("chunk", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
+    def test_dask_chunks(self, chunk: Make, mode: Any) -> None:
+        da = pytest.importorskip("dask.array")
+        adata = make_data()
+        expected = nt.tl.embed(adata, **TOY, mode=mode, n_comps=4, copy=True)
+        adata.X = da.from_array(adata.X, chunks=(17, -1)).map_blocks(chunk)
+        nt.tl.embed(adata, **TOY, mode=mode, n_comps=4)
+        assert type(adata.X).__module__.startswith("dask")
+        np.testing.assert_allclose(adata.obsm["X_newt"], expected.obsm["X_newt"], atol=1e-4)
+
+    def test_whole_numbers(self) -> None:
+        """Counts are embedded as they are, with a warning."""
+        adata, same = make_data(), make_data()
+        adata.X = np.rint(adata.X).astype(np.int64)
+        same.X = adata.X.astype(np.float64) + 1e-9 * np.eye(*adata.shape)
+        with pytest.warns(NewtWarning, match="looks like raw counts"):
+            nt.tl.embed(adata, **TOY, mode="project")
+        nt.tl.embed(same, **TOY, mode="project")
+        np.testing.assert_allclose(adata.obsm["X_newt"], same.obsm["X_newt"], atol=1e-4)
+
+    @pytest.mark.parametrize("mode", ["blend", "project"])
+    def test_only_its_own_slots_change(self, array_type: Make, mode: Any) -> None:
+        adata = make_data(make=array_type)
+        adata.layers["other"] = adata.X.copy()
+        before = state(adata)
+        assert nt.tl.embed(adata, **TOY, mode=mode, n_comps=4) is None
+        assert set(adata.uns) == {"mine", "newt"}
+        del adata.uns["newt"], adata.obsm["X_newt"], adata.varm["X_newt"]
+        assert_same(state(adata), before)
+
+    @pytest.mark.parametrize("make", [sparse.csr_matrix, sparse.csc_matrix])
+    def test_never_dense(self, make: Make) -> None:
+        n, m = 4000, 6000
+        rng = np.random.default_rng(0)
+        X = make(sparse.random(n, m, 0.02, format="csr", dtype=np.float32, random_state=rng))
+        adata = ad.AnnData(X, var=pd.DataFrame({"some": np.arange(m) < 800}, index=symbols(m)))
+        embedding = make_embedding(m)
+        nt.tl.embed(
+            adata[:50].copy(), embedding=embedding, mask_var="some", mode="project"
+        )  # tables read, code compiled
+        call = {"embedding": embedding, "mask_var": "some", "n_comps": 4}
+        for mode in ("project", "blend"):
+            tracemalloc.start()
+            nt.tl.embed(adata, **call, mode=mode)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < n * m * 4 / 2, f"{mode}: {peak / 1e6:.0f} MB, dense would be {n * m * 4 / 1e6:.0f} MB"
+
+    def test_duplicate_names(self) -> None:
+        adata = make_data()
+        names = adata.var_names.tolist()
+        first = next(i for i, name in enumerate(names) if name not in UNKNOWN)
+        names[names.index(UNKNOWN[0])] = names[first]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            adata.var_names = names
+        nt.tl.embed(adata, embedding=TOY["embedding"], mask_var=None, mode="project")
+        assert adata.uns["newt"]["genes"]["n_shared"] == 2
+        twice = adata.varm["X_newt"][adata.var_names == names[first]]
+        np.testing.assert_array_equal(twice[0], twice[1])
+
+    def test_key_added(self) -> None:
+        adata = make_data()
+        before = state(adata)
+        nt.tl.embed(adata, **TOY, n_comps=4, key_added="other")
+        assert set(adata.uns) == {"mine", "other"}
+        assert set(adata.obsm) == {"mine", "other"}
+        assert set(adata.varm) == {"other"}
+        del adata.uns["other"], adata.obsm["other"], adata.varm["other"]
+        assert_same(state(adata), before)
+
+    def test_copy(self) -> None:
+        adata = make_data()
+        before = state(adata)
+        out = nt.tl.embed(adata, **TOY, n_comps=4, copy=True)
+        assert_same(state(adata), before)
+        out.X[:] = 0
+        assert_same(state(adata), before)
+        assert out.obsm["X_newt"].shape == (50, 4)
+
+    @pytest.mark.parametrize("ending", ["h5ad", "zarr"])
+    @pytest.mark.parametrize("mode", ["blend", "project"])
+    @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype)")
+    def test_written_and_read_back(self, tmp_path: Path, ending: str, mode: Any) -> None:
+        adata = make_data()
+        adata.var_names = [*adata.var_names[:-1], "1-Mar"]
+        nt.tl.embed(adata, **TOY, mode=mode, n_comps=4, modalities=["a", "b"])
+        path = tmp_path / f"x.{ending}"
+        (adata.write_zarr if ending == "zarr" else adata.write_h5ad)(path)
+        back = (ad.read_zarr if ending == "zarr" else ad.read_h5ad)(path)
+        np.testing.assert_array_equal(back.obsm["X_newt"], adata.obsm["X_newt"])
+        np.testing.assert_array_equal(back.varm["X_newt"], adata.varm["X_newt"])
+        assert back.obsm["X_newt"].dtype == np.float32
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: plain(item) for key, item in value.items()}
+            return value.tolist() if hasattr(value, "tolist") else value
+
+        assert plain(back.uns["newt"]) == plain(adata.uns["newt"])
+        assert back.uns["newt"]["genes"]["hints"]["date"].tolist() == ["1-Mar"]
+
+    @pytest.mark.parametrize("name", ["cells/pbmc3k_human.h5ad", "cells/paul_myeloid_mouse.h5ad"])
+    def test_real_cells(self, data_file: Callable[[str], Path], name: str) -> None:
+        adata = ad.read_h5ad(data_file(name))
+        sc.pp.normalize_total(adata, target_sum=1e4)
+        sc.pp.log1p(adata)
+        sc.pp.highly_variable_genes(adata, n_top_genes=1000)
+        nt.tl.embed(adata, n_comps=20)
+        assert adata.obsm["X_newt"].shape == (adata.n_obs, 20)
+        assert np.isfinite(adata.obsm["X_newt"]).all()
+        assert adata.uns["newt"]["alignment"] > 1.5
+        assert adata.uns["newt"]["genes"]["organism"] == name.rsplit("_", 1)[1].removesuffix(".h5ad")
+
+
+class TestMask:
+    def test_highly_variable_by_default(self) -> None:
+        adata, same = make_data(), make_data()
+        adata.var["highly_variable"] = adata.var["used"]
+        nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4)
+        nt.tl.embed(same, **TOY, n_comps=4)
+        np.testing.assert_array_equal(adata.obsm["X_newt"], same.obsm["X_newt"])
+        assert adata.uns["newt"]["params"]["mask_var"] == "highly_variable"
+
+    def test_all_genes_with_a_warning_where_there_is_none(self) -> None:
+        adata, same = make_data(), make_data()
+        with pytest.warns(NewtWarning, match="No highly_variable genes.*mask_var=None") as record:
+            nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4)
+        assert record[0].filename == __file__
+        nt.tl.embed(same, embedding=TOY["embedding"], n_comps=4, mask_var=None)
+        np.testing.assert_array_equal(adata.obsm["X_newt"], same.obsm["X_newt"])
+        assert same.uns["newt"]["params"]["mask_var"] == "all"
+
+    @pytest.mark.parametrize("form", [np.asarray, pd.Series, list], ids=["array", "Series", "list"])
+    def test_values(self, form: Make) -> None:
+        adata, same = make_data(), make_data()
+        mask = adata.var["used"] if form is pd.Series else form(adata.var["used"])
+        nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4, mask_var=mask)
+        nt.tl.embed(same, **TOY, n_comps=4)
+        np.testing.assert_array_equal(adata.obsm["X_newt"], same.obsm["X_newt"])
+
+    def test_masked_genes_do_not_count(self) -> None:
+        for mode in ("blend", "project"):
+            adata, other = make_data(), make_data()
+            other.X[:, ~other.var["used"].to_numpy()] = 3.0
+            nt.tl.embed(adata, **TOY, mode=mode, n_comps=4)
+            nt.tl.embed(other, **TOY, mode=mode, n_comps=4)
+            np.testing.assert_allclose(other.obsm["X_newt"], adata.obsm["X_newt"], atol=1e-4)
+
+
+def broken(change: Callable[[ad.AnnData], Any]) -> Callable[[], Any]:
+    def make() -> Any:
+        adata = make_data()
+        result = change(adata)
+        return adata if result is None else result
+
+    return make
+
+
+def put(value: float) -> Callable[[ad.AnnData], None]:
+    def change(adata: ad.AnnData) -> None:
+        adata.X[3, 4] = value
+
+    return change
+
+
+def rename(adata: ad.AnnData) -> None:
+    adata.var_names = [f"xx_{i}" for i in range(adata.n_vars)]
+
+
+def empty_mapping(adata: ad.AnnData) -> None:
+    adata.var["newt_genes"] = pd.Categorical([None] * adata.n_vars, categories=["TP53"])
+
+
+ONLY_UNKNOWN = make_data().var_names.isin(UNKNOWN)
+REFERENCE = pd.Series(1.0, index=symbols(40))
+FAILURES: dict[str, tuple[Callable[[], Any], dict[str, Any], type[Exception], str]] = {
+    "no overlap": (broken(rename), {}, GeneMatchError, r"None of the 43 genes.*'xx_0'.*reference has"),
+    "mapped to nothing": (broken(empty_mapping), {}, GeneMatchError, "has no gene at all.*map_genes"),
+    "no vector in the mask": (make_data, {"mask_var": ONLY_UNKNOWN}, GeneMatchError, "None of the 3 genes in mask_var"),
+    "NaN": (broken(put(np.nan)), {}, ValueError, "adata.X has NaN or infinite"),
+    "inf": (broken(put(np.inf)), {"mode": "project"}, ValueError, "adata.X has NaN or infinite"),
+    "no cells": (broken(lambda a: a[:0].copy()), {}, ValueError, "0 cells and 43 genes"),
+    "no genes": (broken(lambda a: a[:, :0].copy()), {}, ValueError, "50 cells and 0 genes"),
+    "no X": (broken(lambda a: ad.AnnData(obs=a.obs, var=a.var)), {}, TypeError, "adata.X is NoneType.*expected a numeric"),
+    "MuData": (
+        broken(lambda a: MuData({"rna": a})), {}, TypeError, r"adata is MuData, expected AnnData.*mdata.mod\[name\]"
+    ),
+    "DataFrame": (broken(lambda a: a.to_df()), {}, TypeError, "adata is DataFrame, expected AnnData"),
+    "too many components": (make_data, {"n_comps": 50}, ValueError, "n_comps is 50, but must be less than.*of 50 cells"),
+    "one cell": (broken(lambda a: a[:1].copy()), {"n_comps": 1}, ValueError, "n_comps is 1, but must be less than"),
+    "n_comps 0": (make_data, {"n_comps": 0}, ValueError, "n_comps is 0"),
+    "n_comps 2.0": (make_data, {"n_comps": 2.0}, ValueError, "n_comps is 2.0"),
+    "n_comps True": (make_data, {"n_comps": True}, ValueError, "n_comps is True"),
+    "mode": (make_data, {"mode": "pca"}, ValueError, "mode is 'pca', expected 'blend' or 'project'"),
+    "alpha 1": (make_data, {"alpha": 1}, ValueError, "alpha is 1, expected 0 <= alpha < 1"),
+    "alpha below 0": (make_data, {"alpha": -0.1}, ValueError, "alpha is -0.1"),
+    "alpha NaN": (make_data, {"alpha": np.nan}, ValueError, "alpha is nan"),
+    "beta": (make_data, {"beta": 1.1}, ValueError, "beta is 1.1, expected 0 <= beta <= 1"),
+    "random_state None": (make_data, {"random_state": None}, ValueError, "random_state is None"),
+    "random_state -1": (make_data, {"random_state": -1}, ValueError, "random_state is -1"),
+    "organism": (make_data, {"organism": "rat"}, ValueError, "organism='rat' is not known"),
+    "center": (make_data, {"center": "zero", "mode": "project"}, ValueError, "center is 'zero', expected 'data'"),
+    "center of blend": (make_data, {"center": REFERENCE}, ValueError, "center applies to mode='project' only"),
+    "center NaN": (
+        make_data, {"center": REFERENCE * np.nan, "mode": "project"}, ValueError, "center has NaN or infinite means"
+    ),
+    "center without cells": (
+        make_data, {"center": make_data()[:0].copy(), "mode": "project"}, ValueError, "center has no cells"
+    ),
+    "center of other genes": (
+        make_data, {"center": pd.Series(1.0, index=["xx_1"]), "mode": "project"}, GeneMatchError, "None of the 1 genes of center"
+    ),
+    "embedding absent": (make_data, {"embedding": "no-such"}, FileNotFoundError, "'no-such' is neither"),
+    "embedding of another type": (make_data, {"embedding": 3}, TypeError, "embedding is int"),
+    "layer": (make_data, {"layer": "z"}, KeyError, "layer 'z' is not in adata.layers"),
+    "modality": (make_data, {"modalities": ["a", "z"]}, KeyError, r"modalities \['z'\] are not.*\['a', 'b'\]"),
+    "no modality": (make_data, {"modalities": []}, KeyError, "modalities"),
+    "mask name": (make_data, {"mask_var": "hvg"}, KeyError, "mask_var 'hvg' is not in adata.var"),
+    "mask shape": (make_data, {"mask_var": np.ones(4, bool)}, ValueError, r"bool of shape \(4,\), expected.*\(43,\)"),
+    "mask of two dimensions": (make_data, {"mask_var": np.ones((43, 1), bool)}, ValueError, "expected bool of shape"),
+    "mask dtype": (make_data, {"mask_var": np.ones(43)}, ValueError, "mask_var is float64"),
+    "mask False": (make_data, {"mask_var": np.zeros(43, bool)}, ValueError, "mask_var='array' selects no gene"),
+    "mask in other order": (
+        make_data, {"mask_var": make_data().var["used"].iloc[::-1]}, ValueError, "index of mask_var is not adata.var_names"
+    ),
+}  # fmt: skip
+
+
+class TestFailures:
+    @pytest.mark.parametrize("copy", [False, True])
+    @pytest.mark.parametrize(("make", "call", "error", "text"), FAILURES.values(), ids=FAILURES)
+    def test_says_so_and_changes_nothing(
+        self, make: Callable[[], Any], call: dict[str, Any], error: type[Exception], text: str, copy: bool
+    ) -> None:
+        adata = make()
+        before = state(adata) if isinstance(adata, ad.AnnData) else None
+        with pytest.raises(error, match=text):
+            nt.tl.embed(adata, **{**TOY, "n_comps": 4, **call}, copy=copy)
+        if before is not None:
+            assert_same(state(adata), before)
+
+    def test_what_stood_there_stays(self) -> None:
+        adata = make_data()
+        nt.tl.embed(adata, **TOY, n_comps=4)
+        before = state(adata)
+        with pytest.raises(ValueError, match="n_comps"):
+            nt.tl.embed(adata, **TOY, n_comps=400)
+        assert_same(state(adata), before)
+
+    @pytest.mark.parametrize("values", [np.full((50, 43), "a"), np.full((50, 43), None)], ids=["text", "objects"])
+    def test_not_numeric(self, values: np.ndarray) -> None:
+        adata = make_data()
+        adata.layers["text"] = values
+        with pytest.raises(TypeError, match="layer 'text' is ndarray of dtype"):
+            nt.tl.embed(adata, **TOY, layer="text")
+
+    @pytest.mark.parametrize(
+        ("change", "text"),
+        [
+            (lambda X: np.expm1(X) // 10, "whole numbers only: it looks like raw counts"),
+            (lambda X: np.minimum(np.rint(X), 2), "whole numbers only: it looks like raw counts"),
+            (lambda X: X - X.mean(axis=0), "negative values: it looks scaled"),
+            (np.expm1, "normalised but not log-transformed"),
+        ],
+        ids=["counts", "low counts", "scaled", "not logged"],
+    )
+    def test_values_that_look_wrong(self, change: Make, text: str) -> None:
+        adata = make_data()
+        adata.X = change(adata.X)
+        with pytest.warns(NewtWarning, match=f"adata.X .*{text}") as record:
+            nt.tl.embed(adata, **TOY, n_comps=4)
+        assert [w.filename for w in record] == [__file__]
+        assert "X_newt" in adata.obsm
+
+    def test_empty_cells(self) -> None:
+        adata = make_data()
+        adata.X[:2] = 0
+        with pytest.warns(NewtWarning, match="2 of 50 cells have no count"):
+            nt.tl.embed(adata, **TOY, n_comps=4)
+
+    def test_few_genes_known(self) -> None:
+        adata = make_data()
+        with pytest.warns(NewtWarning, match=r"Only \d of 4\d genes used \(\d+%\) have a vector.*uns\['k'\]"):
+            nt.tl.embed(adata, embedding=make_embedding()[symbols(9)], mask_var=None, n_comps=4, key_added="k")
+
+
+class TestGenes:
+    def rows(self, **call: Any) -> dict[str, np.ndarray]:
+        """Vectors of the reference run, by symbol."""
+        adata = make_data()
+        nt.tl.embed(adata, **TOY, mode="project", **call)
+        return dict(zip(adata.var_names, adata.varm["X_newt"], strict=True))
+
+    @pytest.mark.parametrize("kind", ["ensembl", "versioned", "entrez", "mixed", "mouse"])
+    def test_other_identifiers(self, kind: str) -> None:
+        expected = make_data()
+        nt.tl.embed(expected, **TOY, mode="project")
+        table = nt.genes.table().set_index("symbol")
+        adata = make_data()
+        known = ~adata.var_names.isin(UNKNOWN)
+        names = adata.var_names.to_series().reset_index(drop=True)
+        if kind == "mouse":
+            orthologs = nt.genes.orthologs().drop_duplicates("human_symbol", keep=False)
+            orthologs = orthologs.drop_duplicates("mouse_symbol", keep=False).set_index("human_symbol")["mouse_symbol"]
+            known &= adata.var_names.isin(orthologs.index)
+            assert known.sum() > 10
+            names[known] = orthologs[names[known]].to_numpy()
+            names[~known] = [f"not-a-gene-{i}" for i in range((~known).sum())]
+        else:
+            column = "entrez" if kind == "entrez" else "ensembl"
+            ids = table.loc[names[known], column] + (".7" if kind == "versioned" else "")
+            if kind == "mixed":
+                ids[::3] = ids.index[::3]
+            names[known] = ids.to_numpy()
+        adata.var_names = names
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Only .* have a vector", NewtWarning)
+            warnings.filterwarnings("ignore", ".*taken as Entrez ids", NewtWarning)
+            nt.tl.embed(adata, **TOY, mode="project")
+        np.testing.assert_array_equal(adata.varm["X_newt"][known], expected.varm["X_newt"][known])
+        assert np.isnan(adata.varm["X_newt"][~known]).all()
+        assert adata.uns["newt"]["genes"]["organism"] == ("mouse" if kind == "mouse" else "human")
+        if kind != "mouse":
+            np.testing.assert_array_equal(adata.obsm["X_newt"], expected.obsm["X_newt"])
+
+    def test_mapping_made_before_is_used(self) -> None:
+        expected, adata = make_data(), make_data()
+        nt.tl.embed(expected, **TOY, mode="project")
+        ensembl = nt.genes.table().set_index("symbol")["ensembl"]
+        adata.var["gene_ids"] = [ensembl.get(name, "none") for name in adata.var_names]
+        names = [f"row{i}" for i in range(adata.n_vars)]
+        adata.var_names = names
+        nt.pp.map_genes(adata, column="gene_ids")
+        nt.tl.embed(adata, **TOY, mode="project")
+        np.testing.assert_array_equal(adata.varm["X_newt"], expected.varm["X_newt"])
+        np.testing.assert_array_equal(adata.obsm["X_newt"], expected.obsm["X_newt"])
+        report = adata.uns["newt"]["genes"]
+        assert (report["n_genes"], report["n_matched"], report["n_dropped"]) == (43, 40, 3)
+        assert report["matched_by"] == {"ensembl": 40}
+        lost = np.isnan(expected.varm["X_newt"]).all(axis=1)
+        assert report["dropped"].tolist() == np.array(names)[lost].tolist()
+
+    def test_mapping_of_mouse_genes_is_final(self) -> None:
+        """A mouse gene whose ortholog is ambiguous does not get the human gene that is called alike."""
+        mouse = nt.genes.resolve(["Trp53", "Gata1", "Cd4", "H3c2"], organism="mouse")
+        assert mouse["rule"].tolist() == [*["mouse_symbol"] * 3, "ambiguous"]
+        embedding = ad.AnnData(np.eye(4, dtype=np.float32), obs=pd.DataFrame(index=["TP53", "GATA1", "CD4", "H3C2"]))
+        X = np.log1p(np.random.default_rng(0).poisson(2.0, (20, 4)) + 0.5)
+        adata = ad.AnnData(X, var=pd.DataFrame(index=mouse["query"]))
+        with pytest.warns(NewtWarning, match="may mean several genes"):
+            nt.pp.map_genes(adata)
+        for organism in ("auto", "mouse"):
+            nt.tl.embed(adata, embedding=embedding, mask_var=None, mode="project", organism=organism)
+            np.testing.assert_array_equal(np.isnan(adata.varm["X_newt"]).any(axis=1), [False, False, False, True])
+            report = adata.uns["newt"]["genes"]
+            assert report["organism"] == "mouse"
+            assert report["matched_by"] == {"mouse_symbol": 3}
+            assert report["dropped"].tolist() == ["H3c2"]
+
+    def test_embedding_from_a_file(self, tmp_path: Path) -> None:
+        make_embedding().write_h5ad(tmp_path / "toy.h5ad")
+        a, b = make_data(), make_data()
+        nt.tl.embed(a, embedding=tmp_path / "toy.h5ad", mask_var="used", n_comps=4)
+        nt.tl.embed(b, **TOY, n_comps=4)
+        np.testing.assert_array_equal(a.obsm["X_newt"], b.obsm["X_newt"])
+        assert a.uns["newt"]["embedding"]["sha256"] == b.uns["newt"]["embedding"]["sha256"]
+        assert (a.uns["newt"]["embedding"]["name"], b.uns["newt"]["embedding"]["name"]) == (
+            str(tmp_path / "toy.h5ad"),
+            "toy",
+        )
+
+    def test_shipped_embedding(self) -> None:
+        adata = make_data(60, 300)
+        nt.tl.embed(adata, mask_var="used", n_comps=5)
+        embedding = nt.datasets.embedding()
+        assert adata.varm["X_newt"].shape == (303, embedding.n_vars)
+        known = adata.var_names[adata.var_names.isin(embedding.obs_names)]
+        np.testing.assert_array_equal(adata[:, known].varm["X_newt"], embedding[known].X)
+
+
+class TestCenter:
+    call: dict[str, Any] = {"embedding": TOY["embedding"], "mode": "project", "mask_var": None}  # noqa: RUF012
+
+    def test_data_sets_on_one_reference_are_comparable(self) -> None:
+        a, b, reference = make_data(seed=1), make_data(30, seed=2), make_data(seed=3)
+        joined = ad.concat([a, b], join="outer", index_unique="-")
+        for adata in (a, b, joined):
+            nt.tl.embed(adata, **self.call, center=reference)
+        together = np.vstack([a.obsm["X_newt"], b.obsm["X_newt"]])
+        np.testing.assert_allclose(joined.obsm["X_newt"], together, atol=1e-4)
+        own = make_data(seed=1)
+        nt.tl.embed(own, **self.call)
+        assert np.abs(own.obsm["X_newt"] - a.obsm["X_newt"]).max() > 0.1
+        assert a.uns["newt"]["params"]["center"] == "reference"
+
+    def test_reference_of_the_data_is_the_data(self) -> None:
+        a, b, c = make_data(), make_data(), make_data()
+        means = pd.Series(a.X.mean(axis=0), index=a.var_names).sample(frac=1, random_state=0)
+        nt.tl.embed(a, **self.call)
+        nt.tl.embed(b, **self.call, center=make_data())
+        nt.tl.embed(c, **self.call, center=means)
+        for other in (b, c):
+            np.testing.assert_allclose(other.obsm["X_newt"], a.obsm["X_newt"], atol=1e-4)
+
+    @pytest.mark.parametrize("mapped", [False, True])
+    def test_reference_with_other_identifiers(self, mapped: bool) -> None:
+        a, b, reference = make_data(), make_data(), make_data(seed=2)
+        nt.tl.embed(a, **self.call, center=reference)
+        ensembl = nt.genes.table().set_index("symbol")["ensembl"]
+        ids = [ensembl.get(name, name) for name in reference.var_names]
+        if mapped:
+            reference.var["ids"], reference.var_names = ids, [f"row{i}" for i in range(reference.n_vars)]
+            nt.pp.map_genes(reference, column="ids")
+        else:
+            reference.var_names = ids
+        nt.tl.embed(b, **self.call, center=reference)
+        np.testing.assert_allclose(b.obsm["X_newt"], a.obsm["X_newt"], atol=1e-5)
+
+    def test_genes_missing_in_the_reference_are_left_out(self) -> None:
+        adata, reference = make_data(), make_data(seed=2)
+        lost = adata.var_names[~adata.var_names.isin(UNKNOWN)][:7]
+        kept = reference[:, ~reference.var_names.isin(lost)].copy()
+        with pytest.warns(NewtWarning, match="7 of 40 genes have no mean in center") as record:
+            nt.tl.embed(adata, **self.call, center=kept)
+        assert record[0].filename == __file__
+        used = ~adata.var_names.isin([*lost, *UNKNOWN])
+        mean = pd.Series(reference.X.mean(axis=0), index=reference.var_names)[adata.var_names].to_numpy()
+        expected = (adata.X - mean)[:, used] @ adata.varm["X_newt"][used]
+        np.testing.assert_allclose(adata.obsm["X_newt"], expected, atol=1e-3)
+        assert adata.uns["newt"]["n_genes_used"] == used.sum() == 33
+
+    def test_several_columns_of_one_gene(self) -> None:
+        """Their sum is centred on the sum of the reference's columns of that gene."""
+        table = nt.genes.table().set_index("symbol")
+        names = symbols(10)
+        X = np.log1p(np.random.default_rng(0).poisson(3.0, (20, 12)) + 0.5)
+        split = ad.AnnData(X, var=pd.DataFrame(index=[*names, table["ensembl"][names[0]], table["hgnc_id"][names[0]]]))
+        whole = ad.AnnData(
+            np.hstack([X[:, [0, 10, 11]].sum(axis=1, keepdims=True), X[:, 1:10]]), var=pd.DataFrame(index=names)
+        )
+        means = pd.Series(np.arange(10.0), index=names)
+        halves = pd.concat([means.iloc[1:], pd.Series([-3.0, 3.0], index=[table["ensembl"][names[0]], names[0]])])
+        for adata, center in ((split, means), (whole, halves)):
+            nt.tl.embed(adata, **self.call, center=center)
+        np.testing.assert_allclose(split.obsm["X_newt"], whole.obsm["X_newt"], atol=1e-4)
+
+    @pytest.mark.parametrize("organism", ["auto", "mouse"])
+    def test_mouse_cells_on_a_human_reference(self, organism: Any) -> None:
+        human, mouse = ["TP53", "GATA1", "CD4", "SPI1"], ["Trp53", "Gata1", "Cd4", "Spi1"]
+        embedding = ad.AnnData(np.eye(4, dtype=np.float32), obs=pd.DataFrame(index=human))
+        X = np.log1p(np.random.default_rng(0).poisson(2.0, (20, 4)) + 0.5)
+        adata = ad.AnnData(X, var=pd.DataFrame(index=mouse))
+        means = pd.Series([1.0, 2.0, 3.0, 4.0], index=human)
+        nt.tl.embed(adata, embedding=embedding, mode="project", mask_var=None, organism=organism, center=means)
+        np.testing.assert_allclose(adata.obsm["X_newt"], X - means.to_numpy(), atol=1e-5)
+
+
+class TestAlignment:
+    @pytest.mark.parametrize("mode", ["blend", "project"])
+    def test_is_the_ratio_to_the_mean_over_all_permutations(self, mode: Any) -> None:
+        names, rng = symbols(6), np.random.default_rng(0)
+        X = np.log1p(rng.poisson(rng.gamma(1.0, 3.0, (15, 1)), (15, 7)) + 0.5)
+        E = rng.normal(0.5, 1.0, (6, 3)).astype(np.float32)
+        adata = ad.AnnData(X, var=pd.DataFrame(index=[*names, "not-a-gene"]))
+        embedding = ad.AnnData(E, obs=pd.DataFrame(index=names))
+        nt.tl.embed(adata, embedding=embedding, mode=mode, mask_var=None, n_comps=2)
+        Xc = X[:, :6] - X[:, :6].mean(axis=0)
+        shuffled = [((Xc @ E[list(order)]) ** 2).sum() for order in permutations(range(6))]
+        assert adata.uns["newt"]["alignment"] == pytest.approx(((Xc @ E) ** 2).sum() / np.mean(shuffled), rel=1e-4)
+
+    def test_about_one_for_shuffled_genes(self) -> None:
+        embedding = make_embedding(300)
+        shuffled = embedding.copy()
+        shuffled.X = embedding.X[np.random.default_rng(0).permutation(300)]
+        found = {}
+        for name, one in (("real", embedding), ("shuffled", shuffled)):
+            adata = make_data(100, 300)
+            nt.tl.embed(adata, embedding=one, mode="project", mask_var=None)
+            found[name] = adata.uns["newt"]["alignment"]
+        assert 0.8 < found["shuffled"] < 1.25
+        assert found["real"] > 2
+
+
+class TestInvariance:
+    quick = hypothesis.settings(max_examples=8)
+
+    @quick
+    @hypothesis.given(order=st.permutations(range(50)))
+    def test_order_of_cells(self, order: list[int]) -> None:
+        for mode, atol in (("project", 1e-5), ("blend", 1e-3)):
+            adata = make_data()
+            moved = adata[order].copy()
+            nt.tl.embed(adata, **TOY, mode=mode, n_comps=4)
+            nt.tl.embed(moved, **TOY, mode=mode, n_comps=4)
+            Z, Y = adata.obsm["X_newt"][order], moved.obsm["X_newt"]
+            np.testing.assert_allclose(up_to_sign(Y), up_to_sign(Z), atol=atol)
+
+    @quick
+    @hypothesis.given(order=st.permutations(range(43)))
+    def test_order_of_genes(self, order: list[int]) -> None:
+        adata = make_data()
+        moved = adata[:, order].copy()
+        nt.tl.embed(adata, **TOY, mode="project")
+        nt.tl.embed(moved, **TOY, mode="project")
+        np.testing.assert_allclose(moved.obsm["X_newt"], adata.obsm["X_newt"], atol=1e-4)
+        np.testing.assert_array_equal(moved.varm["X_newt"], adata.varm["X_newt"][order])
+        assert moved.uns["newt"]["alignment"] == pytest.approx(adata.uns["newt"]["alignment"], rel=1e-6)
+
+    @quick
+    @hypothesis.given(n=st.integers(1, 20), value=st.floats(0, 9))
+    def test_unknown_genes_outside_the_mask(self, n: int, value: float) -> None:
+        for mode in ("project", "blend"):
+            adata = make_data()
+            more = ad.AnnData(np.full((50, n), value), obs=adata.obs[[]])
+            more.var_names, more.var["used"] = [f"more-{i}" for i in range(n)], False
+            wide = ad.concat([adata, more], axis=1)
+            nt.tl.embed(adata, **TOY, mode=mode, n_comps=4)
+            nt.tl.embed(wide, **TOY, mode=mode, n_comps=4)
+            np.testing.assert_allclose(wide.obsm["X_newt"], adata.obsm["X_newt"], atol=1e-4)
+            assert wide.uns["newt"]["n_genes_used"] == adata.uns["newt"]["n_genes_used"]

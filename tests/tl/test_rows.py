@@ -1,0 +1,142 @@
+"""Rows reads every kind of matrix alike, against numpy on the dense matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.sparse.linalg import LinearOperator
+
+from newt_sc.tl import _rows
+from newt_sc.tl._rows import Rows
+
+Make = Callable[[np.ndarray], Any]
+
+
+@pytest.fixture
+def matrix() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    X = rng.poisson(0.7, size=(23, 11)) * rng.gamma(2.0, size=(23, 11))
+    X[4] = 0
+    X[:, 3] = 0
+    return X.astype(np.float32)
+
+
+@pytest.fixture(params=["one block", "many blocks"])
+def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read all at once, or a few rows or columns at a time."""
+    if request.param == "many blocks":
+        monkeypatch.setattr(_rows, "_BLOCK_BYTES", 5 * 11 * 8)
+
+
+def check(rows: Rows, X: np.ndarray) -> None:
+    """Everything that Rows offers, against numpy."""
+    stats = rows.stats()
+    np.testing.assert_allclose(stats.mean, X.mean(axis=0, dtype=np.float64), rtol=1e-10)
+    np.testing.assert_allclose(stats.variance, X.var(axis=0, ddof=1, dtype=np.float64), rtol=1e-9, atol=1e-14)
+    assert (stats.minimum, stats.maximum) == (X.min(), X.max())
+    assert stats.n_empty == (X == 0).all(axis=1).sum()
+    assert stats.integer == bool((np.rint(X) == X).all())
+
+    genes = np.array([5, 0, 9])
+    for some in (None, genes):
+        read = [b.toarray() if sparse.issparse(b) else b for b in rows.blocks(some)]
+        np.testing.assert_array_equal(np.vstack(read), X if some is None else X[:, some])
+    np.testing.assert_allclose(rows.covariance(genes, stats.mean), np.cov(X[:, genes].T), rtol=1e-6, atol=1e-12)
+
+    E = np.random.default_rng(1).normal(size=(X.shape[1], 4))
+    Z = rows.project(E, stats.mean)
+    assert Z.dtype == np.float32
+    np.testing.assert_allclose(Z, (X - X.mean(axis=0)) @ E, atol=1e-5)
+    np.testing.assert_allclose(rows.project(E, None), X @ E, atol=1e-5)
+
+
+@pytest.mark.usefixtures("blocks")
+def test_every_array_type(matrix: np.ndarray, array_type: Make) -> None:
+    check(Rows(array_type(matrix), "X"), matrix)
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize(
+    "make", [np.asfortranarray, sparse.coo_array, np.asmatrix], ids=["F order", "coo", "np.matrix"]
+)
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_other_layouts(matrix: np.ndarray, make: Make) -> None:
+    check(Rows(make(matrix), "X"), matrix)
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.uint8, bool])
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array, sparse.csc_array])
+def test_other_dtypes(matrix: np.ndarray, make: Make, dtype: type) -> None:
+    X = matrix.astype(dtype)
+    check(Rows(make(X), "X"), X.astype(np.float64))
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["dense", "csr", "csc"])
+def test_backed(matrix: np.ndarray, make: Make, tmp_path: Path) -> None:
+    ad.AnnData(make(matrix)).write_h5ad(tmp_path / "x.h5ad")
+    backed = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+    check(Rows(backed.X, "X"), matrix)
+    backed.file.close()
+
+
+@pytest.mark.parametrize("chunks", [(5, 11), (5, 4), (23, 11)])
+@pytest.mark.parametrize("sparse_chunks", [False, True])
+def test_dask_chunks(matrix: np.ndarray, chunks: tuple[int, int], sparse_chunks: bool) -> None:
+    da = pytest.importorskip("dask.array")
+    X = da.from_array(matrix, chunks=chunks)
+    check(Rows(X.map_blocks(sparse.csr_matrix) if sparse_chunks else X, "X"), matrix)
+
+
+def test_read_only_and_unsorted_input_stays_as_it_is(matrix: np.ndarray) -> None:
+    dense = matrix.copy()
+    dense.flags.writeable = False
+    check(Rows(dense, "X"), matrix)
+    csr = sparse.csr_matrix(matrix)
+    for i in range(csr.shape[0]):
+        at = slice(csr.indptr[i], csr.indptr[i + 1])
+        csr.indices[at], csr.data[at] = csr.indices[at][::-1].copy(), csr.data[at][::-1].copy()
+    csr.has_sorted_indices = False
+    for part in (csr.data, csr.indices, csr.indptr):
+        part.flags.writeable = False
+    before = csr.indices.copy(), csr.data.copy()
+    check(Rows(csr, "X"), matrix)
+    np.testing.assert_array_equal(csr.indices, before[0])
+    np.testing.assert_array_equal(csr.data, before[1])
+
+
+def test_explicit_zeros_are_no_counts() -> None:
+    X = sparse.csr_array((np.array([0.0, 2.0]), (np.array([0, 1]), np.array([1, 0]))), shape=(2, 2))
+    assert X.nnz == 2
+    assert Rows(X, "X").stats().n_empty == 1
+
+
+def test_operator_is_the_covariance(matrix: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_rows, "_COVARIANCE_GENES", 2)
+    genes, mean = np.array([7, 2, 4, 10]), matrix.mean(axis=0, dtype=np.float64)
+    for X in (matrix, sparse.csr_array(matrix), sparse.csc_matrix(matrix)):
+        operator = Rows(X, "X").covariance(genes, mean)
+        assert isinstance(operator, LinearOperator)
+        np.testing.assert_allclose(operator @ np.eye(4), np.cov(matrix[:, genes].T), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "X", [None, "text", np.zeros(3), np.array([["a"]]), np.zeros((2, 2), complex), [[1.0]]], ids=repr
+)
+def test_what_is_no_matrix_of_numbers(X: Any) -> None:
+    with pytest.raises(TypeError, match="layer 'z' is .*expected a numeric cells x genes matrix"):
+        Rows(X, "layer 'z'")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_not_finite(matrix: np.ndarray, array_type: Make, value: float) -> None:
+    matrix[20, 10] = value
+    with pytest.raises(ValueError, match="layer 'z' has NaN or infinite values"):
+        Rows(array_type(matrix), "layer 'z'").stats()
