@@ -3,6 +3,7 @@
 
 PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo python3)
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs bench-genes bench-cells bench-speed clean
+.PHONY: help demo test lint docs bench-genes bench-cells bench-choice bench-speed clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,12 +31,14 @@ lint: $(VENV)/.stamp-dev ## Check style, format, types and the direction of impo
 docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warnings being errors
 	$(BIN)/python -m sphinx -q -W -n --keep-going -b html docs docs/_build/html
 
-bench-genes bench-cells bench-speed: bench-%: $(VENV)/.stamp-package
-	$(BIN)/python -m benchmarks.$*
+bench-%: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
+bench-genes bench-cells bench-choice bench-speed: bench-%: $(VENV)/.stamp-package
+	$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
 
-bench-genes: ## Benchmark gene embeddings by cross-validation (FINAL=1: the hold-out)
-bench-cells: ## Benchmark cell embeddings (FINAL=1: the hold-out)
-bench-speed: ## Measure time and memory
+bench-genes: ## Benchmark gene embeddings by cross-validation (FINAL=1: the hold-out too, logged)
+bench-cells: ## Benchmark cell embeddings (BENCH_ARGS=--quick for a part)
+bench-choice: ## Fused vectors or blocks, compared without labels
+bench-speed: ## Measure time and memory of the projection, and of the import
 
 clean: ## Remove .venv and everything that was built
 	rm -rf $(VENV) build dist demo_output docs/_build docs/generated

@@ -306,12 +306,12 @@ def over_sets(
 
 
 def comparisons(methods: Sequence[Method]) -> list[tuple[Method, Method]]:
-    """Each method with newt's vectors against PCA of HVGs, shuffled rows, random rows, and no lineage."""
+    """Each method with newt's vectors against PCA of HVGs and of all genes, shuffled and random rows, no lineage."""
     pairs = []
     own = [method for method in methods if method.vectors == "newt"]
     for method in own:
         comps = [method.n_comps] if method.n_comps else [other.n_comps for other in methods if "HVG" in other.name]
-        pairs += [(method, Method("PCA of HVGs", "", n)) for n in comps]
+        pairs += [(method, Method(pca, "", n)) for pca in ("PCA of HVGs", "PCA of all genes") for n in comps]
     pairs += [(method, method._replace(vectors=kind)) for kind in VECTORS[1:] for method in own]
     return [pair for pair in pairs if pair[1] in methods]
 
@@ -339,7 +339,8 @@ def report(results: Results, sets: pd.DataFrame, methods: Sequence[Method], dept
     parts.append(
         "Label kNN: balanced leave-one-out accuracy, 15 nearest by cosine. Pseudotime: Spearman's rho of diffusion "
         "pseudotime (scanpy's defaults) with the known order. In brackets 95 % bootstrap intervals over cells, "
-        "resampled within each set; they say nothing of other sets, thinning or seeds. The order of "
+        "resampled within each set with neighbours and pseudotime held fixed: they say nothing of other sets, of "
+        "another thinning or shuffle, or of a graph that falls apart. The order of "
         "`paul_myeloid_mouse` is that of clusters made from the same data, the others come from sampling or sorting. "
         "Depths have different sets: compare within a column."
     )

@@ -272,7 +272,8 @@ def _read(path: Path, *, backed: bool = False) -> AnnData:
             return ad.read_zarr(path)
         return ad.read_h5ad(path, backed="r" if backed else None)
     except Exception as error:
-        msg = f"{path} cannot be read as AnnData ({type(error).__name__}: {error}). Expected .h5ad or .zarr."
+        why = " ".join(str(error).split())
+        msg = f"{path} cannot be read as AnnData; expected .h5ad or .zarr ({type(error).__name__}: {why})"
         raise ValueError(msg) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 import warnings
 from collections.abc import Callable
+from functools import cache
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -28,19 +29,28 @@ UNKNOWN = ["not-a-gene-1", "not-a-gene-2", "not-a-gene-3"]
 D = 6
 
 
+@cache
+def table() -> pd.DataFrame:
+    return nt.genes.table().set_index("symbol")
+
+
+@cache
+def coding() -> list[str]:
+    wanted = (table()["locus_group"] == "protein-coding gene") & table()["ensembl"].notna()
+    return table().index[wanted].tolist()
+
+
 def symbols(n: int) -> list[str]:
-    """Symbols of protein-coding genes that are no mouse symbol too."""
-    table = nt.genes.table()
-    coding = table.loc[(table["locus_group"] == "protein-coding gene") & table["ensembl"].notna(), "symbol"]
-    return coding.iloc[:n].tolist()
+    """Protein-coding genes."""
+    return coding()[:n]
 
 
 def make_embedding(n: int = 60, seed: int = 0) -> ad.AnnData:
-    """Vectors for n genes, with two blocks, of which "b" does not know the first five genes."""
+    """Vectors for n genes, with two blocks, of which "b" does not know the last five."""
     rng = np.random.default_rng(seed)
     E = rng.normal(size=(n, D)).astype(np.float32)
     blocks = {"a": E[:, :4] * 2, "b": rng.normal(size=(n, 3)).astype(np.float32)}
-    blocks["b"][:5] = np.nan
+    blocks["b"][-5:] = np.nan
     out = ad.AnnData(E, obs=pd.DataFrame(index=symbols(n)[::-1]), obsm=blocks)
     out.uns["newt"] = {"name": "toy", "modalities": np.array(["a", "b"])}
     return out
@@ -90,7 +100,7 @@ def assert_same(a: dict[str, Any], b: dict[str, Any]) -> None:
         if isinstance(value, pd.DataFrame):
             pd.testing.assert_frame_equal(value, b[key])
         else:
-            np.testing.assert_array_equal(value, b[key])
+            np.testing.assert_array_equal(value, b[key], err_msg=key)
 
 
 def up_to_sign(Z: np.ndarray) -> np.ndarray:
@@ -112,7 +122,7 @@ def literal_blend(X: np.ndarray, E: np.ndarray, alpha: float, beta: float, k: in
     for i, j in enumerate(known):
         cosine = unit @ unit[i]
         cosine[i] = -np.inf
-        S[:, j] = X[:, known[np.argsort(-cosine)[:15]]].mean(axis=1)
+        S[:, j] = X[:, known[np.argsort(-cosine)[: min(15, known.size - 1)]]].mean(axis=1)
     P = pca((1 - beta) * X + beta * S, k)
     if alpha == 0:
         return P
@@ -122,7 +132,8 @@ def literal_blend(X: np.ndarray, E: np.ndarray, alpha: float, beta: float, k: in
     return Z * size / np.sqrt(1 - alpha)
 
 
-TOY = {"embedding": make_embedding(), "mask_var": "used"}
+TOY: dict[str, Any] = {"embedding": make_embedding(), "mask_var": "used"}
+LARGE: dict[str, Any] = {"embedding": make_embedding(700), "mask_var": "used"}
 
 
 class TestBlend:
@@ -132,14 +143,14 @@ class TestBlend:
         adata = make_data(90, n_known, dtype=dtype, make=array_type)
         peer = ad.AnnData(dense(adata.X), var=adata.var)
         sc.pp.pca(peer, n_comps=5, mask_var="used", svd_solver="full" if dtype is np.float64 else "arpack")
-        nt.tl.embed(adata, **TOY, alpha=0, beta=0, n_comps=5)
+        nt.tl.embed(adata, **(TOY if n_known == 40 else LARGE), alpha=0, beta=0, n_comps=5)
         expected = peer.obsm["X_pca"]
         scale = 1.0 if dtype is np.float64 else np.abs(expected).max()
         np.testing.assert_allclose(adata.obsm["X_newt"] / scale, expected / scale, atol=1e-4)
         np.testing.assert_allclose(adata.uns["newt"]["variance"], peer.uns["pca"]["variance"], rtol=1e-4)
 
     @pytest.mark.parametrize(("alpha", "beta"), [(0.2, 0.15), (0.0, 0.5), (0.9, 0.0), (0.5, 1.0)])
-    @pytest.mark.parametrize("n_known", [40, 10, 560], ids=["few genes", "fewer than 16 known", "many genes"])
+    @pytest.mark.parametrize("n_known", [40, 10, 700], ids=["few genes", "fewer than 16 known", "many genes"])
     def test_is_what_the_docstring_says(self, alpha: float, beta: float, n_known: int) -> None:
         embedding = make_embedding(max(60, n_known))
         adata = make_data(60, n_known)
@@ -160,17 +171,18 @@ class TestBlend:
 
     @pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_array])
     def test_very_many_genes(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-        first = nt.tl.embed(make_data(80, 560, make=make), **TOY, n_comps=5, copy=True)
+        first = nt.tl.embed(make_data(80, 700, make=make), **LARGE, n_comps=5, copy=True)
         monkeypatch.setattr(_rows, "_COVARIANCE_GENES", 100)
-        second = nt.tl.embed(make_data(80, 560, make=make), **TOY, n_comps=5, copy=True)
+        second = nt.tl.embed(make_data(80, 700, make=make), **LARGE, n_comps=5, copy=True)
         scale = np.abs(first.obsm["X_newt"]).max()
         np.testing.assert_allclose(second.obsm["X_newt"], first.obsm["X_newt"], atol=1e-4 * scale)
         np.testing.assert_allclose(second.uns["newt"]["variance"], first.uns["newt"]["variance"], rtol=1e-4)
         np.testing.assert_allclose(second.uns["newt"]["alignment"], first.uns["newt"]["alignment"], rtol=1e-4)
 
-    @pytest.mark.parametrize("n_known", [40, 560])
+    @pytest.mark.parametrize("n_known", [40, 700])
     def test_repeats_to_the_bit(self, n_known: int) -> None:
-        Z = [nt.tl.embed(make_data(80, n_known), **TOY, n_comps=5, random_state=3, copy=True) for _ in range(2)]
+        call = {**(TOY if n_known == 40 else LARGE), "n_comps": 5, "random_state": 3}
+        Z = [nt.tl.embed(make_data(80, n_known), **call, copy=True) for _ in range(2)]
         np.testing.assert_array_equal(Z[0].obsm["X_newt"], Z[1].obsm["X_newt"])
         assert Z[0].uns["newt"]["params"]["random_state"] == 3
 
@@ -200,7 +212,7 @@ class TestProject:
         one, both = make_data(), make_data()
         nt.tl.embed(one, **TOY, mode="project", modalities=["b"])
         nt.tl.embed(both, **TOY, mode="project", modalities=("b", "a"))
-        in_b = set(embedding.obs_names[5:])
+        in_b = set(embedding.obs_names[:-5])
         rows = pd.DataFrame(np.hstack([np.nan_to_num(embedding.obsm["b"]), embedding.obsm["a"]]), embedding.obs_names)
         for name, row_one, row_both in zip(both.var_names, one.varm["X_newt"], both.varm["X_newt"], strict=True):
             expected = np.full(7, np.nan) if name in UNKNOWN else rows.loc[name].to_numpy()
@@ -250,7 +262,7 @@ class TestInput:
         np.testing.assert_allclose(out.obsm["X_newt"] / scale, expected.obsm["X_newt"] / scale, atol=1e-4)
         np.testing.assert_array_equal(out.varm["X_newt"], expected.varm["X_newt"])
 
-    @pytest.mark.filterwarnings("ignore:Trying to modify attribute|Received a view")
+    @pytest.mark.filterwarnings("ignore:Setting element")
     def test_view_in_place(self) -> None:
         whole = make_data()
         before, view = state(whole), whole[:30]
@@ -458,12 +470,12 @@ FAILURES: dict[str, tuple[Callable[[], Any], dict[str, Any], type[Exception], st
     "inf": (broken(put(np.inf)), {"mode": "project"}, ValueError, "adata.X has NaN or infinite"),
     "no cells": (broken(lambda a: a[:0].copy()), {}, ValueError, "0 cells and 43 genes"),
     "no genes": (broken(lambda a: a[:, :0].copy()), {}, ValueError, "50 cells and 0 genes"),
-    "no X": (broken(lambda a: ad.AnnData(obs=a.obs, var=a.var)), {}, TypeError, "adata.X is NoneType.*expected a numeric"),
+    "no X": (broken(lambda a: ad.AnnData(obs=a.obs, var=a.var)), {}, TypeError, "adata.X is NoneType"),
     "MuData": (
         broken(lambda a: MuData({"rna": a})), {}, TypeError, r"adata is MuData, expected AnnData.*mdata.mod\[name\]"
     ),
     "DataFrame": (broken(lambda a: a.to_df()), {}, TypeError, "adata is DataFrame, expected AnnData"),
-    "too many components": (make_data, {"n_comps": 50}, ValueError, "n_comps is 50, but must be less than.*of 50 cells"),
+    "too many components": (make_data, {"n_comps": 50}, ValueError, "n_comps is 50, but must be less"),
     "one cell": (broken(lambda a: a[:1].copy()), {"n_comps": 1}, ValueError, "n_comps is 1, but must be less than"),
     "n_comps 0": (make_data, {"n_comps": 0}, ValueError, "n_comps is 0"),
     "n_comps 2.0": (make_data, {"n_comps": 2.0}, ValueError, "n_comps is 2.0"),
@@ -485,7 +497,7 @@ FAILURES: dict[str, tuple[Callable[[], Any], dict[str, Any], type[Exception], st
         make_data, {"center": make_data()[:0].copy(), "mode": "project"}, ValueError, "center has no cells"
     ),
     "center of other genes": (
-        make_data, {"center": pd.Series(1.0, index=["xx_1"]), "mode": "project"}, GeneMatchError, "None of the 1 genes of center"
+        make_data, {"center": pd.Series(1.0, index=["xx_1"]), "mode": "project"}, GeneMatchError, "1 genes of center"
     ),
     "embedding absent": (make_data, {"embedding": "no-such"}, FileNotFoundError, "'no-such' is neither"),
     "embedding of another type": (make_data, {"embedding": 3}, TypeError, "embedding is int"),
@@ -498,7 +510,7 @@ FAILURES: dict[str, tuple[Callable[[], Any], dict[str, Any], type[Exception], st
     "mask dtype": (make_data, {"mask_var": np.ones(43)}, ValueError, "mask_var is float64"),
     "mask False": (make_data, {"mask_var": np.zeros(43, bool)}, ValueError, "mask_var='array' selects no gene"),
     "mask in other order": (
-        make_data, {"mask_var": make_data().var["used"].iloc[::-1]}, ValueError, "index of mask_var is not adata.var_names"
+        make_data, {"mask_var": make_data().var["used"].iloc[::-1]}, ValueError, "index of mask_var is not"
     ),
 }  # fmt: skip
 
@@ -562,17 +574,10 @@ class TestFailures:
 
 
 class TestGenes:
-    def rows(self, **call: Any) -> dict[str, np.ndarray]:
-        """Vectors of the reference run, by symbol."""
-        adata = make_data()
-        nt.tl.embed(adata, **TOY, mode="project", **call)
-        return dict(zip(adata.var_names, adata.varm["X_newt"], strict=True))
-
     @pytest.mark.parametrize("kind", ["ensembl", "versioned", "entrez", "mixed", "mouse"])
     def test_other_identifiers(self, kind: str) -> None:
         expected = make_data()
         nt.tl.embed(expected, **TOY, mode="project")
-        table = nt.genes.table().set_index("symbol")
         adata = make_data()
         known = ~adata.var_names.isin(UNKNOWN)
         names = adata.var_names.to_series().reset_index(drop=True)
@@ -585,7 +590,7 @@ class TestGenes:
             names[~known] = [f"not-a-gene-{i}" for i in range((~known).sum())]
         else:
             column = "entrez" if kind == "entrez" else "ensembl"
-            ids = table.loc[names[known], column] + (".7" if kind == "versioned" else "")
+            ids = table().loc[names[known], column] + (".7" if kind == "versioned" else "")
             if kind == "mixed":
                 ids[::3] = ids.index[::3]
             names[known] = ids.to_numpy()
@@ -603,7 +608,7 @@ class TestGenes:
     def test_mapping_made_before_is_used(self) -> None:
         expected, adata = make_data(), make_data()
         nt.tl.embed(expected, **TOY, mode="project")
-        ensembl = nt.genes.table().set_index("symbol")["ensembl"]
+        ensembl = table()["ensembl"]
         adata.var["gene_ids"] = [ensembl.get(name, "none") for name in adata.var_names]
         names = [f"row{i}" for i in range(adata.n_vars)]
         adata.var_names = names
@@ -683,7 +688,7 @@ class TestCenter:
     def test_reference_with_other_identifiers(self, mapped: bool) -> None:
         a, b, reference = make_data(), make_data(), make_data(seed=2)
         nt.tl.embed(a, **self.call, center=reference)
-        ensembl = nt.genes.table().set_index("symbol")["ensembl"]
+        ensembl = table()["ensembl"]
         ids = [ensembl.get(name, name) for name in reference.var_names]
         if mapped:
             reference.var["ids"], reference.var_names = ids, [f"row{i}" for i in range(reference.n_vars)]
@@ -708,15 +713,15 @@ class TestCenter:
 
     def test_several_columns_of_one_gene(self) -> None:
         """Their sum is centred on the sum of the reference's columns of that gene."""
-        table = nt.genes.table().set_index("symbol")
         names = symbols(10)
         X = np.log1p(np.random.default_rng(0).poisson(3.0, (20, 12)) + 0.5)
-        split = ad.AnnData(X, var=pd.DataFrame(index=[*names, table["ensembl"][names[0]], table["hgnc_id"][names[0]]]))
+        ensembl, hgnc = table().loc[names[0], ["ensembl", "hgnc_id"]]
+        split = ad.AnnData(X, var=pd.DataFrame(index=[*names, ensembl, hgnc]))
         whole = ad.AnnData(
             np.hstack([X[:, [0, 10, 11]].sum(axis=1, keepdims=True), X[:, 1:10]]), var=pd.DataFrame(index=names)
         )
         means = pd.Series(np.arange(10.0), index=names)
-        halves = pd.concat([means.iloc[1:], pd.Series([-3.0, 3.0], index=[table["ensembl"][names[0]], names[0]])])
+        halves = pd.concat([means.iloc[1:], pd.Series([-3.0, 3.0], index=[ensembl, names[0]])])
         for adata, center in ((split, means), (whole, halves)):
             nt.tl.embed(adata, **self.call, center=center)
         np.testing.assert_allclose(split.obsm["X_newt"], whole.obsm["X_newt"], atol=1e-4)

@@ -131,7 +131,7 @@ def test_operator_is_the_covariance(matrix: np.ndarray, monkeypatch: pytest.Monk
     "X", [None, "text", np.zeros(3), np.array([["a"]]), np.zeros((2, 2), complex), [[1.0]]], ids=repr
 )
 def test_what_is_no_matrix_of_numbers(X: Any) -> None:
-    with pytest.raises(TypeError, match="layer 'z' is .*expected a numeric cells x genes matrix"):
+    with pytest.raises(TypeError, match=r"layer 'z' is .*expected a numeric cells x genes matrix"):
         Rows(X, "layer 'z'")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import warnings
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anndata as ad
 import numpy as np
@@ -50,10 +51,11 @@ class _Features:
 
 
 def _manifest_path(name: str | PathLike[str]) -> Path:
-    shipped = Path(str(files("newt_sc.datasets") / "_data" / f"{name}.bundle.tsv"))
+    folder = Path(str(files("newt_sc.datasets") / "_data"))
+    shipped = folder / f"{name}.bundle.tsv"
     path = shipped if isinstance(name, str) and shipped.is_file() else Path(name)
     if not path.is_file():
-        known = sorted(p.name.removesuffix(".bundle.tsv") for p in shipped.parent.glob("*.bundle.tsv"))
+        known = sorted(p.name.removesuffix(".bundle.tsv") for p in folder.glob("*.bundle.tsv"))
         msg = f"No bundle {str(name)!r}: expected a shipped one ({', '.join(known)}) or the path of a manifest."
         raise FileNotFoundError(msg)
     return path
@@ -64,8 +66,9 @@ def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
 
     A manifest is a tab-separated table with one row a file and the columns ``modality``, ``file`` (path relative to
     the data directory or to the manifest's own folder), ``format`` (``gmt``, ``edges``, ``string``, ``regulon``,
-    ``expression``, or ``modules``: a table of genes x tissues with module labels), ``source`` (a short name), ``version``, ``date``, ``origin``, ``licence``, ``redistributable``
-    (``True`` or ``False``), ``sha256`` and, if needed, ``options`` (JSON, passed to the reader).
+    ``expression``, or ``modules``: a table of genes x tissues with module labels), ``source`` (a short name),
+    ``version``, ``date``, ``origin``, ``licence``, ``redistributable`` (``True`` or ``False``), ``sha256`` and, if
+    needed, ``options`` (JSON, passed to the reader).
 
     Parameters
     ----------
@@ -93,6 +96,8 @@ def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
         raise FormatError(path, 1, f"columns {missing} are missing; expected {list(COLUMNS)}.")
     if table.empty:
         raise FormatError(path, 2, "no file is listed.")
+    if not isinstance(table.index, pd.RangeIndex):
+        raise FormatError(path, 2, f"rows have more fields than the header, which has {table.shape[1]}.")
     options: list[dict[str, Any]] = []
     for number, row in enumerate(table.to_dict("records"), start=2):
         options.append(_checked(path, number, row))
@@ -128,7 +133,7 @@ def bundle(
     modalities: Sequence[str] | None = None,
     redistributable_only: bool = False,
     protein_coding_only: bool = True,
-    organism: str = "human",
+    organism: Literal["human", "mouse"] = "human",
     progress: bool = False,
 ) -> MuData:
     """Read a knowledge bundle into one MuData of genes.
@@ -158,7 +163,8 @@ def bundle(
     MuData with genes (approved human symbols) as the shared observations and one modality for each kind of knowledge:
     ``X`` is genes x features (float32; NaN where not measured), ``var["source"]`` the file a feature is from and
     ``var["kind"]`` what it is: ``set``, ``partner``, ``regulator``, ``target`` or ``condition`` (of the data set
-    ``var["group"]``). A gene that a modality does not know is absent from it. ``uns["newt_bundle"]`` holds the manifest.
+    ``var["group"]``). A gene that a modality does not know is absent from it. ``uns["newt_bundle"]`` holds the
+    manifest.
 
     Raises
     ------
@@ -171,12 +177,16 @@ def bundle(
     DataUnavailableError
         If a file is nowhere.
     ValueError
-        If a modality asked for is not in the manifest, or no gene is left.
+        If a modality asked for is not in the manifest, ``organism`` is not known, or no file or gene is left.
     """
+    if organism not in ("human", "mouse"):
+        msg = f"organism is {organism!r}, expected 'human' or 'mouse'."
+        raise ValueError(msg)
     table = read_manifest(name)
     folder = _manifest_path(name).parent
     known = list(dict.fromkeys(table["modality"]))
     if modalities is not None:
+        modalities = [modalities] if isinstance(modalities, str) else modalities
         unknown = sorted(set(modalities) - set(known))
         if unknown:
             msg = f"The bundle has no modality {unknown}: it has {known}."
@@ -185,10 +195,18 @@ def bundle(
     if redistributable_only:
         table = table[table["redistributable"]]
     table = table[table["modality"].isin(known)]
+    if table.empty:
+        msg = f"No file of the bundle is left of the modalities {known}: none of theirs is redistributable."
+        raise ValueError(msg)
     parts: dict[str, list[tuple[str, _Features]]] = {}
-    for row in table.to_dict("records"):
+    for line, row in zip(table.index + 2, table.to_dict("records"), strict=True):
         path = fetch(row["file"], row["sha256"], folders=(folder,), progress=progress)
-        for features in _READERS[row["format"]](path, row["options"]):
+        try:
+            read = _READERS[row["format"]](path, **row["options"])
+        except TypeError as error:
+            message = f"options {row['options']} do not fit the format {row['format']!r}: {error}"
+            raise FormatError(_manifest_path(name), int(line), message) from error
+        for features in read:
             parts.setdefault(row["modality"], []).append((row["source"], features))
     every = pd.Index(sorted({gene for group in parts.values() for _, part in group for gene in part.genes}))
     canonical = _canonical(every, protein_coding_only=protein_coding_only, organism=organism)
@@ -201,13 +219,14 @@ def bundle(
         warnings.simplefilter("ignore", FutureWarning)
         mdata = MuData(mods)
     mdata.uns[_keys.BUNDLE] = {
-        column: table[column].to_numpy(dtype=str if table[column].dtype == object else None)
-        for column in COLUMNS
-    } | {"name": str(Path(str(name)).name.removesuffix(".tsv").removesuffix(".bundle"))}
+        "name": Path(str(name)).name.removesuffix(".tsv").removesuffix(".bundle"),
+        "options": np.array([json.dumps(options) for options in table["options"]], dtype=str),
+        **{column: table[column].to_numpy(dtype=bool if column == "redistributable" else str) for column in COLUMNS},
+    }
     return mdata
 
 
-def _canonical(names: pd.Index, *, protein_coding_only: bool, organism: str) -> pd.Series:
+def _canonical(names: pd.Index, *, protein_coding_only: bool, organism: Literal["human", "mouse"]) -> pd.Series:
     """Approved symbol for each name; missing where the gene is to be left out."""
     found = genes.resolve(names, organism=organism)
     symbol = pd.Series(found["gene"].to_numpy(dtype=object), index=names)
@@ -256,7 +275,7 @@ def _merge_rows(X: sparse.csr_array, at: np.ndarray, n_rows: int) -> sparse.csr_
     return sparse.csr_array((table["value"], (table["row"], table["col"])), shape=(n_rows, X.shape[1]))
 
 
-def _read_sets(path: Path, options: dict[str, Any]) -> list[_Features]:
+def _read_sets(path: Path) -> list[_Features]:
     sets = io.read_gmt(path)
     rows, row_names = pd.factorize(np.array([gene for members in sets.values() for gene in members], dtype=object))
     cols = np.repeat(np.arange(len(sets)), [len(members) for members in sets.values()])
@@ -278,27 +297,36 @@ def _partners(edges: pd.DataFrame) -> list[_Features]:
     return [_incidence(both["source"], both["target"], both["weight"], "partner")]
 
 
-def _read_edges(path: Path, options: dict[str, Any]) -> list[_Features]:
+def _read_edges(path: Path, **options: Any) -> list[_Features]:
     return _partners(io.read_edges(path, **options))
 
 
-def _read_string(path: Path, options: dict[str, Any]) -> list[_Features]:
+def _read_string(path: Path, **options: Any) -> list[_Features]:
     edges = io.read_string(path, **options)
     return _partners(edges[edges["weight"] > 0])
 
 
-def _read_regulons(path: Path, options: dict[str, Any]) -> list[_Features]:
+def _read_regulons(path: Path, **options: Any) -> list[_Features]:
     edges = io.read_regulons(path, **options)
+    edges = edges[edges["weight"] != 0]
     return [
         _incidence(edges["target"], edges["source"], edges["weight"], "regulator"),
         _incidence(edges["source"], edges["target"], edges["weight"], "target"),
     ]
 
 
-def _read_expression(path: Path, options: dict[str, Any]) -> list[_Features]:
-    adata = ad.read_h5ad(path)
+def _read_expression(path: Path, *, group: str = "source") -> list[_Features]:
+    try:
+        adata = ad.read_h5ad(path)
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:  # h5py and anndata raise nearly anything of damaged files
+        raise FormatError(path, None, f"not a readable AnnData: {error}") from error
     X = adata.X.toarray() if sparse.issparse(adata.X) else np.asarray(adata.X)
-    group = options.get("group", "source")
+    if X.ndim != 2 or X.dtype.kind not in "biuf":
+        raise FormatError(
+            path, None, f"X has dtype {X.dtype} and shape {X.shape}, expected numbers, genes x conditions."
+        )
     names = adata.var_names.astype(str)
     if group in adata.var:
         parts = adata.var[group].astype(str).to_numpy()
@@ -309,15 +337,28 @@ def _read_expression(path: Path, options: dict[str, Any]) -> list[_Features]:
     return [_Features(adata.obs_names, names, "condition", X.astype(np.float32))]
 
 
-def _read_modules(path: Path, options: dict[str, Any]) -> list[_Features]:
-    table = pd.read_csv(path, sep="\t", dtype=str, index_col=0)
-    table.columns.name, table.index.name = "tissue", "gene"
-    long = table.stack().rename("module").reset_index()
-    edges = pd.DataFrame({"gene": long["gene"], "set": long["tissue"] + "|" + long["module"]})
+def _read_modules(path: Path) -> list[_Features]:
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, index_col=0)
+    except (
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        UnicodeDecodeError,
+        EOFError,
+        OSError,
+        zlib.error,
+    ) as error:
+        raise FormatError(path, None, f"not a tab-separated table: {error}") from error
+    if table.empty or table.index.hasnans:
+        raise FormatError(
+            path, None, f"found {table.shape[0]} genes x {table.shape[1]} tissues, or a gene without name."
+        )
+    long = table.rename_axis("gene").reset_index().melt("gene", var_name="tissue", value_name="module").dropna()
+    edges = pd.DataFrame({"gene": long["gene"], "set": long["tissue"] + "|" + long["module"]}).drop_duplicates()
     return [_incidence(edges["gene"], edges["set"], pd.Series(1.0, index=edges.index), "set")]
 
 
-_READERS: dict[str, Callable[[Path, dict[str, Any]], list[_Features]]] = {
+_READERS: dict[str, Callable[..., list[_Features]]] = {
     "gmt": _read_sets,
     "edges": _read_edges,
     "string": _read_string,

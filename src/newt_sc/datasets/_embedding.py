@@ -100,7 +100,10 @@ def _check(embedding: ad.AnnData) -> None:
         twice = embedding.obs_names[embedding.obs_names.duplicated()].unique()[:5].tolist()
         msg = f"The embedding has genes more than once, such as {twice}: keep one row a gene."
         raise ValueError(msg)
-    values = np.asarray(embedding.X)
+    if not isinstance(embedding.X, np.ndarray):
+        msg = f"The embedding has X of type {type(embedding.X).__name__}: expected a dense numpy array."
+        raise ValueError(msg)
+    values = embedding.X
     if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
         msg = "The embedding has vectors that are not finite numbers. Remove those genes."
         raise ValueError(msg)
@@ -126,14 +129,15 @@ def describe_embedding(embedding: ad.AnnData, given: object) -> dict[str, Any]:
         "name": name,
         "n_genes": int(embedding.n_obs),
         "n_dims": int(embedding.n_vars),
-        "sha256": str(made["sha256"]) if "sha256" in made else vectors_sha256(embedding),
+        "sha256": vectors_sha256(embedding),
     }
 
 
 def vectors_sha256(embedding: ad.AnnData) -> str:
     """SHA-256 over gene names and vectors (float16)."""
     digest = hashlib.sha256("\n".join(embedding.obs_names).encode())
-    digest.update(np.ascontiguousarray(embedding.X, dtype="<f2").tobytes())
+    with np.errstate(over="ignore"):
+        digest.update(np.ascontiguousarray(embedding.X, dtype="<f2").tobytes())
     return digest.hexdigest()
 
 
@@ -154,8 +158,10 @@ def pack_embedding(embedding: ad.AnnData) -> tuple[ad.AnnData, dict[str, float]]
     packed: dict[str, np.ndarray] = {}
     for name in embedding.uns[_keys.EMBED]["modalities"]:
         block = np.asarray(embedding.obsm[name], dtype=np.float32)
-        known = np.isfinite(block).all(axis=1)
-        scale = np.maximum(np.abs(block[known]).max(axis=0) / 127, np.finfo(np.float32).tiny).astype(np.float32)
+        known = np.asarray(np.isfinite(block).all(axis=1))
+        scale = np.maximum(np.abs(block[known]).max(axis=0, initial=0) / 127, np.finfo(np.float32).tiny).astype(
+            np.float32
+        )
         packed[name] = np.where(known[:, None], np.rint(np.nan_to_num(block) / scale), -128).astype(np.int8)
         scales[name] = scale
     out = ad.AnnData(
@@ -188,16 +194,14 @@ def unpack_embedding(packed: ad.AnnData) -> ad.AnnData:
         wide = block.astype(np.float32) * np.asarray(scale, dtype=np.float32)
         wide[(block == -128).all(axis=1)] = np.nan
         blocks[name] = wide
-    out = ad.AnnData(
-        np.asarray(packed.X).astype(np.float32), obs=packed.obs.copy(), var=packed.var.copy(), obsm=blocks
-    )
+    out = ad.AnnData(np.asarray(packed.X).astype(np.float32), obs=packed.obs.copy(), var=packed.var.copy(), obsm=blocks)
     out.uns[_keys.EMBED] = packed.uns[_keys.EMBED]
     return out
 
 
 def _cosine_loss(a: np.ndarray, b: np.ndarray) -> float:
-    known = np.isfinite(a).all(axis=1)
+    known = np.asarray(np.isfinite(a).all(axis=1))
     a, b = a[known].astype(np.float64), b[known].astype(np.float64)
     size = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     ok = size > 0
-    return float(1 - ((a * b).sum(axis=1)[ok] / size[ok]).mean())
+    return float(1 - ((a * b).sum(axis=1)[ok] / size[ok]).mean()) if ok.any() else 0.0

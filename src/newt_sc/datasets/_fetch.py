@@ -33,11 +33,11 @@ def safe_relative(file: str) -> str:
     Raises
     ------
     ValueError
-        If it is empty, absolute, or climbs out with ``..``.
+        If it names no file, is absolute, or climbs out with ``..``.
     """
     posix, windows = PurePosixPath(file), PureWindowsPath(file)
     outside = posix.is_absolute() or bool(windows.drive or windows.root) or ".." in {*posix.parts, *windows.parts}
-    if not file or outside:
+    if outside or not posix.name:
         msg = f"{file!r} is not a path inside the bundle's folder: expected a relative path without '..'."
         raise ValueError(msg)
     return file
@@ -110,12 +110,12 @@ def _download(url: str, digest: str, target: Path, *, progress: bool) -> Path:
             path=target.parent,
             downloader=pooch.HTTPDownloader(progressbar=progress, timeout=60),
         )
+    except OSError as error:  # first: what requests says of a malformed URL is a ValueError, too
+        msg = f"{url} could not be fetched to {target}: {error}. Check NEWT_SC_DATA_URL, the network and the disk."
+        raise DataUnavailableError(msg) from error
     except ValueError as error:
         if "hash" not in str(error).lower():
             raise
         msg = f"{url} does not have sha256 {digest} that the manifest states: {error}"
         raise ChecksumError(msg) from error
-    except OSError as error:
-        msg = f"{url} could not be fetched: {error}. Check NEWT_SC_DATA_URL and the network."
-        raise DataUnavailableError(msg) from error
     return Path(found)

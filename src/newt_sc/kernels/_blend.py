@@ -79,8 +79,8 @@ def blend(
 
     With X centred, Y = X E and S = X W (expression averaged over each gene's nearest genes in E):
     ``P = PCA[(1 - beta) X + beta S]; Z = PCA[sqrt(1 - alpha) P / |P|, sqrt(alpha) Y / |Y|]``, ``|.|`` the Frobenius
-    norm, rescaled by ``|P| / sqrt(1 - alpha)``. All of it is linear in X, so only the covariance of the genes is needed and the
-    result is one matrix of loadings. With ``alpha = beta = 0`` these are the loadings of PCA.
+    norm, rescaled by ``|P| / sqrt(1 - alpha)``. All of it is linear in X, so only the covariance of the genes is needed
+    and the result is one matrix of loadings. With ``alpha = beta = 0`` these are the loadings of PCA.
 
     Parameters
     ----------

@@ -54,10 +54,10 @@ def nearest_rows(E: NDArray[np.floating], n_neighbors: int, *, block: int = 2048
 
     Returns
     -------
-    Indices of rows x ``n_neighbors``, nearest first; equal cosines in the order of rows.
+    Indices of rows x ``n_neighbors``, nearest first; of those, equal cosines in the order of rows.
     """
     norm = np.linalg.norm(E, axis=1, keepdims=True)
-    unit = np.divide(E, norm, out=np.zeros_like(E), where=norm > 0).astype(np.float32)
+    unit = np.divide(E, norm, out=np.zeros(E.shape, norm.dtype), where=norm > 0).astype(np.float32)
     n = unit.shape[0]
     nearest = np.empty((n, n_neighbors), dtype=np.intp)
     for i in range(0, n, block):

@@ -81,41 +81,53 @@ def project(X: Any, E: NDArray[np.floating], *, center: NDArray[np.floating] | N
 
     Raises
     ------
+    TypeError
+        If ``X`` is of another kind or holds no real numbers.
     ValueError
         If the shapes do not fit.
-    TypeError
-        If ``X`` is of another kind.
 
     Notes
     -----
     Sparse input is tiled over genes so that a tile of ``E`` stays in cache while a block of rows runs through it, on
     all threads that numba has. Dense input goes through BLAS in blocks of rows.
     """
+    compressed = sparse.issparse(X) and X.format in ("csr", "csc")
+    if not (compressed or isinstance(X, np.ndarray)) or X.dtype.kind not in "biuf":
+        msg = (
+            f"X is {type(X).__name__} of dtype {getattr(X, 'dtype', None)}, expected a numpy array or a scipy CSR or "
+            "CSC matrix or array of real numbers."
+        )
+        raise TypeError(msg)
     E32 = np.ascontiguousarray(E, dtype=np.float32)
     if E32.ndim != 2 or X.ndim != 2 or X.shape[1] != E32.shape[0]:
         msg = f"X {getattr(X, 'shape', None)} and E {E32.shape} do not fit: expected n x genes and genes x d."
         raise ValueError(msg)
+    if center is not None and np.shape(center) != (E32.shape[0],):
+        msg = f"center has shape {np.shape(center)}, expected ({E32.shape[0]},): one value a gene."
+        raise ValueError(msg)
     n, d = X.shape[0], E32.shape[1]
     out: NDArray[np.float32] = np.zeros((n, d), dtype=np.float32)
-    if sparse.issparse(X) and X.format in ("csr", "csc"):
+    if compressed:
         if not X.has_sorted_indices:
             X = X.sorted_indices()
         data = X.data if X.data.dtype == np.float32 else X.data.astype(np.float32)
+        table = (_read_only(X.indptr), _read_only(X.indices), _read_only(data), _read_only(E32))
         if X.format == "csr":
             tile = max(64, _TILE_BYTES // max(4 * d, 1))
-            _csr(X.indptr, X.indices, data, E32, out, tile, _ROWS)
+            _csr(*table, out, tile, _ROWS)
         else:
-            _csc(X.indptr, X.indices, data, E32, out, max(_ROWS, _TILE_BYTES // max(4 * d, 1)))
-    elif isinstance(X, np.ndarray):
+            _csc(*table, out, max(_ROWS, _TILE_BYTES // max(4 * d, 1)))
+    else:
         step = max(1, _DENSE_BYTES // max(4 * X.shape[1], 1))
         for i in range(0, n, step):
             np.matmul(X[i : i + step].astype(np.float32, copy=False), E32, out=out[i : i + step])
-    else:
-        msg = f"X must be a numpy array or a scipy CSR or CSC matrix or array, not {type(X).__name__}."
-        raise TypeError(msg)
     if center is not None:
-        if np.shape(center) != (E32.shape[0],):
-            msg = f"center has shape {np.shape(center)}, expected ({E32.shape[0]},): one value a gene."
-            raise ValueError(msg)
         out -= (np.asarray(center, dtype=np.float64) @ E32.astype(np.float64)).astype(np.float32)
     return out
+
+
+def _read_only(array: Any) -> Any:
+    """View that cannot be written to: numba compiles once for arrays that can and cannot (memory-mapped ones)."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -28,7 +28,7 @@ def tfidf(X: sparse.sparray, *, min_size: int = 3) -> sparse.csr_array:
     Parameters
     ----------
     X
-        Genes x features, non-negative; what is not zero is a member.
+        Genes x features, non-negative; what is not zero is a member, with that weight.
     min_size
         Features of fewer genes are left out: they tell nothing about likeness.
 
@@ -36,7 +36,9 @@ def tfidf(X: sparse.sparray, *, min_size: int = 3) -> sparse.csr_array:
     -------
     Sparse array of genes x kept features.
     """
-    X = sparse.csr_array(X, dtype=np.float64)
+    X = sparse.csr_array(X, dtype=np.float64, copy=True)
+    X.sum_duplicates()
+    X.eliminate_zeros()
     size = np.bincount(X.indices, minlength=X.shape[1])
     keep = size >= min_size
     X = sparse.csr_array(X[:, keep])
@@ -56,9 +58,10 @@ def ppmi(X: sparse.sparray) -> sparse.csr_array:
     -------
     Sparse array of the same shape: log(w_ij w / (w_i w_j)), or zero where that is negative.
     """
-    coo = sparse.coo_array(X, dtype=np.float64)
+    coo = sparse.coo_array(X, dtype=np.float64, copy=True)
+    coo.sum_duplicates()
     coo.eliminate_zeros()
-    rows, cols = np.asarray(X.sum(axis=1)).ravel(), np.asarray(X.sum(axis=0)).ravel()
+    rows, cols = np.asarray(coo.sum(axis=1)).ravel(), np.asarray(coo.sum(axis=0)).ravel()
     value = np.log(coo.data * coo.data.sum() / (rows[coo.row] * cols[coo.col]))
     out = sparse.csr_array((np.maximum(value, 0), (coo.row, coo.col)), shape=X.shape)
     out.eliminate_zeros()
@@ -71,13 +74,15 @@ def zscore_groups(X: NDArray[np.floating], groups: Sequence[Any] | NDArray[Any])
     Parameters
     ----------
     X
-        Genes x conditions, log expression; NaN where a gene is absent from a data set.
+        Genes x conditions, log expression. A gene that is not finite in all conditions of a data set is absent from it.
     groups
         Data set of each condition.
 
     Returns
     -------
-    Array of genes x conditions; each data set of n conditions is multiplied by n^-0.25, NaN becomes 0.
+    Array of genes x conditions; each data set of n conditions is multiplied by n^-0.25. Standard deviations below 0.25
+    count as 0.25. In a data set of one or two conditions each condition is centred over the genes instead. Where a gene
+    is absent stands 0.
     """
     out = np.zeros(X.shape)
     labels = np.asarray(groups)
@@ -106,11 +111,12 @@ def unit_rows(X: NDArray[np.floating]) -> NDArray[np.float64]:
 
     Returns
     -------
-    Array of n x d, float64, with rows of length one; rows of zeros stay.
+    Array of n x d, float64, with rows of length one; rows of zeros stay, rows with NaN become NaN.
     """
     wide = np.asarray(X, dtype=np.float64)
     norm = np.linalg.norm(wide, axis=1, keepdims=True)
-    return np.divide(wide, norm, out=np.zeros_like(wide), where=norm > 0)
+    unit: NDArray[np.float64] = np.divide(wide, norm, out=np.zeros_like(wide), where=norm != 0)
+    return unit
 
 
 def _unit_sparse(X: sparse.csr_array) -> sparse.csr_array:
@@ -143,25 +149,31 @@ def spectral_block(
     return unit_rows(block - block.mean(axis=0)).astype(np.float32)
 
 
-def fuse(blocks: Sequence[NDArray[np.floating]], n_comps: int, *, random_state: int = 0) -> NDArray[np.float32]:
+def fuse(
+    blocks: Sequence[NDArray[np.floating]], n_comps: int, *, power: float = 0.5, random_state: int = 0
+) -> NDArray[np.float32]:
     """Concatenate blocks and reduce them by PCA.
 
     Parameters
     ----------
     blocks
-        One block a modality, genes x its dimensions; NaN rows for genes that it does not know count as its mean.
+        One block a modality, genes x its dimensions; NaN rows for genes that it does not know count as zero, where its
+        vectors are centred.
     n_comps
         Dimensions of the fused vector.
+    power
+        Exponent of the singular values: with 1 the columns are principal component scores; below 1 the first
+        components weigh less.
     random_state
         Seed of the randomised SVD.
 
     Returns
     -------
-    Principal component scores of genes x at most ``n_comps``, float32, largest variance first.
+    Principal components of genes x at most ``n_comps``, float32, largest variance first.
     """
     joined = np.hstack([np.nan_to_num(block.astype(np.float64)) for block in blocks])
     left, singular = _svd(joined - joined.mean(axis=0), n_comps, random_state)
-    return (left * singular).astype(np.float32)
+    return (left * singular**power).astype(np.float32)
 
 
 def _svd(

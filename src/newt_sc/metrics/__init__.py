@@ -12,6 +12,7 @@ from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
     from ._bootstrap import Interval, bootstrap_interval
+    from ._disease import term_auroc
     from ._label_knn import label_knn
     from ._pseudotime import pseudotime_spearman
 
@@ -20,6 +21,7 @@ __all__ = [
     "bootstrap_interval",
     "label_knn",
     "pseudotime_spearman",
+    "term_auroc",
 ]
 
 __getattr__, __dir__, _ = attach(
@@ -29,5 +31,6 @@ __getattr__, __dir__, _ = attach(
         "bootstrap_interval": "_bootstrap",
         "label_knn": "_label_knn",
         "pseudotime_spearman": "_pseudotime",
+        "term_auroc": "_disease",
     },
 )

@@ -50,8 +50,8 @@ def term_auroc(
     KeyError
         If a column is missing.
     ValueError
-        If rows are out of range, labels are not 0 and 1, folds are fewer than three, a split of a term has only one
-        class, or ``X`` is infinite.
+        If a value of ``labels`` is missing, rows are no integers or out of range, labels are not 0 and 1, folds are
+        fewer than three, a split of a term has only one class, or ``X`` is no matrix, infinite, or NaN in all rows.
     """
     from joblib import Parallel, delayed
 
@@ -59,6 +59,13 @@ def term_auroc(
     if missing:
         msg = f"labels has no columns {sorted(missing)}: expected term, row, label and split."
         raise KeyError(msg)
+    X = np.asarray(X)
+    if X.ndim != 2 or X.dtype.kind not in "biuf":
+        msg = f"X has shape {X.shape} and dtype {X.dtype}: expected numbers, genes x dimensions."
+        raise ValueError(msg)
+    if labels[["term", "row", "label", "split"]].isna().any(axis=None) or labels["row"].dtype.kind not in "iu":
+        msg = "labels has missing values, or rows that are no integers."
+        raise ValueError(msg)
     if not set(labels["label"].unique()) <= {0, 1}:
         msg = "label must be 0 or 1."
         raise ValueError(msg)
@@ -68,9 +75,12 @@ def term_auroc(
     if np.isinf(X).any():
         msg = "X has infinite values."
         raise ValueError(msg)
-    known = np.isfinite(X).all(axis=1)
+    known = np.asarray(np.isfinite(X).all(axis=1))
+    if not known.any():
+        msg = "No row of X is free of NaN."
+        raise ValueError(msg)
     filled = np.where(known[:, None], X, X[known].mean(axis=0)).astype(np.float64)
-    groups = list(labels.groupby("term", sort=True))
+    groups = list(labels.groupby("term", sort=True, observed=True))
     scores = Parallel(n_jobs=n_jobs)(
         delayed(_term)(
             filled[group["row"].to_numpy()], group["label"].to_numpy(), group["split"].to_numpy(str), str(term), holdout
@@ -91,7 +101,7 @@ def _term(X: NDArray[np.float64], y: NDArray[np.int_], split: NDArray[np.str_], 
     length = (X * X).sum(axis=1)
     K = np.exp(-gamma * np.maximum(length[:, None] + length - 2 * X @ X.T, 0))
     if holdout:
-        return _score(K, y, train, ~train, _best_cost(K, y, split, folds), term)
+        return _score(K, y, train, ~train, _best_cost(K, y, split, folds, term), term)
     return float(
         np.mean(
             [
@@ -100,7 +110,7 @@ def _term(X: NDArray[np.float64], y: NDArray[np.int_], split: NDArray[np.str_], 
                     y,
                     train & (split != fold),
                     split == fold,
-                    _best_cost(K, y, split, [f for f in folds if f != fold]),
+                    _best_cost(K, y, split, [f for f in folds if f != fold], term),
                     term,
                 )
                 for fold in folds
@@ -109,10 +119,12 @@ def _term(X: NDArray[np.float64], y: NDArray[np.int_], split: NDArray[np.str_], 
     )
 
 
-def _best_cost(K: NDArray[np.float64], y: NDArray[np.int_], split: NDArray[np.str_], folds: list[str]) -> float:
+def _best_cost(
+    K: NDArray[np.float64], y: NDArray[np.int_], split: NDArray[np.str_], folds: list[str], term: str
+) -> float:
     inside = np.isin(split, folds)
     means = [
-        np.mean([_score(K, y, inside & (split != fold), split == fold, cost, "") for fold in folds]) for cost in COSTS
+        np.mean([_score(K, y, inside & (split != fold), split == fold, cost, term) for fold in folds]) for cost in COSTS
     ]
     return COSTS[int(np.argmax(means))]
 

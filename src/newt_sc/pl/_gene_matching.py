@@ -55,9 +55,9 @@ def gene_matching(
     if found is None or found not in adata.uns:
         msg = f"No report in adata.uns[{key or _keys.EMBED!r}]: run newt_sc.tl.embed or newt_sc.pp.map_genes first."
         raise KeyError(msg)
-    slot: dict[str, Any] = adata.uns[found]
-    report: dict[str, Any] = slot.get("genes", slot)
-    if "matched_by" not in report:
+    slot: Any = adata.uns[found]
+    report: Any = slot.get("genes", slot) if isinstance(slot, dict) else None
+    if not isinstance(report, dict) or "matched_by" not in report:
         msg = f"adata.uns[{found!r}] holds no report of matched genes."
         raise KeyError(msg)
     bars = sorted(((rule, int(n)) for rule, n in report["matched_by"].items()), key=lambda bar: -bar[1])

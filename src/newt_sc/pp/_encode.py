@@ -30,8 +30,8 @@ def encode(
     ----------
     mdata
         Knowledge as :func:`newt_sc.datasets.bundle` returns it: genes as observations, ``var["kind"]`` in each
-        modality one of ``set``, ``partner``, ``regulator``, ``target`` and ``condition`` (with ``var["group"]``, the
-        data set).
+        modality one of ``set``, ``partner``, ``regulator``, ``target`` and ``condition``. ``var["group"]``, the data
+        set of a condition, and ``var["source"]``, the network of a partner, tell several apart.
     n_comps
         Dimensions of a block; fewer where a modality has fewer genes or features.
     key_added
@@ -48,12 +48,19 @@ def encode(
 
     Raises
     ------
+    TypeError
+        If ``mdata`` is no MuData.
     KeyError
         If a modality has no ``var["kind"]``.
     ValueError
-        If a kind is not known, a network has negative weights, or a value is infinite or, where that is not allowed,
-        NaN.
+        If a kind is not known, a network has negative weights, a value is infinite or, but for conditions, NaN, or a
+        modality has nothing to encode.
     """
+    if not hasattr(mdata, "mod"):
+        msg = (
+            f"mdata is {type(mdata).__name__}, expected a MuData of knowledge, such as newt_sc.datasets.bundle() gives."
+        )
+        raise TypeError(msg)
     if n_comps < 1:
         msg = f"n_comps is {n_comps}, expected at least 1."
         raise ValueError(msg)
@@ -77,6 +84,9 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
         msg = f"Modality {name!r} has features of kind {unknown}: expected one of {list(_KINDS)}."
         raise ValueError(msg)
     X: Any = mod.X
+    if X is None:
+        msg = f"Modality {name!r} has no X: expected genes x features."
+        raise ValueError(msg)
     parts: list[Any] = []
     for family in ({"set", "regulator", "target"}, {"partner"}, {"condition"}):
         at = np.isin(kinds, sorted(family))
@@ -92,6 +102,7 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
             parts.append(kernels.zscore_groups(dense, groups))
             continue
         part = sparse.csr_array(part)
+        part.eliminate_zeros()
         if not np.isfinite(part.data).all():
             msg = f"Modality {name!r} has NaN or infinite weights."
             raise ValueError(msg)
@@ -99,7 +110,8 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
             if part.nnz and part.data.min() < 0:
                 msg = f"Modality {name!r} has edges of negative weight: expected confidences or scores from 0 up."
                 raise ValueError(msg)
-            parts.append(_networks(part, mod.var.loc[at, "source"].astype(str).to_numpy()))
+            sources = mod.var["source"].astype(str).to_numpy()[at] if "source" in mod.var else np.zeros(at.sum())
+            parts.append(_networks(part, sources))
         else:
             part.data = np.ones_like(part.data)
             parts.append(kernels.tfidf(part))

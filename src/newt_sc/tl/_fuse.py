@@ -31,12 +31,13 @@ def fuse(
     modalities: Sequence[str] | None = None,
     weights: Mapping[str, float] | None = None,
     n_comps: int = 256,
+    power: float = 0.5,
     random_state: int = 0,
 ) -> ad.AnnData:
     """Fuse the blocks of several modalities into a gene embedding.
 
     ``spectral``: blocks with rows of length one, weighted, concatenated and reduced by PCA. A gene that a modality
-    does not know has that modality's mean there.
+    does not know is zero there, where the modality's vectors were centred.
 
     Parameters
     ----------
@@ -51,6 +52,9 @@ def fuse(
         ``regulon`` and ``interaction``. ``{}`` for equal weights.
     n_comps
         Dimensions of the fused vector; fewer where the blocks have fewer.
+    power
+        Exponent of the singular values of the PCA. 1 gives principal component scores, best for telling genes apart;
+        less gives the first components less weight, better for projecting cells (``docs/notes/encoders.md``).
     random_state
         Seed of the randomised SVD.
 
@@ -64,29 +68,54 @@ def fuse(
 
     Raises
     ------
+    TypeError
+        If ``knowledge`` is neither.
     KeyError
-        If a modality is not there or has no block.
+        If a modality, also of ``weights``, is not there or has no block.
     ValueError
-        If ``method`` is not known, no modality is given, or a weight is not a positive number.
+        If ``method`` is not known, no modality is given, no gene has a vector or one occurs twice, ``n_comps`` is below
+        1, ``power`` below 0, or a weight is not a positive number.
     """
+    if not (isinstance(knowledge, ad.AnnData) or hasattr(knowledge, "mod")):
+        msg = f"knowledge is {type(knowledge).__name__}, expected a MuData or a gene embedding (AnnData)."
+        raise TypeError(msg)
     if method != "spectral":
         msg = f"method {method!r} is not known; expected 'spectral'."
         raise ValueError(msg)
-    blocks, names = _blocks(knowledge, modalities)
+    if n_comps < 1:
+        msg = f"n_comps is {n_comps}, expected at least 1."
+        raise ValueError(msg)
+    if not 0 <= power < np.inf:
+        msg = f"power is {power}, expected a number from 0 up."
+        raise ValueError(msg)
+    blocks, names = _blocks(knowledge, modalities, weights or {})
     known = np.column_stack([np.isfinite(block).all(axis=1) for block in blocks.values()])
     some = known.any(axis=1)
+    if not some.any():
+        msg = f"No gene has a finite vector in any of {list(blocks)}."
+        raise ValueError(msg)
+    for block, has in zip(blocks.values(), known.T, strict=True):
+        block[~has] = np.nan
     blocks = {name: block[some] for name, block in blocks.items()}
     weight = {name: float((WEIGHTS if weights is None else weights).get(name, 1.0)) for name in blocks}
     if not all(0 < value < np.inf for value in weight.values()):
         msg = f"weights are {weight}, expected positive numbers. Leave a modality out by modalities=."
         raise ValueError(msg)
-    vectors = kernels.fuse([block * weight[name] for name, block in blocks.items()], n_comps, random_state=random_state)
+    vectors = kernels.fuse(
+        [block * weight[name] for name, block in blocks.items()], n_comps, power=power, random_state=random_state
+    )
     obs = genes.table().set_index("symbol").reindex(names[some])[list(_IDENTIFIERS)].fillna("").astype(str)
     obs.index.name = None
     obs["n_modalities"] = known[some].sum(axis=1)
     out = ad.AnnData(vectors, obs=obs, obsm=blocks)
     out.uns[_keys.EMBED] = {
-        "params": {"method": method, "n_comps": int(vectors.shape[1]), "weights": weight, "random_state": random_state},
+        "params": {
+            "method": method,
+            "n_comps": int(vectors.shape[1]),
+            "weights": weight,
+            "power": float(power),
+            "random_state": random_state,
+        },
         "modalities": np.array(list(blocks), dtype=str),
         "n_genes": {name: int(known[:, i].sum()) for i, name in enumerate(blocks)},
     }
@@ -97,7 +126,7 @@ def fuse(
 
 
 def _blocks(
-    knowledge: MuData | ad.AnnData, modalities: Sequence[str] | None
+    knowledge: MuData | ad.AnnData, modalities: Sequence[str] | None, weights: Mapping[str, float]
 ) -> tuple[dict[str, np.ndarray], pd.Index]:
     """Blocks over all genes, NaN where a modality does not know a gene."""
     if isinstance(knowledge, ad.AnnData):
@@ -111,8 +140,8 @@ def _blocks(
             if _keys.BLOCK in mod.obsm
         }
         every = pd.Index(sorted(set().union(*(index for index, _ in have.values())))) if have else pd.Index([])
-    wanted = list(have) if modalities is None else list(modalities)
-    missing = [name for name in wanted if name not in have]
+    wanted = [modalities] if isinstance(modalities, str) else list(have if modalities is None else modalities)
+    missing = [name for name in [*wanted, *weights] if name not in have]
     if missing:
         msg = f"No block for {missing}; there are blocks for {list(have)}. Run newt_sc.pp.encode first."
         raise KeyError(msg)
@@ -122,6 +151,9 @@ def _blocks(
     out = {}
     for name in wanted:
         index, block = have[name]
+        if not index.is_unique:
+            msg = f"{name!r} has genes more than once, such as {index[index.duplicated()][0]!r}: keep one row a gene."
+            raise ValueError(msg)
         full = np.full((len(every), block.shape[1]), np.nan, dtype=np.float32)
         full[every.get_indexer(index)] = block
         out[name] = full

@@ -19,6 +19,7 @@ __all__ = ["Rows", "Stats"]
 
 _BLOCK_BYTES = 1 << 26
 _COVARIANCE_GENES = 6000
+_ARRAY_GENES = 512
 
 
 @dataclass(frozen=True)
@@ -152,18 +153,22 @@ class Rows:
         return out
 
     def covariance(self, genes: NDArray[np.intp], mean: NDArray[np.float64]) -> NDArray[np.float64] | LinearOperator:
-        """Covariance of some genes: an array, or for very many genes of a matrix in memory an operator."""
-        if genes.size <= _COVARIANCE_GENES or not self.in_memory:
+        """Covariance of some genes: an array, or an operator where products with the cells are cheaper."""
+        n, width = self.shape[0], genes.size
+        stored = self.X.nnz * width / max(self.shape[1], 1) if sparse.issparse(self.X) else n * width
+        small = width > _ARRAY_GENES and 2 * stored < width * width and 12 * stored <= 2 * _BLOCK_BYTES
+        if not self.in_memory or (width <= _COVARIANCE_GENES and not small):
             return kernels.covariance(self.blocks(genes), mean[genes])
-        center, X, n = mean[genes], self.X, self.shape[0]
+        center = mean[genes]
+        X, at = (self.X[:, genes].astype(np.float64), np.arange(width)) if small else (self.X, genes)
 
         def matvec(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-            full = np.zeros(self.shape[1])
-            full[genes] = vector.ravel()
+            full = np.zeros(X.shape[1])
+            full[at] = vector.ravel()
             cells = X @ full - center @ vector.ravel()
-            return np.asarray((X.T @ cells)[genes] - center * cells.sum()) / max(n - 1, 1)
+            return np.asarray((X.T @ cells)[at] - center * cells.sum()) / max(n - 1, 1)
 
-        return LinearOperator((genes.size, genes.size), matvec=matvec, dtype=np.float64)
+        return LinearOperator((width, width), matvec=matvec, dtype=np.float64)
 
 
 def _as_rows(block: Any, genes: NDArray[np.intp] | None) -> Any:

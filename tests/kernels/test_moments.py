@@ -1,0 +1,40 @@
+"""Covariance and nearest rows against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from newt_sc import kernels
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csr_array, sparse.csc_array])
+def test_covariance_over_blocks(container):
+    X = np.random.default_rng(0).poisson(1.0, (50, 9)).astype(np.float32)
+    blocks = [container(X[i : i + 13]) for i in range(0, 50, 13)]
+    np.testing.assert_allclose(
+        kernels.covariance(iter(blocks), X.mean(axis=0, dtype=float)), np.cov(X.T.astype(float)), atol=1e-12
+    )
+    np.testing.assert_array_equal(X, np.random.default_rng(0).poisson(1.0, (50, 9)))
+
+
+def test_covariance_of_one_row_is_zero():
+    X = np.arange(4.0)[None]
+    np.testing.assert_array_equal(kernels.covariance([X], X[0]), np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize("block", [1, 7, 2048])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_nearest_rows(block, dtype):
+    E = (100 * np.random.default_rng(0).standard_normal((40, 6))).astype(dtype)
+    unit = E / np.linalg.norm(E, axis=1, keepdims=True)
+    expected = [sorted(set(range(40)) - {i}, key=lambda j, i=i: -(unit[i] @ unit[j]))[:5] for i in range(40)]
+    assert kernels.nearest_rows(E, 5, block=block).tolist() == expected
+
+
+def test_nearest_rows_with_zeros_and_all_others():
+    E = np.array([[1.0, 0], [0, 0], [-1, 0], [2, 0.1]])
+    near = kernels.nearest_rows(E, 3)
+    assert near[0].tolist() == [3, 1, 2]
+    assert near[1].tolist() == [0, 2, 3]  # all of cosine 0, in the order of rows

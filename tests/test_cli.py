@@ -1,0 +1,400 @@
+"""``newt-sc``: exit codes, what is printed, and what is left on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import subprocess
+import sys
+import warnings
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+import newt_sc as nt
+from newt_sc.cli import main
+
+COLUMNS = ["modality", "file", "format", "source", "version", "date", "origin", "licence", "redistributable", "sha256"]
+
+
+@cache
+def symbols() -> list[str]:
+    table = nt.genes.table()
+    return table.loc[table["locus_group"] == "protein-coding gene", "symbol"].iloc[:40].tolist()
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """A gene embedding of 40 genes."""
+    rng = np.random.default_rng(0)
+    E = rng.normal(size=(40, 5)).astype(np.float32)
+    out = ad.AnnData(E, obs=pd.DataFrame(index=symbols()), obsm={"a": E[:, :2], "b": E[:, 2:]})
+    out.uns["newt"] = {"name": "toy", "modalities": np.array(["a", "b"])}
+    out.write_h5ad(tmp_path / "toy.h5ad")
+    return tmp_path / "toy.h5ad"
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Path:
+    """Thirty cells, log-normalised, with a layer and a mask."""
+    rng = np.random.default_rng(1)
+    X = np.log1p(rng.poisson(2.0, (30, 42)) + 0.5).astype(np.float32)
+    adata = ad.AnnData(X, var=pd.DataFrame(index=[*symbols(), "no-gene-1", "no-gene-2"]))
+    adata.layers["twice"] = 2 * X
+    adata.var["some"] = np.arange(42) < 30
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    return tmp_path / "cells.h5ad"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A manifest with sets and edges among 40 genes."""
+    rng = np.random.default_rng(2)
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    sets = [f"set{i}\t\t" + "\t".join(rng.choice(symbols(), 8, replace=False)) for i in range(15)]
+    edges = ["source\ttarget\tweight"]
+    edges += ["\t".join([*rng.choice(symbols()[5:], 2, replace=False), f"{rng.random():.3f}"]) for _ in range(120)]
+    rows = []
+    for modality, name, kind, lines in (
+        ("function", "sets.gmt", "gmt", sets),
+        ("interaction", "edges.tsv", "edges", edges),
+    ):
+        (folder / name).write_text("\n".join(lines) + "\n")
+        digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        rows.append([modality, name, kind, name[:4], "1", "2025", "here", "CC0-1.0", "True", digest])
+    path = folder / "mine.tsv"
+    path.write_text("\n".join("\t".join(row) for row in [COLUMNS, *rows]) + "\n")
+    return path
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+class TestEmbed:
+    def test_is_tl_embed(self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = cells.with_name("out.h5ad")
+        call = ["--embedding", str(toy), "--mask-var", "some", "--n-comps", "4", "--alpha", "0.4", "--beta", "0.3"]
+        more = ["--layer", "twice", "--modalities", "b", "a", "--key-added", "k", "--seed", "3", "--organism", "human"]
+        assert main(["embed", str(cells), str(out), *call, *more]) == 0
+        adata = ad.read_h5ad(cells)
+        nt.tl.embed(
+            adata,
+            embedding=toy,
+            mask_var="some",
+            n_comps=4,
+            alpha=0.4,
+            beta=0.3,
+            layer="twice",
+            modalities=["b", "a"],
+            key_added="k",
+            random_state=3,
+            organism="human",
+        )
+        found = ad.read_h5ad(out)
+        np.testing.assert_array_equal(found.obsm["k"], adata.obsm["k"])
+        np.testing.assert_array_equal(found.varm["k"], adata.varm["k"])
+        np.testing.assert_array_equal(found.X, adata.X)
+        assert found.uns["k"]["params"]["layer"] == "twice"
+        printed = capsys.readouterr()
+        assert "30 cells, 40 of 42 genes matched, 30 used" in printed.out
+        assert "embedding 30 cells x 42 genes" in printed.err
+
+    def test_all_genes_projected(self, cells: Path, toy: Path) -> None:
+        out = cells.with_name("out.h5ad")
+        assert (
+            main(["embed", str(cells), str(out), "--embedding", str(toy), "--mode", "project", "--mask-var", "all"])
+            == 0
+        )
+        found = ad.read_h5ad(out)
+        assert found.obsm["X_newt"].shape == (30, 5)
+        assert found.uns["newt"]["params"]["mask_var"] == "all"
+
+    @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype)")
+    def test_zarr(self, cells: Path, toy: Path) -> None:
+        first, second = cells.with_name("out.zarr"), cells.with_name("again.zarr")
+        call = ["--embedding", str(toy), "--mask-var", "some", "--mode", "project"]
+        assert main(["embed", str(cells), str(first), *call]) == 0
+        assert main(["embed", str(first), str(second), *call]) == 0
+        np.testing.assert_array_equal(ad.read_zarr(first).obsm["X_newt"], ad.read_zarr(second).obsm["X_newt"])
+        assert main(["info", str(second)]) == 0
+
+    def test_quiet_but_not_of_warnings(self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = cells.with_name("out.h5ad")
+        assert main(["embed", str(cells), str(out), "--embedding", str(toy), "--n-comps", "3", "-q"]) == 0
+        err = capsys.readouterr().err.splitlines()
+        assert len(err) == 1
+        assert err[0].startswith("warning: No highly_variable genes")
+
+    def test_logging_and_warnings_are_as_before(self, cells: Path, toy: Path) -> None:
+        log = logging.getLogger("newt_sc")
+
+        def now() -> tuple[Any, ...]:
+            return log.level, log.propagate, list(log.handlers), warnings.showwarning, list(warnings.filters)
+
+        before = now()
+        for call in (["--mask-var", "some", "--n-comps", "3"], ["--mask-var", "none"]):
+            main(["embed", str(cells), str(cells.with_name("out.h5ad")), "--embedding", str(toy), *call])
+            assert (
+                log.level,
+                log.propagate,
+                list(log.handlers),
+                warnings.showwarning,
+                list(warnings.filters),
+            ) == before
+
+    @pytest.mark.parametrize(
+        ("call", "text"),
+        [
+            (["absent.h5ad", "out.h5ad"], "absent.h5ad does not exist"),
+            (["cells.h5ad", "out.csv"], "out.csv: expected a name that ends in .h5ad or .zarr"),
+            (["cells.h5ad", "no/out.h5ad"], "does not exist; make it first"),
+            (["broken.h5ad", "out.h5ad"], "broken.h5ad cannot be read as AnnData"),
+            (["foreign.h5ad", "out.h5ad"], "foreign.h5ad cannot be read as AnnData"),
+            ([".", "out.h5ad"], "cannot be read as AnnData"),
+            (["cells.h5ad", "out.h5ad", "--mask-var", "hvg"], "mask_var 'hvg' is not in adata.var"),
+            (["cells.h5ad", "out.h5ad", "--layer", "z"], "layer 'z' is not in adata.layers"),
+            (["cells.h5ad", "out.h5ad", "--alpha", "2"], "alpha is 2.0"),
+            (["cells.h5ad", "out.h5ad", "--embedding", "absent"], "'absent' is neither"),
+        ],
+    )
+    @pytest.mark.parametrize("there", [False, True])
+    def test_failure_leaves_what_was(
+        self,
+        cells: Path,
+        toy: Path,
+        call: list[str],
+        text: str,
+        there: bool,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.chdir(cells.parent)
+        Path("broken.h5ad").write_bytes(cells.read_bytes()[:3000])
+        with h5py.File("foreign.h5ad", "w") as file:
+            file["numbers"] = np.arange(3)
+        if there and call[1] == "out.h5ad":
+            Path("out.h5ad").write_bytes(b"mine")
+        before = listing(cells.parent)
+        assert main(["embed", call[0], call[1], "--embedding", str(toy), *call[2:]]) == 1
+        assert listing(cells.parent) == before
+        err = capsys.readouterr().err
+        assert text in err.splitlines()[-1]
+        assert err.splitlines()[-1].startswith("newt-sc: error: ")
+        assert "Traceback" not in err
+
+    def test_failure_while_writing_leaves_what_was(
+        self, cells: Path, toy: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(self: ad.AnnData, path: Path, *_: Any, **__: Any) -> None:
+            Path(path).write_bytes(b"half")
+            raise OSError("disk full")
+
+        out = cells.with_name("out.h5ad")
+        out.write_bytes(b"mine")
+        before = listing(cells.parent)
+        monkeypatch.setattr(ad.AnnData, "write_h5ad", fail)
+        assert (
+            main(["embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "3"]) == 1
+        )
+        assert listing(cells.parent) == before
+
+    def test_output_may_be_the_input(self, cells: Path, toy: Path) -> None:
+        assert (
+            main(["embed", str(cells), str(cells), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "3"])
+            == 0
+        )
+        assert ad.read_h5ad(cells).obsm["X_newt"].shape == (30, 3)
+
+
+class TestBuild:
+    def test_bundle_of_ones_own(self, bundle: Path, cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = bundle.with_name("genes.h5ad")
+        assert main(["build", str(out), "--bundle", str(bundle), "--dims", "6", "--block-dims", "4"]) == 0
+        embedding = ad.read_h5ad(out)
+        assert embedding.shape == (40, 6)
+        assert set(embedding.obs_names) == set(symbols())
+        assert {name: embedding.obsm[name].shape[1] for name in embedding.obsm} == {"function": 4, "interaction": 4}
+        assert np.isnan(embedding[symbols()[0]].obsm["interaction"]).all()
+        made = embedding.uns["newt"]
+        assert made["name"] == "mine"
+        assert made["version"] == nt.__version__
+        assert "licence" not in made  # the terms of one's own sources are one's own
+        printed = capsys.readouterr()
+        assert f"{out}: 40 genes x 6 dimensions" in printed.out
+        assert "interaction: 35 genes" in printed.err
+        call = ["--embedding", str(out), "--mask-var", "some", "--mode", "project", "--modalities", "function"]
+        assert main(["embed", str(cells), str(cells.with_name("out.h5ad")), *call]) == 0
+
+    def test_repeats(self, bundle: Path) -> None:
+        outs = [bundle.with_name(f"{i}.h5ad") for i in range(2)]
+        for out in outs:
+            assert main(["build", str(out), "--bundle", str(bundle), "--name", "x", "--seed", "5", "-q"]) == 0
+        first, second = map(ad.read_h5ad, outs)
+        np.testing.assert_array_equal(first.X, second.X)
+        assert first.uns["newt"]["name"] == "x"
+
+    def test_packed(self, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        plain, packed = bundle.with_name("plain.h5ad"), bundle.with_name("packed.h5ad")
+        call = ["--bundle", str(bundle), "--dims", "6", "--block-dims", "4"]
+        assert main(["build", str(plain), *call]) == 0
+        capsys.readouterr()
+        assert main(["build", str(packed), *call, "--pack"]) == 0
+        losses = [line for line in capsys.readouterr().out.splitlines() if line.startswith("quantisation loss")]
+        assert [line.split(", ")[1].split(":")[0] for line in losses] == ["vectors", "function", "interaction"]
+        assert all(float(line.rsplit(" ", 1)[1]) < 1e-3 for line in losses)
+        raw = ad.read_h5ad(packed)
+        assert (raw.X.dtype, raw.obsm["function"].dtype) == (np.float16, np.int8)
+        wide, exact = nt.datasets.unpack_embedding(raw), ad.read_h5ad(plain)
+        np.testing.assert_allclose(wide.X, exact.X, atol=2e-3)
+        np.testing.assert_allclose(wide.obsm["interaction"], exact.obsm["interaction"], atol=0.01)
+
+    @pytest.mark.parametrize(
+        ("output", "change", "text"),
+        [
+            ("genes.h5ad", "drop a file", "edges.tsv"),
+            ("genes.h5ad", "change a file", "sha256"),
+            ("genes.h5ad", "drop the manifest", "No bundle"),
+            ("genes.csv", "", "expected a name that ends in .h5ad"),
+            ("no/genes.h5ad", "", "does not exist; make it first"),
+        ],
+    )
+    def test_failure_leaves_what_was(
+        self,
+        bundle: Path,
+        output: str,
+        change: str,
+        text: str,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(nt.settings, "data_dir", None)
+        monkeypatch.setattr(nt.settings, "data_url", None)
+        monkeypatch.setattr(nt.settings, "cache_dir", bundle.parent / "cache")
+        edges = bundle.with_name("edges.tsv")
+        bundle.with_name("genes.h5ad").write_bytes(b"mine")
+        if change == "drop a file":
+            edges.unlink()
+        elif change == "change a file":
+            edges.write_text(edges.read_text() + "A\tB\t1\n")
+        elif change:
+            bundle.unlink()
+        before = listing(bundle.parent)
+        assert main(["build", str(bundle.with_name("x").parent / output), "--bundle", str(bundle)]) == 1
+        assert text in capsys.readouterr().err
+        assert listing(bundle.parent) == before
+
+
+class TestInfo:
+    def test_shipped(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["info", "--json"]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        embedding = nt.datasets.embedding()
+        assert facts["shape"] == list(embedding.shape)
+        assert set(facts["obsm"]) == set(embedding.obsm)
+        assert facts["newt_sc"] == nt.__version__
+        assert main(["info"]) == 0
+        assert f"shape: {embedding.n_obs}, {embedding.n_vars}" in capsys.readouterr().out
+
+    def test_file_after_embed(self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        out = cells.with_name("out.h5ad")
+        main(["embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "10"])
+        capsys.readouterr()
+        assert main(["info", str(out), "--json"]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        assert facts["obsm"] == {"X_newt": [30, 10]}
+        assert facts["newt"]["newt"]["params"]["mode"] == "blend"
+        assert len(facts["newt"]["newt"]["variance"]) == 10
+        assert main(["info", str(out)]) == 0
+        assert "variance: 10 values" in capsys.readouterr().out
+        out.unlink()  # nothing keeps the file open
+
+    def test_file_that_newt_sc_never_saw(self, cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["info", str(cells), "--json"]) == 0
+        facts = json.loads(capsys.readouterr().out)
+        assert (facts["shape"], facts["newt"]) == ([30, 42], {})
+        assert main(["info", str(cells)]) == 0
+
+    def test_values_that_json_does_not_know(self, cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        adata = ad.read_h5ad(cells)
+        adata.uns["newt_table"] = pd.DataFrame({"a": [1, 2]})
+        adata.write_h5ad(cells)
+        assert main(["info", str(cells), "--json"]) == 0
+        assert "newt_table" in json.loads(capsys.readouterr().out)["newt"]
+
+    @pytest.mark.parametrize(
+        ("what", "text"),
+        [
+            ("absent.h5ad", "absent.h5ad does not exist"),
+            ("newt-martian", "No embedding 'newt-martian'"),
+            ("text.h5ad", "text.h5ad cannot be read as AnnData"),
+            ("foreign.h5ad", "foreign.h5ad cannot be read as AnnData"),
+        ],
+    )
+    def test_errors(
+        self, what: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("text.h5ad").write_text("no HDF5")
+        with h5py.File("foreign.h5ad", "w") as file:
+            file["numbers"] = np.arange(3)
+        assert main(["info", what]) == 1
+        printed = capsys.readouterr()
+        assert text in printed.err
+        assert printed.out == ""
+
+
+class TestUsage:
+    @pytest.mark.parametrize("command", ["embed", "build", "info", "demo"])
+    def test_help_has_examples(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as exit_:
+            main([command, "--help"])
+        assert exit_.value.code == 0
+        text = capsys.readouterr().out
+        assert f"examples:\n  newt-sc {command}" in text or "examples:\n  NEWT_SC_DATA_DIR=" in text
+        assert f"newt-sc {command}" in text
+        assert "Exit status: 0" in text
+
+    @pytest.mark.parametrize(
+        "call",
+        [[], ["fly"], ["embed"], ["embed", "a.h5ad"], ["embed", "a", "b", "--mode", "pca"], ["build", "--dims", "x"]],
+    )
+    def test_wrong_usage_exits_with_2(self, call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as exit_:
+            main(call)
+        assert exit_.value.code == 2
+        assert "usage: newt-sc" in capsys.readouterr().err
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as exit_:
+            main(["--version"])
+        assert exit_.value.code == 0
+        assert capsys.readouterr().out == f"newt-sc {nt.__version__}\n"
+
+    def test_interrupted(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        def interrupt(*_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(nt.datasets, "embedding", interrupt)
+        assert main(["info"]) == 130
+        assert "interrupted" in capsys.readouterr().err
+
+    def test_as_a_process(self, cells: Path, toy: Path) -> None:
+        def run(*call: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [sys.executable, "-m", "newt_sc.cli", *call], capture_output=True, text=True, check=False
+            )
+
+        out = cells.with_name("out.h5ad")
+        good = run("embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "3")
+        assert (good.returncode, out.exists()) == (0, True), good.stderr
+        assert run("info", str(cells.with_name("absent.h5ad"))).returncode == 1
+        assert run("embed").returncode == 2
