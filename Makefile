@@ -20,7 +20,7 @@ demo: $(VENV)/.stamp-package ## Run `newt-sc demo`
 	$(BIN)/newt-sc demo
 
 test: $(VENV)/.stamp-test ## Run the tests on two processes (PYTEST_ARGS=... adds options)
-	$(BIN)/python -m pytest -n 2 -q $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q $(PYTEST_ARGS)
 
 lint: $(VENV)/.stamp-dev ## Check style, format, types and the direction of imports
 	$(BIN)/ruff check .

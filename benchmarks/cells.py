@@ -360,12 +360,25 @@ def report(results: Results, sets: pd.DataFrame, methods: Sequence[Method], dept
         if rows:
             table = common.markdown_table(["method", "components", "minus", *titles], rows)
             parts += ["## Paired differences, mean over sets", table]
-    if per_set := _per_set(averages, methods, "2000"):
-        parts += ["## Paired differences in each set, at 2,000 counts", per_set]
+    for depth in depths:
+        per_set = _per_set(averages, methods, depth) if depth != FULL else ""
+        if per_set:
+            parts += [f"## Paired differences in each set, at {_depth_text(depth)}", _VERDICT, per_set]
     parts += _tree(averages, methods)
     parts += ["## Genes with a vector among those used", _genes(results)] if any(m.vectors for m in methods) else []
     parts += ["## Seconds, sum of all runs", _timings(results)]
     return "\n\n".join(parts)
+
+
+_VERDICT = (
+    "*above* and *below*: the interval is clear of 0. Where neither stands, newt is not shown to differ. Of this many "
+    "rows some are clear of 0 by chance."
+)
+
+
+def _verdict(replicates: Array) -> str:
+    low, high = np.nanquantile(replicates, [0.025, 0.975])
+    return "above" if low > 0 else "below" if high < 0 else "–"
 
 
 def _per_set(averages: Averages, methods: Sequence[Method], depth: str) -> str:
@@ -379,10 +392,18 @@ def _per_set(averages: Averages, methods: Sequence[Method], depth: str) -> str:
             cells = []
             for metric in SCORES:
                 one, two = (averages.get((metric, name, depth, method)) for method in (first, second))
-                cells.append(common.interval_text(one[0] - two[0], one[1] - two[1], sign=True) if one and two else "–")
+                if one and two:
+                    difference = one[1] - two[1]
+                    text = common.interval_text(one[0] - two[0], difference, sign=True)
+                    cells += [text, _verdict(difference)]
+                else:
+                    cells += ["–", "–"]
             minus = f"{second} {second.n_comps or ''}".strip()
             rows.append([str(first), first.n_comps or "–", minus, name, *cells])
-    return common.markdown_table(["method", "components", "minus", "set", *SCORES.values()], rows) if rows else ""
+    header = ["method", "components", "minus", "set"]
+    for name in SCORES.values():
+        header += [name, f"{name}: verdict"]
+    return common.markdown_table(header, rows) if rows else ""
 
 
 def _tree(averages: Averages, methods: Sequence[Method]) -> list[str]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from typing import TYPE_CHECKING
 
-import anndata as ad
 import numpy as np
 from scipy import sparse
 
 import newt_sc as nt
 from benchmarks import _common, cells
 from newt_sc.errors import NewtWarning
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 N_NEIGHBORS = 15
 

@@ -83,6 +83,8 @@ def main() -> None:
             _common.log_holdout("omim", name.strip(), float(held.mean()))
         rows.append(row)
         print("; ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+    if options.only:  # a part is not the table
+        return
     _common.report(
         "genes",
         "Disease genes (103 OMIM terms)",

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from benchmarks import _common
+from benchmarks import _common, import_time
 
 
 def make(cells: int, genes: int, density: float, seed: int = 0) -> sparse.csr_array:
@@ -45,7 +45,7 @@ def best(function: Callable[[], np.ndarray], repeat: int) -> tuple[float, np.nda
 
 def peak(folder: Path, what: str) -> float:
     """Peak memory of a process of its own, over what it had before the input was read, in bytes."""
-    run = subprocess.run(  # noqa: S603
+    run = subprocess.run(
         [sys.executable, "-m", "benchmarks.speed", "--peak", what, "--folder", str(folder)],
         check=True,
         capture_output=True,
@@ -94,6 +94,7 @@ def main() -> None:
         return
     import newt_sc as nt
 
+    import_time.main()
     rng = np.random.default_rng(1)
     E = rng.standard_normal((options.genes, options.dims), dtype=np.float32)
     rows = []

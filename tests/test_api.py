@@ -314,6 +314,7 @@ EXPORTED = [
     "newt_sc.metrics.bootstrap_interval",
     "newt_sc.metrics.label_knn",
     "newt_sc.metrics.pseudotime_spearman",
+    "newt_sc.metrics.term_auroc",
     "newt_sc.pl",
     "newt_sc.pl.gene_matching",
     "newt_sc.pl.maps",

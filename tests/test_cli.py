@@ -398,3 +398,20 @@ class TestUsage:
         assert (good.returncode, out.exists()) == (0, True), good.stderr
         assert run("info", str(cells.with_name("absent.h5ad"))).returncode == 1
         assert run("embed").returncode == 2
+
+
+def test_build_identifiers(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nt.settings, "data_dir", data_dir)
+    assert main(["build", "--identifiers", str(tmp_path / "tables")]) == 0
+    shipped = Path(nt.__file__).parent / "genes" / "_tables"
+    for name in ("human.tsv.gz", "orthologs.tsv.gz", "release.json"):
+        assert (tmp_path / "tables" / name).read_bytes() == (shipped / name).read_bytes()
+
+
+def test_build_identifiers_needs_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(nt.settings, "data_dir", None)
+    assert main(["build", "--identifiers", str(tmp_path / "tables")]) == 1
+    assert "NEWT_SC_DATA_DIR" in capsys.readouterr().err
+    assert not (tmp_path / "tables").exists()

@@ -119,7 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         "  NEWT_SC_DATA_DIR=data newt-sc build genes.h5ad\n"
         "  newt-sc build mine.h5ad --bundle my-manifest.tsv --all-genes",
     )
-    sub.add_argument("output", type=Path, help=".h5ad to write")
+    sub.add_argument("output", type=Path, help=".h5ad to write; with --identifiers a folder")
+    sub.add_argument("--identifiers", action="store_true", help="build the identifier tables from NEWT_SC_DATA_DIR")
     sub.add_argument("--bundle", default="newt-human", help="a shipped manifest or a file (default: %(default)s)")
     sub.add_argument("--redistributable-only", action="store_true", help="only sources that may be shipped")
     sub.add_argument("--all-genes", action="store_true", help="keep genes that are not protein-coding")
@@ -192,6 +193,8 @@ def _build(options: argparse.Namespace) -> int:
     from newt_sc import datasets, pp, tl
     from newt_sc.io._atomic import atomic_path
 
+    if options.identifiers:
+        return _build_identifiers(options.output)
     _check_output(options.output, ".h5ad")
     started = time.perf_counter()
 
@@ -225,6 +228,19 @@ def _build(options: argparse.Namespace) -> int:
     progress("done")
     size = options.output.stat().st_size / 1e6
     _say(f"{options.output}: {embedding.n_obs:,} genes x {embedding.n_vars} dimensions, {size:.1f} MB")
+    return 0
+
+
+def _build_identifiers(folder: Path) -> int:
+    from newt_sc.errors import DataUnavailableError
+    from newt_sc.genes._build import build_tables
+
+    if settings.data_dir is None:
+        msg = "Set NEWT_SC_DATA_DIR to the folder that holds knowledge/identifiers/."
+        raise DataUnavailableError(msg)
+    release = build_tables(settings.data_dir, folder)
+    for name, table in release["tables"].items():
+        _say(f"{folder / name}: {table['rows']:,} rows")
     return 0
 
 

@@ -180,6 +180,16 @@ def test_resolve(tmp_path, shipped):
     np.testing.assert_array_equal(nt.datasets.resolve_embedding("newt-human").X, shipped.X)
 
 
+def test_resolve_a_packed_file(tmp_path):
+    embedding = make()
+    packed, _ = nt.datasets.pack_embedding(embedding)
+    packed.write_h5ad(tmp_path / "packed.h5ad")
+    got = nt.datasets.resolve_embedding(tmp_path / "packed.h5ad")
+    np.testing.assert_allclose(got.X, embedding.X, rtol=1e-3)
+    np.testing.assert_allclose(got.obsm["lineage"], embedding.obsm["lineage"], atol=0.01)
+    assert np.isnan(got.obsm["lineage"][[1, 4, 5]]).all()
+
+
 @pytest.mark.parametrize("given", [None, 3, np.ones((3, 2)), pd.DataFrame([[1.0]]), ["newt-human"]], ids=repr)
 def test_resolve_wrong_type(given):
     with pytest.raises(TypeError, match="expected a name, a path or an AnnData"):

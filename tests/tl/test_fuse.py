@@ -33,8 +33,7 @@ BLOCKS = {name: block(len(genes), DIMS[name], seed) for seed, (name, genes) in e
 EVERY = sorted({*GENES[:36], "NOTAGENE1"})
 
 
-@pytest.fixture
-def mdata() -> md.MuData:
+def make() -> md.MuData:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         out = md.MuData(
@@ -45,6 +44,17 @@ def mdata() -> md.MuData:
         )
     out.uns["newt_bundle"] = MANIFEST
     return out
+
+
+@pytest.fixture
+def mdata() -> md.MuData:
+    return make()
+
+
+@pytest.fixture(scope="module")
+def fused() -> ad.AnnData:
+    """An embedding to fuse anew."""
+    return nt.tl.fuse(make(), n_comps=7)
 
 
 def full(name: str) -> pd.DataFrame:
@@ -92,44 +102,41 @@ def test_identifiers(mdata):
         assert obs.loc["NOTAGENE1", column] == ""
 
 
-def test_knowledge_is_not_changed(mdata):
+def test_knowledge_is_not_changed(mdata, fused):
     nt.tl.fuse(mdata, weights={"mine": 0.1})
     for name in KNOWN:
         np.testing.assert_array_equal(mdata[name].obsm["X_block"], BLOCKS[name])
-    embedding = nt.tl.fuse(mdata)
-    before = embedding.copy()
-    out = nt.tl.fuse(embedding, modalities=["mine"], n_comps=2)
+    before = fused.copy()
+    out = nt.tl.fuse(fused, modalities=["mine"], n_comps=2)
     out.obsm["mine"][:] = 0
-    np.testing.assert_array_equal(embedding.X, before.X)
+    np.testing.assert_array_equal(fused.X, before.X)
     for name in KNOWN:
-        np.testing.assert_array_equal(embedding.obsm[name], before.obsm[name])
+        np.testing.assert_array_equal(fused.obsm[name], before.obsm[name])
 
 
-def test_again_from_an_embedding(mdata):
-    first = nt.tl.fuse(mdata, n_comps=7)
-    second = nt.tl.fuse(first, n_comps=7)
-    np.testing.assert_array_equal(second.X, first.X)
-    pd.testing.assert_frame_equal(second.obs, first.obs)
+def test_again_from_an_embedding(fused):
+    second = nt.tl.fuse(fused, n_comps=7)
+    np.testing.assert_array_equal(second.X, fused.X)
+    pd.testing.assert_frame_equal(second.obs, fused.obs)
     assert second.uns["newt"]["modalities"].tolist() == list(KNOWN)
     assert second.uns["newt"]["manifest"]["source"].tolist() == ["s"]
 
 
-def test_again_from_a_written_embedding(mdata, tmp_path):
+def test_again_from_a_written_embedding(fused, tmp_path):
     """What a file does not keep is the order of obsm; that of the modalities stands in uns."""
-    first = nt.tl.fuse(mdata, n_comps=7)
-    first.write_h5ad(tmp_path / "e.h5ad")
+    fused.write_h5ad(tmp_path / "e.h5ad")
     back = ad.read_h5ad(tmp_path / "e.h5ad")
-    np.testing.assert_array_equal(nt.tl.fuse(back, n_comps=7).X, first.X)
+    np.testing.assert_array_equal(nt.tl.fuse(back, n_comps=7).X, fused.X)
     assert back.uns["newt"]["params"]["weights"] == {"pathway": 1.0, "lineage": 0.7, "mine": 1.0}
-    assert back.obs["n_modalities"].tolist() == first.obs["n_modalities"].tolist()
+    assert back.obs["n_modalities"].tolist() == fused.obs["n_modalities"].tolist()
 
 
 @pytest.mark.parametrize(
     "names", [["mine", "pathway"], ["lineage"], ["lineage", "mine"], ["pathway", "mine", "lineage"]]
 )
 @pytest.mark.parametrize("again", [False, True], ids=["mudata", "embedding"])
-def test_modalities_in_this_order(mdata, names, again):
-    out = nt.tl.fuse(nt.tl.fuse(mdata) if again else mdata, modalities=names, n_comps=4, weights={})
+def test_modalities_in_this_order(mdata, fused, names, again):
+    out = nt.tl.fuse(fused if again else mdata, modalities=names, n_comps=4, weights={})
     genes = sorted({gene for name in names for gene in KNOWN[name]})
     assert out.obs_names.tolist() == genes  # those that none of them knows are left out
     assert list(out.obsm) == names
@@ -173,8 +180,8 @@ def test_modality_without_a_block_is_passed_over_unless_asked_for(mdata):
         nt.tl.fuse(mdata, modalities=["pathway", "mine"])
 
 
-def test_embedding_without_a_record_of_its_modalities(mdata):
-    embedding = nt.tl.fuse(mdata)
+def test_embedding_without_a_record_of_its_modalities(fused):
+    embedding = fused.copy()
     del embedding.uns["newt"]
     out = nt.tl.fuse(embedding, n_comps=7)
     assert out.uns["newt"]["modalities"].tolist() == list(KNOWN)
@@ -225,9 +232,9 @@ def test_shipped_embedding_can_be_fused_anew():
     ],
 )
 @pytest.mark.parametrize("again", [False, True], ids=["mudata", "embedding"])
-def test_bad_arguments(mdata, arguments, error, message, again):
+def test_bad_arguments(mdata, fused, arguments, error, message, again):
     with pytest.raises(error, match=message):
-        nt.tl.fuse(nt.tl.fuse(mdata) if again else mdata, **arguments)
+        nt.tl.fuse(fused if again else mdata, **arguments)
 
 
 def test_not_encoded(mdata):
@@ -245,8 +252,8 @@ def test_no_gene_with_a_vector(mdata):
 
 
 @pytest.mark.filterwarnings("ignore:Observation names are not unique:UserWarning")
-def test_gene_twice(mdata):
-    embedding = nt.tl.fuse(mdata)
+def test_gene_twice(fused):
+    embedding = fused.copy()
     embedding.obs_names = [embedding.obs_names[1], *embedding.obs_names[1:]]
     with pytest.raises(ValueError, match="genes more than once"):
         nt.tl.fuse(embedding)

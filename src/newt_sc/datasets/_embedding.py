@@ -17,6 +17,9 @@ from newt_sc._docs import with_docs
 
 __all__ = ["describe_embedding", "embedding", "pack_embedding", "resolve_embedding", "unpack_embedding"]
 
+_PACKED = "newt_packed"
+"""``uns`` key of the scales of a packed embedding."""
+
 
 def _shipped() -> dict[str, Path]:
     folder = Path(str(files("newt_sc.datasets") / "_data"))
@@ -88,6 +91,8 @@ def resolve_embedding(embedding: str | PathLike[str] | ad.AnnData) -> ad.AnnData
         msg = f"embedding {str(embedding)!r} is neither a shipped one ({', '.join(shipped)}) nor a file."
         raise FileNotFoundError(msg)
     read = io.read_embedding(embedding)
+    if _PACKED in read.uns:
+        read = unpack_embedding(read)
     _check(read)
     return read
 
@@ -168,7 +173,7 @@ def pack_embedding(embedding: ad.AnnData) -> tuple[ad.AnnData, dict[str, float]]
         np.asarray(embedding.X, dtype=np.float16), obs=embedding.obs.copy(), var=embedding.var.copy(), obsm=packed
     )
     out.uns[_keys.EMBED] = embedding.uns[_keys.EMBED] | {"sha256": vectors_sha256(embedding)}
-    out.uns["newt_packed"] = scales
+    out.uns[_PACKED] = scales
     back = unpack_embedding(out)
     loss = {"vectors": _cosine_loss(np.asarray(embedding.X), np.asarray(back.X))}
     for name in packed:
@@ -189,7 +194,7 @@ def unpack_embedding(packed: ad.AnnData) -> ad.AnnData:
     The embedding: vectors and blocks float32, NaN rows where a modality does not know the gene.
     """
     blocks = {}
-    for name, scale in packed.uns["newt_packed"].items():
+    for name, scale in packed.uns[_PACKED].items():
         block = np.asarray(packed.obsm[name])
         wide = block.astype(np.float32) * np.asarray(scale, dtype=np.float32)
         wide[(block == -128).all(axis=1)] = np.nan

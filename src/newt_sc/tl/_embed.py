@@ -53,7 +53,7 @@ def embed(
     copy: bool = False,
     random_state: int = 0,
 ) -> ad.AnnData | None:
-    r"""Embed cells by what is known of their genes.
+    """Embed cells by what is known of their genes.
 
     Call it where :func:`scanpy.pp.pca` is called, on log-normalised expression, and go on with
     ``sc.pp.neighbors(adata, use_rep="X_newt")``.
@@ -61,12 +61,11 @@ def embed(
     With X the centred expression, E the gene embedding (genes x d) and S the expression averaged over each gene's 15
     nearest genes in E:
 
-    - ``mode="project"``: :math:`Z = X E`, in E's own width. The axes are those of E, the same for every data set,
-      panel and species.
-    - ``mode="blend"``: principal components with a functional prior,
-      :math:`P = \mathrm{PCA}[(1-\beta) X + \beta S]` and
-      :math:`Z = \mathrm{PCA}[\sqrt{1-\alpha}\, P/|P|, \sqrt{\alpha}\, X E/|X E|]`, scaled and signed so that
-      ``alpha=beta=0`` is :func:`scanpy.pp.pca` of the same genes.
+    - ``mode="project"``: ``Z = X E``, in E's own width. The axes are those of E, the same for every data set, panel
+      and species.
+    - ``mode="blend"``: principal components with a functional prior, ``P = PCA[(1 - beta) X + beta S]`` and
+      ``Z = PCA[sqrt(1 - alpha) P / |P|, sqrt(alpha) X E / |X E|]`` (``|.|`` the Frobenius norm), scaled and signed so
+      that ``alpha=beta=0`` is :func:`scanpy.pp.pca` of the same genes.
 
     Parameters
     ----------
