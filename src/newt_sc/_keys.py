@@ -21,6 +21,3 @@ ENCODE: Final = "newt_encode"
 
 BUNDLE: Final = "newt_bundle"
 """``uns`` key that holds the manifest of a knowledge bundle."""
-
-MODALITIES: Final = ("function", "coexpression", "pathway", "lineage", "regulon", "interaction")
-"""The six kinds of knowledge of a gene, in the order of the fused embedding."""

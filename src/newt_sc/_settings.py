@@ -20,7 +20,7 @@ def _path(name: str) -> Path | None:
 
 @dataclass
 class Settings:
-    """Where data is found, how much is said, and where tensors live.
+    """Where data is found and how much is said.
 
     Attributes
     ----------
@@ -31,8 +31,6 @@ class Settings:
         Base URL that files absent from ``data_dir`` are fetched from. Environment: ``NEWT_SC_DATA_URL``.
     cache_dir
         Where fetched files are kept. Environment: ``NEWT_SC_CACHE_DIR``; otherwise the user's cache directory.
-    device
-        ``"auto"``, ``"cpu"`` or ``"cuda"``. Environment: ``NEWT_SC_DEVICE``.
     verbosity
         A level of :mod:`logging`, such as ``"INFO"``. Environment: ``NEWT_SC_VERBOSITY``.
     """
@@ -40,7 +38,6 @@ class Settings:
     data_dir: Path | None = field(default_factory=lambda: _path("NEWT_SC_DATA_DIR"))
     data_url: str | None = field(default_factory=lambda: os.environ.get("NEWT_SC_DATA_URL") or None)
     cache_dir: Path | None = field(default_factory=lambda: _path("NEWT_SC_CACHE_DIR"))
-    device: str = field(default_factory=lambda: os.environ.get("NEWT_SC_DEVICE", "auto"))
 
     @property
     def verbosity(self) -> str:
