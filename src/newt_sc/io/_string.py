@@ -49,14 +49,14 @@ def read_string(
     keep_channels: bool = False,
     aliases: StrPath | None = None,
 ) -> pd.DataFrame:
-    r"""Read a network of STRING, on the evidence that is wanted.
+    """Read a network of STRING, on the evidence that is wanted.
 
     Reads ``protein.links``, ``protein.links.detailed`` and ``protein.links.full`` files, and tables with the same
     columns of scores and other names of genes (``source target ...``), separated by white space, tab or comma.
 
     The score of the chosen channels is recombined as STRING does: each score is freed of the prior, direct and
     transferred evidence of a channel are joined, co-occurrence and text mining are multiplied by one minus the homology
-    score where the file has one (full links), then :math:`1 - \prod_i (1 - s_i)`, and the prior is put back once. On
+    score where the file has one (full links), then ``1 - prod(1 - s_i)``, and the prior is put back once. On
     all channels of a full links file this gives the combined score that STRING states, which truncates it to 1/1000.
 
     Parameters
