@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -293,6 +294,234 @@ class TestBuild:
         assert listing(bundle.parent) == before
 
 
+def train(folder: Path, *call: object) -> int:
+    return main(["train", str(folder), *map(str, call), "--epochs", "2", "--n-latent", "6", "--accelerator", "cpu"])
+
+
+class TestTrain:
+    def test_bundle_of_ones_own(self, bundle: Path, cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        folder, out = bundle.with_name("model"), bundle.with_name("genes.h5ad")
+        assert train(folder, "--bundle", bundle, "--embedding-out", out, "--block-dims", "4", "-q") == 0
+        printed = capsys.readouterr()
+        assert printed.out.splitlines()[0] == f"{folder}: 40 genes x 6 dimensions"
+        embedding = ad.read_h5ad(out)
+        assert embedding.shape == (40, 6)
+        assert set(embedding.obs_names) == set(symbols())
+        assert list(embedding.obsm["attention"].columns) == ["function", "interaction"]
+        assert set(embedding.uns["newt"]["manifest"]["modality"]) == {"function", "interaction"}
+        model = nt.models.NEWT.load(folder)
+        assert model.params["n_latent"] == 6
+        assert list(model.gene_names) == sorted(symbols())
+        call = ["--embedding", str(out), "--mask-var", "some", "--mode", "project"]
+        assert main(["embed", str(cells), str(cells.with_name("out.h5ad")), *call]) == 0
+
+    def test_says_what_it_does(self, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert train(bundle.with_name("model"), "--bundle", bundle) == 0
+        printed = capsys.readouterr()
+        assert printed.out.splitlines() == [f"{bundle.with_name('model')}: 40 genes x 6 dimensions"]
+        for text in ("interaction: 35 genes", "encoding", "training"):
+            assert text in printed.err
+
+    def test_blocks_of_an_embedding(self, toy: Path) -> None:
+        outs = [toy.with_name(f"{i}.h5ad") for i in range(3)]
+        for i, (out, seed) in enumerate(zip(outs, (5, 5, 6), strict=True)):
+            assert train(toy.with_name(f"m{i}"), "--embedding", toy, "--embedding-out", out, "--seed", seed, "-q") == 0
+        first, second, third = map(ad.read_h5ad, outs)
+        np.testing.assert_allclose(first.X, second.X, atol=1e-4)
+        assert not np.allclose(first.X, third.X, atol=1e-4)
+        assert set(first.obsm) == {"a", "b", "attention"}
+        np.testing.assert_array_equal(first.obsm["a"], ad.read_h5ad(toy).obsm["a"])
+
+    def test_shipped_embedding_stays_as_it_was(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = nt.datasets.embedding()
+        seen: list[ad.AnnData] = []
+
+        def stop(self: Any, **_: Any) -> None:
+            seen.append(self)
+            raise ValueError("enough")
+
+        monkeypatch.setattr(nt.models.NEWT, "train", stop)
+        assert train(tmp_path / "model", "--embedding", "newt-human", "--modalities", "function", "regulon") == 1
+        assert list(seen[0].widths) == ["function", "regulon"]  # type: ignore[attr-defined]
+        after = nt.datasets.embedding()
+        assert after.uns["newt"].keys() == before.uns["newt"].keys()
+        np.testing.assert_array_equal(after.X, before.X)
+
+    def test_model_is_replaced_on_request_only(self, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        folder = toy.with_name("model")
+        assert train(folder, "--embedding", toy, "-q") == 0
+        before = listing(toy.parent)
+        capsys.readouterr()
+        assert train(folder, "--embedding", toy, "--seed", "1", "-q") == 1
+        assert "replace it by --overwrite" in capsys.readouterr().err
+        assert listing(toy.parent) == before
+        assert train(folder, "--embedding", toy, "--seed", "1", "-q", "--overwrite") == 0
+        assert listing(toy.parent).keys() == before.keys()
+        assert listing(toy.parent) != before
+
+    def test_failure_while_saving_leaves_what_was(self, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: Any, **__: Any) -> None:
+            raise OSError("disk full")
+
+        out = toy.with_name("genes.h5ad")
+        out.write_bytes(b"mine")
+        before = listing(toy.parent)
+        monkeypatch.setattr(nt.models.NEWT, "save", fail)
+        assert train(toy.with_name("model"), "--embedding", toy, "--embedding-out", out, "-q") == 1
+        assert listing(toy.parent) == before
+
+    @pytest.mark.parametrize(
+        ("folder", "call", "text"),
+        [
+            ("model", ["--embedding", "absent"], "'absent' is neither"),
+            ("model", ["--bundle", "absent"], "No bundle 'absent'"),
+            ("model", ["--embedding", "toy.h5ad", "--modalities", "a", "x"], "No block for ['x']"),
+            ("model", ["--embedding", "toy.h5ad", "--modalities", "a"], "at least two"),
+            ("model", ["--embedding", "toy.h5ad", "--all-genes"], "leave them out with --embedding"),
+            ("model", ["--embedding", "toy.h5ad", "--embedding-out", "genes.csv"], "ends in .h5ad or .zarr"),
+            ("model", ["--embedding", "toy.h5ad", "--embedding-out", "no/genes.h5ad"], "does not exist; make it first"),
+            ("no/model", ["--embedding", "toy.h5ad"], "does not exist; make it first"),
+            (".", ["--embedding", "toy.h5ad", "--overwrite"], "is no model of newt_sc"),
+            ("toy.h5ad", ["--embedding", "toy.h5ad", "--overwrite"], "is no model of newt_sc"),
+            ("model", ["--embedding", "toy.h5ad", "--n-latent", "0"], "n_latent"),
+        ],
+    )
+    def test_failure_leaves_what_was(
+        self,
+        toy: Path,
+        folder: str,
+        call: list[str],
+        text: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.chdir(toy.parent)
+        before = listing(toy.parent)
+        latent = [] if "--n-latent" in call else ["--n-latent", "6"]
+        assert main(["train", folder, *call, *latent, "--epochs", "1", "--accelerator", "cpu"]) == 1
+        assert text in capsys.readouterr().err.splitlines()[-1]
+        assert listing(toy.parent) == before
+
+    def test_accelerator_that_is_not_there(self, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["train", str(toy.with_name("model")), "--embedding", str(toy), "--accelerator", "warp"]) == 1
+        assert "newt-sc: error: " in capsys.readouterr().err
+        assert not toy.with_name("model").exists()
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Tasks with their own rules, whose scores are made up; what they were asked with."""
+    from newt_sc.metrics import _evaluate
+
+    calls: list[dict[str, Any]] = []
+
+    def score(embedding: ad.AnnData, **options: Any) -> pd.DataFrame:
+        calls.append({"n_genes": embedding.n_obs, **options})
+        return pd.DataFrame({"item": ["x", "y", "z"], "score": [0.5, 0.75, 1.0]})
+
+    for name, task in _evaluate.TASKS.items():
+        monkeypatch.setitem(_evaluate.TASKS, name, dataclasses.replace(task, score=score))
+    return calls
+
+
+@pytest.fixture
+def declared(toy: Path) -> Path:
+    """The embedding of 40 genes, which says that it is made from a network and from pathways."""
+    embedding = ad.read_h5ad(toy)
+    manifest = {"source": ["STRING", "Reactome"], "modality": ["a", "b"], "date": ["2023-06", "2023"]}
+    embedding.uns["newt"]["manifest"] = {key: np.array(value) for key, value in manifest.items()}
+    embedding.write_h5ad(toy.with_name("declared.h5ad"))
+    return toy.with_name("declared.h5ad")
+
+
+class TestEvaluate:
+    def test_a_row_an_embedding_and_task(
+        self, declared: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        table = declared.with_name("scores.tsv")
+        call = ["evaluate", str(declared), "newt-human", "--task", "omim", "interactions", "--on-conflict", "warn"]
+        assert main([*call, "--json", "--output", str(table), "--jobs", "2", "--seed", "3"]) == 0
+        printed = capsys.readouterr()
+        rows = json.loads(printed.out)
+        assert [(row["embedding"], row["task"]) for row in rows] == [
+            (name, task) for name in (str(declared), "newt-human") for task in ("omim", "interactions")
+        ]
+        assert [call["n_genes"] for call in scored] == [40, 40, *[nt.datasets.embedding().n_obs] * 2]
+        assert {(call["n_jobs"], call["random_state"], call["holdout"]) for call in scored} == {(2, 3, False)}
+        interval = nt.metrics.bootstrap_interval([0.5, 0.75, 1.0], random_state=3)
+        for row in rows:
+            assert (row["score"], row["low"], row["high"]) == (0.75, interval.low, interval.high)
+            assert (row["n_items"], row["holdout"]) == (3, False)
+        assert rows[0]["conflicts"] == "flag Reactome"
+        assert rows[1]["conflicts"] == "refuse STRING"
+        assert "warning: task 'interactions': STRING" in printed.err
+        written = pd.read_csv(table, sep="\t", keep_default_na=False)
+        pd.testing.assert_frame_equal(written, pd.DataFrame(rows), check_dtype=False)
+
+    def test_text(self, declared: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["evaluate", str(declared), "-q"]) == 0
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith(f"{declared}  omim  0.750 [0.")
+        assert line.endswith("]  3 items  conflicts: flag Reactome")
+
+    def test_all_tasks(self, declared: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["evaluate", str(declared), "--task", "all", "--on-conflict", "ignore", "--json"]) == 0
+        found = [row["task"] for row in json.loads(capsys.readouterr().out)]
+        assert found == nt.metrics.tasks()["name"].tolist()
+
+    def test_conflicts_are_said_before_anything_is_scored(
+        self, declared: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        table = declared.with_name("scores.tsv")
+        assert main(["evaluate", str(declared), "--task", "omim", "interactions", "--output", str(table)]) == 1
+        printed = capsys.readouterr()
+        assert "declared.h5ad on interactions: refuse STRING. Choose other tasks" in printed.err
+        assert "omim" not in printed.err
+        assert (printed.out, scored, table.exists()) == ("", [], False)
+
+    def test_embedding_that_does_not_say_what_it_is_made_of(
+        self, toy: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        nt.io.write_embedding(ad.read_h5ad(toy), toy.with_name("toy.csv"))
+        assert main(["evaluate", str(toy.with_name("toy.csv"))]) == 0
+        assert capsys.readouterr().out.endswith("conflicts: flag unknown\n")
+
+    def test_holdout_is_said(
+        self, declared: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["evaluate", str(declared), "--holdout", "--json", "-q"]) == 0
+        printed = capsys.readouterr()
+        assert "looked at once" in printed.err
+        assert json.loads(printed.out)[0]["holdout"] is True
+        assert scored[0]["holdout"] is True
+
+    @pytest.mark.parametrize(
+        ("call", "text"),
+        [
+            (["absent.h5ad"], "'absent.h5ad' is neither"),
+            (["toy.h5ad", "--task", "sudoku"], "No task ['sudoku']; expected some of ['omim'"),
+            (["toy.h5ad", "--output", "scores.csv"], "scores.csv: expected a name that ends in .tsv"),
+            (["toy.h5ad", "--output", "no/scores.tsv"], "does not exist; make it first"),
+        ],
+    )
+    def test_errors(
+        self,
+        toy: Path,
+        scored: list[dict[str, Any]],
+        call: list[str],
+        text: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.chdir(toy.parent)
+        before = listing(toy.parent)
+        assert main(["evaluate", *call]) == 1
+        printed = capsys.readouterr()
+        assert text in printed.err
+        assert printed.out == ""
+        assert (scored, listing(toy.parent)) == ([], before)
+
+
 class TestInfo:
     def test_shipped(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["info", "--json"]) == 0
@@ -353,7 +582,7 @@ class TestInfo:
 
 
 class TestUsage:
-    @pytest.mark.parametrize("command", ["embed", "build", "info", "demo"])
+    @pytest.mark.parametrize("command", ["embed", "build", "train", "evaluate", "info", "demo"])
     def test_help_has_examples(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as exit_:
             main([command, "--help"])
@@ -365,7 +594,17 @@ class TestUsage:
 
     @pytest.mark.parametrize(
         "call",
-        [[], ["fly"], ["embed"], ["embed", "a.h5ad"], ["embed", "a", "b", "--mode", "pca"], ["build", "--dims", "x"]],
+        [
+            [],
+            ["fly"],
+            ["embed"],
+            ["embed", "a.h5ad"],
+            ["embed", "a", "b", "--mode", "pca"],
+            ["build", "--dims", "x"],
+            ["train"],
+            ["train", "m", "--bundle", "a", "--embedding", "b"],
+            ["evaluate", "--on-conflict", "x"],
+        ],
     )
     def test_wrong_usage_exits_with_2(self, call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as exit_:

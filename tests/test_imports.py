@@ -43,6 +43,8 @@ def look(name):
 
 def walk(package):
     for name in package.__all__ if hasattr(package, "__all__") else []:
+        if package.__name__ == "newt_sc.models":  # a model is a class of scvi-tools, which is what loads torch
+            continue
         member = getattr(package, name)
         look(f"{{package.__name__}}.{{name}}")
         if isinstance(member, types.ModuleType):

@@ -13,18 +13,18 @@ from ._lazy import attach
 from ._settings import settings
 
 if TYPE_CHECKING:
-    from . import datasets, errors, genes, io, kernels, metrics, pl, pp, tl
+    from . import datasets, errors, genes, get, io, kernels, metrics, models, pl, pp, tl
 
 try:
     __version__ = _version("newt-sc")
 except _NotFound:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
-__all__ = ["datasets", "errors", "genes", "io", "kernels", "metrics", "pl", "pp", "settings", "tl"]
+__all__ = ["datasets", "errors", "genes", "get", "io", "kernels", "metrics", "models", "pl", "pp", "settings", "tl"]
 
 __getattr__, _dir, _names = attach(
     __name__,
-    submodules=("datasets", "errors", "genes", "io", "kernels", "metrics", "pl", "pp", "tl"),
+    submodules=("datasets", "errors", "genes", "get", "io", "kernels", "metrics", "models", "pl", "pp", "tl"),
 )
 
 

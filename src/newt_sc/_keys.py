@@ -21,3 +21,18 @@ ENCODE: Final = "newt_encode"
 
 BUNDLE: Final = "newt_bundle"
 """``uns`` key that holds the manifest of a knowledge bundle."""
+
+ATTENTION: Final = "attention"
+"""``obsm`` key of a gene embedding that holds the weight of each modality, a DataFrame of genes x modalities."""
+
+PRESENT: Final = "newt_present"
+"""``obsm`` key, in the aligned genes of :class:`newt_sc.models.NEWT`, of which modality knows which gene."""
+
+EXPLAIN: Final = "newt_explain"
+"""``uns`` key of :func:`newt_sc.tl.explain`."""
+
+EFFECT: Final = "newt_effect"
+"""``obsm`` key of :func:`newt_sc.tl.explain`: what leaving a modality out does to a gene's vector."""
+
+NEIGHBOR_EFFECT: Final = "newt_neighbor_effect"
+"""``obsm`` key of :func:`newt_sc.tl.explain`: what leaving a modality out does to a gene's nearest genes."""

@@ -17,6 +17,7 @@ from newt_sc._settings import logger, settings
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from pandas import DataFrame
 
 __all__ = ["main"]
 
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.simplefilter("default")
             warnings.showwarning = _show_warning
             return int(options.run(options))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         sys.stderr.write(f"newt-sc: error: {text}\n")
         return 1
@@ -130,6 +131,53 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--name", help="name to record (default: that of the bundle)")
     sub.add_argument("--seed", type=int, default=0)
     sub.set_defaults(run=_build)
+
+    sub = command(
+        "train",
+        "Train NEWT on a knowledge bundle, or on the blocks of a gene embedding.",
+        "  NEWT_SC_DATA_DIR=data newt-sc train my_model --embedding-out genes.h5ad\n"
+        "  newt-sc train my_model --bundle my-manifest.tsv --all-genes --epochs 20\n"
+        "  newt-sc train my_model --embedding newt-human --modalities function interaction",
+    )
+    sub.add_argument("model", type=Path, help="folder to save the model in")
+    source = sub.add_mutually_exclusive_group()
+    source.add_argument("--bundle", default="newt-human", help="a shipped manifest or a file (default: %(default)s)")
+    source.add_argument("--embedding", help="train on the blocks of a shipped embedding or a file instead")
+    sub.add_argument("--redistributable-only", action="store_true", help="only sources that may be shipped")
+    sub.add_argument("--all-genes", action="store_true", help="keep genes that are not protein-coding")
+    sub.add_argument("--modalities", nargs="+", help="only these (default: all)")
+    sub.add_argument("--embedding-out", type=Path, help="gene embedding to write, .h5ad or .zarr")
+    sub.add_argument("--block-dims", type=int, default=128, help="dimensions of a block (default: %(default)s)")
+    sub.add_argument("--n-latent", type=int, default=256, help="dimensions of the fused vector (default: %(default)s)")
+    sub.add_argument("--epochs", type=int, help="at most so many (default: the model's own)")
+    sub.add_argument("--accelerator", default="auto", help="cpu, gpu, mps or auto (default: %(default)s)")
+    sub.add_argument("--overwrite", action="store_true", help="replace a model that stands there")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.set_defaults(run=_train)
+
+    sub = command(
+        "evaluate",
+        "Score gene embeddings on the tasks of newt_sc.metrics.",
+        "  NEWT_SC_DATA_DIR=data newt-sc evaluate newt-human genept.npz --task omim\n"
+        "  newt-sc evaluate mine.h5ad --task omim interactions --on-conflict warn --jobs 2\n"
+        "  newt-sc evaluate mine.h5ad --task all --output scores.tsv",
+    )
+    sub.add_argument(
+        "embedding", nargs="*", default=["newt-human"], help="shipped embeddings or files (default: newt-human)"
+    )
+    sub.add_argument("--task", nargs="+", default=["omim"], help="names of tasks, or all (default: omim)")
+    sub.add_argument("--holdout", action="store_true", help="score on the hold-out; once, when all is chosen")
+    sub.add_argument(
+        "--on-conflict",
+        choices=("raise", "warn", "ignore"),
+        default="raise",
+        help="what to do where an embedding has seen what a task asks (default: %(default)s)",
+    )
+    sub.add_argument("--json", action="store_true", help="as JSON")
+    sub.add_argument("--output", type=Path, help="table to write, .tsv")
+    sub.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.set_defaults(run=_evaluate)
 
     sub = command(
         "info", "Say what a file or a shipped embedding holds.", "  newt-sc info\n  newt-sc info out.h5ad --json"
@@ -242,6 +290,136 @@ def _build_identifiers(folder: Path) -> int:
     for name, table in release["tables"].items():
         _say(f"{folder / name}: {table['rows']:,} rows")
     return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from contextlib import ExitStack, redirect_stdout
+
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    from newt_sc import datasets, io, models, pp
+    from newt_sc.io._atomic import atomic_path
+
+    _check_model_folder(options.model, overwrite=options.overwrite)
+    if options.embedding_out is not None:
+        _check_output(options.embedding_out, ".h5ad", ".zarr")
+    if options.embedding is not None and (options.redistributable_only or options.all_genes):
+        msg = "--redistributable-only and --all-genes choose from a bundle; leave them out with --embedding."
+        raise ValueError(msg)
+    started = time.perf_counter()
+
+    def progress(text: str) -> None:
+        logger.info("[%5.1f s] %s", time.perf_counter() - started, text)
+
+    if options.embedding is not None:
+        progress(f"reading embedding {options.embedding}")
+        knowledge: Any = datasets.resolve_embedding(options.embedding).copy()
+        models.NEWT.setup_anndata(knowledge, modalities=options.modalities)
+    else:
+        progress(f"reading bundle {options.bundle}")
+        knowledge = datasets.bundle(
+            options.bundle,
+            modalities=options.modalities,
+            redistributable_only=options.redistributable_only,
+            protein_coding_only=not options.all_genes,
+            progress=not options.quiet,
+        )
+        for name, mod in knowledge.mod.items():
+            progress(f"  {name}: {mod.n_obs:,} genes x {mod.n_vars:,} features")
+        progress("encoding")
+        pp.encode(knowledge, n_comps=options.block_dims, random_state=options.seed)
+        models.NEWT.setup_mudata(knowledge)
+    model = models.NEWT(knowledge, n_latent=options.n_latent, random_state=options.seed)
+    progress("training")
+    epochs = {} if options.epochs is None else {"max_epochs": options.epochs}
+    try:
+        with redirect_stdout(sys.stderr):  # the progress bar; stdout is for results
+            model.train(**epochs, accelerator=options.accelerator, enable_progress_bar=not options.quiet)
+    except MisconfigurationException as error:  # such as an accelerator that is not there
+        raise ValueError(str(error)) from error
+    embedding = model.to_embedding()
+    with ExitStack() as stack:  # the embedding takes its place only when the model is saved, too
+        if options.embedding_out is not None:
+            io.write_embedding(embedding, stack.enter_context(atomic_path(options.embedding_out)))
+        model.save(options.model, overwrite=options.overwrite)
+    progress("done")
+    _say(f"{options.model}: {embedding.n_obs:,} genes x {embedding.n_vars} dimensions")
+    if options.embedding_out is not None:
+        _say(f"{options.embedding_out}: {options.embedding_out.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _check_model_folder(folder: Path, *, overwrite: bool) -> None:
+    """Say before the training, not after it, that a model cannot be saved."""
+    if not folder.resolve().parent.is_dir():
+        msg = f"{folder}: the folder {folder.resolve().parent} does not exist; make it first."
+        raise FileNotFoundError(msg)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / "model.json").is_file():
+        msg = f"{folder} stands there and is no model of newt_sc; name another folder."
+        raise FileExistsError(msg)
+    if not overwrite:
+        msg = f"{folder} holds a model already; name another folder, or replace it by --overwrite."
+        raise FileExistsError(msg)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from newt_sc import datasets, metrics
+    from newt_sc.errors import LeakageError
+    from newt_sc.io._text import create_text
+
+    if options.output is not None:
+        _check_output(options.output, ".tsv")
+    known = metrics.tasks()["name"].tolist()
+    tasks = known if "all" in options.task else list(dict.fromkeys(options.task))
+    if not set(tasks) <= set(known):
+        msg = f"No task {sorted(set(tasks) - set(known))}; expected some of {known}, or all."
+        raise ValueError(msg)
+    embeddings = {given: datasets.resolve_embedding(given) for given in options.embedding}
+    found = {(given, task): metrics.conflicts(embeddings[given], task) for given in embeddings for task in tasks}
+    refused = [f"{given} on {task}: {_name_conflicts(rows)}" for (given, task), rows in found.items() if _holds(rows)]
+    if refused and options.on_conflict == "raise":  # said of all, before the first is scored
+        msg = f"{'; '.join(refused)}. Choose other tasks, or pass --on-conflict warn and say so beside the score."
+        raise LeakageError(msg)
+    if options.holdout:
+        logger.warning("hold-out: to be looked at once, when all is chosen; log this look, and choose nothing by it")
+    wide = max(map(len, embeddings)), max(map(len, tasks))
+    rows: list[dict[str, Any]] = []
+    for (given, task), conflicts in found.items():
+        table = metrics.evaluate(
+            embeddings[given],
+            task,
+            on_conflict=options.on_conflict,
+            holdout=options.holdout,
+            n_jobs=options.jobs,
+            random_state=options.seed,
+        )
+        score = metrics.bootstrap_interval(table["score"], random_state=options.seed)
+        named = _name_conflicts(conflicts)
+        row = {"embedding": given, "task": task, "score": score.estimate, "low": score.low, "high": score.high}
+        rows.append(row | {"n_items": len(table), "holdout": options.holdout, "conflicts": named})
+        if not options.json:
+            text = f"{given:{wide[0]}}  {task:{wide[1]}}  {score}  {len(table):,} items"
+            _say(f"{text}  conflicts: {named}" if named else text)
+    if options.json:
+        _say(json.dumps(rows, indent=1))
+    if options.output is not None:
+        with create_text(options.output) as file:
+            pd.DataFrame(rows).to_csv(file, sep="\t", index=False)
+    return 0
+
+
+def _holds(conflicts: DataFrame) -> bool:
+    return bool((conflicts["severity"] == "refuse").any())
+
+
+def _name_conflicts(conflicts: DataFrame) -> str:
+    """Say the sources by severity, such as ``refuse STRING, HI-union; flag WikiPathways``."""
+    named = [(severity, conflicts.loc[conflicts["severity"] == severity, "source"]) for severity in ("refuse", "flag")]
+    return "; ".join(f"{severity} {', '.join(dict.fromkeys(sources))}" for severity, sources in named if len(sources))
 
 
 def _info(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ __all__ = [
     "DataUnavailableError",
     "FormatError",
     "GeneMatchError",
+    "LeakageError",
     "NewtError",
     "NewtWarning",
 ]
@@ -56,6 +57,10 @@ class DataUnavailableError(NewtError, OSError):
 
 class ChecksumError(NewtError, ValueError):
     """The content of a file does not have the sha256 that its manifest states."""
+
+
+class LeakageError(NewtError, ValueError):
+    """An embedding was made from sources that hold what it is to be tested on."""
 
 
 class NewtWarning(UserWarning):

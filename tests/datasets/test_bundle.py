@@ -224,6 +224,103 @@ def test_string_channels(tmp_path):
     assert got.loc["TP53", "s|EGFR"] == 0  # known by another channel only
 
 
+TERMS = (
+    "go_id\tTerm\tOntology\trelationship\tparent\nGO:0000001\troot\tBP\tisa\tall\n"
+    "GO:0000002\ta\tBP\tisa\tGO:0000001\nGO:0000003\tb\tMF\tpart of\tGO:0000002\n"
+    "GO:0000004\tc\tBP\tregulates\tGO:0000003\n"
+)
+GO = "19_GO:0000003\tfrozen\tTP53\tMDM2\n19_GO:0000002\tfrozen\tp53\tEGFR\n19_GO:0000004\tfrozen\tMYC\n"
+
+
+def go_rows(folder: Path, terms: bytes | str = TERMS, sets: str = GO, **options: Any) -> list[Row]:
+    """A manifest of GO alone; the ontology is a second file."""
+    ontology = entry(folder, "", "deep/terms.tsv.gz", "", terms)
+    named = {"ontology": {"file": ontology["file"], "sha256": ontology["sha256"]}}
+    return [entry(folder, "function", "go.gmt", "go", sets, options=named | options)]
+
+
+def test_go_is_propagated(tmp_path):
+    path = write_manifest(tmp_path / "m.tsv", go_rows(tmp_path, gzip.compress(TERMS.encode()), min_size=1))
+    mod = nt.datasets.bundle(path)["function"]
+    same(
+        mod,
+        {
+            "go|GO:0000001": [1, 1, 0, 1],
+            "go|GO:0000002": [1, 1, 0, 1],
+            "go|GO:0000003": [0, 1, 0, 1],
+            "go|GO:0000004": [0, 0, 1, 0],  # what regulates is no part
+        },
+        ["EGFR", "MDM2", "MYC", "TP53"],
+    )
+    assert set(mod.var["kind"]) == {"set"}
+    sizes = go_rows(tmp_path, min_size=2, max_size=2)
+    assert list(nt.datasets.bundle(write_manifest(path, sizes))["function"].var_names) == ["go|GO:0000003"]
+
+
+def test_go_on_obo(tmp_path):
+    obo = "[Term]\nid: GO:0000002\nname: a\nnamespace: biological_process\n\n"
+    obo += "[Term]\nid: GO:0000003\nname: b\nis_a: GO:0000002\n"
+    terms = entry(tmp_path, "", "go.obo", "", obo)
+    options = {"ontology": {"file": "go.obo", "sha256": terms["sha256"]}, "min_size": 1}
+    row = entry(tmp_path, "function", "go.gmt", "go", GO, options=options)
+    with pytest.warns(NewtWarning, match="1 of 3 annotated terms"):
+        mod = nt.datasets.bundle(write_manifest(tmp_path / "m.tsv", [row]))["function"]
+    assert frame(mod)["go|GO:0000002"].to_dict() == {"EGFR": 1, "MDM2": 1, "TP53": 1}
+
+
+@pytest.mark.parametrize(
+    ("terms", "sets", "message"),
+    [
+        (TERMS, "A\t\tTP53\n", "must hold one GO id"),
+        (TERMS, "GO:0000001 GO:0000002\t\tTP53\n", "must hold one GO id"),
+        (TERMS, "1_GO:0000003\t\tTP53\n2_GO:0000003\t\tMDM2\n", "of its own"),
+        (TERMS, "GO:0000099\t\tTP53\n", "cannot be propagated on terms.tsv.gz: none of the 1"),
+        (TERMS, "GO:0000003\t\tTP53\n", "no term has from 5 to 2000 genes"),
+        (TERMS + "GO:0000001\troot\tBP\tisa\tGO:0000003\n", GO, "form a cycle"),
+        (TERMS.replace("parent", "above"), GO, r"columns \['parent'\] are missing"),
+        (TERMS.replace("\tGO:0000003\n", "\n"), GO, "found .* expected a term"),
+        (TERMS.replace("MF", "XX"), GO, "found .* expected a term"),
+        (TERMS.partition("\n")[0] + "\n", GO, "found no term"),
+        ("", GO, "are missing"),
+        (b"\x1f\x8b broken", GO, "gzip"),
+    ],
+)
+def test_malformed_go(tmp_path, terms, sets, message):
+    with pytest.raises(FormatError, match=message):
+        nt.datasets.bundle(write_manifest(tmp_path / "m.tsv", go_rows(tmp_path, terms, sets)))
+
+
+def test_second_file_is_checked_and_found_as_the_first(tmp_path, monkeypatch):
+    rows = go_rows(tmp_path / "data", min_size=1)
+    path = write_manifest(tmp_path / "m.tsv", rows)
+    with pytest.raises(DataUnavailableError, match=r"go\.gmt was not found"):
+        nt.datasets.bundle(path)
+    monkeypatch.setattr(nt.settings, "data_dir", tmp_path / "data")
+    assert nt.datasets.bundle(path).n_obs == 4
+    (tmp_path / "data/deep/terms.tsv.gz").write_text(TERMS + "\n")
+    with pytest.raises(ChecksumError, match="terms"):
+        nt.datasets.bundle(path)
+    (tmp_path / "data/deep/terms.tsv.gz").unlink()
+    with pytest.raises(DataUnavailableError, match="terms"):
+        nt.datasets.bundle(path)
+
+
+def test_string_aliases_are_a_second_file(tmp_path):
+    aliases = "#string_protein_id\tpreferred_name\tprotein_size\tannotation\n9606.P1\tTP53\t1\t-\n9606.P2\tMDM2\t1\t-\n"
+    info = entry(tmp_path, "", "info.txt", "", aliases)
+    options = {"aliases": {"file": "info.txt", "sha256": info["sha256"]}}
+    row = entry(
+        tmp_path,
+        "interaction",
+        "s.txt",
+        "string",
+        "protein1 protein2 combined_score\n9606.P1 9606.P2 900\n",
+        options=options,
+    )
+    mod = nt.datasets.bundle(write_manifest(tmp_path / "m.tsv", [row]))["interaction"]
+    assert mod.obs_names.tolist() == ["MDM2", "TP53"]
+
+
 def test_expression_group_by_option(tmp_path):
     adata = expression()
     adata.var["batch"] = ["x", "y", "x", "y"]
@@ -422,6 +519,22 @@ def test_shipped_manifest():
     assert table["sha256"].is_unique
 
 
+def test_frozen_manifest_is_older_than_its_cutoff():
+    frozen, table = nt.datasets.read_manifest("newt-human-frozen"), nt.datasets.read_manifest("newt-human")
+    assert (frozen["date"].str[:4].astype(int) <= 2023).all()
+    assert set(frozen["modality"]) == set(table["modality"])
+    assert set(frozen["source"]) - set(table["source"]) == {"GO"}
+    columns = [*COLUMNS, "options"]
+    old = table[(table["date"].str[:4].astype(int) <= 2023)].set_index("file")[columns[2:]]
+    shared = frozen[frozen["file"].isin(old.index)].set_index("file")[columns[2:]]
+    pd.testing.assert_frame_equal(shared, old.loc[shared.index])
+    assert set(old.index) == set(shared.index)  # all that is old enough
+    assert set(frozen["file"]) - set(old.index) == {
+        "knowledge/function/go_before_2024_frozen.gmt.gz",
+        "knowledge/pathway/reactome_2023.1_frozen.gmt.gz",
+    }
+
+
 @pytest.mark.parametrize("name", ["newt-mouse", "", "no/such.tsv", "."])
 def test_no_such_manifest(name):
     for function in (nt.datasets.read_manifest, nt.datasets.bundle):
@@ -459,6 +572,10 @@ def test_missing_column(tmp_path, rows, column):
         ("options", "channels=experiments", "Expecting value"),
         ("options", "[1]", "not a JSON object"),
         ("options", "1", "not a JSON object"),
+        ("options", '{"ontology": {"file": "a"}}', "expected a file and its sha256"),
+        ("options", '{"ontology": {"file": "a", "sha256": 1}}', "expected a file and its sha256"),
+        ("options", '{"ontology": {"file": "a", "sha256": "abc"}}', "64 lower-case hexadecimal digits"),
+        ("options", json.dumps({"ontology": {"file": "../a", "sha256": "0" * 64}}), "relative path without"),
         ("modality", "", "modality must be a plain name"),
         ("modality", "a/b", "modality must be a plain name"),
         ("source", "", "source must not be empty"),

@@ -24,9 +24,10 @@ def real(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return data_dir
 
 
-def test_shipped_manifest_agrees_with_the_files(data_file, data_dir):
+@pytest.mark.parametrize("name", ["newt-human", "newt-human-frozen"])
+def test_shipped_manifest_agrees_with_the_files(data_file, data_dir, name):
     listed = pd.read_csv(data_file("manifest.tsv"), sep="\t", dtype=str).set_index("file")
-    table = nt.datasets.read_manifest("newt-human")
+    table = nt.datasets.read_manifest(name)
     for row in table.to_dict("records"):
         assert row["sha256"] == listed.loc[row["file"], "sha256"]
         assert row["sha256"] == sha256((data_dir / row["file"]).read_bytes()).hexdigest()
@@ -62,6 +63,22 @@ def test_sets(real, modality):
         members = mod.obs_names[X.indices[X.indptr[j] : X.indptr[j + 1]]]
         assert set(members) == expected[mod.var_names[j]]
     assert set(np.unique(X.data)) == {1.0}
+
+
+@pytest.mark.filterwarnings("ignore:202 of 10275 annotated terms")
+def test_frozen_function(real):
+    mod = nt.datasets.bundle("newt-human-frozen", modalities="function")["function"]
+    given = read_gmt(real / "knowledge/function/go_before_2024_frozen.gmt.gz")
+    X = pd.DataFrame.sparse.from_spmatrix(mod.X, index=mod.obs_names, columns=mod.var_names)
+    keep = coding()
+    for name in list(given)[::500]:
+        term = "GO|" + name.split("_")[1]
+        if term in X and len(given[name]) >= 5:  # a term has its own genes, and those of the terms below
+            every = given[name]
+            symbols = set(nt.genes.resolve(every, organism="human")["gene"].dropna()) & keep
+            assert symbols <= set(X.index[X[term] > 0])
+    assert mod.shape[0] > 13_000
+    assert mod.shape[1] > 9_000
 
 
 def test_interaction(real):

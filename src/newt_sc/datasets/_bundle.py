@@ -20,6 +20,7 @@ from scipy import sparse
 
 from newt_sc import _keys, genes, io
 from newt_sc.datasets._fetch import fetch, safe_relative
+from newt_sc.datasets._go import read_go_sets, read_ontology
 from newt_sc.errors import FormatError
 
 __all__ = ["bundle", "read_manifest"]
@@ -61,19 +62,26 @@ def _manifest_path(name: str | PathLike[str]) -> Path:
     return path
 
 
+def manifest_folder(name: str | PathLike[str]) -> Path:
+    """Folder of a manifest, where its files are looked for first."""
+    return _manifest_path(name).parent
+
+
 def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
     """Read the manifest of a knowledge bundle.
 
     A manifest is a tab-separated table with one row a file and the columns ``modality``, ``file`` (path relative to
     the data directory or to the manifest's own folder), ``format`` (``gmt``, ``edges``, ``string``, ``regulon``,
-    ``expression``, or ``modules``: a table of genes x tissues with module labels), ``source`` (a short name),
-    ``version``, ``date``, ``origin``, ``licence``, ``redistributable`` (``True`` or ``False``), ``sha256`` and, if
-    needed, ``options`` (JSON, passed to the reader).
+    ``expression``, ``modules``: a table of genes x tissues with module labels, or ``go``: a GMT of GO terms, to be
+    propagated on the option ``ontology``), ``source`` (a short name), ``version``, ``date``, ``origin``, ``licence``,
+    ``redistributable`` (``True`` or ``False``), ``sha256`` and, if needed, ``options`` (JSON, passed to the reader; an
+    option ``{"file": ..., "sha256": ...}`` is a second file, found as the first is).
 
     Parameters
     ----------
     name
-        Name of a shipped manifest (``"newt-human"``), or the path of one.
+        Name of a shipped manifest (``"newt-human"``; ``"newt-human-frozen"``: sources of 2023 and older only, for
+        evaluation on what was found later), or the path of one.
 
     Returns
     -------
@@ -112,9 +120,7 @@ def _checked(path: Path, line: int, row: dict[str, Any]) -> dict[str, Any]:
         raise FormatError(path, line, f"format {row['format']!r} is not one of {sorted(_READERS)}.")
     if row["redistributable"].lower() not in _TRUE | _FALSE:
         raise FormatError(path, line, f"redistributable is {row['redistributable']!r}, expected True or False.")
-    digest = row["sha256"]
-    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-        raise FormatError(path, line, f"sha256 {digest!r} is not 64 lower-case hexadecimal digits.")
+    _check_digest(path, line, row["sha256"])
     if not row["modality"].isidentifier() or not row["source"]:
         raise FormatError(path, line, "modality must be a plain name such as 'function', and source must not be empty.")
     try:
@@ -124,7 +130,21 @@ def _checked(path: Path, line: int, row: dict[str, Any]) -> dict[str, Any]:
         raise FormatError(path, line, str(error)) from error
     if not isinstance(options, dict):
         raise FormatError(path, line, f"options {options!r} is not a JSON object.")
+    for name, value in options.items():
+        if isinstance(value, dict):
+            if value.keys() != {"file", "sha256"} or not all(isinstance(text, str) for text in value.values()):
+                raise FormatError(path, line, f"option {name!r} is {value}, expected a file and its sha256.")
+            _check_digest(path, line, value["sha256"])
+            try:
+                safe_relative(value["file"])
+            except ValueError as error:
+                raise FormatError(path, line, str(error)) from error
     return options
+
+
+def _check_digest(path: Path, line: int, digest: str) -> None:
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise FormatError(path, line, f"sha256 {digest!r} is not 64 lower-case hexadecimal digits.")
 
 
 def bundle(
@@ -144,7 +164,8 @@ def bundle(
     Parameters
     ----------
     name
-        Name of a shipped manifest (``"newt-human"``), or the path of one (see :func:`read_manifest`).
+        Name of a shipped manifest (``"newt-human"``, ``"newt-human-frozen"``), or the path of one (see
+        :func:`read_manifest`).
     modalities
         Read only these.
     redistributable_only
@@ -183,7 +204,7 @@ def bundle(
         msg = f"organism is {organism!r}, expected 'human' or 'mouse'."
         raise ValueError(msg)
     table = read_manifest(name)
-    folder = _manifest_path(name).parent
+    folder = manifest_folder(name)
     known = list(dict.fromkeys(table["modality"]))
     if modalities is not None:
         modalities = [modalities] if isinstance(modalities, str) else modalities
@@ -201,15 +222,21 @@ def bundle(
     parts: dict[str, list[tuple[str, _Features]]] = {}
     for line, row in zip(table.index + 2, table.to_dict("records"), strict=True):
         path = fetch(row["file"], row["sha256"], folders=(folder,), progress=progress)
+        options = {
+            key: fetch(value["file"], value["sha256"], folders=(folder,), progress=progress)
+            if isinstance(value, dict)
+            else value
+            for key, value in row["options"].items()
+        }
         try:
-            read = _READERS[row["format"]](path, **row["options"])
+            read = _READERS[row["format"]](path, **options)
         except TypeError as error:
             message = f"options {row['options']} do not fit the format {row['format']!r}: {error}"
             raise FormatError(_manifest_path(name), int(line), message) from error
         for features in read:
             parts.setdefault(row["modality"], []).append((row["source"], features))
     every = pd.Index(sorted({gene for group in parts.values() for _, part in group for gene in part.genes}))
-    canonical = _canonical(every, protein_coding_only=protein_coding_only, organism=organism)
+    canonical = canonical_symbols(every, protein_coding_only=protein_coding_only, organism=organism)
     mods = {modality: _stack(group, canonical) for modality, group in parts.items()}
     mods = {modality: block for modality, block in mods.items() if block.n_obs}
     if not mods:
@@ -226,8 +253,10 @@ def bundle(
     return mdata
 
 
-def _canonical(names: pd.Index, *, protein_coding_only: bool, organism: Literal["human", "mouse"]) -> pd.Series:
-    """Approved symbol for each name; missing where the gene is to be left out."""
+def canonical_symbols(
+    names: pd.Index, *, protein_coding_only: bool = True, organism: Literal["human", "mouse"] = "human"
+) -> pd.Series:
+    """Find the approved symbol of each name; missing where the gene is to be left out."""
     found = genes.resolve(names, organism=organism)
     symbol = pd.Series(found["gene"].to_numpy(dtype=object), index=names)
     if protein_coding_only:
@@ -276,11 +305,25 @@ def _merge_rows(X: sparse.csr_array, at: np.ndarray, n_rows: int) -> sparse.csr_
 
 
 def _read_sets(path: Path) -> list[_Features]:
-    sets = io.read_gmt(path)
+    return [_membership(io.read_gmt(path))]
+
+
+def _read_go(path: Path, *, ontology: Path, min_size: int = 5, max_size: int = 2000) -> list[_Features]:
+    sets, graph = read_go_sets(path), read_ontology(ontology)
+    try:
+        closure = io.propagate_annotations(sets, graph, min_size=min_size, max_size=max_size)
+    except ValueError as error:
+        raise FormatError(path, None, f"cannot be propagated on {ontology.name}: {error}") from error
+    if not closure:
+        raise FormatError(path, None, f"no term has from {min_size} to {max_size} genes.")
+    return [_membership(closure)]
+
+
+def _membership(sets: dict[str, list[str]]) -> _Features:
     rows, row_names = pd.factorize(np.array([gene for members in sets.values() for gene in members], dtype=object))
     cols = np.repeat(np.arange(len(sets)), [len(members) for members in sets.values()])
     X = sparse.csr_array((np.ones(len(rows), np.float32), (rows, cols)), shape=(len(row_names), len(sets)))
-    return [_Features(pd.Index(row_names), pd.Index(sets), "set", X)]
+    return _Features(pd.Index(row_names), pd.Index(sets), "set", X)
 
 
 def _incidence(rows: pd.Series, cols: pd.Series, weight: pd.Series, kind: str) -> _Features:
@@ -360,6 +403,7 @@ def _read_modules(path: Path) -> list[_Features]:
 
 _READERS: dict[str, Callable[..., list[_Features]]] = {
     "gmt": _read_sets,
+    "go": _read_go,
     "edges": _read_edges,
     "string": _read_string,
     "regulon": _read_regulons,

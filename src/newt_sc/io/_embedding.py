@@ -1,4 +1,4 @@
-"""Gene embeddings: text, npz, h5ad and zarr to and from AnnData."""
+"""Gene embeddings: text, npz, safetensors, h5ad and zarr to and from AnnData."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ import scipy.sparse as sp
 from newt_sc.errors import FormatError, NewtWarning
 
 from ._atomic import atomic_path
+from ._embedding_safetensors import looks_like_safetensors, read_safetensors, write_safetensors
 from ._table import iter_rows
 from ._text import StrPath, check_field, create_text, iter_lines, open_binary, open_text
 
 __all__ = ["EmbeddingFormat", "read_embedding", "write_embedding"]
 
-EmbeddingFormat = Literal["word2vec", "csv", "tsv", "npz", "h5ad", "zarr"]
+EmbeddingFormat = Literal["word2vec", "csv", "tsv", "npz", "safetensors", "h5ad", "zarr"]
 """Formats of a gene embedding."""
 
 _SUFFIXES: Final[dict[str, EmbeddingFormat]] = {
@@ -34,6 +35,7 @@ _SUFFIXES: Final[dict[str, EmbeddingFormat]] = {
     ".vec": "word2vec",
     ".w2v": "word2vec",
     ".npz": "npz",
+    ".safetensors": "safetensors",
     ".h5ad": "h5ad",
     ".zarr": "zarr",
 }
@@ -50,18 +52,30 @@ Vector = tuple[int, str, Sequence[str]]
 T = TypeVar("T")
 
 
-def read_embedding(path: StrPath, *, format: EmbeddingFormat | None = None) -> ad.AnnData:
+def read_embedding(
+    path: StrPath,
+    *,
+    format: EmbeddingFormat | None = None,
+    tensor: str | None = None,
+    vocab: StrPath | None = None,
+) -> ad.AnnData:
     """Read a gene embedding.
 
-    ============  ==================================================================================================
-    ``word2vec``  A line ``genes dimensions`` (optional), then a gene and its numbers on each line, separated by white
-                  space. The text format of word2vec and Gene2vec.
-    ``csv, tsv``  A gene and its numbers on each line, with or without a header. Quotes are understood.
-    ``npz``       Arrays ``genes`` (or ``gene_names``, ``symbols``, ``names``; strings) and ``X`` (or ``embedding``,
-                  ``embeddings``, ``vectors``; genes x dimensions), and optionally ``dims``, names of the dimensions.
-    ``h5ad``      AnnData, genes x dimensions; everything in it is kept.
-    ``zarr``      The same as a zarr store.
-    ============  ==================================================================================================
+    ===============  ===============================================================================================
+    ``word2vec``     A line ``genes dimensions`` (optional), then a gene and its numbers on each line, separated by
+                     white space. The text format of word2vec and Gene2vec.
+    ``csv, tsv``     A gene and its numbers on each line, with or without a header. Quotes are understood. FRoGS is
+                     such a csv.
+    ``npz``          Arrays ``genes`` (or ``gene_names``, ``symbols``, ``names``; strings) and ``X`` (or ``embedding``,
+                     ``embeddings``, ``vectors``; genes x dimensions), and optionally ``dims``, names of the
+                     dimensions.
+    ``safetensors``  A tensor of genes x dimensions (float16, bfloat16, float32 or float64), and its genes: as a JSON
+                     list in the metadata ``genes``, or in a JSON file, ``<name>.json`` or ``vocab.json`` beside it, as
+                     a list in the order of the rows or as an object of gene -> row. scGPT and Geneformer in
+                     safetensors. Special tokens, such as ``<pad>``, ``<cls>`` and ``[MASK]``, are left out.
+    ``h5ad``         AnnData, genes x dimensions; everything in it is kept.
+    ``zarr``         The same as a zarr store.
+    ===============  ===============================================================================================
 
     A first line of a ``csv`` or ``tsv`` is a header if one of its fields after the first is no number, if the first is
     empty or ``gene``, ``genes``, ``symbol``, ``gene_symbol`` or ``gene_name``, or if the others are 0, 1, 2 and so on
@@ -69,16 +83,26 @@ def read_embedding(path: StrPath, *, format: EmbeddingFormat | None = None) -> a
 
     A gene whose numbers are all NaN has no vector and is left out with a warning; a gene with some NaN is an error.
 
+    What is published as a pickle, as GenePT and scGPT are, is refused: a pickle can execute code when it is opened.
+    The page "Bring any gene embedding" of the documentation has a script that converts it, apart from newt_sc.
+
     Parameters
     ----------
     path
         File (text may be gzip, recognised by its first bytes) or zarr directory.
     format
         Format of the file. The default is told from its first bytes, its suffix and, for text, its first line.
+    tensor
+        For ``safetensors``, the name of the table. The default is ``X``, ``embedding``, ``embeddings``, ``vectors``,
+        ``encoder.embedding.weight`` (scGPT), ``bert.embeddings.word_embeddings.weight`` (Geneformer),
+        ``embeddings.word_embeddings.weight``, ``embedding.weight``, or the only table.
+    vocab
+        For ``safetensors``, the JSON file with the genes, instead of the metadata and the file beside it.
 
     Returns
     -------
-    Genes x dimensions, ``X`` dense and float32, ``obs_names`` the genes as the file spells them.
+    Genes x dimensions, ``X`` dense and float32, ``obs_names`` the genes as the file spells them: symbols, Entrez or
+    Ensembl identifiers. They are matched when the embedding is used.
 
     Raises
     ------
@@ -86,9 +110,10 @@ def read_embedding(path: StrPath, *, format: EmbeddingFormat | None = None) -> a
         If there is no such file.
     FormatError
         If the file is not in its format or may hold a Python pickle; if genes are empty or come more than once; if
-        lines differ in length; or if numbers are infinite or partly NaN.
+        lines differ in length, or the genes of a table are not as many as its rows; or if numbers are infinite or
+        partly NaN.
     ValueError
-        If ``format`` is unknown.
+        If ``format`` is unknown, or ``tensor`` or ``vocab`` is given for another format than ``safetensors``.
 
     Warns
     -----
@@ -98,11 +123,21 @@ def read_embedding(path: StrPath, *, format: EmbeddingFormat | None = None) -> a
     See Also
     --------
     newt_sc.io.write_embedding
+
+    References
+    ----------
+    Du et al. (2019), BMC Genomics 20:82 (Gene2vec); Chen et al. (2024), Nature Communications 15:1853 (FRoGS); Chen and
+    Zou (2025), Nature Biomedical Engineering 9:483 (GenePT); Cui et al. (2024), Nature Methods 21:1470 (scGPT);
+    Theodoris et al. (2023), Nature 618:616 (Geneformer).
     """
     if format is not None and format not in get_args(EmbeddingFormat):
         raise ValueError(f"format must be one of {list(get_args(EmbeddingFormat))} or None, found {format!r}")
     found = _sniff(path)
     kind = format or found
+    if kind == "safetensors":
+        return _check(path, *read_safetensors(path, tensor=tensor, vocab=vocab))
+    if tensor is not None or vocab is not None:
+        raise ValueError(f"tensor= and vocab= are for safetensors, found a file in the format {kind!r}; leave them out")
     if kind in ("h5ad", "zarr"):
         return _read_anndata(path, kind)
     if kind == "npz":
@@ -113,9 +148,9 @@ def read_embedding(path: StrPath, *, format: EmbeddingFormat | None = None) -> a
 def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFormat | None = None) -> None:
     """Write a gene embedding; it appears when it is complete.
 
-    ``h5ad`` and ``zarr`` keep all of the AnnData; ``csv``, ``tsv`` and ``npz`` the genes, the vectors and the names of
-    the dimensions; ``word2vec`` the genes and the vectors. Numbers in text have nine digits, which gives back the same
-    float32.
+    ``h5ad`` and ``zarr`` keep all of the AnnData; ``csv``, ``tsv``, ``npz`` and ``safetensors`` the genes, the vectors
+    and the names of the dimensions; ``word2vec`` the genes and the vectors. Numbers in text have nine digits, which
+    gives back the same float32.
 
     Parameters
     ----------
@@ -125,7 +160,7 @@ def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFo
         File to write, or directory for zarr. Text is gzip if the name ends in ``.gz``.
     format
         See :func:`newt_sc.io.read_embedding`. The default is told from the suffix: ``.csv``, ``.tsv``, ``.npz``,
-        ``.h5ad``, ``.zarr``; ``.txt``, ``.vec`` and ``.w2v`` for word2vec.
+        ``.safetensors``, ``.h5ad``, ``.zarr``; ``.txt``, ``.vec`` and ``.w2v`` for word2vec.
 
     Raises
     ------
@@ -168,6 +203,9 @@ def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFo
     elif kind == "npz":
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, genes=np.array(genes), X=X, dims=np.array(dims))
+    elif kind == "safetensors":
+        with atomic_path(path) as temporary:
+            write_safetensors(temporary, genes, X, dims)
     elif kind == "word2vec":
         split = [gene for gene in genes if gene.split() != [gene]]
         if split:
@@ -207,6 +245,8 @@ def _sniff(path: StrPath) -> EmbeddingFormat:
         ) from error
     if head.startswith(b"\x89HDF\r\n"):
         return "h5ad"
+    if looks_like_safetensors(head) and suffix not in _PICKLE_SUFFIXES:
+        return "safetensors"
     if head.startswith(b"PK\x03\x04") and suffix not in _PICKLE_SUFFIXES:
         return "npz"
     if head.startswith(b"\x93NUMPY"):
@@ -216,7 +256,7 @@ def _sniff(path: StrPath) -> EmbeddingFormat:
         raise FormatError(path, None, _PICKLE)
     if not head:
         raise FormatError(path, None, "the file is empty, expected a gene embedding")
-    if suffix in (".npz", ".h5ad"):
+    if suffix in (".npz", ".h5ad", ".safetensors"):
         raise FormatError(path, None, f"the content is not that of a {suffix} file; it may be truncated or misnamed")
     if suffix in (".csv", ".tsv"):
         return _SUFFIXES[suffix]
@@ -229,10 +269,10 @@ def _sniff(path: StrPath) -> EmbeddingFormat:
 
 _SAVE: Final = "np.savez('new.npz', genes=np.array(genes, dtype=str), X=np.array(vectors, dtype='float32'))"
 _PICKLE: Final = (
-    "this file is or may hold a Python pickle, which can execute any code when it is opened, so newt_sc does not. If "
-    "you trust its source, convert it once, apart from your work. For a dict of gene -> vector: "
-    "import pickle, numpy as np; d = pickle.load(open('old.pkl', 'rb')); genes, vectors = list(d), list(d.values()); "
-    + _SAVE
+    "this file is or may hold a Python pickle, which can execute any code when it is opened, so newt_sc does not. "
+    "Convert it once, apart from your work, with the script convert_embedding.py on the page 'Bring any gene "
+    "embedding' of the documentation (docs/embeddings.md): it turns the pickles of GenePT and the checkpoints of scGPT "
+    "into npz."
 )
 
 

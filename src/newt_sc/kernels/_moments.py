@@ -11,7 +11,7 @@ from scipy import sparse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["covariance", "nearest_rows"]
+__all__ = ["covariance", "kept_neighbors", "nearest_rows"]
 
 
 def covariance(blocks: Iterable[Any], mean: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -40,7 +40,13 @@ def covariance(blocks: Iterable[Any], mean: NDArray[np.floating]) -> NDArray[np.
     return total / max(n - 1, 1)
 
 
-def nearest_rows(E: NDArray[np.floating], n_neighbors: int, *, block: int = 2048) -> NDArray[np.intp]:
+def nearest_rows(
+    E: NDArray[np.floating],
+    n_neighbors: int,
+    *,
+    rows: NDArray[np.integer] | None = None,
+    block: int = 2048,
+) -> NDArray[np.intp]:
     """Find each row's nearest other rows by cosine, exactly.
 
     Parameters
@@ -49,23 +55,69 @@ def nearest_rows(E: NDArray[np.floating], n_neighbors: int, *, block: int = 2048
         Table of rows x dimensions, finite. A row of zeros has cosine 0 with every other.
     n_neighbors
         How many, less than the number of rows.
+    rows
+        Rows to find neighbours of; all by default.
     block
         Rows compared at once; memory is ``block`` x rows float32.
 
     Returns
     -------
-    Indices of rows x ``n_neighbors``, nearest first; of those, equal cosines in the order of rows.
+    Indices of ``rows`` x ``n_neighbors``, nearest first; of those, equal cosines in the order of rows.
     """
-    norm = np.linalg.norm(E, axis=1, keepdims=True)
-    unit = np.divide(E, norm, out=np.zeros(E.shape, norm.dtype), where=norm > 0).astype(np.float32)
-    n = unit.shape[0]
-    nearest = np.empty((n, n_neighbors), dtype=np.intp)
-    for i in range(0, n, block):
-        cosine = unit[i : i + block] @ unit.T
-        rows = np.arange(cosine.shape[0])
-        cosine[rows, rows + i] = -np.inf
+    unit = _unit(E)
+    own = np.arange(unit.shape[0]) if rows is None else np.asarray(rows)
+    nearest = np.empty((own.size, n_neighbors), dtype=np.intp)
+    for i in range(0, own.size, block):
+        at = own[i : i + block]
+        cosine = unit[at] @ unit.T
+        cosine[np.arange(at.size), at] = -np.inf
         part = np.argpartition(-cosine, n_neighbors - 1, axis=1)[:, :n_neighbors]
         part.sort(axis=1)
         order = np.argsort(-np.take_along_axis(cosine, part, 1), axis=1, kind="stable")
         nearest[i : i + block] = np.take_along_axis(part, order, 1)
     return nearest
+
+
+def kept_neighbors(
+    E: NDArray[np.floating],
+    changed: NDArray[np.floating],
+    rows: NDArray[np.integer],
+    *,
+    nearest: NDArray[np.integer],
+    block: int = 1024,
+) -> NDArray[np.float64]:
+    """Fraction of a row's nearest rows that stay among its nearest when the row alone is changed.
+
+    Parameters
+    ----------
+    E
+        Table of rows x dimensions, finite.
+    changed
+        Vectors of ``rows`` after the change.
+    rows
+        The rows that are changed, one after the other; all others keep their vectors.
+    nearest
+        Nearest rows of ``rows`` before the change, as :func:`nearest_rows` finds them.
+    block
+        Rows compared at once; memory is twice ``block`` x rows float32.
+
+    Returns
+    -------
+    For each of ``rows`` a number from 0 to 1. A neighbour that ties with the last of the nearest counts as kept.
+    """
+    unit, moved = _unit(E), _unit(changed)
+    n_neighbors = nearest.shape[1]
+    kept = np.empty(len(rows))
+    for i in range(0, len(rows), block):
+        cosine = moved[i : i + block] @ unit.T
+        cosine[np.arange(cosine.shape[0]), rows[i : i + block]] = -np.inf
+        before = np.take_along_axis(cosine, nearest[i : i + block], 1)
+        cosine.partition(unit.shape[0] - n_neighbors, axis=1)
+        kept[i : i + block] = (before >= cosine[:, [unit.shape[0] - n_neighbors]]).mean(axis=1)
+    return kept
+
+
+def _unit(E: NDArray[np.floating]) -> NDArray[np.float32]:
+    norm = np.linalg.norm(E, axis=1, keepdims=True)
+    unit: NDArray[np.floating] = np.divide(E, norm, out=np.zeros(E.shape, norm.dtype), where=norm > 0)
+    return unit.astype(np.float32)

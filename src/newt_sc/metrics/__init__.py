@@ -1,7 +1,8 @@
-"""How good a representation is: scores on arrays, shared by the benchmarks and by users.
+"""How good a representation is: scores of cells and of gene embeddings, shared by the benchmarks and by users.
 
-They take any matrix of cells x dimensions, so ``adata.obsm["X_newt"]`` and ``adata.obsm["X_pca"]`` are compared on the
-same terms.
+Those of cells take any matrix of cells x dimensions, so ``adata.obsm["X_newt"]`` and ``adata.obsm["X_pca"]`` are
+compared on the same terms. :func:`evaluate` scores any gene embedding on a task, and refuses it if it was made from
+what the task asks for.
 """
 
 from __future__ import annotations
@@ -13,24 +14,40 @@ from newt_sc._lazy import attach
 if TYPE_CHECKING:
     from ._bootstrap import Interval, bootstrap_interval
     from ._disease import term_auroc
+    from ._evaluate import conflicts, evaluate, tasks
+    from ._go_time_split import annotation_count
+    from ._interactions import without_interactions
     from ._label_knn import label_knn
+    from ._neighbors import neighbor_recovery
     from ._pseudotime import pseudotime_spearman
 
 __all__ = [
     "Interval",
+    "annotation_count",
     "bootstrap_interval",
+    "conflicts",
+    "evaluate",
     "label_knn",
+    "neighbor_recovery",
     "pseudotime_spearman",
+    "tasks",
     "term_auroc",
+    "without_interactions",
 ]
 
 __getattr__, __dir__, _ = attach(
     __name__,
     {
         "Interval": "_bootstrap",
+        "annotation_count": "_go_time_split",
         "bootstrap_interval": "_bootstrap",
+        "conflicts": "_evaluate",
+        "evaluate": "_evaluate",
         "label_knn": "_label_knn",
+        "neighbor_recovery": "_neighbors",
         "pseudotime_spearman": "_pseudotime",
+        "tasks": "_evaluate",
         "term_auroc": "_disease",
+        "without_interactions": "_interactions",
     },
 )

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
+    from ._attention import attention
+    from ._cross_modal import cross_modal
+    from ._functional_hierarchy import functional_hierarchy
     from ._gene_matching import gene_matching
     from ._maps import maps
+    from ._regulon_context import regulon_context
 
-__all__ = ["gene_matching", "maps"]
+__all__ = ["attention", "cross_modal", "functional_hierarchy", "gene_matching", "maps", "regulon_context"]
 
-__getattr__, __dir__, _ = attach(__name__, {"gene_matching": "_gene_matching", "maps": "_maps"})
+__getattr__, __dir__, _ = attach(__name__, {name: f"_{name}" for name in __all__})

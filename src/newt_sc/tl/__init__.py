@@ -7,9 +7,22 @@ from typing import TYPE_CHECKING
 from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
+    from ._cross_modal import cross_modal
     from ._embed import embed
+    from ._explain import explain
+    from ._functional_hierarchy import functional_hierarchy
     from ._fuse import fuse
+    from ._nearest_genes import nearest_genes
+    from ._regulon_context import regulon_context
 
-__all__ = ["embed", "fuse"]
+__all__ = [
+    "cross_modal",
+    "embed",
+    "explain",
+    "functional_hierarchy",
+    "fuse",
+    "nearest_genes",
+    "regulon_context",
+]
 
-__getattr__, __dir__, _ = attach(__name__, {"embed": "_embed", "fuse": "_fuse"})
+__getattr__, __dir__, _ = attach(__name__, {name: f"_{name}" for name in __all__})

@@ -1,0 +1,593 @@
+"""Published gene embeddings retrained on a knowledge bundle, plain fusions, and controls.
+
+Every function returns the genes and their vectors (genes x dimensions, float32), the same for the same seed. One bundle
+for all compares methods, not the data that each publication had; how a method differs from its publication stands in
+its docstring. The word2vec steps need gensim (dependency group ``bench``) and use one worker, which makes them repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numba
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from newt_sc import kernels
+
+if TYPE_CHECKING:
+    import anndata as ad
+    from mudata import MuData
+
+__all__ = [
+    "annotation_count",
+    "frogs",
+    "gcca",
+    "mashup",
+    "mean_fusion",
+    "newt_published",
+    "node2vec",
+    "random",
+    "shuffled",
+]
+
+Vectors: TypeAlias = tuple[pd.Index, NDArray[np.float32]]
+
+N_DIMS = 256
+_TOP_SHARE = 0.05
+"""Share of the measured genes that count as highly expressed in a condition."""
+
+_RATE = 0.05
+"""First learning rate of :func:`frogs`; it falls to zero."""
+
+
+def frogs(knowledge: MuData, *, n_comps: int | None = N_DIMS, n_epochs: int = 1000, random_state: int = 0) -> Vectors:
+    """FRoGS: random walks over genes and terms, then logistic loss on pairs (Chen et al., Nat Commun 2024, 15:1853).
+
+    A walk goes from a gene to one of its terms, by the term's weight, and on to any gene of that term; it ends after
+    each step with probability 0.9. Its end is the positive partner of the gene, five other genes are negative ones, and
+    the inner product of the two 256-dimensional vectors, from one table, is the logit. One such embedding is made of GO
+    (weight: squared information content), one of expression (weight: one over the size of the set).
+
+    It differs from the publication: expression is that of the bundle, not ARCHS4, and each condition's set is the 5 %
+    of genes with the highest z-score within its data set; GO has all three branches and not biological process alone;
+    the optimiser is stochastic gradient descent with a falling rate instead of Adam, over ``n_epochs`` passes of all
+    pairs instead of 3,000 passes of 80 %; negatives are drawn uniformly, where the publication passes over the few
+    genes that a walk ends at with probability above 0.001.
+
+    Parameters
+    ----------
+    knowledge
+        Knowledge with the modalities ``function`` and ``coexpression``.
+    n_comps
+        Reduce the two embeddings, side by side, to these dimensions by PCA; ``None`` keeps all 512.
+    n_epochs
+        Passes over the genes.
+    random_state
+        Seed.
+    """
+    return _join(_frogs_parts(knowledge, n_epochs, random_state), n_comps, random_state)
+
+
+def newt_published(
+    knowledge: MuData, *, n_comps: int | None = N_DIMS, n_epochs: int = 1000, random_state: int = 0
+) -> Vectors:
+    """NEWT by its authors' scripts: vectors of each modality, one after the other.
+
+    Two FRoGS embeddings (256-d each), word2vec with the sets of ``pathway`` (MSigDB), ``lineage`` (CellNet) and
+    ``regulon`` (CollecTRI; a regulator and its targets) as sentences (128-d each), and a slot for protein interactions
+    (256-d).
+
+    It differs from the scripts: they load the published FRoGS vectors, which are trained here (see :func:`frogs`);
+    the sets are those of the bundle; the interaction slot, which the scripts feed from a GO graph, has the
+    :func:`node2vec` vectors of the interactions. Members of a set have no order and are shuffled in every epoch.
+
+    Parameters
+    ----------
+    knowledge
+        Knowledge with all six modalities.
+    n_comps
+        Reduce the concatenation to these dimensions by PCA; ``None`` keeps all 1,152.
+    n_epochs
+        Passes over the genes in the FRoGS embeddings.
+    random_state
+        Seed.
+    """
+    parts = _frogs_parts(knowledge, n_epochs, random_state)
+    for name in ("pathway", "lineage", "regulon"):
+        sentences = _sentences(_modality(knowledge, name))
+        corpus = _ShuffledSets(sentences, random_state)
+        genes, vectors = _skip_gram(corpus, n_dims=128, window=10, n_epochs=20, random_state=random_state)
+        known = genes.isin(knowledge[name].obs_names)
+        parts.append((genes[known], vectors[known]))
+    parts.append(node2vec(knowledge, random_state=random_state))
+    return _join(parts, n_comps, random_state)
+
+
+def node2vec(
+    knowledge: MuData,
+    *,
+    n_dims: int = N_DIMS,
+    p: float = 1.0,
+    q: float = 1.0,
+    n_walks: int = 10,
+    length: int = 80,
+    window: int = 10,
+    random_state: int = 0,
+) -> Vectors:
+    """node2vec on the union of the interaction networks (Grover and Leskovec, KDD 2016).
+
+    The defaults are those of the paper and of PecanPy (10 walks of 80 genes, window 10, one epoch) but for the
+    dimensions. Zhong et al. (2025) score vectors that were published elsewhere, from other networks. In the union the
+    weights of each network are divided by their median, cut at 1 and added.
+
+    Parameters
+    ----------
+    knowledge
+        Knowledge with the modality ``interaction``.
+    n_dims
+        Dimensions.
+    p, q
+        Return and in-out parameter; weights of steps are 1/p back, 1 to a common neighbour and 1/q farther.
+    n_walks, length
+        Walks from each gene, and genes in a walk.
+    window
+        Context of the skip-gram.
+    random_state
+        Seed.
+    """
+    if not (p > 0 and q > 0 and n_walks > 0 and length > 1):
+        msg = f"p {p}, q {q}, n_walks {n_walks}, length {length}: expected positive numbers and a length above 1."
+        raise ValueError(msg)
+    genes, networks = _networks(knowledge)
+    graph = sparse.csr_array(sum(networks[1:], start=networks[0]))
+    graph.sort_indices()
+    rng = np.random.default_rng(random_state)
+    start = rng.permutation(np.repeat(np.arange(len(genes)), n_walks))
+    walks = _walk(rng, start, length, graph.indptr, graph.indices, _row_cumulative(graph), 1 / p, 1 / q)
+    corpus = _Walks(walks, genes.to_numpy(object))
+    return _skip_gram(corpus, n_dims=n_dims, window=window, n_epochs=1, random_state=random_state)
+
+
+def mashup(
+    knowledge: MuData, *, n_dims: int = N_DIMS, restart: float = 0.5, n_iter: int = 10, random_state: int = 0
+) -> Vectors:
+    """Mashup by singular value decomposition (Cho, Berger and Peng, Cell Systems 2016, 3:540).
+
+    Random walks with restart on each interaction network; R = log(Q + 1/n), side by side for all networks; vectors are
+    the left singular vectors times the square root of the singular values. This is the paper's approximation for large
+    networks, not its iterative optimisation.
+
+    It differs from the publication: networks are those of the bundle, with weights divided by their median and cut at
+    1; Q comes from ``n_iter`` power iterations (error below ``(1 - restart) ** n_iter``) and not from a matrix inverse;
+    log n is added to R, which makes its zeros mean no contact.
+
+    Parameters
+    ----------
+    knowledge
+        Knowledge with the modality ``interaction``.
+    n_dims
+        Dimensions.
+    restart
+        Probability of a restart at each step.
+    n_iter
+        Power iterations of the walk.
+    random_state
+        Seed of the randomised decomposition.
+    """
+    if not 0 < restart < 1:
+        msg = f"restart is {restart}, expected a probability between 0 and 1."
+        raise ValueError(msg)
+    genes, networks = _networks(knowledge)
+    n = len(genes)
+    diagonal = np.zeros(n, dtype=np.float32)  # of R R' for genes that a network does not know: their walk stays
+    parts: list[tuple[NDArray[np.intp], NDArray[np.float32]]] = []
+    for network in networks:
+        at = np.flatnonzero(np.diff(network.indptr))
+        alone = np.ones(n, dtype=bool)
+        alone[at] = False
+        diagonal[alone] += np.float32(np.log1p(n) ** 2)
+        parts.append((at, _log_diffusion(sparse.csr_array(network[at][:, at]), n, restart, n_iter)))
+
+    def gram(Y: NDArray[np.float32]) -> NDArray[np.float32]:
+        out = diagonal[:, None] * Y
+        for at, R in parts:
+            out[at] += R @ (R.T @ Y[at])
+        return out
+
+    k = min(n_dims, n)
+    rng = np.random.default_rng(random_state)
+    basis = rng.standard_normal((n, min(k + 32, n))).astype(np.float32)
+    for _ in range(3):
+        basis = np.linalg.qr(gram(basis))[0]
+    value, vector = np.linalg.eigh(basis.T @ gram(basis))
+    value, vector = value[::-1][:k], vector[:, ::-1][:, :k]
+    vectors = _fix_signs(basis @ vector) * np.maximum(value, 0) ** 0.25
+    return genes, vectors.astype(np.float32)
+
+
+def gcca(embedding: ad.AnnData, *, n_comps: int = N_DIMS, ridge: float = 0.1, random_state: int = 0) -> Vectors:
+    """Generalised canonical correlation analysis of the blocks, genes missing from some (MAXVAR, untrained).
+
+    The vectors G minimise the sum over modalities of |K (G - X U)|^2 with ridge on U, where K keeps the genes that the
+    modality knows and G' (sum of K) G = I (van de Velden and Bijmolt, Psychometrika 2006, for the missing rows). This
+    is the mean, over the modalities that know a gene, of its whitened block, turned to the directions that the
+    modalities share most; each column is multiplied by its singular value and the root of the number of genes.
+
+    Parameters
+    ----------
+    embedding
+        A gene embedding with blocks in ``obsm``, NaN where a modality does not know a gene.
+    n_comps
+        Dimensions.
+    ridge
+        Added to the covariance of a block, as a share of its mean variance.
+    random_state
+        Seed of the randomised decomposition.
+    """
+    blocks, count = _blocks(embedding)
+    if ridge < 0:
+        msg = f"ridge is {ridge}, expected a number from 0 up."
+        raise ValueError(msg)
+    white = [_whiten(block, ridge) for block in blocks]
+    return embedding.obs_names[count > 0], _consensus(white, count, n_comps, random_state)
+
+
+def mean_fusion(embedding: ad.AnnData, *, n_comps: int = N_DIMS, ridge: float = 0.1, random_state: int = 0) -> Vectors:
+    """Mean, over the modalities that know a gene, of blocks rotated into the common space of :func:`gcca`.
+
+    Each block is rotated by the orthogonal Procrustes solution; lengths and angles within a block are kept.
+
+    Parameters
+    ----------
+    embedding
+        A gene embedding with blocks in ``obsm``, NaN where a modality does not know a gene.
+    n_comps
+        Dimensions.
+    ridge, random_state
+        As in :func:`gcca`.
+    """
+    genes, common = gcca(embedding, n_comps=n_comps, ridge=ridge, random_state=random_state)
+    blocks, count = _blocks(embedding)
+    total = np.zeros((len(genes), common.shape[1]))
+    for block in blocks:
+        filled = np.nan_to_num(block[count > 0])
+        left, _, right = np.linalg.svd(filled.T @ common, full_matrices=False)
+        total += filled @ (left @ right)
+    return genes, (total / count[count > 0, None]).astype(np.float32)
+
+
+def annotation_count(knowledge: MuData) -> Vectors:
+    """Log of one plus the number of sets, regulators, targets and partners of each gene: how well it is studied."""
+    count: pd.Series = pd.Series(dtype=np.float64)
+    for mod in knowledge.mod.values():
+        X = mod.X[:, (mod.var["kind"] != "condition").to_numpy()]
+        nonzero = np.asarray((X != 0).sum(axis=1)).ravel()
+        count = count.add(pd.Series(nonzero, index=mod.obs_names, dtype=np.float64), fill_value=0)
+    return pd.Index(count.index), np.log1p(count.to_numpy(np.float32))[:, None]
+
+
+def random(genes: pd.Index, *, n_dims: int = N_DIMS, random_state: int = 0) -> Vectors:
+    """Standard normal vectors."""
+    return genes, np.random.default_rng(random_state).standard_normal((len(genes), n_dims), dtype=np.float32)
+
+
+def shuffled(genes: pd.Index, vectors: NDArray[np.floating], *, random_state: int = 0) -> Vectors:
+    """The same vectors, given to other genes at random."""
+    order = np.random.default_rng(random_state).permutation(len(genes))
+    return genes, np.asarray(vectors, dtype=np.float32)[order]
+
+
+def _modality(knowledge: MuData, name: str) -> ad.AnnData:
+    if name not in knowledge.mod:
+        msg = f"The knowledge has no modality {name!r}: it has {list(knowledge.mod)}."
+        raise KeyError(msg)
+    return knowledge[name]
+
+
+def _join(parts: Sequence[Vectors], n_comps: int | None, random_state: int) -> Vectors:
+    """Embeddings side by side, each centred and with rows of length one in the quadratic mean, absent genes zero."""
+    genes = pd.Index(sorted(set().union(*(index for index, _ in parts))))
+    blocks = []
+    for index, vectors in parts:
+        centred = vectors - vectors.mean(axis=0)
+        block = np.zeros((len(genes), vectors.shape[1]), dtype=np.float32)
+        block[genes.get_indexer(index)] = centred / np.sqrt((centred**2).sum(axis=1).mean())
+        blocks.append(block)
+    if n_comps is None:
+        return genes, np.hstack(blocks)
+    return genes, kernels.fuse(blocks, n_comps, power=1.0, random_state=random_state)
+
+
+def _fix_signs(vectors: NDArray[Any]) -> NDArray[Any]:
+    """Make the entry of the largest absolute value positive in each column."""
+    sign = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
+    return vectors * np.where(sign == 0, 1, sign)
+
+
+# FRoGS
+
+
+def _frogs_parts(knowledge: MuData, n_epochs: int, random_state: int) -> list[Vectors]:
+    function, expression = _modality(knowledge, "function"), _modality(knowledge, "coexpression")
+    sets = _memberships(function)
+    size = sets.sum(axis=0)
+    content = np.zeros(len(size))
+    content[size > 0] = np.log2(size[size > 0] / size.sum()) ** 2
+    out = [_frogs_vectors(function.obs_names, sets, content, n_epochs, random_state)]
+    sets = _memberships(expression)
+    weight = 1 / np.maximum(sets.sum(axis=0), 1)
+    out.append(_frogs_vectors(expression.obs_names, sets, weight, n_epochs, random_state))
+    return out
+
+
+def _memberships(mod: ad.AnnData) -> sparse.csr_array:
+    """Genes x sets, 1 for a member; a condition becomes the set of the genes that stand out in it."""
+    condition = (mod.var["kind"] == "condition").to_numpy()
+    parts = [sparse.csr_array(mod.X[:, ~condition]) != 0]
+    if condition.any():
+        X = mod.X[:, condition]
+        dense = X.toarray() if sparse.issparse(X) else np.asarray(X)
+        z = kernels.zscore_groups(dense, mod.var["group"].astype(str).to_numpy()[condition])
+        z[~np.isfinite(dense)] = np.nan
+        cut = np.nanquantile(z, 1 - _TOP_SHARE, axis=0)
+        parts.append(sparse.csr_array((z >= cut) & (z > 0)))
+    return sparse.csr_array(sparse.hstack(parts, format="csr"), dtype=np.float64)
+
+
+def _frogs_vectors(
+    genes: pd.Index, sets: sparse.csr_array, weight: NDArray[np.float64], n_epochs: int, random_state: int
+) -> Vectors:
+    keep = (sets.sum(axis=0) > 1) & (weight > 0)  # from a set of one gene a walk leads nowhere else
+    sets = sparse.csr_array(sets[:, keep] @ sparse.diags_array(weight[keep]))
+    known = np.diff(sets.indptr) > 0
+    sets = sparse.csr_array(sets[known])
+    members = sparse.csc_array(sets)
+    rng = np.random.default_rng(random_state)
+    vectors = rng.uniform(-0.05, 0.05, (sets.shape[0], N_DIMS)).astype(np.float32)
+    graph = (sets.indptr, sets.indices, _row_cumulative(sets), members.indptr, members.indices)
+    for epoch in range(n_epochs):
+        rate = np.float32(_RATE * (1 - epoch / n_epochs))
+        _fit_pairs(rng, rng.permutation(len(vectors)), rate, *graph, vectors)
+    return genes[known], vectors
+
+
+def _row_cumulative(X: sparse.csr_array) -> NDArray[np.float64]:
+    """Cumulative share of each stored value within its row."""
+    total = np.cumsum(X.data, dtype=np.float64)
+    before = np.concatenate([[0.0], total])[X.indptr[:-1]]
+    size = np.diff(X.indptr)
+    share = (total - np.repeat(before, size)) / np.repeat(np.asarray(X.sum(axis=1)).ravel(), size)
+    return np.asarray(share, dtype=np.float64)
+
+
+@numba.njit(cache=True)
+def _draw(rng: Any, first: int, last: int, cumulative: Any) -> int:  # pragma: no cover
+    """Position in ``first:last`` drawn by the shares that were cumulated."""
+    share = rng.random()
+    last -= 1
+    while first < last:
+        middle = (first + last) // 2
+        if cumulative[middle] <= share:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@numba.njit(cache=True)
+def _partner(
+    rng: Any, i: int, indptr: Any, indices: Any, cumulative: Any, term_ptr: Any, member: Any
+) -> int:  # pragma: no cover
+    """End of a walk from gene i that does not end where it began."""
+    j = i
+    while True:
+        term = indices[_draw(rng, indptr[j], indptr[j + 1], cumulative)]
+        j = int(member[term_ptr[term] + int(rng.random() * (term_ptr[term + 1] - term_ptr[term]))])
+        if rng.random() < 0.9:
+            if j != i:
+                return j
+            j = i
+
+
+@numba.njit(cache=True, fastmath=True)
+def _fit_pairs(
+    rng: Any, order: Any, rate: Any, indptr: Any, indices: Any, cumulative: Any, term_ptr: Any, member: Any, V: Any
+) -> None:  # pragma: no cover
+    """Stochastic gradient descent on one positive pair and five negative ones of each gene, in place."""
+    n, d = V.shape
+    for i in order:
+        for pair in range(6):
+            if pair == 0:
+                j = _partner(rng, i, indptr, indices, cumulative, term_ptr, member)
+            else:
+                j = int(rng.random() * (n - 1))
+                j += j >= i
+            dot = np.float32(0)
+            for c in range(d):
+                dot += V[i, c] * V[j, c]
+            step = np.float32(rate * ((pair == 0) - 1 / (1 + np.exp(-dot))))
+            for c in range(d):
+                old = V[i, c]
+                V[i, c] += step * V[j, c]
+                V[j, c] += step * old
+
+
+# Interaction networks
+
+
+def _networks(knowledge: MuData) -> tuple[pd.Index, list[sparse.csr_array]]:
+    """Symmetric networks over the genes of ``interaction``, weights divided by their median and cut at 1."""
+    mod = _modality(knowledge, "interaction")
+    genes = mod.obs_names
+    source = mod.var["source"].astype(str).to_numpy()
+    prefix = mod.var["source"].astype(str) + "|"
+    partner = [name.removeprefix(start) for name, start in zip(mod.var_names, prefix, strict=True)]
+    column = genes.get_indexer(pd.Index(partner))
+    out = []
+    for name in dict.fromkeys(source):
+        at = np.flatnonzero((source == name) & (column >= 0))
+        coo = sparse.coo_array(sparse.csr_array(mod.X[:, at]))
+        keep = (coo.data > 0) & (coo.row != column[at][coo.col])
+        if not keep.any():
+            continue
+        data = coo.data[keep] / np.median(coo.data[keep])
+        half = sparse.csr_array(
+            (np.minimum(data, 1).astype(np.float32), (coo.row[keep], column[at][coo.col[keep]])),
+            shape=(len(genes), len(genes)),
+        )
+        out.append(sparse.csr_array(half.maximum(half.T)))
+    if not out:
+        msg = "The modality 'interaction' has no edge between two of its genes."
+        raise ValueError(msg)
+    some = np.flatnonzero(sum(np.diff(network.indptr) for network in out))
+    return genes[some], [sparse.csr_array(network[some][:, some]) for network in out]
+
+
+def _log_diffusion(
+    network: sparse.csr_array, n: int, restart: float, n_iter: int, block: int = 512
+) -> NDArray[np.float32]:
+    """log(1 + n Q): row i the walk with restart from gene i; every gene has an edge."""
+    m = network.shape[0]
+    degree = np.asarray(network.sum(axis=1)).ravel()
+    step = sparse.csr_array(sparse.diags_array((1 - restart) / degree) @ network, dtype=np.float32).T.tocsr()
+    out = np.empty((m, m), dtype=np.float32)
+    for first in range(0, m, block):
+        start = np.zeros((m, min(block, m - first)), dtype=np.float32)
+        start[first : first + block][np.diag_indices(start.shape[1])] = restart
+        walk = start / np.float32(restart)
+        for _ in range(n_iter):
+            walk = step @ walk
+            walk += start
+        out[first : first + block] = np.log1p(n * walk).T
+    return out
+
+
+@numba.njit(cache=True)
+def _walk(
+    rng: Any, start: Any, length: int, indptr: Any, indices: Any, cumulative: Any, back: float, away: float
+) -> Any:  # pragma: no cover
+    """Walks of second order: a step drawn by edge weight is taken with its bias over the largest bias."""
+    most = max(back, 1.0, away)
+    out = np.empty((start.size, length), dtype=np.int32)
+    for s in range(start.size):
+        out[s, 0] = start[s]
+        for t in range(1, length):
+            at = out[s, t - 1]
+            while True:
+                to = indices[_draw(rng, indptr[at], indptr[at + 1], cumulative)]
+                if t == 1 or back == away == 1:
+                    break
+                last = out[s, t - 2]
+                bias = back
+                if to != last:
+                    first, stop = indptr[last], indptr[last + 1]
+                    while first < stop:  # is there an edge from last to the new one?
+                        middle = (first + stop) // 2
+                        if indices[middle] < to:
+                            first = middle + 1
+                        else:
+                            stop = middle
+                    bias = 1.0 if first < indptr[last + 1] and indices[first] == to else away
+                if rng.random() * most < bias:
+                    break
+            out[s, t] = to
+    return out
+
+
+# word2vec
+
+
+class _Walks:
+    """Walks as sentences."""
+
+    def __init__(self, walks: NDArray[np.int32], names: NDArray[np.object_]) -> None:
+        self.walks = walks
+        self.names = names
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for walk in self.walks:
+            yield self.names[walk].tolist()
+
+
+class _ShuffledSets:
+    """Sets as sentences, sets and members in another order each time."""
+
+    def __init__(self, sets: Sequence[NDArray[np.object_]], random_state: int) -> None:
+        self.sets = sets
+        self.rng = np.random.default_rng(random_state)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for i in self.rng.permutation(len(self.sets)):
+            yield self.rng.permutation(self.sets[i]).tolist()
+
+
+def _sentences(mod: ad.AnnData) -> list[NDArray[np.object_]]:
+    """Members of each set; of a regulon the regulator and its targets."""
+    names = mod.obs_names.to_numpy(object)
+    out = []
+    X = sparse.csc_array(mod.X)
+    for j, (feature, source, kind) in enumerate(zip(mod.var_names, mod.var["source"], mod.var["kind"], strict=True)):
+        if kind not in ("set", "regulator"):
+            continue
+        members = names[X.indices[X.indptr[j] : X.indptr[j + 1]]]
+        if kind == "regulator":
+            members = np.unique(np.append(members, feature.removeprefix(f"{source}|")).astype(object))
+        if members.size > 1:
+            out.append(members)
+    return out
+
+
+def _skip_gram(
+    corpus: _Walks | _ShuffledSets, *, n_dims: int, window: int, n_epochs: int, random_state: int
+) -> Vectors:
+    """Skip-gram with five negative samples, on one worker, which makes it repeat."""
+    from gensim.models import Word2Vec
+
+    model = Word2Vec(
+        vector_size=n_dims, window=window, min_count=1, sg=1, negative=5, workers=1, seed=random_state, epochs=n_epochs
+    )
+    model.build_vocab(corpus)
+    model.train(corpus, total_examples=model.corpus_count, epochs=n_epochs)
+    genes = pd.Index(model.wv.index_to_key)
+    order = np.argsort(genes.to_numpy(str))
+    return genes[order], np.asarray(model.wv.vectors, dtype=np.float32)[order]
+
+
+# Fusion of blocks
+
+
+def _blocks(embedding: ad.AnnData) -> tuple[list[NDArray[np.float64]], NDArray[np.int_]]:
+    """Blocks of an embedding, and how many of them know each gene."""
+    blocks = [np.asarray(embedding.obsm[name], dtype=np.float64) for name in embedding.uns["newt"]["modalities"]]
+    known = [np.isfinite(block).all(axis=1) for block in blocks]
+    for block, has in zip(blocks, known, strict=True):
+        block[~has] = np.nan
+    return blocks, np.sum(known, axis=0)
+
+
+def _whiten(block: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
+    """Block times the inverse square root of its covariance with ridge; zero where a gene is not known."""
+    centred = np.nan_to_num(block - np.nanmean(block, axis=0))
+    value, vector = np.linalg.eigh(centred.T @ centred)
+    value = np.maximum(value, 0)
+    size = value + max(ridge, 1e-8) * value.mean()
+    return np.asarray(centred @ (vector / np.sqrt(size)) @ vector.T)
+
+
+def _consensus(
+    white: Sequence[NDArray[np.float64]], count: NDArray[np.int_], n_comps: int, random_state: int
+) -> NDArray[np.float32]:
+    """Mean of whitened blocks over the modalities present, in the directions that they share most."""
+    from sklearn.utils.extmath import randomized_svd
+
+    some = count > 0
+    scale = np.sqrt(count[some])[:, None]
+    joined = np.hstack([block[some] for block in white]) / scale
+    left, singular, _ = randomized_svd(
+        joined, min(n_comps, *joined.shape), n_iter=6, random_state=random_state, flip_sign=False
+    )
+    return np.asarray(_fix_signs(left) * singular / scale * np.sqrt(some.sum()), dtype=np.float32)

@@ -1,0 +1,205 @@
+"""The fusion: blocks and a presence mask in, one vector and the attention of each gene out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["FUSIONS", "Fused", "Fusion", "NewtModule", "masked_softmax"]
+
+Fusion = Literal["attention", "mean", "transformer"]
+FUSIONS: tuple[Fusion, ...] = ("attention", "mean", "transformer")
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What the module says of a batch of genes.
+
+    Attributes
+    ----------
+    z
+        Fused vectors, genes x latent dimensions.
+    attention
+        Weight of each modality, genes x modalities; rows sum to 1, or to 0 where no modality knows the gene.
+    """
+
+    z: Tensor
+    attention: Tensor
+
+
+def masked_softmax(scores: Tensor, present: Tensor) -> Tensor:
+    """Softmax over the modalities that are present; zeros for the others, and for rows of none."""
+    weights = scores.masked_fill(~present, torch.finfo(scores.dtype).min).softmax(dim=-1)
+    return weights * present
+
+
+class NewtModule(nn.Module):
+    r"""Masked fusion of blocks.
+
+    With x_m the block of modality m, P_m its projection, k the number of modalities that know the gene and a their
+    attention, :math:`z = \sum_m k a_m P_m x_m - c`. Uniform attention thus is a plain sum of projections: the
+    concatenation reduced by PCA, if the projections are its loadings. Where nothing is trained, attention is uniform.
+
+    - ``attention``: keys tanh(K_m x_m); a modality's score is its key times a learned query, to which the mean key of
+      the gene's other modalities adds what they say.
+    - ``mean``: always uniform.
+    - ``transformer``: each block is a token beside a class token; scores are read from the encoded tokens, and what the
+      class token holds is added to z.
+
+    Parameters
+    ----------
+    widths
+        Dimensions of each block.
+    n_latent
+        Dimensions of the fused vector.
+    fusion
+        How modalities are weighed.
+    n_key
+        Dimensions of keys and of tokens.
+    n_hidden
+        Hidden units that each decoder has beside its linear part; 0 for none.
+    n_layers, n_heads
+        Of the transformer.
+    dropout
+        Of the transformer and the decoders' hidden units.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        n_latent: int,
+        *,
+        fusion: Fusion = "attention",
+        n_key: int = 64,
+        n_hidden: int = 256,
+        n_layers: int = 2,
+        n_heads: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.fusion = fusion
+        self.projections = nn.ModuleList(nn.Linear(width, n_latent, bias=False) for width in widths)
+        self.offset = nn.Parameter(torch.zeros(n_latent))
+        self.decoders = nn.ModuleList(_Decoder(n_latent, width, n_hidden, dropout) for width in widths)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        if fusion != "mean":
+            self.keys = nn.ModuleList(nn.Linear(width, n_key) for width in widths)
+            self.query = nn.Parameter(torch.zeros(n_key))
+            self.bias = nn.Parameter(torch.zeros(len(widths)))
+        if fusion == "attention":
+            self.context = _zero(nn.Linear(n_key, n_key, bias=False))
+        if fusion == "transformer":
+            self.kinds = nn.Parameter(torch.randn(len(widths) + 1, n_key) / math.sqrt(n_key))
+            layer = nn.TransformerEncoderLayer(n_key, n_heads, 4 * n_key, dropout, batch_first=True, norm_first=True)
+            self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
+            self.out = _zero(nn.Linear(n_key, n_latent, bias=False))
+
+    @property
+    def scale(self) -> Tensor:
+        """Inverse temperature of the contrastive loss, at most 100."""
+        return self.log_scale.clamp(max=math.log(100.0)).exp()
+
+    def forward(self, blocks: Sequence[Tensor], present: Tensor) -> Fused:
+        """Fuse a batch.
+
+        Parameters
+        ----------
+        blocks
+            For each modality genes x its dimensions. Rows that are not present are never read.
+        present
+            Genes x modalities, bool.
+
+        Returns
+        -------
+        The fused vectors and the attention.
+        """
+        clean = [block.masked_fill(~has[:, None], 0.0) for block, has in zip(blocks, present.T, strict=True)]
+        parts = torch.stack([project(block) for project, block in zip(self.projections, clean, strict=True)], dim=1)
+        scores, extra = self._score(clean, present)
+        attention = masked_softmax(scores, present)
+        weights = attention * present.sum(dim=1, keepdim=True)
+        z = (weights[:, :, None] * parts).sum(dim=1) - self.offset
+        return Fused(z if extra is None else z + extra, attention)
+
+    def decode(self, z: Tensor) -> list[Tensor]:
+        """Predict every block from fused vectors; only the direction of a row is meant."""
+        return [decoder(z) for decoder in self.decoders]
+
+    @torch.no_grad()
+    def initialise(
+        self, projections: Sequence[Tensor], offset: Tensor, decoders: Sequence[Tensor], means: Sequence[Tensor]
+    ) -> None:
+        """Set the linear parts.
+
+        Parameters
+        ----------
+        projections
+            For each modality its dimensions x latent dimensions.
+        offset
+            Latent dimensions.
+        decoders
+            For each modality latent dimensions x its dimensions.
+        means
+            For each modality what is decoded from zero.
+        """
+        for projection, weight in zip(self.projections, projections, strict=True):
+            cast("nn.Linear", projection).weight.copy_(weight.T)
+        self.offset.copy_(offset)
+        for decoder, weight, mean in zip(self.decoders, decoders, means, strict=True):
+            linear = cast("_Decoder", decoder).linear
+            linear.weight.copy_(weight.T)
+            linear.bias.copy_(mean)
+
+    def linear_parameters(self) -> list[Tensor]:
+        """List what starts from PCA."""
+        decoders = [cast("_Decoder", decoder).linear.parameters() for decoder in self.decoders]
+        return [*self.projections.parameters(), self.offset, *chain.from_iterable(decoders)]
+
+    def _score(self, blocks: Sequence[Tensor], present: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Scores, genes x modalities, and what is added to the fused vectors."""
+        if self.fusion == "mean":
+            return torch.zeros_like(present, dtype=blocks[0].dtype), None
+        keys = torch.stack([key(block) for key, block in zip(self.keys, blocks, strict=True)], dim=1)
+        if self.fusion == "transformer":
+            start = self.kinds[:1].expand(len(keys), 1, -1)
+            absent = nn.functional.pad(~present, (1, 0), value=False)
+            tokens = self.encoder(torch.cat([start, keys + self.kinds[1:]], dim=1), src_key_padding_mask=absent)
+            return tokens[:, 1:] @ self.query + self.bias, self.out(tokens[:, 0])
+        keys = keys.tanh() * present[:, :, None]
+        others = (keys.sum(dim=1, keepdim=True) - keys) / (present.sum(dim=1) - 1).clamp(min=1)[:, None, None]
+        return (keys * (self.query + self.context(others))).sum(dim=-1) + self.bias, None
+
+
+class _Decoder(nn.Module):
+    """A linear map and a hidden layer beside it that adds nothing at first."""
+
+    def __init__(self, n_latent: int, width: int, n_hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_latent, width)
+        self.hidden = (
+            nn.Sequential(
+                nn.LayerNorm(n_latent),
+                nn.Linear(n_latent, n_hidden),
+                nn.GELU(),
+                nn.Dropout(dropout),
+                _zero(nn.Linear(n_hidden, width)),
+            )
+            if n_hidden
+            else None
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        direct: Tensor = self.linear(z)
+        return direct if self.hidden is None else direct + self.hidden(z)
+
+
+def _zero(linear: nn.Linear) -> nn.Linear:
+    for parameter in linear.parameters():
+        nn.init.zeros_(parameter)
+    return linear

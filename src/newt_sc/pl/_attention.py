@@ -1,0 +1,160 @@
+"""What gene vectors rest on: effects of modalities beside attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from newt_sc import _keys
+from newt_sc import genes as gene_names
+from newt_sc.errors import GeneMatchError
+
+from ._style import COLORS, MISSING, finish
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["attention"]
+
+
+def attention(
+    embedding: AnnData,
+    genes: str | Sequence[str] | None = None,
+    *,
+    key: str | None = None,
+    ax: Axes | Sequence[Axes] | None = None,
+    show: bool | None = None,
+    return_fig: bool | None = None,
+) -> Figure | Axes | list[Axes] | None:
+    """Plot the effect of each modality on gene vectors, and beside it the attention.
+
+    For some genes: one row a gene, one column a modality, the effect first; a frame marks the modality that is largest
+    by effect and the one that is largest by attention. Where the frames are not in the same column the two disagree:
+    believe the effect. Without genes: how both spread over all genes (median, quartiles, 5th and 95th percentile).
+    An embedding without attention shows effects alone.
+
+    Parameters
+    ----------
+    embedding
+        Gene embedding after :func:`newt_sc.tl.explain`.
+    genes
+        Genes, by any identifier; a summary of all by default.
+    key
+        ``key_added`` of :func:`newt_sc.tl.explain`.
+    ax
+        Axes to draw on: one for the effect and, if there is any, one for the attention.
+    show
+        Show the figure; by default in an interactive session only.
+    return_fig
+        Return the figure instead of the axes.
+
+    Returns
+    -------
+    The axes, the figure, or ``None`` after showing.
+
+    Raises
+    ------
+    KeyError
+        If there is no explanation under this key.
+    ValueError
+        If the number of axes does not fit, or no gene is named.
+    GeneMatchError
+        If a gene is not in the embedding.
+    """
+    import matplotlib.pyplot as plt
+
+    slot = key or _keys.EXPLAIN
+    info: Any = embedding.uns.get(slot)
+    if not isinstance(info, Mapping) or "slots" not in info:
+        msg = f"No explanation in embedding.uns[{slot!r}]: run newt_sc.tl.explain first."
+        raise KeyError(msg)
+    names = [str(name) for name in info["modalities"]]
+    tables = {"effect": embedding.obsm[info["slots"]["effect"]][names]}
+    if info["attention"]:
+        tables["attention"] = embedding.obsm[_keys.ATTENTION][names]
+    rows = None if genes is None else _rows([genes] if isinstance(genes, str) else list(genes), embedding)
+    n_rows = len(names) if rows is None else len(rows)
+    if ax is None:
+        width = 3.5 if len(tables) == 1 or rows is None else 0.9 + 2 * 0.42 * len(names)
+        height = 0.28 * n_rows + (0.9 if rows is None else 1.3)
+        figure, grid = plt.subplots(1, len(tables), figsize=(width, height), squeeze=False, layout="constrained")
+        axes = list(grid[0])
+    else:
+        axes = list(np.ravel(np.asarray(ax, dtype=object)))
+        if len(axes) != len(tables):
+            msg = f"{len(axes)} axes for {' and '.join(tables)}: expected {len(tables)}."
+            raise ValueError(msg)
+        figure = cast("Figure", axes[0].figure)
+    order = sorted(names, key=lambda name: -np.nan_to_num(tables["effect"][name].median()))
+    for i, (one, (label, table)) in enumerate(zip(axes, tables.items(), strict=True)):
+        if rows is None:
+            _spread(one, table[order], label, COLORS[i])
+        else:
+            _cells(one, table.iloc[rows], label, COLORS[i])
+        if i:
+            one.tick_params(axis="y", labelleft=False)
+    return finish(figure, axes, show=show, return_fig=return_fig)
+
+
+def _rows(given: list[str], embedding: AnnData) -> list[int]:
+    if not given:
+        msg = "genes is empty: name at least one gene, or None for a summary of all."
+        raise ValueError(msg)
+    index = embedding.obs_names.get_indexer(given)
+    if (index < 0).any():
+        found = gene_names.align(given, embedding.obs_names)
+        gene_names.require_overlap(found, given, embedding.obs_names, what="genes")
+        index = found.index
+    lost = [name for name, row in zip(given, index, strict=True) if row < 0]
+    if lost:
+        msg = f"{len(lost)} of {len(given)} genes are not in the embedding: {lost[:5]}. Leave them out."
+        raise GeneMatchError(msg)
+    return list(dict.fromkeys(index.tolist()))
+
+
+def _spread(ax: Axes, table: pd.DataFrame, label: str, color: str) -> None:
+    for y, name in enumerate(table):
+        values = table[name].dropna()
+        if values.empty:
+            continue
+        low, first, middle, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
+        ax.plot([low, high], [y, y], color=color, linewidth=1)
+        ax.plot([first, third], [y, y], color=color, linewidth=6, alpha=0.45, solid_capstyle="butt")
+        ax.plot(middle, y, "o", color=color, markersize=4)
+    ax.set_yticks(range(table.shape[1]), list(table))
+    ax.invert_yaxis()
+    ax.set_xlim(left=0)
+    if label == "attention":
+        ax.axvline(1 / table.shape[1], color=MISSING, linewidth=0.8, zorder=0)
+    ax.tick_params(labelsize=8)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("1 - cosine without it" if label == "effect" else "weight", fontsize=8)
+    ax.set_title(label, fontsize=9, loc="left")
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _cells(ax: Axes, table: pd.DataFrame, label: str, color: str) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.patches import Rectangle
+
+    values = table.to_numpy(float)
+    shades = LinearSegmentedColormap.from_list("effect", ["#FFFFFF", color]).with_extremes(bad="#EEEEEE")
+    top = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
+    ax.imshow(np.ma.masked_invalid(values), cmap=shades, vmin=0, vmax=max(top, 1e-9) * 1.2, aspect="auto")
+    for i, row in enumerate(values):
+        for j, value in enumerate(row):
+            text = f"{value:.2f}".removeprefix("0") if np.isfinite(value) else "–"
+            ax.text(j, i, text, ha="center", va="center", fontsize=7, color="#222222")
+        if np.isfinite(row).any():
+            j = int(np.nanargmax(row))
+            ax.add_patch(Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False, edgecolor="#222222", linewidth=1.1))
+    ax.set_xticks(range(table.shape[1]), list(table), rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(table.shape[0]), table.index.astype(str))
+    ax.tick_params(labelsize=8, length=0)
+    ax.set_title("effect of leaving it out" if label == "effect" else label, fontsize=9, loc="left")
+    ax.spines[:].set_visible(False)

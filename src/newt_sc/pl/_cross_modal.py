@@ -1,0 +1,80 @@
+"""Which kinds of knowledge predict each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from ._style import finish
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["cross_modal"]
+
+
+def cross_modal(
+    table: pd.DataFrame,
+    *,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    return_fig: bool | None = None,
+) -> Figure | Axes | list[Axes] | None:
+    """Plot how well each modality predicts each other.
+
+    Rows predict columns. What shuffled rows reach is stated below.
+
+    Parameters
+    ----------
+    table
+        What :func:`newt_sc.tl.cross_modal` returned.
+    ax
+        Axes to draw on.
+    show
+        Show the figure; by default in an interactive session only.
+    return_fig
+        Return the figure instead of the axes.
+
+    Returns
+    -------
+    The axes, the figure, or ``None`` after showing.
+
+    Raises
+    ------
+    KeyError
+        If the table lacks a column.
+    """
+    import matplotlib.pyplot as plt
+
+    missing = [column for column in ("source", "target", "r2", "shuffled") if column not in table]
+    if missing:
+        msg = f"table lacks the columns {missing}: give what newt_sc.tl.cross_modal returned."
+        raise KeyError(msg)
+    names = list(dict.fromkeys([*table["source"], *table["target"]]))
+    values = table.pivot(index="source", columns="target", values="r2").reindex(index=names, columns=names)
+    if ax is None:
+        side = max(0.45 * len(names) + 0.75, 2.8)
+        figure, ax = plt.subplots(figsize=(side, side), layout="constrained")
+    else:
+        figure = cast("Figure", ax.figure)
+    shown = values.to_numpy(float)
+    top = max(float(np.nanmax(shown, initial=0.0)), 0.01)
+    colors = plt.get_cmap("cividis_r").with_extremes(bad="#FFFFFF")
+    ax.imshow(np.ma.masked_invalid(shown), cmap=colors, vmin=0, vmax=top)
+    for i, row in enumerate(shown):
+        for j, value in enumerate(row):
+            if np.isfinite(value):
+                tone = "white" if value > 0.55 * top else "#222222"
+                text = f"{value:.2f}".replace("0.", ".", 1)
+                ax.text(j, i, text, ha="center", va="center", fontsize=8, color=tone)
+    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(names)), names)
+    ax.tick_params(labelsize=8, length=0)
+    ax.set_title("R² of rows predicting columns", fontsize=9, loc="left")
+    low, high = table["shuffled"].min(), table["shuffled"].max()
+    ax.set_xlabel(f"shuffled genes: {low:.3f} to {high:.3f}", fontsize=8)
+    ax.spines[:].set_visible(False)
+    return finish(figure, [ax], show=show, return_fig=return_fig)

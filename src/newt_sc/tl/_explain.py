@@ -1,0 +1,235 @@
+"""What a gene's vector rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from newt_sc import _keys, kernels
+from newt_sc._settings import logger
+
+from ._features import read_features
+from ._fusion import Fusion, check_embedding, find_genes, open_fusion
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from newt_sc.models import NEWT
+
+__all__ = ["explain"]
+
+
+def explain(
+    embedding: AnnData,
+    *,
+    model: NEWT | None = None,
+    genes: str | Sequence[str] | None = None,
+    knowledge: MuData | None = None,
+    n_neighbors: int = 15,
+    n_features: int = 10,
+    key_added: str | None = None,
+    random_state: int = 0,
+    copy: bool = False,
+) -> AnnData | None:
+    r"""Explain gene vectors by their modalities and features.
+
+    The effect of a modality on a gene is what leaving it out does: 1 - the cosine between the gene's vector with and
+    without it. The effect on neighbours is the fraction of its nearest genes that are lost when it alone, but no other
+    gene, is without the modality. Attention is only a weight in a sum; where the two disagree, believe the effect.
+
+    Vectors without a modality come from ``model``. Without one the fusion must be linear, as that of
+    :func:`newt_sc.tl.fuse` is: the part of each modality is then found by least squares of the vectors on the blocks.
+
+    With ``knowledge``, a feature contributes its weight in the encoding of the gene (TF-IDF, PPMI or z-score) times the
+    cosine of the gene's vector with the weighted centroid of the other genes that have the feature: what the encoder
+    put in, as far as the fused vector still shows it. A feature that no other gene has contributes nothing.
+
+    Parameters
+    ----------
+    embedding
+        Gene embedding with its blocks in ``obsm``.
+    model
+        The model that made it.
+    genes
+        Genes to explain, by any identifier; all by default. Others are NaN.
+    knowledge
+        What the blocks were made of, as :func:`newt_sc.datasets.bundle` returns it.
+    n_neighbors
+        How many nearest genes to compare.
+    n_features
+        Features kept for each gene and modality.
+    key_added
+        Key in ``uns``, and in place of ``newt`` in the keys of ``obsm``.
+    random_state
+        Seed of the shuffled control.
+    copy
+        Return a changed copy instead of writing into ``embedding``.
+
+    Returns
+    -------
+    ``None``, or the copy. Written, only when all is computed:
+
+    - ``obsm["newt_effect"]``, ``obsm["newt_neighbor_effect"]``: genes x modalities, DataFrames. NaN where the modality
+      does not know the gene, or alone does.
+    - ``obsm["attention"]``, where there is none and the model has it.
+    - ``uns["newt_explain"]``: ``params``; ``modalities``; ``slots``, the keys in ``obsm``; ``n_alone``, genes known to
+      one modality only; ``attention``, whether there is any; ``agreement``, if so: the Spearman correlation of
+      attention and effect over the modalities of a gene (``within_gene``: mean and standard deviation over genes that
+      three modalities or more know) and over the genes of each modality, beside the same with the attention of another
+      gene that the same modalities know (``shuffled``); ``features``, with ``knowledge``: a table of ``gene``,
+      ``modality``, ``feature``, ``kind``, ``contribution``, ``weight``, ``similarity`` and ``n_genes``.
+
+    Raises
+    ------
+    TypeError
+        If ``embedding`` is no AnnData or ``knowledge`` no MuData.
+    KeyError
+        If the embedding has no blocks, or ``knowledge`` none of its modalities.
+    ValueError
+        If ``n_neighbors`` or ``n_features`` is out of range, or the vectors are neither the model's nor, without one,
+        a linear map of the blocks.
+    GeneMatchError
+        If a gene is not in the embedding.
+
+    References
+    ----------
+    Jain and Wallace, Attention is not Explanation, NAACL 2019.
+    """
+    check_embedding(embedding, "explain")
+    for name, value, most in (("n_neighbors", n_neighbors, embedding.n_obs - 1), ("n_features", n_features, None)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1 or (most and value > most):
+            msg = f"{name} is {value!r}, expected a whole number from 1 up{f' to {most}' if most else ''}."
+            raise ValueError(msg)
+    rows = np.arange(embedding.n_obs) if genes is None else find_genes(genes, embedding)
+    fusion = open_fusion(embedding, model)
+    features = None if knowledge is None else read_features(knowledge, embedding, fusion.names)
+
+    nearest = np.full((embedding.n_obs, n_neighbors), -1, dtype=np.intp)
+    nearest[rows] = kernels.nearest_rows(fusion.full, n_neighbors, rows=rows)
+    effect = np.full(fusion.known.shape, np.nan, dtype=np.float32)
+    lost = effect.copy()
+    several = fusion.known.sum(axis=1) > 1
+    for column, name in enumerate(fusion.names):
+        at = rows[several[rows] & fusion.known[rows, column]]
+        if not at.size:
+            continue
+        left = fusion.without(name, at)
+        effect[at, column] = 1 - _cosine(fusion.full[at], left)
+        lost[at, column] = 1 - kernels.kept_neighbors(fusion.full, left, at, nearest=nearest[at])
+        logger.info("explained %d genes without %s", at.size, name)
+
+    attention = _attention(embedding, model, fusion.names)
+    alone = int((fusion.known[rows].sum(axis=1) == 1).sum())
+    prefix = key_added or _keys.EMBED
+    slots = {"effect": f"{prefix}_effect", "neighbor_effect": f"{prefix}_neighbor_effect"}
+    info: dict[str, Any] = {
+        "params": {
+            "n_genes": int(rows.size),
+            "n_neighbors": int(n_neighbors),
+            "n_features": int(n_features),
+            "random_state": int(random_state),
+            **fusion.describe(),
+        },
+        "modalities": np.array(fusion.names, dtype=str),
+        "slots": slots,
+        "n_alone": alone,
+        "attention": attention is not None,
+    }
+    if alone:
+        logger.info(
+            "%d genes are known to one modality only: leaving it out leaves nothing, their effect is NaN", alone
+        )
+    if attention is None:
+        logger.info("the embedding has no attention: effects only")
+    else:
+        info["agreement"] = _agreement(attention, effect, fusion, random_state)
+    if features is not None:
+        unit = kernels.unit_rows(fusion.full).astype(np.float32)
+        tables = []
+        for name, found in features.items():
+            table = found.top(unit, rows, n_features)
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "gene": embedding.obs_names.to_numpy(dtype=object)[table["row"]],
+                        "modality": name,
+                        "feature": found.names[table["feature"]],
+                        "kind": found.kind[table["feature"]],
+                        "contribution": table["contribution"].to_numpy(np.float32),
+                        "weight": table["weight"].to_numpy(np.float32),
+                        "similarity": table["similarity"].to_numpy(np.float32),
+                        "n_genes": found.n_genes[table["feature"]],
+                    }
+                )
+            )
+        joined = pd.concat(tables, ignore_index=True)
+        joined.index = joined.index.astype(str)
+        info["features"] = joined.astype(dict.fromkeys(["gene", "modality", "feature", "kind"], "category"))
+
+    out = embedding.copy() if copy else embedding
+    for slot, values in ((slots["effect"], effect), (slots["neighbor_effect"], lost)):
+        out.obsm[slot] = pd.DataFrame(values, index=out.obs_names, columns=fusion.names)
+    if attention is not None and _keys.ATTENTION not in out.obsm:
+        out.obsm[_keys.ATTENTION] = pd.DataFrame(attention, index=out.obs_names, columns=fusion.names)
+    out.uns[key_added or _keys.EXPLAIN] = info
+    return out if copy else None
+
+
+def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(np.einsum("ij,ij->i", kernels.unit_rows(a), kernels.unit_rows(b)))
+
+
+def _attention(embedding: AnnData, model: NEWT | None, names: list[str]) -> NDArray[np.float32] | None:
+    table: Any = embedding.obsm.get(_keys.ATTENTION)
+    if table is None and model is not None:
+        table = model.get_attention(embedding)
+    if table is None:
+        return None
+    if not isinstance(table, pd.DataFrame) or [name for name in names if name not in table]:
+        msg = f"obsm[{_keys.ATTENTION!r}] is no DataFrame with the columns {names}; remove or repair it."
+        raise ValueError(msg)
+    return np.asarray(table[names], dtype=np.float32)
+
+
+def _agreement(
+    attention: NDArray[np.float32], effect: NDArray[np.float32], fusion: Fusion, random_state: int
+) -> pd.DataFrame:
+    """Spearman correlations of attention and effect, and of another gene's attention and effect."""
+    index = ["within_gene", *fusion.names]
+    explained = np.isfinite(effect).any(axis=1)
+    other = attention.copy()
+    rng = np.random.default_rng(random_state)
+    pattern = fusion.known @ (1 << np.arange(len(fusion.names)))
+    for one in np.unique(pattern[explained]):
+        at = np.flatnonzero((pattern == one) & explained)
+        other[at] = attention[rng.permutation(at)]
+    columns = {}
+    for label, weights in (("spearman", attention), ("shuffled", other)):
+        within = _row_spearman(weights, effect)
+        each = [_spearman(weights[:, i], effect[:, i]) for i in range(effect.shape[1])]
+        columns[label] = [np.nanmean(within) if np.isfinite(within).any() else np.nan, *(rho for rho, _ in each)]
+        columns[f"{label}_sd"] = [np.nanstd(within) if np.isfinite(within).any() else np.nan, *(np.nan for _ in each)]
+        columns["n_genes"] = [int(np.isfinite(within).sum()), *(n for _, n in each)]
+    return pd.DataFrame(columns, index=index)[["spearman", "spearman_sd", "shuffled", "shuffled_sd", "n_genes"]]
+
+
+def _row_spearman(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Spearman correlation of each row over the entries finite in both; NaN for fewer than three."""
+    both = np.isfinite(a) & np.isfinite(b)
+    x, y = (pd.DataFrame(np.where(both, v, np.nan)).rank(axis=1).to_numpy() for v in (a, b))
+    n = both.sum(axis=1)
+    x, y = (np.where(both, v - (n[:, None] + 1) / 2, 0) for v in (x, y))  # ranks 1 to n, centred
+    size = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    out: NDArray[np.float64] = np.divide((x * y).sum(axis=1), size, out=np.full(len(x), np.nan), where=size > 0)
+    out[n < 3] = np.nan
+    return out
+
+
+def _spearman(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[float, int]:
+    rho = _row_spearman(a[None], b[None])[0]
+    return float(rho), int((np.isfinite(a) & np.isfinite(b)).sum())

@@ -1,0 +1,155 @@
+"""A gene's nearest genes, and why they are near."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from newt_sc import datasets, kernels
+from newt_sc._docs import with_docs
+from newt_sc.errors import NewtWarning
+
+from ._features import read_features
+from ._fusion import Fusion, ModelFusion, find_genes, open_fusion, read_blocks
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+    from newt_sc.models import NEWT
+
+__all__ = ["nearest_genes"]
+
+
+@with_docs
+def nearest_genes(
+    embedding: str | PathLike[str] | AnnData,
+    genes: str | Sequence[str],
+    *,
+    n_neighbors: int = 10,
+    model: NEWT | None = None,
+    knowledge: MuData | None = None,
+    n_features: int = 5,
+) -> pd.DataFrame:
+    r"""Find the nearest genes by cosine, with what each modality has to do with it.
+
+    Parameters
+    ----------
+    %(embedding)s
+    genes
+        Genes, by any identifier that :func:`newt_sc.genes.resolve` knows.
+    n_neighbors
+        How many for each gene.
+    model
+        The model that made the embedding.
+    knowledge
+        What the blocks were made of, as :func:`newt_sc.datasets.bundle` returns it.
+    n_features
+        At most so many shared features of each modality.
+
+    Returns
+    -------
+    One row a neighbour, nearest first: ``gene``, ``neighbor``, ``rank`` (from 1) and ``similarity``, the cosine of the
+    fused vectors. Where the embedding has blocks, for each modality m:
+
+    - ``cosine_m``: cosine of the two genes' blocks; NaN unless the modality knows both.
+    - ``contribution_m``: for a linear fusion the modality's share of ``similarity``, z_g . z_h / (\|z_g\| \|z_h\|):
+      half of its part of z_g times z_h and half of z_g times its part of z_h. All shares and
+      ``contribution_other`` (offset and rounding) sum to ``similarity``. With ``model`` it is ``similarity`` less the
+      cosine of what the model makes of the two genes without m; NaN where that is nothing. Absent for a fusion that is
+      not linear where no model is given.
+
+    With ``knowledge``: ``n_shared``, how many features both genes have, and ``shared``, for each modality the rarest
+    ones, joined by ``"; "``.
+
+    Raises
+    ------
+    TypeError
+        If ``embedding`` is none of these or ``knowledge`` no MuData.
+    FileNotFoundError
+        If ``embedding`` is neither a name nor a file.
+    KeyError
+        If there is ``model`` or ``knowledge``, but the embedding has no blocks or shares no modality with it.
+    ValueError
+        If ``n_neighbors`` or ``n_features`` is out of range, no gene is named, or the embedding is not the model's.
+    GeneMatchError
+        If a gene is not in the embedding.
+
+    Warns
+    -----
+    NewtWarning
+        If the embedding has blocks, but is no linear fusion of them, and no model is given.
+    """
+    reference = datasets.resolve_embedding(embedding)
+    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int) or not 1 <= n_neighbors < reference.n_obs:
+        msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 1 up to {reference.n_obs - 1}."
+        raise ValueError(msg)
+    if isinstance(n_features, bool) or not isinstance(n_features, int) or n_features < 1:
+        msg = f"n_features is {n_features!r}, expected a whole number from 1 up."
+        raise ValueError(msg)
+    rows = find_genes(genes, reference)
+    blocks = read_blocks(reference)
+    features = None if knowledge is None else read_features(knowledge, reference, list(blocks))
+    fusion = None
+    if model is not None:
+        fusion = open_fusion(reference, model)
+    elif blocks:
+        try:
+            fusion = open_fusion(reference, None)
+        except ValueError as error:
+            warnings.warn(f"Contributions of modalities are left out. {error}", NewtWarning, stacklevel=2)
+
+    vectors = np.asarray(reference.X, dtype=np.float32)
+    near = kernels.nearest_rows(vectors, n_neighbors, rows=rows)
+    g, h = np.repeat(rows, n_neighbors), near.ravel()
+    unit = kernels.unit_rows(vectors[np.concatenate([g, h])])
+    similarity = np.einsum("ij,ij->i", unit[: g.size], unit[g.size :])
+    names = reference.obs_names.to_numpy(dtype=object)
+    columns: dict[str, Any] = {
+        "gene": names[g],
+        "neighbor": names[h],
+        "rank": np.tile(np.arange(1, n_neighbors + 1), rows.size),
+        "similarity": similarity,
+    }
+    for name, block in blocks.items():
+        columns[f"cosine_{name}"] = _cosine(block[g], block[h])
+    if fusion is not None:
+        columns |= _contributions(fusion, g, h, similarity)
+    if features is not None:
+        found = [
+            {name: part.shared(a, b) for name, part in features.items()}
+            for a, b in zip(g.tolist(), h.tolist(), strict=True)
+        ]
+        columns["n_shared"] = [sum(map(len, pair.values())) for pair in found]
+        columns["shared"] = [
+            "; ".join(feature for both in pair.values() for _, feature in both[:n_features]) for pair in found
+        ]
+    return pd.DataFrame(columns)
+
+
+def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.asarray(np.einsum("ij,ij->i", kernels.unit_rows(a), kernels.unit_rows(b)))
+
+
+def _contributions(
+    fusion: Fusion, g: NDArray[np.intp], h: NDArray[np.intp], similarity: NDArray[np.float64]
+) -> dict[str, NDArray[np.float64]]:
+    if isinstance(fusion, ModelFusion):
+        return {
+            f"contribution_{name}": similarity - _cosine(fusion.without(name, g), fusion.without(name, h))
+            for name in fusion.names
+        }
+    a, b = fusion.full[g].astype(np.float64), fusion.full[h].astype(np.float64)
+    size = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    out = {}
+    for name in fusion.names:
+        both = np.einsum("ij,ij->i", fusion.part(name, g), b) + np.einsum("ij,ij->i", a, fusion.part(name, h))
+        out[f"contribution_{name}"] = np.divide(both, 2 * size, out=np.zeros_like(size), where=size > 0)
+    out["contribution_other"] = similarity - sum(out.values())
+    return out
