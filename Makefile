@@ -32,7 +32,7 @@ docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warn
 	$(BIN)/python -m sphinx -q -W -n --keep-going -b html docs docs/_build/html
 
 bench-%: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
-bench-genes bench-cells bench-choice bench-panels bench-speed: bench-%: $(VENV)/.stamp-package
+bench-genes bench-cells bench-choice bench-panels bench-speed: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
 
 bench-genes: ## Benchmark gene embeddings by cross-validation (FINAL=1: the hold-out too, logged)

@@ -198,16 +198,14 @@ def test_development_scores_know_no_new_annotation_of_the_hold_out(world, monkey
 
 
 @pytest.mark.parametrize("penalty", [0.1, 10.0])
-def test_leave_one_out_equals_refits(monkeypatch, penalty):
+def test_leave_one_out_equals_refits(penalty):
     from sklearn.linear_model import Ridge
     from sklearn.metrics.pairwise import rbf_kernel
 
     rng = np.random.default_rng(0)
     X = rng.standard_normal((40, 5))
     Y = rng.random((40, 6)) < 0.3
-    monkeypatch.setattr(_go_time_split, "PENALTIES", (penalty,))
-    got, chosen = _go_time_split.leave_one_out(X, Y, n_landmarks=1000, random_state=0)
-    assert chosen == penalty
+    got = _go_time_split.leave_one_out(X, Y, (penalty,), n_landmarks=1000, random_state=0)[penalty]
     values, axes = np.linalg.eigh(rbf_kernel(X, gamma=1 / (5 * X.var())))
     features = axes * np.sqrt(np.maximum(values, 0))
     for i in range(40):
@@ -216,12 +214,33 @@ def test_leave_one_out_equals_refits(monkeypatch, penalty):
         np.testing.assert_allclose(got[i], expected, atol=1e-3)
 
 
-def test_the_penalty_is_chosen_on_the_labels(world):
+def test_leave_one_out_learns_what_a_dimension_tells():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((300, 4))
     Y = X[:, :1] + 0.1 * rng.standard_normal((300, 8)) > 0
-    got, _ = _go_time_split.leave_one_out(X, Y, n_landmarks=100, random_state=0)
+    got = _go_time_split.leave_one_out(X, Y, (1.0,), n_landmarks=100, random_state=0)[1.0]
     assert min(_split.auroc(p, y) for p, y in zip(got.T, Y.T, strict=True)) > 0.95
+
+
+def test_a_term_never_chooses_its_own_penalty(world, monkeypatch):
+    split = _go_time_split.time_split()
+    half = (_split.hashed(split.terms.index) // np.uint64(5)) % np.uint64(2)
+    assert set(half) == {0, 1}
+    asked: list[float] = []
+
+    def predictions(X, labels, penalties, **_):
+        good = np.where(half[:, None] == 0, split.new.toarray(), -split.new.toarray()).T  # one half likes the first
+        asked.extend(penalties)
+        return {penalty: (good if i == 0 else -good).astype(np.float32) for i, penalty in enumerate(penalties)}
+
+    monkeypatch.setattr(_go_time_split, "leave_one_out", predictions)
+    monkeypatch.setattr(_go_time_split, "SIZES", (1, 10**6))
+    monkeypatch.setattr(_go_time_split, "MIN_NEW", 1)
+    table = nt.metrics.evaluate(world.embedding(), "go_time_split")
+    eligible = split.terms.index.get_indexer(table["item"])
+    assert asked
+    assert eligible.size > 2
+    np.testing.assert_array_equal(table["score"] < 0.5, True)  # what suits one half is wrong for the other
 
 
 def test_annotation_count(world):

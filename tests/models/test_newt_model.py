@@ -341,13 +341,13 @@ def test_training_leaves_torch_and_loggers_alone(embedding: ad.AnnData, tmp_path
 def test_early_stopping_keeps_the_best_epoch(embedding: ad.AnnData) -> None:
     """A learning rate that is far too high: the first epochs are the best."""
     model = new(embedding)
-    model.train(30, **QUICK, patience=2, plan_kwargs={"lr": 0.3, "lr_projections": 0.3})
+    model.train(30, **QUICK, patience=2, plan_kwargs={"lr": 0.3, "lr_projections": 0.3, "reconstruction_weight": 0.5})
     loss = model.history["validation_loss"].iloc[:, 0].astype(float)
     assert model.training["epochs"] == len(loss) < 30
     assert loss.argmin() == len(loss) - 3
     from newt_sc.models._training import NewtPlan
 
-    plan, logged = NewtPlan(model.module), {}
+    plan, logged = NewtPlan(model.module, reconstruction_weight=0.5), {}
     plan._log_all = lambda values, mode, size: logged.update(values)  # type: ignore[method-assign]
     loader = model._make_data_loader(model.adata, indices=model.validation_indices, batch_size=90)
     with torch.no_grad():

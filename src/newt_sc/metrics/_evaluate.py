@@ -119,9 +119,10 @@ def evaluate(
         Genes that a GO term gained since the frozen GO. Both are propagated on the ontology of 2024; a gene is new
         to a term if it is not in the frozen closure. Terms with 10 to 500 frozen and at least 5 new genes are learned
         from the frozen annotations of all genes by kernel ridge regression (RBF kernel as in :func:`term_auroc`, 1,500
-        landmarks, penalty chosen on the frozen annotations); each gene is predicted without itself, and new genes are
-        ranked against all others that the term did not have. Beside it ``annotation_count``: the same genes ranked by
-        how many frozen annotations they have.
+        landmarks; for one half of the terms the penalty that is best for new development genes of the other half, on
+        the hold-out for those of all terms). Each gene is predicted without itself, and new genes are ranked against
+        all others that the term did not have. Beside it ``annotation_count``: the same genes ranked by how many frozen
+        annotations they have.
     ``interactions``
         Interactions of HI-union and Lit-BM. Genes are in five folds by the hash of their symbol, and both genes of a
         test pair are in one fold, those of a training pair in the other three. A pair that does not interact replaces

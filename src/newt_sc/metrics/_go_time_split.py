@@ -21,7 +21,7 @@ from newt_sc.datasets._fetch import fetch
 from newt_sc.datasets._go import read_go_sets, read_ontology
 from newt_sc.errors import NewtWarning
 
-from ._split import HOLDOUT, auroc, fold_of, hashed, vectors_of, within
+from ._split import HOLDOUT, N_FOLDS, auroc, fold_of, hashed, vectors_of, within
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -175,8 +175,21 @@ def score(
     known = ~np.isnan(X[:, 0])
     frozen = split.frozen[eligible].toarray().astype(bool)
     new = split.new[eligible].toarray().astype(bool)
-    predicted, penalty = leave_one_out(X, frozen.T, n_landmarks=N_LANDMARKS, random_state=random_state)
     count = np.log1p(split.n_frozen)
+    ways = leave_one_out(X, frozen.T, PENALTIES, random_state=random_state)
+
+    def areas(predicted: NDArray[np.floating], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+        chosen = [inside & ~known for known in frozen]
+        return np.array([auroc(predicted[at, i], new[i, at]) for i, at in enumerate(chosen)])
+
+    half = (hashed(split.terms.index[eligible]) // np.uint64(N_FOLDS)) % np.uint64(2)
+    tuning = {penalty: areas(predicted, chosen & ~held) for penalty, predicted in ways.items()}
+    final = {penalty: areas(predicted, scored) for penalty, predicted in ways.items()} if holdout else tuning
+    area, penalties = np.empty(eligible.size), []
+    for one in (0, 1):
+        other = np.ones(eligible.size, dtype=bool) if holdout or len(set(half)) == 1 else half != one
+        penalties.append(max(PENALTIES, key=lambda penalty: float(np.nanmean(tuning[penalty][other]))))
+        area[half == one] = final[penalties[-1]][half == one]
     rows = []
     for i, at in enumerate(eligible):
         candidates = scored & ~frozen[i]
@@ -184,7 +197,7 @@ def score(
         rows.append(
             {
                 "item": split.terms.index[at],
-                "score": auroc(predicted[candidates, i], positive),
+                "score": area[i],
                 "n_positive": int(positive.sum()),
                 "n_negative": int((~positive).sum()),
                 "n_train": int(n_train[at]),
@@ -194,22 +207,22 @@ def score(
             }
         )
     out = pd.DataFrame(rows)
-    out.attrs |= {"coverage": float(known[scored].mean()), "penalty": penalty}
+    out.attrs |= {"coverage": float(known[scored].mean()), "penalties": penalties}
     return out
 
 
 def leave_one_out(
     X: NDArray[np.float64],
     labels: NDArray[np.bool_],
+    penalties: Sequence[float],
     *,
-    n_landmarks: int,
-    random_state: int,
-) -> tuple[NDArray[np.float32], float]:
+    n_landmarks: int = N_LANDMARKS,
+    random_state: int = 0,
+) -> dict[float, NDArray[np.float32]]:
     """Predict each gene's labels from all other genes, for all terms at once.
 
     Kernel ridge regression with the kernel of :func:`term_auroc` (RBF, gamma 1 / (d var X)) in its Nyström
-    approximation; the prediction of each gene without itself is exact in closed form. The penalty is chosen by the mean
-    AUROC of these predictions on the labels themselves.
+    approximation; the prediction of each gene without itself is exact in closed form.
 
     Parameters
     ----------
@@ -217,6 +230,8 @@ def leave_one_out(
         Genes x dimensions; a NaN row counts as the mean of the others.
     labels
         Genes x terms.
+    penalties
+        Ridge penalties.
     n_landmarks
         Genes that span the approximation.
     random_state
@@ -224,7 +239,7 @@ def leave_one_out(
 
     Returns
     -------
-    Predictions of genes x terms, and the penalty.
+    For each penalty the predictions, genes x terms.
     """
     known = ~np.isnan(X[:, 0])
     X = np.where(known[:, None], X, X[known].mean(axis=0))
@@ -232,25 +247,18 @@ def leave_one_out(
     features -= features.mean(axis=0)
     spectrum, axes = np.linalg.eigh((features.T @ features).astype(np.float64))
     features = features @ axes.astype(np.float32)
-    mean = labels.mean(axis=0, dtype=np.float32)
-    loads = features.T @ labels.astype(np.float32)  # the features are centred, so the labels need not be
+    y = labels.astype(np.float32)
+    loads = features.T @ y  # the features are centred, so the labels need not be
     squares = features * features
 
-    def predict(penalty: float, terms: slice) -> NDArray[np.float32]:
+    def predict(penalty: float) -> NDArray[np.float32]:
         shrink = (1 / (np.maximum(spectrum, 0) + penalty)).astype(np.float32)
-        fitted = features @ (shrink[:, None] * loads[:, terms]) + mean[terms]
+        fitted = features @ (shrink[:, None] * loads) + y.mean(axis=0)
         left = 1 - np.minimum(squares @ shrink + 1 / len(X), 0.999)
-        y = labels[:, terms].astype(np.float32)
         out: NDArray[np.float32] = y - (y - fitted) / left[:, None].astype(np.float32)
         return out
 
-    some = slice(0, None, max(1, labels.shape[1] // _N_TUNING))
-    quality = [
-        np.nanmean([auroc(p, y) for p, y in zip(predict(penalty, some).T, labels[:, some].T, strict=True)])
-        for penalty in PENALTIES
-    ]
-    best = PENALTIES[int(np.argmax(quality))]
-    return predict(best, slice(None)), best
+    return {penalty: predict(penalty) for penalty in penalties}
 
 
 def _nystroem(

@@ -284,7 +284,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
 
     def train(
         self,
-        max_epochs: int = 20,
+        max_epochs: int = 12,
         *,
         accelerator: str = "auto",
         devices: int | list[int] | str = 1,

@@ -101,12 +101,12 @@ class NewtPlan(LightningModule):
         self,
         module: NewtModule,
         *,
-        lr: float = 1e-3,
-        lr_projections: float = 2e-4,
+        lr: float = 3e-3,
+        lr_projections: float = 3e-3,
         weight_decay: float = 0.01,
-        n_held_out: int = 2,
-        modality_dropout: float = 0.3,
-        reconstruction_weight: float = 0.5,
+        n_held_out: int = 1,
+        modality_dropout: float = 0.0,
+        reconstruction_weight: float = 3.0,
         entropy_weight: float = 0.1,
         entropy_floor: float = 0.5,
     ) -> None:
@@ -167,7 +167,7 @@ class NewtPlan(LightningModule):
             self._log_all(mean, "validation", len(present))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW with a smaller learning rate for what starts from PCA."""
+        """AdamW with a learning rate of its own for what starts from PCA."""
         slow = self.module.linear_parameters()
         ids = {id(parameter) for parameter in slow}
         fast = [parameter for parameter in self.module.parameters() if id(parameter) not in ids]

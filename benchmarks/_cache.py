@@ -1,0 +1,64 @@
+"""Results kept in the build directory, by what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import _common
+
+Vectors = tuple[pd.Index, np.ndarray]
+
+
+def code_hash(*folders: Path) -> str:
+    """Hash of all Python files and bundles under some folders, or of single files."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        files = [folder] if folder.is_file() else sorted([*folder.rglob("*.py"), *folder.rglob("*.bundle.tsv")])
+        for path in files:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def path(kind: str, key: object, suffix: str) -> Path:
+    """Where something is kept."""
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+    return _common.BUILD / kind / f"{name}{suffix}"
+
+
+def vectors(key: object, compute: Callable[[], Vectors]) -> Vectors:
+    """Genes and vectors."""
+    at = path("vectors", key, ".npz")
+    if not at.exists():
+        genes, X = compute()
+        at.parent.mkdir(parents=True, exist_ok=True)
+        temporary = at.with_suffix(".part.npz")
+        np.savez(temporary, genes=np.array(list(genes), dtype=str), X=np.asarray(X, dtype=np.float32))
+        temporary.replace(at)
+    with np.load(at) as stored:
+        return pd.Index(stored["genes"].astype(object)), stored["X"]
+
+
+def table(key: object, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """Scores."""
+    at = path("scores", key, ".tsv")
+    if not at.exists():
+        out = compute()
+        at.parent.mkdir(parents=True, exist_ok=True)
+        temporary = at.with_suffix(".part")
+        out.to_csv(temporary, sep="\t", index=False)
+        temporary.replace(at)
+    return pd.read_csv(at, sep="\t", dtype={"item": str})
+
+
+def sha256(X: Any, genes: pd.Index) -> str:
+    """Hash of vectors."""
+    digest = hashlib.sha256("\n".join(genes).encode())
+    digest.update(np.ascontiguousarray(X, dtype=np.float32).tobytes())
+    return digest.hexdigest()
