@@ -11,6 +11,7 @@ from typing import Any
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 
 from newt_sc import _keys, io
 from newt_sc._docs import with_docs
@@ -37,12 +38,14 @@ def embedding(name: str = "newt-human") -> ad.AnnData:
     Parameters
     ----------
     name
-        ``"newt-human"``: human protein-coding genes, six modalities, method ``spectral``.
+        ``"newt-human"``: human protein-coding genes, six modalities, fused by :class:`newt_sc.models.NEWT`, which
+        comes along: ``NEWT.load("newt-human", embedding)``.
 
     Returns
     -------
     AnnData of genes x dimensions (float32), ``obs_names`` approved human symbols; ``obsm[modality]`` the blocks of
-    each modality (float32, NaN rows where it does not know the gene); ``obs["n_modalities"]``; ``uns["newt"]`` how it
+    each modality (float32, NaN rows where it does not know the gene); ``obsm["attention"]`` the weight of each modality
+    (genes x modalities); ``obs["n_modalities"]``; ``uns["newt"]`` how it
     was made, from which files, and its hash. The vectors are licensed CC-BY-SA-4.0.
 
     Raises
@@ -147,7 +150,7 @@ def vectors_sha256(embedding: ad.AnnData) -> str:
 
 
 def pack_embedding(embedding: ad.AnnData) -> tuple[ad.AnnData, dict[str, float]]:
-    """Quantise an embedding for shipping: vectors to float16, blocks to int8 with a scale per column.
+    """Quantise an embedding for shipping: vectors and attention to float16, blocks to int8 with a scale per column.
 
     Parameters
     ----------
@@ -173,6 +176,9 @@ def pack_embedding(embedding: ad.AnnData) -> tuple[ad.AnnData, dict[str, float]]
         np.asarray(embedding.X, dtype=np.float16), obs=embedding.obs.copy(), var=embedding.var.copy(), obsm=packed
     )
     out.uns[_keys.EMBED] = embedding.uns[_keys.EMBED] | {"sha256": vectors_sha256(embedding)}
+    if _keys.ATTENTION in embedding.obsm:
+        attention = embedding.obsm[_keys.ATTENTION]
+        out.obsm[_keys.ATTENTION] = pd.DataFrame(attention, dtype=np.float16)
     out.uns[_PACKED] = scales
     back = unpack_embedding(out)
     loss = {"vectors": _cosine_loss(np.asarray(embedding.X), np.asarray(back.X))}
@@ -200,6 +206,8 @@ def unpack_embedding(packed: ad.AnnData) -> ad.AnnData:
         wide[(block == -128).all(axis=1)] = np.nan
         blocks[name] = wide
     out = ad.AnnData(np.asarray(packed.X).astype(np.float32), obs=packed.obs.copy(), var=packed.var.copy(), obsm=blocks)
+    if _keys.ATTENTION in packed.obsm:
+        out.obsm[_keys.ATTENTION] = packed.obsm[_keys.ATTENTION].astype(np.float32)
     out.uns[_keys.EMBED] = packed.uns[_keys.EMBED]
     return out
 
