@@ -10,6 +10,7 @@ commit and score to ``benchmarks/holdout_log.tsv``: choices are never made on th
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import re
 import time
@@ -231,23 +232,24 @@ def replicates(name: str, task: str, seeds: int, *, holdout: bool = False, n: in
     return float(np.mean(means)), out
 
 
-def work(names: list[str], *, holdout: bool, jobs: int) -> None:
-    """Compute what is missing, in parallel over methods and tasks."""
-    from joblib import Parallel, delayed
+def one(job: tuple[str, str, int, bool]) -> str:
+    """Compute what is missing for one method, task and seed."""
+    name, task, seed, holdout = job
+    started = time.perf_counter()
+    mean = score(name, task, seed)["score"].mean()
+    if holdout:
+        score(name, task, seed, holdout=True)
+    return f"{task}; {name.strip()}; seed {seed}; {mean:.4f}; {time.perf_counter() - started:.0f} s"
 
-    todo = [(name, task, seed) for name in names for task in TASKS for seed in range(methods()[name].seeds)]
-    todo.sort(key=lambda job: TASKS.index(job[1]))
+
+def work(names: list[str], *, holdout: bool, jobs: int) -> None:
+    """Compute what is missing, in processes that share the inputs."""
     for task in TASKS:
         base(task)
-
-    def one(name: str, task: str, seed: int) -> None:
-        started = time.perf_counter()
-        mean = score(name, task, seed)["score"].mean()
-        if holdout:
-            score(name, task, seed, holdout=True)
-        print(f"{task}; {name.strip()}; seed {seed}; {mean:.4f}; {time.perf_counter() - started:.0f} s", flush=True)
-
-    Parallel(n_jobs=jobs)(delayed(one)(*job) for job in todo)
+    todo = [(name, task, seed, holdout) for task in TASKS for name in names for seed in range(methods()[name].seeds)]
+    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=8) as pool:
+        for line in pool.imap_unordered(one, todo, chunksize=1):
+            print(line, flush=True)
 
 
 def rows(names: list[str], *, holdout: bool) -> Iterator[list[str]]:
