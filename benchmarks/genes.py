@@ -320,9 +320,10 @@ def main() -> None:
         [*main_rows, *less],
         f"Mean AUROC over 103 diseases (nested cross-validation), up to 500 GO terms, and 4 folds of genes; {N_DIMS} "
         f"dimensions, single modalities 128. NEWT: mean of {N_SEEDS} seeds, of 3 in the other two tasks. Intervals: "
-        "95 % bootstrap over seeds and terms, or over seeds and the genes of pairs; differences are paired. Genes without a "
-        "vector count as the mean gene. WikiPathways and Reactome, inputs of omim, have pathways of diseases. "
-        "Published on the hold-out of OMIM: best text embedding .877, best network embedding .782 (Zhong et al. 2025).",
+        "95 % bootstrap over seeds and terms, or over seeds and the genes of pairs; differences are paired. Genes "
+        "without a vector count as the mean gene. WikiPathways and Reactome, inputs of omim, have pathways of "
+        "diseases. Published on the hold-out of OMIM: best text embedding .877, best network embedding .782 (Zhong et "
+        "al. 2025).",
     )
 
 
