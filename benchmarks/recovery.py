@@ -118,7 +118,9 @@ def main() -> None:
         same = np.concatenate(
             [run[name, "NEWT"][1][np.isin(run[name, "NEWT"][0], run[name, best][0])] for run in every]
         )
-        ahead = np.concatenate([run[name, "NEWT"][1] - run[name, "ridge from all others"][1] for run in every])
+        ahead = np.concatenate(
+            [run[name, "NEWT, imputed block"][1] - run[name, "ridge from all others"][1] for run in every]
+        )
         rows.append(
             [
                 name,
@@ -131,7 +133,7 @@ def main() -> None:
     _common.report(
         "recovery",
         "A withheld modality",
-        ["withheld", "genes", *fixed, "best other block alone", "NEWT less ridge"],
+        ["withheld", "genes", *fixed, "best other block alone", "imputed block less ridge"],
         rows,
         f"Share of the {N_NEIGHBORS} nearest genes in the withheld block that are among the {N_NEIGHBORS} nearest "
         "by the vectors; mean over withheld genes. Differences: 95 % bootstrap over genes.",
