@@ -23,6 +23,7 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+import torch
 
 import newt_sc as nt
 from benchmarks import _cache, _common, _peers
@@ -32,6 +33,18 @@ N_SEEDS = 5
 TASKS = ("omim", "go_time_split", "interactions")
 MODALITIES = ("function", "coexpression", "pathway", "lineage", "regulon", "interaction")
 NEWT, PCA = "NEWT", "concatenation + PCA"
+EVERY = (N_SEEDS, N_SEEDS, N_SEEDS)
+TRIES: dict[str, dict[str, Any]] = {
+    "start from GCCA": {"start": "gcca"},
+    "start from PCA scores (power 1)": {"power": 1.0},
+    "equal weights at the start": {"weights": dict.fromkeys(MODALITIES, 1.0)},
+    "learning rates 5e-4": {"plan": {"lr": 5e-4, "lr_projections": 5e-4}},
+    "modality dropout 0.3": {"plan": {"modality_dropout": 0.3}},
+    "two modalities held out": {"plan": {"n_held_out": 2}},
+    "reconstruction weight 0": {"plan": {"reconstruction_weight": 0.0}},
+    "reconstruction weight 30": {"plan": {"reconstruction_weight": 30.0}},
+    "projections fixed": {"plan": {"lr_projections": 0.0}},
+}
 SOURCE = _common.ROOT / "src" / "newt_sc"
 
 
@@ -47,11 +60,14 @@ class Method:
         How many seeds are shown for each task; 0 leaves the task out.
     slow
         Whether ``--quick`` leaves it out.
+    tried
+        Whether it is shown with ``--tries`` only.
     """
 
     make: Callable[[str, int], _cache.Vectors]
     seeds: tuple[int, int, int] = (1, 1, 1)
     slow: bool = False
+    tried: bool = False
 
     def n_seeds(self, task: str) -> int:
         """Seeds of a task."""
@@ -90,11 +106,37 @@ def trained(task: str, seed: int, **params: Any) -> nt.models.NEWT:
     path = _cache.path("models", [state(), task, seed, params], ".model")
     if path.exists():
         return nt.models.NEWT.load(path, genes)
+    plan = params.pop("plan", {})
+    start = params.pop("start", None)
     model = nt.models.NEWT(genes, n_latent=N_DIMS, random_state=seed, **params)
-    model.train(enable_progress_bar=False)
+    if start == "gcca":
+        gcca_start(model, task)
+    model.train(enable_progress_bar=False, plan_kwargs=plan)
     path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path)
     return model
+
+
+def gcca_start(model: nt.models.NEWT, task: str) -> None:
+    """Start training from GCCA instead of PCA: ridge regressions from each block to its vectors and back."""
+    names, G = _peers.gcca(base(task), n_comps=model.n_latent)
+    G = G * (np.linalg.norm(model.get_latent_representation()) / np.linalg.norm(G))
+    at = base(task).obs_names.get_indexer(names)
+    blocks = {name: np.asarray(base(task).obsm[name], dtype=np.float64)[at] for name in MODALITIES}
+    known = {name: np.isfinite(block).all(axis=1) for name, block in blocks.items()}
+    there, back, means = [], [], []
+    offset = torch.zeros(model.n_latent)
+    for name, block in blocks.items():
+        X, Y = block[known[name]], G[known[name]].astype(np.float64)
+        mean = X.mean(axis=0)
+        W = np.linalg.solve((X - mean).T @ (X - mean) + 0.1 * X.var() * len(X) * np.eye(X.shape[1]), (X - mean).T @ Y)
+        W /= len(MODALITIES)  # the fused vector is a sum over modalities
+        there.append(torch.from_numpy(W.astype(np.float32)))
+        offset += torch.from_numpy((mean @ W).astype(np.float32))
+        penalty = 0.1 * Y.var() * len(Y) * np.eye(Y.shape[1])
+        back.append(torch.from_numpy(np.linalg.solve(Y.T @ Y + penalty, Y.T @ (X - mean)).astype(np.float32)))
+        means.append(torch.from_numpy(mean.astype(np.float32)))
+    model.module.initialise(there, offset, back, means)
 
 
 def unseen(name: str) -> Callable[[str, int], _cache.Vectors]:
@@ -134,9 +176,9 @@ def random_projections(task: str, seed: int) -> _cache.Vectors:
 def methods() -> dict[str, Method]:
     """What is compared."""
     out = {
-        NEWT: Method(newt, (N_SEEDS, 3, 3)),
-        "  weights not learned (mean)": Method(lambda task, seed: newt(task, seed, fusion="mean"), (1, 0, 1)),
-        "  transformer": Method(lambda task, seed: newt(task, seed, fusion="transformer"), slow=True),
+        NEWT: Method(newt, EVERY),
+        "  weights not learned (mean)": Method(lambda task, seed: newt(task, seed, fusion="mean"), EVERY),
+        "  transformer": Method(lambda task, seed: newt(task, seed, fusion="transformer"), EVERY, slow=True),
         "  untrained, random projections": Method(random_projections),
         PCA: Method(pca),
         "  weighted": Method(lambda task, seed: pca(task, seed, weights=None)),
@@ -147,6 +189,12 @@ def methods() -> dict[str, Method]:
     out |= {f"{name} alone": Method(block(name)) for name in MODALITIES}
     out |= {f"{NEWT}, {name} not shown": Method(unseen(name), (1, 0, 0)) for name in MODALITIES}
     out |= {f"PCA without {name}": Method(without(name, pca), (1, 0, 0)) for name in MODALITIES}
+    out |= {
+        f"  {name}": Method(
+            lambda task, seed, params=params: newt(task, seed, **params), (N_SEEDS, 0, N_SEEDS), tried=True
+        )
+        for name, params in TRIES.items()
+    }
     peers = {
         "FRoGS, retrained": _peers.frogs,
         "NEWT's published recipe, retrained": _peers.newt_published,
@@ -298,19 +346,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="methods that contain this text")
     parser.add_argument("--quick", action="store_true", help="without the transformer and the retrained peers")
+    parser.add_argument("--tries", action="store_true", help="NEWT and the variants of its training, only")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     options = parser.parse_args()
-    final = os.environ.get("FINAL") == "1" and not options.only and not options.quick
+    final = os.environ.get("FINAL") == "1" and not (options.only or options.quick or options.tries)
     names = [
         name
         for name, method in methods().items()
-        if (not options.only or options.only in name) and not (options.quick and method.slow)
+        if (not options.only or options.only in name)
+        and not (options.quick and method.slow)
+        and (method.tried or name in (NEWT, "  weights not learned (mean)", PCA) if options.tries else not method.tried)
     ]
     work(names, holdout=final, jobs=options.jobs)
     parts = ["AUROC (development)", "AUROC (hold-out)"][: 1 + final]
     titles = {"omim": "OMIM disease genes", "go_time_split": "GO after 2023", "interactions": "new interactions"}
     header = ["embedding", *(f"{titles[task]}, {part}" if final else titles[task] for task in TASKS for part in parts)]
     main_rows, less = list(rows(names, holdout=final)), list(differences(names, holdout=final))
+    if options.tries:
+        _common.report(
+            "fusion-tries",
+            "Variants of NEWT's training",
+            header,
+            main_rows,
+            f"As in the table of gene embeddings, development parts; {N_SEEDS} seeds for each trained row. Each "
+            "variant changes one thing of NEWT's defaults.",
+        )
+        return
     if options.only:  # not the table of the docs
         print(_common.markdown_table(header, [*main_rows, *less]))
         return
@@ -320,9 +381,9 @@ def main() -> None:
         header,
         [*main_rows, *less],
         f"Mean AUROC over 103 diseases (nested cross-validation), up to 500 GO terms, and 4 folds of genes; {N_DIMS} "
-        f"dimensions, single modalities 128. NEWT: mean of {N_SEEDS} seeds, of 3 in the other two tasks. Intervals: "
-        "95 % bootstrap over seeds and terms, or over seeds and the genes of pairs; differences are paired. Genes "
-        "without a vector count as the mean gene. WikiPathways and Reactome, inputs of omim, have pathways of "
+        f"dimensions, single modalities 128. Trained fusions: mean of {N_SEEDS} seeds. "
+        "Intervals: 95 % bootstrap over seeds and terms, or over seeds and the genes of pairs; differences are paired. "
+        "Genes without a vector count as the mean gene. WikiPathways and Reactome, inputs of omim, have pathways of "
         "diseases. Published on the hold-out of OMIM: best text embedding .877, best network embedding .782 (Zhong et "
         "al. 2025)."
         + (" Made with --quick: without the transformer and the retrained peers." if options.quick else ""),
