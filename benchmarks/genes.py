@@ -178,7 +178,7 @@ def methods() -> dict[str, Method]:
     out = {
         NEWT: Method(newt, EVERY),
         "  weights not learned (mean)": Method(lambda task, seed: newt(task, seed, fusion="mean"), EVERY),
-        "  transformer": Method(lambda task, seed: newt(task, seed, fusion="transformer"), EVERY, slow=True),
+        "  transformer": Method(lambda task, seed: newt(task, seed, fusion="transformer"), (N_SEEDS, 1, 1), slow=True),
         "  untrained, random projections": Method(random_projections),
         PCA: Method(pca),
         "  weighted": Method(lambda task, seed: pca(task, seed, weights=None)),
