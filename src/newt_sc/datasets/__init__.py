@@ -1,4 +1,4 @@
-"""What comes with the package and what is fetched: knowledge bundles and gene embeddings."""
+"""What comes with the package and what is fetched: knowledge bundles, gene embeddings and signatures."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
-    from ._bundle import bundle, read_manifest
+    from ._bundle import bundle
     from ._embedding import describe_embedding, embedding, pack_embedding, resolve_embedding, unpack_embedding
+    from ._l1000 import l1000
+    from ._manifest import read_manifest
 
 __all__ = [
     "bundle",
     "describe_embedding",
     "embedding",
+    "l1000",
     "pack_embedding",
     "read_manifest",
     "resolve_embedding",
@@ -26,8 +29,9 @@ __getattr__, __dir__, _ = attach(
         "bundle": "_bundle",
         "describe_embedding": "_embedding",
         "embedding": "_embedding",
+        "l1000": "_l1000",
         "pack_embedding": "_embedding",
-        "read_manifest": "_bundle",
+        "read_manifest": "_manifest",
         "resolve_embedding": "_embedding",
         "unpack_embedding": "_embedding",
     },

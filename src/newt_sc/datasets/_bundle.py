@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -19,25 +17,11 @@ from mudata import MuData
 from scipy import sparse
 
 from newt_sc import _keys, genes, io
-from newt_sc.datasets._fetch import fetch, safe_relative
 from newt_sc.datasets._go import read_go_sets, read_ontology
+from newt_sc.datasets._manifest import COLUMNS, describe_manifest, manifest_folder, read_files, read_manifest
 from newt_sc.errors import FormatError
 
-__all__ = ["bundle", "read_manifest"]
-
-COLUMNS = (
-    "modality",
-    "file",
-    "format",
-    "source",
-    "version",
-    "date",
-    "origin",
-    "licence",
-    "redistributable",
-    "sha256",
-)
-_TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
+__all__ = ["COLUMNS", "bundle", "canonical_symbols", "manifest_folder", "read_manifest"]
 
 
 @dataclass(frozen=True)
@@ -49,102 +33,6 @@ class _Features:
     kind: str
     X: sparse.csr_array | np.ndarray
     group: str = ""
-
-
-def _manifest_path(name: str | PathLike[str]) -> Path:
-    folder = Path(str(files("newt_sc.datasets") / "_data"))
-    shipped = folder / f"{name}.bundle.tsv"
-    path = shipped if isinstance(name, str) and shipped.is_file() else Path(name)
-    if not path.is_file():
-        known = sorted(p.name.removesuffix(".bundle.tsv") for p in folder.glob("*.bundle.tsv"))
-        msg = f"No bundle {str(name)!r}: expected a shipped one ({', '.join(known)}) or the path of a manifest."
-        raise FileNotFoundError(msg)
-    return path
-
-
-def manifest_folder(name: str | PathLike[str]) -> Path:
-    """Folder of a manifest, where its files are looked for first."""
-    return _manifest_path(name).parent
-
-
-def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
-    """Read the manifest of a knowledge bundle.
-
-    A manifest is a tab-separated table with one row a file and the columns ``modality``, ``file`` (path relative to
-    the data directory or to the manifest's own folder), ``format`` (``gmt``, ``edges``, ``string``, ``regulon``,
-    ``expression``, ``modules``: a table of genes x tissues with module labels, or ``go``: a GMT of GO terms, to be
-    propagated on the option ``ontology``), ``source`` (a short name), ``version``, ``date``, ``origin``, ``licence``,
-    ``redistributable`` (``True`` or ``False``), ``sha256`` and, if needed, ``options`` (JSON, passed to the reader; an
-    option ``{"file": ..., "sha256": ...}`` is a second file, found as the first is).
-
-    Parameters
-    ----------
-    name
-        Name of a shipped manifest (``"newt-human"``; ``"newt-human-frozen"``: sources of 2023 and older only, for
-        evaluation on what was found later), or the path of one.
-
-    Returns
-    -------
-    One row a file, ``redistributable`` as bool, ``options`` as dict.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such manifest.
-    FormatError
-        If a column is missing or a value is not allowed; names the line.
-    """
-    path = _manifest_path(name)
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise FormatError(path, None, f"not a tab-separated table: {error}") from error
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise FormatError(path, 1, f"columns {missing} are missing; expected {list(COLUMNS)}.")
-    if table.empty:
-        raise FormatError(path, 2, "no file is listed.")
-    if not isinstance(table.index, pd.RangeIndex):
-        raise FormatError(path, 2, f"rows have more fields than the header, which has {table.shape[1]}.")
-    options: list[dict[str, Any]] = []
-    for number, row in enumerate(table.to_dict("records"), start=2):
-        options.append(_checked(path, number, row))
-    if table.duplicated(["modality", "source"]).any():
-        twice = table.loc[table.duplicated(["modality", "source"]), ["modality", "source"]].iloc[0].tolist()
-        raise FormatError(path, None, f"modality and source {twice} occur twice: give each file its own source.")
-    return table.assign(redistributable=table["redistributable"].str.lower().isin(_TRUE), options=options)
-
-
-def _checked(path: Path, line: int, row: dict[str, Any]) -> dict[str, Any]:
-    if row["format"] not in _READERS:
-        raise FormatError(path, line, f"format {row['format']!r} is not one of {sorted(_READERS)}.")
-    if row["redistributable"].lower() not in _TRUE | _FALSE:
-        raise FormatError(path, line, f"redistributable is {row['redistributable']!r}, expected True or False.")
-    _check_digest(path, line, row["sha256"])
-    if not row["modality"].isidentifier() or not row["source"]:
-        raise FormatError(path, line, "modality must be a plain name such as 'function', and source must not be empty.")
-    try:
-        safe_relative(row["file"])
-        options = json.loads(row.get("options") or "{}")
-    except ValueError as error:
-        raise FormatError(path, line, str(error)) from error
-    if not isinstance(options, dict):
-        raise FormatError(path, line, f"options {options!r} is not a JSON object.")
-    for name, value in options.items():
-        if isinstance(value, dict):
-            if value.keys() != {"file", "sha256"} or not all(isinstance(text, str) for text in value.values()):
-                raise FormatError(path, line, f"option {name!r} is {value}, expected a file and its sha256.")
-            _check_digest(path, line, value["sha256"])
-            try:
-                safe_relative(value["file"])
-            except ValueError as error:
-                raise FormatError(path, line, str(error)) from error
-    return options
-
-
-def _check_digest(path: Path, line: int, digest: str) -> None:
-    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-        raise FormatError(path, line, f"sha256 {digest!r} is not 64 lower-case hexadecimal digits.")
 
 
 def bundle(
@@ -204,7 +92,6 @@ def bundle(
         msg = f"organism is {organism!r}, expected 'human' or 'mouse'."
         raise ValueError(msg)
     table = read_manifest(name)
-    folder = manifest_folder(name)
     known = list(dict.fromkeys(table["modality"]))
     if modalities is not None:
         modalities = [modalities] if isinstance(modalities, str) else modalities
@@ -220,19 +107,7 @@ def bundle(
         msg = f"No file of the bundle is left of the modalities {known}: none of theirs is redistributable."
         raise ValueError(msg)
     parts: dict[str, list[tuple[str, _Features]]] = {}
-    for line, row in zip(table.index + 2, table.to_dict("records"), strict=True):
-        path = fetch(row["file"], row["sha256"], folders=(folder,), progress=progress)
-        options = {
-            key: fetch(value["file"], value["sha256"], folders=(folder,), progress=progress)
-            if isinstance(value, dict)
-            else value
-            for key, value in row["options"].items()
-        }
-        try:
-            read = _READERS[row["format"]](path, **options)
-        except TypeError as error:
-            message = f"options {row['options']} do not fit the format {row['format']!r}: {error}"
-            raise FormatError(_manifest_path(name), int(line), message) from error
+    for row, read in read_files(name, table, _READERS, progress=progress):
         for features in read:
             parts.setdefault(row["modality"], []).append((row["source"], features))
     every = pd.Index(sorted({gene for group in parts.values() for _, part in group for gene in part.genes}))
@@ -245,11 +120,7 @@ def bundle(
     with warnings.catch_warnings():  # mudata 0.3 warns of what 0.4 no longer does on update; nothing is pulled here
         warnings.simplefilter("ignore", FutureWarning)
         mdata = MuData(mods)
-    mdata.uns[_keys.BUNDLE] = {
-        "name": Path(str(name)).name.removesuffix(".tsv").removesuffix(".bundle"),
-        "options": np.array([json.dumps(options) for options in table["options"]], dtype=str),
-        **{column: table[column].to_numpy(dtype=bool if column == "redistributable" else str) for column in COLUMNS},
-    }
+    mdata.uns[_keys.BUNDLE] = describe_manifest(name, table)
     return mdata
 
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from ._edges import read_edges, read_regulons
     from ._embedding import read_embedding, write_embedding
     from ._gaf import read_gaf
+    from ._gct import read_gct, read_gctx, write_gctx
     from ._gmt import read_gmt, write_gmt
     from ._ontology import propagate_annotations, read_obo
+    from ._signature_sets import read_signature_sets
     from ._string import read_string
 
 __all__ = [
@@ -23,11 +25,15 @@ __all__ = [
     "read_edges",
     "read_embedding",
     "read_gaf",
+    "read_gct",
+    "read_gctx",
     "read_gmt",
     "read_obo",
     "read_regulons",
+    "read_signature_sets",
     "read_string",
     "write_embedding",
+    "write_gctx",
     "write_gmt",
 ]
 
@@ -38,11 +44,15 @@ __getattr__, __dir__, _names = attach(
         "read_edges": "_edges",
         "read_embedding": "_embedding",
         "read_gaf": "_gaf",
+        "read_gct": "_gct",
+        "read_gctx": "_gct",
         "read_gmt": "_gmt",
         "read_obo": "_ontology",
         "read_regulons": "_edges",
+        "read_signature_sets": "_signature_sets",
         "read_string": "_string",
         "write_embedding": "_embedding",
+        "write_gctx": "_gct",
         "write_gmt": "_gmt",
     },
 )

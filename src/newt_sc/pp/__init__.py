@@ -9,7 +9,10 @@ from newt_sc._lazy import attach
 if TYPE_CHECKING:
     from ._encode import encode
     from ._map_genes import map_genes
+    from ._signatures import signatures
 
-__all__ = ["encode", "map_genes"]
+__all__ = ["encode", "map_genes", "signatures"]
 
-__getattr__, __dir__, _ = attach(__name__, {"encode": "_encode", "map_genes": "_map_genes"})
+__getattr__, __dir__, _ = attach(
+    __name__, {"encode": "_encode", "map_genes": "_map_genes", "signatures": "_signatures"}
+)

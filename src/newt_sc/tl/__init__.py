@@ -9,6 +9,7 @@ from newt_sc._lazy import attach
 if TYPE_CHECKING:
     from ._cross_modal import cross_modal
     from ._embed import embed
+    from ._embed_signatures import embed_signatures
     from ._explain import explain
     from ._functional_hierarchy import functional_hierarchy
     from ._fuse import fuse
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "cross_modal",
     "embed",
+    "embed_signatures",
     "explain",
     "functional_hierarchy",
     "fuse",

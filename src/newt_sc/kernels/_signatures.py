@@ -1,0 +1,135 @@
+"""Signatures in a gene space: signed scores, signed projections, weights against a background."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+from scipy.special import ndtri
+
+from ._project import project
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["background_cosine", "list_weights", "project_signatures", "signed_scores"]
+
+
+def signed_scores(X: sparse.csr_array) -> sparse.csr_array:
+    """Rank the changes of each signature to signed normal scores.
+
+    A change of absolute rank r among the n of its row becomes ``sign(x) Phi^-1((1 + r / (n + 1)) / 2)``: signs stay,
+    zero stays zero, sizes are those of a half-normal sample. Equal sizes share their mean rank.
+
+    Parameters
+    ----------
+    X
+        Signatures x genes. What is stored is what changed; zeros that are stored stay zero and count for nothing.
+
+    Returns
+    -------
+    Array of the same shape, float32.
+    """
+    X = sparse.csr_array(X, dtype=np.float32, copy=True)
+    X.eliminate_zeros()
+    size, n = np.abs(X.data), np.diff(X.indptr)
+    row = np.repeat(np.arange(X.shape[0]), n)
+    order = np.lexsort((size, row))
+    rank = np.arange(1, order.size + 1) - X.indptr[row]
+    first = np.diff(size[order], prepend=np.nan) != 0
+    first |= np.diff(row, prepend=-1) != 0
+    tie = np.cumsum(first) - 1
+    rank = (np.bincount(tie, weights=rank) / np.bincount(tie))[tie]
+    scores = np.empty(order.size)
+    scores[order] = ndtri((1 + rank / (n[row] + 1)) / 2)
+    X.data = np.copysign(scores, X.data).astype(np.float32)
+    return X
+
+
+def project_signatures(
+    X: sparse.csr_array, E: NDArray[np.floating]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    r"""Project signatures through a gene table, signed, and their up and down parts apart.
+
+    Parameters
+    ----------
+    X
+        Signatures x genes, finite: positive up, negative down, absent not changed or not measured.
+    E
+        Gene table, genes x d, finite.
+
+    Returns
+    -------
+    ``X E / \|x\|`` with the Euclidean norm of each row, and the means of the vectors of its positive and of its
+    negative genes weighted by ``\|x\|``; each signatures x d, float32. A row of nothing is NaN.
+    """
+    X = sparse.csr_array(X, dtype=np.float32)
+    up, down = X.maximum(0).tocsr(), (-X).maximum(0).tocsr()
+    norm = np.sqrt(np.asarray(X.multiply(X).sum(axis=1), dtype=np.float64))
+    parts = [(X, norm), (up, up.sum(axis=1)), (down, down.sum(axis=1))]
+    signed, high, low = (_over(project(part, E), np.asarray(total)) for part, total in parts)
+    return signed, high, low
+
+
+def _over(sums: NDArray[np.float32], total: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(total[:, None] > 0, sums / total[:, None], np.nan).astype(np.float32)
+
+
+def background_cosine(
+    U: NDArray[np.floating], rows: NDArray[np.intp] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Take mean and standard deviation of the cosines of each gene to all genes.
+
+    Parameters
+    ----------
+    U
+        Unit vectors, genes x d.
+    rows
+        Genes to tell it of; all by default.
+
+    Returns
+    -------
+    The two, one value for each of ``rows``.
+    """
+    wide = np.asarray(U, dtype=np.float64)
+    some = wide if rows is None else wide[rows]
+    mean = some @ wide.mean(axis=0)
+    square = np.einsum("ij,ij->i", some @ (wide.T @ wide / len(wide)), some)
+    return mean, np.sqrt(np.maximum(square - mean * mean, 0))
+
+
+def list_weights(
+    X: sparse.csr_array, U: NDArray[np.floating], *, mean: NDArray[np.floating], deviation: NDArray[np.floating]
+) -> sparse.csr_array:
+    """Weight the genes of lists by how much alike they are.
+
+    The weight of a gene is ``clip((c - mean) / deviation, 0, 1)``, with c its mean cosine to the genes of the list,
+    itself among them, weighted as ``X`` says.
+
+    Parameters
+    ----------
+    X
+        Lists x genes, not negative.
+    U
+        Unit vectors, genes x d.
+    mean, deviation
+        Of the cosines of each gene to the background, as :func:`background_cosine` tells them. A gene whose deviation
+        is zero has no weight.
+
+    Returns
+    -------
+    Weights in the places of ``X``, float32.
+
+    References
+    ----------
+    Chen et al. (2024), Nature Communications 15:1853 (FRoGS).
+    """
+    X = sparse.csr_array(X, dtype=np.float32)
+    center = np.nan_to_num(_over(project(X, U), np.asarray(X.sum(axis=1))))
+    row, column = X.nonzero()
+    cosine = (center @ np.asarray(U, dtype=np.float32).T)[row, column]
+    sd = deviation[column]
+    z = np.divide(cosine - mean[column], sd, out=np.zeros(sd.shape), where=sd > 0)
+    return sparse.csr_array((np.clip(z, 0, 1).astype(np.float32), (row, column)), shape=X.shape)

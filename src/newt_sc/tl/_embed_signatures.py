@@ -1,0 +1,276 @@
+"""Signatures projected into the gene space."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, Final, Literal
+
+import anndata as ad
+import numpy as np
+from mudata import MuData
+from scipy import sparse
+
+from newt_sc import _keys, datasets, genes, kernels
+from newt_sc._docs import with_docs
+from newt_sc._settings import logger
+from newt_sc.errors import NewtWarning
+from newt_sc.tl._embed import _align as align_genes
+from newt_sc.tl._rows import Rows
+
+__all__ = ["embed_signatures"]
+
+_KEY: Final = "newt_signatures"
+_ORGANISMS = ("auto", "human", "mouse")
+_TRANSFORMS = ("rank", "clip", None)
+_WEIGHTS = ("background", None)
+
+_Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@with_docs
+def embed_signatures(
+    data: MuData | ad.AnnData,
+    *,
+    modality: str | None = None,
+    embedding: str | PathLike[str] | ad.AnnData = "newt-human",
+    layer: str | None = None,
+    transform: Literal["rank", "clip"] | None = "rank",
+    max_value: float = 10.0,
+    weights: Literal["background"] | None = None,
+    center: bool = True,
+    up_down: bool = True,
+    organism: Literal["auto", "human", "mouse"] = "auto",
+    key_added: str | None = None,
+    copy: bool = False,
+) -> MuData | ad.AnnData | None:
+    r"""Project perturbation signatures into the space of the genes, signed, and up and down apart.
+
+    With x a signature after ``transform``, on the genes that were measured, changed and have a vector, and E their
+    vectors: signed ``x E / \|x\|``; and for its up and its down genes apart the mean of their vectors, weighted by the
+    size of x. What is NaN was not measured and counts for nothing, in the norm either. The projection places signatures
+    among genes; to tell how alike two signatures on the same genes are, the signatures themselves serve no worse.
+
+    Parameters
+    ----------
+    data
+        Signatures x genes (z-scores or log fold changes, up positive): a MuData with shared genes (``axis=1``), as of
+        :func:`newt_sc.datasets.l1000`, or an AnnData. Numpy, scipy CSR or CSC, backed or dask; read by blocks. Genes
+        by any identifier that :func:`newt_sc.genes.resolve` knows, or mapped before by :func:`newt_sc.pp.map_genes`.
+    modality
+        Modality of the MuData; all by default.
+    %(embedding)s
+    layer
+        Layer to use instead of ``X``.
+    transform
+        ``"rank"``: signed normal scores, by the rank of \|z\| among the genes of the signature that changed; heavy
+        tails do no harm, and signs stay. ``"clip"``: cut at ``max_value``. ``None``: as it is.
+    max_value
+        Where ``transform="clip"`` cuts \|z\|.
+    weights
+        ``"background"``: times how much more alike the gene is to the other up genes (or down genes) than to all genes
+        of the embedding, ``clip((c - mean) / sd, 0, 1)``, where c is its mean cosine to the list and mean and sd are
+        of its cosines to all genes (FRoGS).
+    center
+        Centre the vectors on their mean over the genes of the data that have one.
+    up_down
+        Write the up and down parts, too.
+    organism
+        Species of the gene names; ``"auto"`` decides by what they match. Not asked where
+        :func:`newt_sc.pp.map_genes` was run.
+    key_added
+        Key in ``uns`` and, in place of ``X_newt``, in ``obsm``.
+    copy
+        Return a changed copy instead of writing into ``data``.
+
+    Returns
+    -------
+    ``None``, or the copy. Written into the AnnData or each modality, only when all is computed:
+
+    - ``obsm["X_newt"]``: signatures x d, float32: the signed projection.
+    - ``obsm["X_newt_up"]``, ``obsm["X_newt_down"]``: signatures x d, float32: means of the vectors of up and of down
+      genes; NaN where there is no such gene.
+    - ``uns["newt_signatures"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes were
+      matched; ``n_genes_used``; ``n_empty``, the number of signatures without a projection, whose rows are NaN.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` is neither MuData nor AnnData, or a matrix is not numeric.
+    KeyError
+        If the modality, the layer or a shipped embedding is not there.
+    FileNotFoundError
+        If ``embedding`` is neither a name nor a file.
+    ValueError
+        If the MuData does not share genes, a parameter is out of range, a value is infinite, or there is nothing to
+        embed.
+    GeneMatchError
+        If no gene of a modality has a vector.
+
+    Warns
+    -----
+    NewtWarning
+        If a signature has no change of a gene with a vector (all zero, all NaN, or all weights zero), names of
+        signatures come more than once, or few genes have a vector.
+
+    References
+    ----------
+    Chen et al. (2024), Nature Communications 15:1853 (FRoGS), on the weights.
+    """
+    _check_params(transform, max_value, weights, organism)
+    mods = _modalities(data, modality)
+    for name, mod in mods.items():
+        if layer is not None and layer not in mod.layers:
+            msg = f"layer {layer!r} is not in the layers of {name}, which are {[key for key in mod.layers if key]}."
+            raise KeyError(msg)
+        if 0 in mod.shape:
+            msg = f"{name} has {mod.n_obs} signatures and {mod.n_vars} genes: nothing to embed."
+            raise ValueError(msg)
+    reference = datasets.resolve_embedding(embedding)
+    slot, key = key_added or _keys.X_EMBED, key_added or _KEY
+    params = {
+        "modality": modality or "all",
+        "layer": layer or "X",
+        "transform": transform or "none",
+        "max_value": max_value,
+        "weights": weights or "none",
+        "center": center,
+        "up_down": up_down,
+        "organism": organism,
+    }
+    written: dict[str, tuple[dict[str, _Array], dict[str, Any]]] = {}
+    for name, mod in mods.items():
+        if not mod.obs_names.is_unique:
+            n = int(mod.obs_names.duplicated().sum())
+            text = f"{n:,} signatures of {name} have the name of another; each is embedded on its own."
+            warnings.warn(text, NewtWarning, stacklevel=2)
+        found = align_genes(mod, reference.obs_names, organism)
+        genes.warn_coverage(found, what=f"{name}.var_names", stacklevel=3)
+        at = np.flatnonzero(found.index >= 0)
+        space = _Space.make(reference, found.index[at], center=center, background=weights is not None)
+        rows = Rows(mod.X if layer is None else mod.layers[layer], name if layer is None else f"layer of {name}")
+        parts = [_embed_block(_changes(block, rows.name), at, space, transform, max_value) for block in rows.blocks()]
+        signed, up, down = (np.concatenate(part) for part in zip(*parts, strict=True))
+        empty = int(np.isnan(signed).all(axis=1).sum())
+        if empty:
+            text = (
+                f"{empty:,} of {mod.n_obs:,} signatures of {name} change no gene that has a vector"
+                f"{' and a weight' if weights else ''}, as they are all zero or NaN there: their rows are NaN."
+            )
+            warnings.warn(text, NewtWarning, stacklevel=2)
+        arrays = {slot: signed} | ({f"{slot}_up": up, f"{slot}_down": down} if up_down else {})
+        written[name] = (
+            arrays,
+            {
+                "params": params,
+                "embedding": datasets.describe_embedding(reference, embedding),
+                "genes": found.report,
+                "n_genes_used": int(at.size),
+                "n_empty": empty,
+            },
+        )
+        logger.info("embedded %d signatures of %s by %d genes", mod.n_obs, name, at.size)
+
+    out = data
+    if copy:
+        out = data.to_memory() if isinstance(data, ad.AnnData) and data.isbacked else data.copy()
+    for name, (arrays, info) in written.items():
+        mod = out.mod[name] if isinstance(out, MuData) else out
+        for where, array in arrays.items():
+            mod.obsm[where] = array
+        mod.uns[key] = info | {"params": dict(params)}
+    return out if copy else None
+
+
+def _check_params(transform: object, max_value: object, weights: object, organism: object) -> None:
+    for what, value, allowed in (
+        ("transform", transform, _TRANSFORMS),
+        ("weights", weights, _WEIGHTS),
+        ("organism", organism, _ORGANISMS),
+    ):
+        if not (value is None or isinstance(value, str)) or value not in allowed:
+            msg = f"{what} is {value!r}, expected one of {allowed}."
+            raise ValueError(msg)
+    if isinstance(max_value, bool) or not isinstance(max_value, int | float) or not 0 < max_value < np.inf:
+        msg = f"max_value is {max_value!r}, expected a number above 0."
+        raise ValueError(msg)
+
+
+def _modalities(data: object, modality: str | None) -> dict[str, ad.AnnData]:
+    if isinstance(data, ad.AnnData):
+        if modality is not None:
+            msg = f"modality is {modality!r}, but data is an AnnData, which has none: give modality=None."
+            raise KeyError(msg)
+        return {"data": data}
+    if not isinstance(data, MuData):
+        msg = f"data is {type(data).__name__}, expected a MuData with shared genes (axis=1) or an AnnData."
+        raise TypeError(msg)
+    if data.axis != 1:
+        msg = (
+            f"The MuData has axis={data.axis}: its modalities share observations. Signatures share genes: make it by "
+            "MuData(dict(mdata.mod), axis=1), with signatures as rows and names of their own in each modality."
+        )
+        raise ValueError(msg)
+    if modality is not None and modality not in data.mod:
+        msg = f"modality {modality!r} is not in the MuData, which has {list(data.mod)}."
+        raise KeyError(msg)
+    if not data.mod:
+        msg = "The MuData has no modality: nothing to embed."
+        raise ValueError(msg)
+    return {name: mod for name, mod in data.mod.items() if modality in (None, name)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Space:
+    """Vectors of the genes that are used, and what the weights need of them."""
+
+    E: _Array
+    U: _Array | None
+    mean: _Array | None
+    deviation: _Array | None
+
+    @classmethod
+    def make(cls, reference: ad.AnnData, rows: _Array, *, center: bool, background: bool) -> _Space:
+        vectors = np.asarray(reference.X, dtype=np.float32)
+        E = vectors[rows]
+        if center:
+            E = E - E.mean(axis=0, dtype=np.float64).astype(np.float32)
+        if not background:
+            return cls(E, None, None, None)
+        U = kernels.unit_rows(vectors)
+        return cls(E, U[rows], *kernels.background_cosine(U, rows))
+
+    def weigh(self, X: sparse.csr_array) -> sparse.csr_array:
+        """Multiply changes by the weight that each gene has among the up or the down genes of its row, if asked to."""
+        if self.U is None or self.mean is None or self.deviation is None:
+            return X
+        up, down = X.maximum(0).tocsr(), (-X).maximum(0).tocsr()
+        wide, narrow = (
+            part.multiply(kernels.list_weights(part, self.U, mean=self.mean, deviation=self.deviation))
+            for part in (up, down)
+        )
+        return sparse.csr_array(wide - narrow)
+
+
+def _changes(block: Any, name: str) -> sparse.csr_array:
+    """Keep the changes that are measured and not zero."""
+    with np.errstate(over="ignore"):
+        X = sparse.csr_array(block, dtype=np.float32, copy=True)
+    if np.isinf(X.data).any():
+        msg = f"{name} has infinite values, or such as float32 cannot hold. Replace them, or set them NaN."
+        raise ValueError(msg)
+    X.data[np.isnan(X.data)] = 0
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    return X
+
+
+def _embed_block(
+    X: sparse.csr_array, at: _Array, space: _Space, transform: str | None, max_value: float
+) -> tuple[_Array, _Array, _Array]:
+    if transform == "rank":
+        X = kernels.signed_scores(X)
+    elif transform == "clip":
+        X.data = np.clip(X.data, -max_value, max_value)
+    return kernels.project_signatures(space.weigh(sparse.csr_array(X[:, at])), space.E)
