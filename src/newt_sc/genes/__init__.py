@@ -12,20 +12,34 @@ from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
     from ._align import Alignment, align, require_overlap, warn_coverage
+    from ._families import linked_targets, symbol_stem
     from ._lookup import orthologs, release, table
     from ._resolve import resolve
 
-__all__ = ["Alignment", "align", "orthologs", "release", "require_overlap", "resolve", "table", "warn_coverage"]
+__all__ = [
+    "Alignment",
+    "align",
+    "linked_targets",
+    "orthologs",
+    "release",
+    "require_overlap",
+    "resolve",
+    "symbol_stem",
+    "table",
+    "warn_coverage",
+]
 
 __getattr__, __dir__, _ = attach(
     __name__,
     {
         "Alignment": "_align",
         "align": "_align",
+        "linked_targets": "_families",
         "orthologs": "_lookup",
         "release": "_lookup",
         "require_overlap": "_align",
         "resolve": "_resolve",
+        "symbol_stem": "_families",
         "table": "_lookup",
         "warn_coverage": "_align",
     },

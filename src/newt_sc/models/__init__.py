@@ -1,4 +1,4 @@
-"""What is learned: NEWT, a gene embedding fused by attention."""
+"""What is learned: NEWT, a gene embedding fused by attention, and the targets of compounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
     from ._newt_model import NEWT
+    from ._target_predictor import TargetPredictor
 
-__all__ = ["NEWT"]
+__all__ = ["NEWT", "TargetPredictor"]
 
-__getattr__, __dir__, _ = attach(__name__, {"NEWT": "_newt_model"})
+__getattr__, __dir__, _ = attach(__name__, {"NEWT": "_newt_model", "TargetPredictor": "_target_predictor"})

@@ -1,0 +1,300 @@
+"""Ridge regression over pairs of two kernels, and the kernels of signatures, structures and gene vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import nnls
+from scipy.sparse.csgraph import connected_components
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+from ._spectral import unit_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "PairRidge",
+    "centered_cosine",
+    "column_auroc",
+    "components",
+    "cosine_rbf",
+    "grouped_folds",
+    "joined_groups",
+    "kernel_weights",
+    "normal_scores",
+    "profile_cosine",
+    "random_features",
+    "tanimoto",
+    "whitening",
+]
+
+
+def normal_scores(X: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Rank each row to normal scores, over what is measured in it.
+
+    Parameters
+    ----------
+    X
+        Signatures x genes; NaN where not measured.
+
+    Returns
+    -------
+    Array of the same shape: ``Phi^-1((rank - 1/2) / n)`` with mean ranks of ties, 0 where not measured. A row whose
+    measured values are all the same, or fewer than two, is NaN: it has no order.
+    """
+    X = np.asarray(X, dtype=np.float64)
+    known = ~np.isnan(X)
+    n = known.sum(axis=1)
+    ranks = rankdata(X, axis=1, nan_policy="omit") if not known.all() else rankdata(X, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out = ndtri((ranks - 0.5) / n[:, None])
+    out[~known] = 0
+    filled = np.where(known, X, np.nan)
+    flat = n < 2
+    flat[~flat] = np.nanmax(filled[~flat], axis=1) == np.nanmin(filled[~flat], axis=1)
+    out[flat] = np.nan
+    return out
+
+
+def whitening(
+    X: NDArray[np.floating], power: float = -0.25
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Fit the standardisation of columns and their partial whitening.
+
+    Parameters
+    ----------
+    X
+        Rows x columns, finite.
+    power
+        Exponent of the regularised eigenvalues ``d + mean(d)`` of the correlation matrix: -0.5 whitens, 0 does nothing.
+
+    Returns
+    -------
+    Mean and standard deviation of the columns (1 where a column does not vary), and the symmetric matrix to multiply
+    standardised rows by.
+    """
+    X = np.asarray(X, dtype=np.float64)
+    mean, sd = X.mean(axis=0), X.std(axis=0)
+    sd = np.where(sd > 0, sd, 1.0)
+    Z = (X - mean) / sd
+    values, vectors = np.linalg.eigh(Z.T @ Z / len(Z))
+    values = np.maximum(values, 0)
+    return mean, sd, (vectors * (values + max(values.mean(), 1e-12)) ** power) @ vectors.T
+
+
+def cosine_rbf(A: NDArray[np.floating], B: NDArray[np.floating], gamma: float) -> NDArray[np.float64]:
+    """Radial kernel on the cosine of unit rows: ``exp(-gamma (1 - cos))``."""
+    K: NDArray[np.float64] = np.exp(-gamma * (1 - np.asarray(A, dtype=np.float64) @ np.asarray(B, dtype=np.float64).T))
+    return K
+
+
+def centered_cosine(
+    X: NDArray[np.floating], mean: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Take unit rows around a mean of unit rows, so that products are cosines; tell which rows are known.
+
+    Parameters
+    ----------
+    X
+        Rows x dimensions; rows of NaN or zeros are not known and come out as zeros.
+    mean
+        Mean of known unit rows.
+    """
+    known = np.isfinite(X).all(axis=1) & (X != 0).any(axis=1)
+    out = np.zeros(X.shape)
+    out[known] = unit_rows(unit_rows(X[known]) - mean)
+    return out, known
+
+
+def tanimoto(A: NDArray[np.integer], B: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Tanimoto similarity of bit vectors, rows of A x rows of B; 0 where both are empty."""
+    A, B = A.astype(np.float32), B.astype(np.float32)
+    both = (A @ B.T).astype(np.float64)
+    either = A.sum(axis=1)[:, None] + B.sum(axis=1)[None] - both
+    out: NDArray[np.float64] = np.divide(both, either, out=np.zeros_like(both), where=either > 0)
+    return out
+
+
+def profile_cosine(Y: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Cosine of the columns of a non-negative matrix; 0 with a column of zeros."""
+    U = unit_rows(np.asarray(Y, dtype=np.float64).T)
+    return U @ U.T
+
+
+def kernel_weights(
+    features: Sequence[NDArray[np.floating]], target: NDArray[np.floating], use: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Non-negative weights of kernels that together predict a similarity of pairs.
+
+    Parameters
+    ----------
+    features
+        Kernels, n x n each.
+    target
+        Similarity to predict, n x n.
+    use
+        Pairs to learn from, n x n; only those above the diagonal count.
+
+    Returns
+    -------
+    A weight for each kernel, by non-negative least squares on centred and scaled columns; they sum to 1, and are equal
+    where nothing can be learned.
+    """
+    rows, columns = np.nonzero(np.triu(use, 1))
+    equal = np.full(len(features), 1 / len(features))
+    if len(rows) < 2:
+        return equal
+    A = np.stack([feature[rows, columns] for feature in features], axis=1).astype(np.float64)
+    y = np.asarray(target, dtype=np.float64)[rows, columns]
+    A -= A.mean(axis=0)
+    sd = A.std(axis=0)
+    A /= np.where(sd > 0, sd, 1)
+    # the normal equations: as many rows as kernels, whatever the number of pairs
+    gram = A.T @ A + 1e-9 * len(A) * np.eye(A.shape[1])
+    chol = np.linalg.cholesky(gram)
+    weights, _ = nnls(chol.T, np.linalg.solve(chol, A.T @ (y - y.mean())))
+    weights = np.where(sd > 0, weights / np.where(sd > 0, sd, 1), 0)
+    return weights / weights.sum() if weights.sum() > 0 else equal
+
+
+def random_features(n_columns: int, n_features: int, *, random_state: int = 0) -> NDArray[np.float64]:
+    """Orthogonal random directions whose cosines and sines make a Gaussian kernel (Yu et al. 2016, NeurIPS 29).
+
+    Parameters
+    ----------
+    n_columns
+        Dimensions of what they are multiplied with.
+    n_features
+        Number of directions.
+
+    Returns
+    -------
+    Array, n_columns x n_features, of entries with mean 0 and variance 1.
+    """
+    rng = np.random.default_rng(random_state)
+    parts = []
+    for _ in range(-(-n_features // n_columns)):
+        Q, _ = np.linalg.qr(rng.standard_normal((n_columns, n_columns)))
+        parts.append(Q * np.sqrt(rng.chisquare(n_columns, n_columns)))
+    return np.hstack(parts)[:, :n_features]
+
+
+class PairRidge:
+    """Kronecker kernel ridge regression: scores of all pairs of rows and columns from a row and a column kernel.
+
+    Minimises the squared error of ``K A G`` to Y plus ``penalty`` times the norm of A in the product of both spaces
+    (Pahikkala et al. 2013, Machine Learning 93:321). Both kernels are decomposed once for all penalties and labels.
+
+    Parameters
+    ----------
+    K
+        Kernel of rows, n x n, symmetric and positive semi-definite.
+    G
+        Kernel of columns, t x t, of the same kind.
+    """
+
+    def __init__(self, K: NDArray[np.floating], G: NDArray[np.floating]) -> None:
+        self._k, self._Q = _decompose(K)
+        self._g, self._P = _decompose(G)
+
+    def project(self, Y: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Labels, n x t, in both eigenbases."""
+        return self._Q.T @ np.asarray(Y, dtype=np.float64) @ self._P
+
+    def coefficients(self, projected: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
+        """Take A, n x t, for labels that :meth:`project` gave."""
+        return self._Q @ (projected / (self._k[:, None] * self._g[None] + penalty)) @ self._P.T
+
+
+def _decompose(K: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    values, vectors = np.linalg.eigh(np.asarray(K, dtype=np.float64))
+    return np.maximum(values, 0), vectors
+
+
+def joined_groups(*labels: Sequence[str]) -> NDArray[np.intp]:
+    """Number the groups of rows that share a label in any of some lists; empty labels join nothing.
+
+    Parameters
+    ----------
+    *labels
+        Lists of equal length.
+
+    Returns
+    -------
+    Group of each row, from 0.
+    """
+    n = len(labels[0])
+    rows, columns, n_labels = [], [], 0
+    for part in labels:
+        values = np.asarray(part, dtype=str)
+        known = np.flatnonzero(values != "")
+        found, code = np.unique(values[known], return_inverse=True)
+        rows.append(known)
+        columns.append(code + n_labels)
+        n_labels += len(found)
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    member = sparse.csr_array((np.ones(len(row)), (row, column)), shape=(n, n_labels))
+    return components(member @ member.T)
+
+
+def components(linked: NDArray[Any] | sparse.csr_array) -> NDArray[np.intp]:
+    """Number the connected components of a symmetric graph, n x n, from 0."""
+    return np.asarray(connected_components(sparse.csr_array(linked), directed=False)[1], dtype=np.intp)
+
+
+def grouped_folds(groups: NDArray[np.integer], n_folds: int = 5, *, random_state: int = 0) -> NDArray[np.intp]:
+    """Deal groups to folds, largest first, each to the fold with the fewest rows.
+
+    Parameters
+    ----------
+    groups
+        Group of each row.
+    n_folds
+        Number of folds.
+
+    Returns
+    -------
+    Fold of each row; rows of a group share it.
+    """
+    found, code, size = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.lexsort((np.random.default_rng(random_state).permutation(len(found)), -size))
+    fold, load = np.empty(len(found), dtype=np.intp), np.zeros(n_folds)
+    for group in order:
+        fold[group] = load.argmin()
+        load[fold[group]] += size[group]
+    return fold[code]
+
+
+def column_auroc(
+    S: NDArray[np.floating], Y: NDArray[np.floating], folds: NDArray[np.integer] | None = None
+) -> NDArray[np.float64]:
+    """Area under the ROC curve of each column; pairs are compared within folds only.
+
+    Parameters
+    ----------
+    S
+        Scores, rows x columns.
+    Y
+        Labels of the same shape; positive where not 0.
+    folds
+        Fold of each row, so that rows scored by different models are never compared; one fold by default.
+
+    Returns
+    -------
+    One value for each column: concordant pairs of a positive and a negative over all pairs, ties one half; NaN where
+    there is no pair, or a score is NaN.
+    """
+    won, pairs = np.zeros(S.shape[1]), np.zeros(S.shape[1])
+    for fold in [None] if folds is None else np.unique(folds):
+        rows = slice(None) if fold is None else folds == fold
+        y = np.asarray(Y[rows]) != 0
+        positive = y.sum(axis=0)
+        won += (rankdata(S[rows], axis=0) * y).sum(axis=0) - positive * (positive + 1) / 2
+        pairs += positive * (len(y) - positive)
+    out: NDArray[np.float64] = np.divide(won, pairs, out=np.full(len(won), np.nan), where=pairs > 0)
+    return out

@@ -1,0 +1,127 @@
+"""What scores of targets mean: probabilities, and how far to trust the first target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Calibration"]
+
+Array = NDArray[np.float64]
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Logistic regressions with an isotonic step after them.
+
+    Attributes
+    ----------
+    pair
+        Intercept and weights of z, z above 2, z above 5, log prior and z times log prior.
+    pair_steps
+        Log odds and the probabilities there, both rising; between them it is linear.
+    first, first_steps
+        The same for whether the first target is right: intercept and weights of its log odds, the strength of the
+        signature and its nearness to the training compounds, both standardised by ``center`` and ``scale``.
+    """
+
+    pair: Array
+    pair_steps: Array
+    first: Array
+    first_steps: Array
+    center: Array
+    scale: Array
+
+    @classmethod
+    def fit(cls, z: Array, prior: Array, y: NDArray[np.bool_], strength: Array, near: Array) -> Calibration:
+        """Fit to cross-validated scores.
+
+        Parameters
+        ----------
+        z, prior, y
+            Compounds x targets: scores, share of *training* compounds with the target, and whether it is one.
+        strength, near
+            Of each compound.
+        """
+        known = prior > 0
+        features = _pair_features(z[known], prior[known])
+        pair = _logistic(features, y[known])
+        odds = _dot(pair, features)
+        pair_steps = _isotonic(odds, y[known])
+        everywhere = np.full(z.shape, -np.inf)
+        everywhere[known] = _steps(pair_steps, odds)
+        best = everywhere.argmax(axis=1)
+        right = y[np.arange(len(y)), best]
+        labelled = y.any(axis=1)
+        extra = np.column_stack([np.nan_to_num(strength), near])
+        center, scale = extra.mean(axis=0), np.where(extra.std(axis=0) > 0, extra.std(axis=0), 1)
+        top = everywhere[np.arange(len(y)), best]
+        columns = _first_features(top, extra, center, scale)[labelled]
+        first = _logistic(columns, right[labelled])
+        first_steps = _isotonic(_dot(first, columns), right[labelled])
+        return cls(pair, pair_steps, first, first_steps, center, scale)
+
+    def probability(self, z: NDArray[np.floating], prior: Array) -> NDArray[np.float32]:
+        """Probability of each pair, compounds x targets, from z and the prior of each target; NaN where z is."""
+        out = np.empty(z.shape, dtype=np.float32)
+        for start in range(0, len(z), _CHUNK):
+            some = np.asarray(z[start : start + _CHUNK], dtype=np.float64)
+            features = _pair_features(some.ravel(), np.broadcast_to(prior, some.shape).ravel())
+            value = _steps(self.pair_steps, _dot(self.pair, features))
+            out[start : start + _CHUNK] = np.where(np.isfinite(some), value.reshape(some.shape), np.nan)
+        return out
+
+    def reliability(self, first: NDArray[np.floating], strength: Array, near: Array) -> Array:
+        """Probability that the first target by probability is right."""
+        extra = np.column_stack([np.nan_to_num(strength), near])
+        columns = _first_features(np.asarray(first, dtype=np.float64), extra, self.center, self.scale)
+        return _steps(self.first_steps, _dot(self.first, columns))
+
+
+def _pair_features(z: Array, prior: Array) -> Array:
+    log_prior, z = np.log(np.maximum(prior, 1e-9)), np.nan_to_num(np.clip(z, -20, 20))
+    return np.column_stack([z, np.maximum(z - 2, 0), np.maximum(z - 5, 0), log_prior, z * log_prior])
+
+
+def _first_features(top: Array, extra: Array, center: Array, scale: Array) -> Array:
+    top = np.clip(top, 1e-6, 1 - 1e-6)
+    return np.column_stack([np.log(top / (1 - top)), (extra - center) / scale])
+
+
+def _logistic(X: Array, y: NDArray[np.bool_]) -> Array:
+    from sklearn.linear_model import LogisticRegression
+
+    if y.all() or not y.any():
+        p = np.clip(y.mean(), 1e-6, 1 - 1e-6)
+        return np.array([np.log(p / (1 - p)), *np.zeros(X.shape[1])])
+    scale = np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
+    model = LogisticRegression(C=10.0, max_iter=500).fit(X / scale, y)
+    return np.array([model.intercept_[0], *(model.coef_[0] / scale)])
+
+
+def _dot(weights: Array, X: Array) -> Array:
+    out: Array = weights[0] + X @ weights[1:]
+    return out
+
+
+def _isotonic(odds: Array, y: NDArray[np.bool_], most: int = 200) -> Array:
+    """Rising steps: at most some hundred bins of equal mass in log odds of the fit, then isotonic."""
+    from sklearn.isotonic import IsotonicRegression
+
+    order = np.argsort(odds)
+    # finer where probabilities are high: bins hold equal numbers of expected hits
+    expected = np.cumsum(1 / (1 + np.exp(-odds[order])) + 1e-4)
+    bins = np.minimum((expected / expected[-1] * most).astype(int), most - 1)
+    n = np.bincount(bins, minlength=most)
+    some = n > 0
+    x = np.bincount(bins, odds[order], minlength=most)[some] / n[some]
+    p = np.bincount(bins, y[order], minlength=most)[some] / n[some]
+    p = IsotonicRegression(y_min=0, y_max=1).fit_transform(np.arange(len(x)), p, sample_weight=n[some])
+    return np.vstack([x, p])
+
+
+def _steps(steps: Array, odds: Array) -> Array:
+    return np.interp(odds, steps[0], np.clip(steps[1], 1e-6, 1 - 1e-6))

@@ -1,0 +1,562 @@
+"""Targets of compounds from their signatures: kernel ridge regression over pairs of a compound and a gene."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, Literal
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from newt_sc import datasets, genes, kernels
+from newt_sc._docs import with_docs
+from newt_sc.errors import NewtWarning
+from newt_sc.models._fingerprints import morgan_fingerprints
+from newt_sc.models._target_calibration import Calibration
+from newt_sc.models._target_space import Array, Compounds, GeneKernel, SignatureSpace, block_vectors
+
+__all__ = ["TargetPredictor", "label_matrix", "read_compounds"]
+
+_CHUNK = 2048
+_MIN_COMPOUNDS = 5
+GAMMAS, PENALTIES = (2.0, 10.0), (3.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A fitted model: scores of a compound are R(compound) times a kernel of genes, and S where genes were seen."""
+
+    space: SignatureSpace
+    train: Compounds | None
+    directions: Array | None
+    R: Array  # (training compounds or features) x targets
+    S: Array  # the same, times what only targets that were seen have
+
+    def rows(self, compounds: Compounds) -> Array:
+        """Kernel to what was trained on, or features."""
+        if self.directions is not None:
+            return self.space.features(compounds, self.directions)
+        assert self.train is not None  # one of the two is there
+        return self.space.kernel(compounds, self.train)
+
+
+@with_docs
+class TargetPredictor:
+    r"""Predict which proteins a compound binds from what it does to expression.
+
+    Kronecker ridge regression on the pairs of a compound and a target. Compounds: ranked, standardised and partly
+    whitened signatures in a radial kernel of their cosine, which also compares strengths and, if wanted, structures
+    (Tanimoto of Morgan fingerprints). Targets: identity, plus a mixture of cosines and radial kernels of a gene
+    embedding and its blocks, plus, for targets that were trained on, the cosine of their compounds. The weights of the
+    mixture are learned from which targets of *different* families share compounds, so targets that no training
+    compound has can be ranked, too. Labels are (Y - p) / sqrt(p), p the share of compounds that have the target.
+
+    Parameters
+    ----------
+    adata
+        Signatures x genes of the training compounds, such as ``datasets.l1000()["compound"]``.
+    targets
+        Labels: a DataFrame with the columns ``compound`` (of ``adata.obs_names``) and ``target``, and, if labels are of
+        several kinds, ``label_set``; a pair counts by the share of label sets that have it. By default
+        ``adata.uns["targets"]``.
+    %(embedding)s
+    structure
+        Column of ``adata.obs`` with SMILES (needs RDKit, extra ``chem``), or ``None``.
+    groups
+        Columns of ``adata.obs``: compounds that share a value in any of them are one drug, which cross-validation
+        never splits. Those that are missing are ignored.
+    gamma
+        Sharpness of the kernel of signatures.
+    penalty
+        Of the ridge.
+    identity, profile
+        Shares of the identity and of the compounds' cosine in the kernel of targets; the rest is the embedding's.
+    strength_weight
+        How much compounds of unlike strength differ.
+    structure_weight, structure_gamma
+        Share of structures in the kernel of compounds, and sharpness of theirs.
+    whitening
+        Exponent of the partial whitening; 0 for none.
+    n_features
+        Use this many random directions instead of the exact kernel (four features each): the model then holds weights
+        and not the training signatures. Without structures only.
+    random_state
+        Seed of folds and random directions.
+
+    References
+    ----------
+    Pahikkala et al. (2013), Machine Learning 93:321, on ridge regression of pairs; Subramanian et al. (2017), Cell
+    171:1437, on L1000.
+    """
+
+    def __init__(
+        self,
+        adata: ad.AnnData,
+        targets: pd.DataFrame | None = None,
+        *,
+        embedding: str | PathLike[str] | ad.AnnData = "newt-human",
+        structure: str | None = None,
+        groups: Sequence[str] = ("name", "inchikey"),
+        gamma: float = 10.0,
+        penalty: float = 10.0,
+        identity: float = 0.3,
+        profile: float = 0.1,
+        strength_weight: float = 0.5,
+        structure_weight: float = 0.5,
+        structure_gamma: float = 5.0,
+        whitening: float = -0.25,
+        n_features: int | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.params: dict[str, Any] = {
+            "gamma": gamma,
+            "penalty": penalty,
+            "identity": identity,
+            "profile": profile,
+            "strength_weight": strength_weight,
+            "structure_weight": structure_weight if structure else 0.0,
+            "structure_gamma": structure_gamma,
+            "whitening": whitening,
+            "n_features": n_features or 0,
+            "random_state": random_state,
+        }
+        self._check_params(structure)
+        labels = adata.uns.get("targets") if targets is None else targets
+        reference = datasets.resolve_embedding(embedding)
+        self.gene_names = pd.Index(reference.obs_names.astype(str))
+        self._vectors = block_vectors(reference)
+        self.structure = structure
+        self.landmarks = pd.Index(adata.var_names.astype(str))
+        compounds = read_compounds(adata, self.landmarks, structure)
+        Y, rows = label_matrix(labels, adata.obs_names, self.gene_names)
+        use = compounds.known & (Y != 0).any(axis=1)
+        if use.sum() < 2 * _MIN_COMPOUNDS:
+            msg = f"{use.sum()} compounds have both a signature and a target; expected at least {2 * _MIN_COMPOUNDS}."
+            raise ValueError(msg)
+        use |= compounds.known  # those without a target are examples of what does not bind
+        drug = kernels.joined_groups(adata.obs_names, *(_group(adata, name) for name in groups if name in adata.obs))
+        self.names = pd.Index(adata.obs_names[use].astype(str))
+        self._compounds, self._groups = compounds[use], drug[use]
+        keep = (Y[use] != 0).any(axis=0)
+        self._Y, self._rows = Y[use][:, keep], rows[keep]
+        self._fit: _Fit | None = None
+        self._weights: Array | None = None
+        self._mean: Array | None = None
+        self._sd: Array | None = None
+        self._auroc: Array | None = None
+        self._oof: dict[str, Any] = {}
+        self._count = (self._Y != 0).sum(axis=0)
+        self._n = len(self._Y)
+        self.calibration: Calibration | None = None
+
+    def _check_params(self, structure: str | None) -> None:
+        p = self.params
+        shares = {name: p[name] for name in ("identity", "profile", "strength_weight", "structure_weight")}
+        sizes = {name: p[name] for name in ("gamma", "penalty", "structure_gamma")}
+        if any(not 0 <= x <= 1 for x in shares.values()) or p["identity"] + p["profile"] > 1:
+            msg = f"Found {shares}; expected shares from 0 to 1, of which identity and profile sum to at most 1."
+            raise ValueError(msg)
+        if any(not 0 < x < np.inf for x in sizes.values()):
+            msg = f"Found {sizes}; expected numbers above 0."
+            raise ValueError(msg)
+        if p["n_features"] and structure:
+            msg = "n_features is for signatures alone; set structure=None, or leave n_features."
+            raise ValueError(msg)
+
+    # -- what is known of the data -----------------------------------------------------------------------------------
+
+    @property
+    def target_names(self) -> pd.Index:
+        """Targets that were trained on."""
+        return self.gene_names[self._rows]
+
+    @property
+    def prior(self) -> pd.Series:
+        """Share of training compounds that have each gene as a target; for genes that none has, by Good and Turing.
+
+        The mass of what was seen once is shared among the genes that were never seen.
+        """
+        prior = np.full(len(self.gene_names), 0.0)
+        prior[self._rows] = self._count / self._n
+        unseen = len(prior) - len(self._rows)
+        prior[prior == 0] = max((self._count == 1).sum(), 1) / self._n / max(unseen, 1)
+        return pd.Series(prior, index=self.gene_names)
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def train(
+        self,
+        *,
+        n_folds: int = 5,
+        calibrate: bool = True,
+        tune: Literal["compounds", "targets", "both"] | None = None,
+        families: bool = True,
+    ) -> TargetPredictor:
+        """Fit to the labels.
+
+        Parameters
+        ----------
+        n_folds
+            Folds of cross-validation, by drug.
+        calibrate
+            Cross-fit, too: without it there are scores alone, no z, no probabilities and no reliability.
+        tune
+            Choose ``gamma`` and ``penalty`` by inner folds: for compounds, targets or both not seen in training.
+        families
+            In tuning, whether targets that are linked (by name or compounds) stay in one fold.
+
+        Returns
+        -------
+        The model itself.
+        """
+        if n_folds < 2:
+            msg = f"n_folds is {n_folds}; expected at least 2."
+            raise ValueError(msg)
+        linked = genes.linked_targets(self.target_names, self._Y)
+        kernel = GeneKernel(self._vectors, self._rows)
+        weights = kernel.learn(self._rows, self._Y, linked)
+        G = kernel.kernel(self._rows, self._rows, weights).astype(np.float64)
+        if tune:
+            self.params |= self._tune(G, linked, tune, families)
+        self._kernel, self._weights = kernel, weights
+        everything = np.arange(self._n)
+        fit = self._solve(everything, G)
+        if calibrate:
+            self._cross_fit(G, n_folds)
+        self._fit = fit
+        return self
+
+    def _space(self, train: Compounds, **changed: float) -> SignatureSpace:
+        names = ("whitening", "gamma", "strength_weight", "structure_weight", "structure_gamma")
+        return SignatureSpace.fit(train, **({name: self.params[name] for name in names} | changed))
+
+    def _target_kernel(self, G: Array, Y: Array) -> tuple[Array, Array]:
+        """Kernel of the targets that were trained on, and the part of it that no other gene has."""
+        identity, profile = self.params["identity"], self.params["profile"]
+        own = identity * np.eye(len(G)) + profile * kernels.profile_cosine(Y != 0)
+        return own + (1 - identity - profile) * G, own
+
+    def _solve(self, rows: NDArray[np.intp], G: Array) -> _Fit:
+        train, Y = self._compounds[rows], self._Y[rows]
+        space = self._space(train)
+        directions = None
+        if self.params["n_features"]:
+            directions = kernels.random_features(
+                len(self.landmarks) + 1, self.params["n_features"], random_state=self.params["random_state"]
+            )
+            features = space.features(train, directions)
+            K = features @ features.T
+        else:
+            K = space.kernel(train, train)
+        all_targets, own = self._target_kernel(G, Y)
+        ridge = kernels.PairRidge(K, all_targets)
+        A = ridge.coefficients(ridge.project(_scaled(Y)), self.params["penalty"])
+        if directions is not None:
+            A = features.T @ A
+        share = 1 - self.params["identity"] - self.params["profile"]
+        return _Fit(space, None if directions is not None else train, directions, share * A, A @ own)
+
+    def _tune(self, G: Array, linked: NDArray[np.bool_], kind: str, families: bool) -> dict[str, float]:
+        """Choose by inner folds the parameters with the best mean AUROC over targets."""
+        n_folds, seed = 3, self.params["random_state"]
+        everyone = np.zeros(self._n, dtype=np.intp)
+        folds = everyone if kind == "targets" else kernels.grouped_folds(self._groups, n_folds, random_state=seed + 1)
+        asked = np.flatnonzero(self._count >= _MIN_COMPOUNDS)
+        if not asked.size:
+            msg = f"tune needs targets with at least {_MIN_COMPOUNDS} compounds; there is none."
+            raise ValueError(msg)
+        column_fold = np.full(len(G), -1)
+        if kind != "compounds":
+            group = kernels.components(linked[np.ix_(asked, asked)]) if families else np.arange(len(asked))
+            column_fold[asked] = kernels.grouped_folds(group, n_folds, random_state=seed + 1)
+        best, out = -np.inf, {"gamma": GAMMAS[0], "penalty": PENALTIES[0]}
+        for gamma in GAMMAS:
+            scores = np.full((len(PENALTIES), *self._Y.shape), np.nan)
+            for fold in np.unique(folds):
+                train = np.flatnonzero((folds != fold) | (kind == "targets"))
+                test = np.flatnonzero(folds == fold)
+                some = self._compounds[train]
+                space = self._space(some, gamma=gamma)
+                K, across = space.kernel(some, some), space.kernel(self._compounds[test], some)
+                for column in np.unique(column_fold[asked]):
+                    out_columns = np.flatnonzero(column_fold == column) if kind != "compounds" else asked
+                    use = np.ones(len(G), dtype=bool)
+                    if kind != "compounds":
+                        use = ~linked[:, out_columns].any(axis=1) if families else use
+                        use[out_columns] = False
+                    use &= (self._Y[train] != 0).any(axis=0)
+                    square, own = self._target_kernel(G[np.ix_(use, use)], self._Y[train][:, use])
+                    share = 1 - self.params["identity"] - self.params["profile"]
+                    to = share * G[np.ix_(use, out_columns)]
+                    if kind == "compounds":
+                        full = np.zeros((len(G), len(G)))
+                        full[np.ix_(use, use)] = own
+                        to = to + full[np.ix_(use, out_columns)]
+                    ridge = kernels.PairRidge(K, square)
+                    projected = ridge.project(_scaled(self._Y[train][:, use]))
+                    for i, penalty in enumerate(PENALTIES):
+                        A = ridge.coefficients(projected, penalty)
+                        scores[i][np.ix_(test, out_columns)] = across @ A @ to
+            for i, penalty in enumerate(PENALTIES):
+                found = np.nanmean(kernels.column_auroc(scores[i][:, asked], self._Y[:, asked], folds))
+                if found > best:
+                    best, out = float(found), {"gamma": gamma, "penalty": penalty}
+        return out
+
+    def _cross_fit(self, G: Array, n_folds: int) -> None:
+        """Score every training compound by a model that has not seen its drug, and learn from that what scores mean."""
+        folds = kernels.grouped_folds(self._groups, n_folds, random_state=self.params["random_state"])
+        n, t = self._Y.shape
+        U, S, near = np.zeros((n, t)), np.zeros((n, t)), np.zeros(n)
+        prior = np.zeros((n, t))
+        for fold in range(n_folds):
+            train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            fit = self._solve(train, G)
+            K = fit.rows(self._compounds[test])
+            U[test], S[test] = K @ fit.R, K @ fit.S
+            near[test] = _nearest(fit, self._compounds[test], self._compounds[train])
+            prior[test] = (self._Y[train] != 0).mean(axis=0)
+        seen = U @ G + S
+        self._mean, self._sd = self._moments(U)
+        self._mean[self._rows], self._sd[self._rows] = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-12)
+        z = (seen - self._mean[self._rows]) / self._sd[self._rows]
+        y = self._Y != 0
+        self._auroc = kernels.column_auroc(z, y, folds)
+        self.calibration = Calibration.fit(z, prior, y, self._compounds.strength, near)
+        self._oof = {"U": U, "S": S, "near": near, "folds": folds}
+
+    def _moments(self, U: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of the scores of every gene over rows."""
+        n_genes = len(self.gene_names)
+        mean, sd = np.empty(n_genes), np.empty(n_genes)
+        center = U.mean(axis=0)
+        cov = np.cov(U, rowvar=False, bias=True)
+        for start in range(0, n_genes, _CHUNK):
+            some = np.arange(start, min(start + _CHUNK, n_genes))
+            G = self._gene_kernel(some)
+            mean[some] = center @ G
+            sd[some] = np.sqrt(np.maximum(np.einsum("ij,ij->j", G, cov @ G), 1e-24))
+        return mean, np.maximum(sd, 1e-12)
+
+    def _gene_kernel(self, columns: NDArray[np.intp]) -> Array:
+        return self._kernel.kernel(self._rows, columns, self._weights).astype(np.float64)
+
+    # -- prediction --------------------------------------------------------------------------------------------------
+
+    def predict(
+        self,
+        adata: ad.AnnData | None = None,
+        *,
+        among: Sequence[str] | Literal["seen", "all"] = "seen",
+    ) -> ad.AnnData:
+        """Score targets for compounds.
+
+        Parameters
+        ----------
+        adata
+            Signatures x genes. By default the training compounds themselves, each scored by a model that has not seen
+            its drug.
+        among
+            Targets to score: those that were trained on, all genes of the embedding, or genes by name.
+
+        Returns
+        -------
+        AnnData, compounds x targets. ``X``: z (float32), the score against those of compounds in cross-validation, NaN
+        rows where there is no usable signature; ``layers["probability"]``: calibrated probability, which counts the
+        prior. ``var``: ``prior``, ``n_compounds`` in training, ``auroc`` in cross-validation. ``obs``: ``strength``
+        (log mean absolute value), ``nearest`` (largest kernel to a training compound), ``reliability`` (calibrated
+        probability that the first target by probability is right). Of a model that was not calibrated: scores and
+        ``n_compounds`` alone.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained, or not calibrated and no compounds are given.
+        GeneMatchError
+            If no gene of ``adata`` is one of the training signatures'.
+        """
+        if self._fit is None:
+            msg = "The model is not trained: call train() first."
+            raise RuntimeError(msg)
+        columns = self._columns(among)
+        if adata is None:
+            if not self._oof:
+                msg = "Training compounds are scored by cross-fitting, which this model has not: train(calibrate=True)."
+                raise RuntimeError(msg)
+            names, U, S, near = self.names, self._oof["U"], self._oof["S"], self._oof["near"]
+            strength, known = self._compounds.strength, np.ones(self._n, dtype=bool)
+        else:
+            compounds = read_compounds(adata, self.landmarks, self.structure)
+            names, known, strength = pd.Index(adata.obs_names.astype(str)), compounds.known, compounds.strength
+            if not known.all():
+                text = f"{(~known).sum()} of {known.size} signatures are all zero, constant or not measured: NaN."
+                warnings.warn(text, NewtWarning, stacklevel=2)
+            K = self._fit.rows(compounds)
+            U, S = K @ self._fit.R, K @ self._fit.S
+            near = _nearest(self._fit, compounds, self._compounds)
+        scores = np.empty((len(names), len(columns)), dtype=np.float32)
+        at = pd.Index(self._rows).get_indexer(columns)
+        for start in range(0, len(columns), _CHUNK):
+            some = slice(start, start + _CHUNK)
+            part = U @ self._gene_kernel(columns[some])
+            seen = at[some] >= 0
+            part[:, seen] += S[:, at[some][seen]]
+            if self._mean is not None and self._sd is not None:
+                part = (part - self._mean[columns[some]]) / self._sd[columns[some]]
+            scores[:, some] = part
+        scores[~known] = np.nan
+        count = np.zeros(len(self.gene_names), dtype=np.int64)
+        count[self._rows] = self._count
+        out = ad.AnnData(
+            scores,
+            obs=pd.DataFrame(index=names),
+            var=pd.DataFrame({"n_compounds": count[columns]}, index=self.gene_names[columns]),
+        )
+        if self.calibration is None or self._auroc is None:
+            return out
+        auroc = np.full(len(self.gene_names), np.nan)
+        auroc[self._rows] = self._auroc
+        prior = self.prior.to_numpy()[columns]
+        out.var["prior"], out.var["auroc"] = prior, auroc[columns]
+        out.layers["probability"] = self.calibration.probability(scores, prior)
+        out.obs["strength"], out.obs["nearest"] = strength, near
+        first = out.layers["probability"].max(axis=1, initial=0, where=np.isfinite(out.layers["probability"]))
+        out.obs["reliability"] = np.where(known, self.calibration.reliability(first, strength, near), np.nan)
+        return out
+
+    def _columns(self, among: Sequence[str] | str) -> NDArray[np.intp]:
+        if isinstance(among, str):
+            if among not in ("seen", "all"):
+                msg = f"among is {among!r}; expected 'seen', 'all' or a list of genes."
+                raise ValueError(msg)
+            return self._rows if among == "seen" else np.arange(len(self.gene_names))
+        found = genes.align(list(among), self.gene_names)
+        genes.require_overlap(found, list(among), self.gene_names, what="among")
+        genes.warn_coverage(found, 1.0, what="among", stacklevel=4)
+        return found.index[found.index >= 0]
+
+
+def _nearest(fit: _Fit, compounds: Compounds, train: Compounds) -> Array:
+    """Largest kernel to a training compound; of a model that holds none, the length of the features is no help."""
+    if fit.train is None:
+        return np.zeros(len(compounds.strength))
+    del train
+    K = fit.rows(compounds)
+    return np.asarray(K.max(axis=1), dtype=np.float64)
+
+
+def _scaled(Y: Array) -> Array:
+    p = np.maximum(Y.mean(axis=0), 0.5 / len(Y))
+    return (Y - p) / np.sqrt(p)
+
+
+def _group(adata: ad.AnnData, name: str) -> list[str]:
+    values = adata.obs[name].astype(object).where(adata.obs[name].notna(), "").astype(str)
+    if name == "inchikey":  # its first block: the same skeleton, whatever the salt or stereochemistry
+        values = values.str.split("|").str[0].str[:14]
+    return list(values.str.lower().str.strip())
+
+
+def read_compounds(adata: ad.AnnData, landmarks: pd.Index, structure: str | None = None) -> Compounds:
+    """Take signatures in the order of landmark genes.
+
+    Parameters
+    ----------
+    adata
+        Signatures x genes, by any identifier; NaN where not measured.
+    landmarks
+        Genes of the model. Those that are not there count as not measured; of columns that are one gene, the mean.
+    structure
+        Column of ``adata.obs`` with SMILES.
+
+    Raises
+    ------
+    KeyError
+        If the column is not there.
+    TypeError, ValueError
+        If values are not numeric or infinite.
+    GeneMatchError
+        If no gene is one of the landmarks.
+    """
+    if structure is not None and structure not in adata.obs:
+        msg = f"structure: no column {structure!r} in obs, which has {list(adata.obs.columns)}."
+        raise KeyError(msg)
+    X = adata.X.toarray() if sparse.issparse(adata.X) else np.asarray(adata.X)
+    if X.dtype.kind not in "fiub":
+        msg = f"X has the type {X.dtype}; expected numbers, signatures x genes."
+        raise TypeError(msg)
+    X = X.astype(np.float64)
+    if np.isinf(X).any():
+        msg = f"X has {int(np.isinf(X).sum())} infinite values; expected finite numbers, NaN where not measured."
+        raise ValueError(msg)
+    if not landmarks.equals(pd.Index(adata.var_names.astype(str))):
+        found = genes.align(adata.var_names, landmarks)
+        genes.require_overlap(found, adata.var_names, landmarks, what="adata.var_names")
+        hit = found.index >= 0
+        have = len(np.unique(found.index[hit]))
+        if have < 0.8 * len(landmarks):
+            text = (
+                f"{have} of the {len(landmarks)} genes of the training signatures are in the data; predictions suffer."
+            )
+            warnings.warn(text, NewtWarning, stacklevel=3)
+        aligned = np.full((len(X), len(landmarks)), np.nan)
+        order = np.flatnonzero(hit)
+        for place in np.unique(found.index[hit]):
+            columns = order[found.index[order] == place]
+            if len(columns) == 1:
+                aligned[:, place] = X[:, columns[0]]
+            else:
+                known = ~np.isnan(X[:, columns])
+                total = np.where(known, X[:, columns], 0).sum(axis=1)
+                aligned[:, place] = np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+        X = aligned
+    known = ~np.isnan(X)
+    size = np.where(known, np.abs(X), 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    strength = np.where(size > 0, np.log(np.where(size > 0, size, 1)), np.nan)
+    bits = None if structure is None else morgan_fingerprints(list(adata.obs[structure]))
+    return Compounds(kernels.normal_scores(X), strength, bits)
+
+
+def label_matrix(
+    targets: pd.DataFrame | None, compounds: pd.Index, gene_names: pd.Index
+) -> tuple[Array, NDArray[np.intp]]:
+    """Take labels, compounds x targets, and the rows of the targets among genes.
+
+    A pair is worth the share of label sets that have it.
+    """
+    if targets is None:
+        msg = "No labels: give targets, a DataFrame with the columns 'compound' and 'target'."
+        raise ValueError(msg)
+    missing = [name for name in ("compound", "target") if name not in targets]
+    if missing or targets.empty:
+        msg = f"targets has {len(targets)} rows and lacks the columns {missing}; expected 'compound' and 'target'."
+        raise ValueError(msg)
+    row = compounds.get_indexer(targets["compound"].astype(str))
+    if not (row >= 0).any():
+        msg = (
+            f"None of the compounds of targets, such as {targets['compound'].iloc[0]!r}, is among the signatures, "
+            f"such as {compounds[0]!r}."
+        )
+        raise ValueError(msg)
+    found = genes.align(targets["target"].astype(str).to_numpy(), gene_names)
+    genes.require_overlap(found, targets["target"].astype(str), gene_names, what="targets['target']")
+    keep = (row >= 0) & (found.index >= 0)
+    lost = targets["target"][found.index < 0].nunique()
+    if lost:
+        warnings.warn(f"{lost} targets have no vector in the embedding and are left out.", NewtWarning, stacklevel=3)
+    kind = targets["label_set"].astype(str).to_numpy() if "label_set" in targets else np.full(len(targets), "")
+    sets = np.unique(kind[keep])
+    rows, column = np.unique(found.index[keep], return_inverse=True)
+    Y = np.zeros((len(compounds), len(rows)))
+    for name in sets:
+        some = kind[keep] == name
+        one = np.zeros_like(Y, dtype=bool)
+        one[row[keep][some], column[some]] = True
+        Y += one / len(sets)
+    return Y, rows

@@ -1,0 +1,198 @@
+"""The two spaces of target prediction: signatures of compounds, and genes that they may bind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from newt_sc import kernels
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+__all__ = ["Compounds", "GeneKernel", "SignatureSpace", "block_vectors"]
+
+Array = NDArray[np.float64]
+_GAMMAS = {"": (1.0, 3.0, 10.0)}
+_BLOCK_GAMMAS = (3.0, 10.0)
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Compounds:
+    """What is known of compounds.
+
+    Attributes
+    ----------
+    scores
+        Normal scores of the signatures, compounds x landmark genes; rows of NaN where there is no order.
+    strength
+        Log of the mean absolute value of each signature; NaN where it is zero or nothing was measured.
+    fingerprints
+        Bits of structures, compounds x bits (uint8), rows of zeros where the structure is not known; ``None`` where
+        structures are not used.
+    """
+
+    scores: Array
+    strength: Array
+    fingerprints: NDArray[np.uint8] | None = None
+
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Compounds:
+        bits = None if self.fingerprints is None else self.fingerprints[rows]
+        return Compounds(self.scores[rows], self.strength[rows], bits)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which of them have a signature or a structure."""
+        known = np.isfinite(self.scores).all(axis=1) & np.isfinite(self.strength)
+        return known if self.fingerprints is None else known | self.fingerprints.any(axis=1)
+
+
+@dataclass(frozen=True)
+class SignatureSpace:
+    """Kernel of compounds, whose scaling and whitening come from training signatures alone.
+
+    ``exp(-gamma (1 - cos))`` of whitened signatures, times ``1 - s + s exp(-(m - m')^2 / 2)`` of their standardised log
+    strengths m; where structures are used, the weighted mean of this and ``exp(-g (1 - Tanimoto))``.
+    """
+
+    mean: Array
+    sd: Array
+    white: Array
+    strength_mean: float
+    strength_sd: float
+    gamma: float
+    strength_weight: float
+    structure_weight: float
+    structure_gamma: float
+
+    @classmethod
+    def fit(cls, train: Compounds, *, whitening: float, **params: float) -> SignatureSpace:
+        """Fit to training compounds."""
+        some = np.isfinite(train.scores).all(axis=1) & np.isfinite(train.strength)
+        mean, sd, white = kernels.whitening(train.scores[some], whitening)
+        strength = train.strength[some]
+        return cls(mean, sd, white, float(strength.mean()), float(strength.std()) or 1.0, **params)
+
+    def unit(self, compounds: Compounds) -> tuple[Array, Array]:
+        """Whitened signatures of length 1 and standardised log strengths; zeros where there is no signature."""
+        known = np.isfinite(compounds.scores).all(axis=1) & np.isfinite(compounds.strength)
+        U, m = np.zeros(compounds.scores.shape), np.zeros(len(known))
+        U[known] = kernels.unit_rows(((compounds.scores[known] - self.mean) / self.sd) @ self.white)
+        m[known] = (compounds.strength[known] - self.strength_mean) / self.strength_sd
+        return U, m
+
+    def kernel(self, a: Compounds, b: Compounds) -> Array:
+        """Kernel of compounds, a x b; 0 between compounds of which no shared kind of data is known."""
+        (U, m), (V, k) = self.unit(a), self.unit(b)
+        s = self.strength_weight
+        near: Array = 1 - s + s * np.exp(-0.5 * (m[:, None] - k[None]) ** 2)
+        K: Array = kernels.cosine_rbf(U, V, self.gamma) * near
+        K *= np.outer(U.any(axis=1), V.any(axis=1))
+        if self.structure_weight and a.fingerprints is not None and b.fingerprints is not None:
+            T = np.exp(-self.structure_gamma * (1 - kernels.tanimoto(a.fingerprints, b.fingerprints)))
+            T *= np.outer(a.fingerprints.any(axis=1), b.fingerprints.any(axis=1))
+            K = (1 - self.structure_weight) * K + self.structure_weight * T
+        return K
+
+    def features(self, compounds: Compounds, directions: Array) -> Array:
+        """Random features whose products approach the kernel of signatures.
+
+        Parameters
+        ----------
+        compounds
+            n of them.
+        directions
+            As :func:`newt_sc.kernels.random_features` gives them for one column more than there are genes: the last is
+            the strength.
+
+        Returns
+        -------
+        Array of n x 4 times the number of directions.
+        """
+        U, m = self.unit(compounds)
+        angles = np.sqrt(self.gamma) * U @ directions[:-1]
+        parts = []
+        for share, shift in ((1 - self.strength_weight, 0.0), (self.strength_weight, 1.0)):
+            at = angles + shift * m[:, None] * directions[-1]
+            scale = np.sqrt(share / directions.shape[1])
+            parts += [scale * np.cos(at), scale * np.sin(at)]
+        return np.hstack(parts) * U.any(axis=1)[:, None]
+
+
+def block_vectors(embedding: ad.AnnData) -> dict[str, NDArray[np.float32]]:
+    """Vectors of a gene embedding, and of each of its blocks where it has them, by name; ``""`` is the fused one."""
+    out = {"": np.asarray(embedding.X, dtype=np.float32)}
+    for name in embedding.uns.get("newt", {}).get("modalities", ()):
+        if name in embedding.obsm:
+            out[str(name)] = np.asarray(embedding.obsm[str(name)], dtype=np.float32)
+    return out
+
+
+class GeneKernel:
+    """Kernel of genes: a mixture of cosines, and of radial kernels on them, of the vectors and of each block.
+
+    Parameters
+    ----------
+    vectors
+        Name -> genes x dimensions, NaN rows where a gene is not known.
+    rows
+        Genes to centre on: those that were trained on.
+    """
+
+    def __init__(self, vectors: Mapping[str, NDArray[np.float32]], rows: NDArray[np.intp]) -> None:
+        self._units: dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]] = {}
+        for name, X in vectors.items():
+            some = X[rows]
+            known = np.isfinite(some).all(axis=1) & (some != 0).any(axis=1)
+            mean = kernels.unit_rows(some[known]).mean(axis=0) if known.any() else np.zeros(X.shape[1])
+            U, has = kernels.centered_cosine(X, mean)
+            self._units[name] = U.astype(np.float32), has
+        self.names = [
+            (name, gamma) for name in self._units for gamma in (0.0, *(_BLOCK_GAMMAS if name else _GAMMAS[""]))
+        ]
+
+    def parts(
+        self, a: NDArray[np.intp], b: NDArray[np.intp], weights: Sequence[float] | Array | None = None
+    ) -> Iterator[NDArray[np.float32]]:
+        """Kernels of genes, a x b each, in the order of ``names``; those with weight 0 are left out."""
+        last: str | None = None
+        cosine: NDArray[np.float32] = np.empty((0, 0), np.float32)
+        both: NDArray[np.bool_] = np.empty((0, 0), bool)
+        for i, (name, gamma) in enumerate(self.names):
+            if weights is not None and weights[i] == 0:
+                continue
+            if name != last:
+                U, has = self._units[name]
+                cosine, both, last = U[a] @ U[b].T, has[a][:, None] & has[b][None], name
+            yield cosine if not gamma else np.exp(np.float32(-gamma) * (1 - cosine)) * both
+
+    def learn(self, rows: NDArray[np.intp], profiles: Array, linked: NDArray[np.bool_]) -> Array:
+        """Weigh the kernels by how well they predict which unlinked targets share compounds.
+
+        Parameters
+        ----------
+        rows
+            Genes that were trained on.
+        profiles
+            Compounds x these genes, their labels.
+        linked
+            Pairs that are of one family, which are not learned from.
+        """
+        often = (profiles != 0).sum(axis=0) > 1
+        use = ~linked & often[:, None] & often[None]
+        return kernels.kernel_weights(list(self.parts(rows, rows)), kernels.profile_cosine(profiles != 0), use)
+
+    def kernel(self, a: NDArray[np.intp], b: NDArray[np.intp], weights: Array) -> NDArray[np.float32]:
+        """Weighted sum of the kernels, a x b."""
+        out = np.zeros((len(a), len(b)), dtype=np.float32)
+        used = [weight for weight in weights if weight]
+        for start in range(0, len(b), _CHUNK):
+            at = slice(start, start + _CHUNK)
+            for weight, part in zip(used, self.parts(a, b[at], weights), strict=True):
+                out[:, at] += np.float32(weight) * part
+        return out
