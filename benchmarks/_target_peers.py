@@ -39,6 +39,9 @@ _N_NEIGHBORS = (5, 10, 20, 50, 100, 200)
 _N_LIST = 100
 """Genes of a compound that count as up, and as down, in the Siamese networks."""
 
+_WIDTH = 2048
+"""Units of the shared layer of the Siamese networks; their second layer has a quarter of them."""
+
 _PREDICT_BATCH = 4096
 
 
@@ -236,7 +239,7 @@ def two_tower(split: Split, *, n_epochs: int = 30) -> Scores:
     return _fill(scores, some)
 
 
-def siamese_frogs(split: Split, *, n_epochs: int = 20) -> Scores:
+def siamese_frogs(split: Split, *, n_epochs: int = 15) -> Scores:
     """FRoGS: Siamese network on compound and genetic signatures (Chen et al., Nat Commun 2024, 15:1853).
 
     A list of genes is the mean of their unit vectors, each weighted by how much more like the list than like all genes
@@ -248,8 +251,8 @@ def siamese_frogs(split: Split, *, n_epochs: int = 20) -> Scores:
     It differs from the publication: one model for over-expression and knock-down, not one for each; a signature is the
     vectors of its up and of its down genes side by side, not one list (those of a compound: its 100 highest and 100
     lowest landmark genes); there is one signature for a compound and not one for each cell line, dose and time; the
-    vectors are those of the split; other negatives are drawn in each epoch; 20 epochs of batches of 250 pairs instead
-    of 40 of 1,000, as there are far fewer pairs.
+    vectors are those of the split; other negatives are drawn in each epoch; AdamW with a falling rate, 15 epochs of
+    batches of 250 pairs, instead of Adam, 40 epochs and 1,000 pairs, as there are far fewer pairs.
 
     Parameters
     ----------
@@ -262,7 +265,7 @@ def siamese_frogs(split: Split, *, n_epochs: int = 20) -> Scores:
     return _siamese(split, owner, genetic, n_epochs)
 
 
-def siamese_newt(split: Split, *, n_epochs: int = 20) -> Scores:
+def siamese_newt(split: Split, *, n_epochs: int = 15) -> Scores:
     """NEWT's network for L1000 (Kidder 2026): that of :func:`siamese_frogs` on NEWT's vectors.
 
     One dense layer of 2,048 units for both signatures, their product, 512 units, sigmoid. A target without a genetic
@@ -369,7 +372,8 @@ def _vote(similarity: Scores, Y: NDArray[np.floating], n_neighbors: int) -> Scor
     weight = np.zeros_like(similarity)
     np.put_along_axis(weight, nearest, np.take_along_axis(similarity, nearest, axis=1).clip(min=0), axis=1)
     total = weight.sum(axis=1, keepdims=True)
-    return np.divide(weight @ Y, total, out=np.zeros((len(weight), Y.shape[1])), where=total > 0)
+    votes: Scores = np.divide(weight @ Y, total, out=np.zeros((len(weight), Y.shape[1])), where=total > 0)
+    return votes
 
 
 def _mean_auroc(scores: Scores, Y: NDArray[np.floating]) -> float:
@@ -423,10 +427,13 @@ def _fit(
 
 def _list_vectors(split: Split, lists: NDArray[np.floating]) -> Scores:
     """Up and down genes of lists, lists x landmark genes with signs, as FRoGS vectors side by side, lists x 2 d."""
-    landmarks, _ = _unit(split.landmark_vectors)
-    targets, known = _unit(split.vectors)
-    background = np.vstack([landmarks, targets[known]])
-    mean, deviation = kernels.background_cosine(background, np.arange(len(landmarks)))
+    landmarks, known = _unit(split.landmark_vectors)
+    if not known.any():
+        return np.zeros((len(lists), 2 * landmarks.shape[1]))
+    targets, others = _unit(split.vectors)
+    background = np.vstack([landmarks[known], targets[others]])
+    mean, deviation = np.zeros(len(known)), np.zeros(len(known))
+    mean[known], deviation[known] = kernels.background_cosine(background, np.arange(known.sum()))
     parts = []
     for side in (lists > 0, lists < 0):
         weight = kernels.list_weights(sparse.csr_array(side), landmarks, mean=mean, deviation=deviation)
@@ -460,8 +467,9 @@ class _Siamese(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.side = nn.Sequential(nn.Dropout(0.25), nn.Linear(width, 2048), nn.BatchNorm1d(2048), nn.ReLU())
-        self.head = nn.Sequential(nn.Linear(2048, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Linear(512, 1))
+        self.side = nn.Sequential(nn.Dropout(0.25), nn.Linear(width, _WIDTH), nn.BatchNorm1d(_WIDTH), nn.ReLU())
+        n = _WIDTH // 4
+        self.head = nn.Sequential(nn.Linear(_WIDTH, n), nn.BatchNorm1d(n), nn.ReLU(), nn.Linear(n, 1))
 
     def forward(self, compound: Tensor, signature: Tensor) -> Tensor:
         left, right = self.side(torch.cat([compound, signature])).chunk(2)

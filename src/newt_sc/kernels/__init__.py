@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         kernel_weights,
         normal_scores,
         profile_cosine,
-        random_features,
         tanimoto,
         whitening,
     )
@@ -53,7 +52,6 @@ __all__ = [
     "profile_cosine",
     "project",
     "project_signatures",
-    "random_features",
     "ridge_r2",
     "signed_scores",
     "smoother",
@@ -90,7 +88,6 @@ __getattr__, __dir__, _ = attach(
         "profile_cosine": "_pairs",
         "project": "_project",
         "project_signatures": "_signatures",
-        "random_features": "_pairs",
         "ridge_r2": "_ridge",
         "signed_scores": "_signatures",
         "smoother": "_blend",

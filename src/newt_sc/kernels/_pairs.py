@@ -28,7 +28,6 @@ __all__ = [
     "kernel_weights",
     "normal_scores",
     "profile_cosine",
-    "random_features",
     "tanimoto",
     "whitening",
 ]
@@ -52,7 +51,7 @@ def normal_scores(X: NDArray[np.floating]) -> NDArray[np.float64]:
     n = known.sum(axis=1)
     ranks = rankdata(X, axis=1, nan_policy="omit") if not known.all() else rankdata(X, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        out = ndtri((ranks - 0.5) / n[:, None])
+        out: NDArray[np.float64] = np.asarray(ndtri((ranks - 0.5) / n[:, None]))
     out[~known] = 0
     filled = np.where(known, X, np.nan)
     flat = n < 2
@@ -162,28 +161,6 @@ def kernel_weights(
     return weights / weights.sum() if weights.sum() > 0 else equal
 
 
-def random_features(n_columns: int, n_features: int, *, random_state: int = 0) -> NDArray[np.float64]:
-    """Orthogonal random directions whose cosines and sines make a Gaussian kernel (Yu et al. 2016, NeurIPS 29).
-
-    Parameters
-    ----------
-    n_columns
-        Dimensions of what they are multiplied with.
-    n_features
-        Number of directions.
-
-    Returns
-    -------
-    Array, n_columns x n_features, of entries with mean 0 and variance 1.
-    """
-    rng = np.random.default_rng(random_state)
-    parts = []
-    for _ in range(-(-n_features // n_columns)):
-        Q, _ = np.linalg.qr(rng.standard_normal((n_columns, n_columns)))
-        parts.append(Q * np.sqrt(rng.chisquare(n_columns, n_columns)))
-    return np.hstack(parts)[:, :n_features]
-
-
 class PairRidge:
     """Kronecker kernel ridge regression: scores of all pairs of rows and columns from a row and a column kernel.
 
@@ -217,7 +194,7 @@ def _decompose(K: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def joined_groups(*labels: Sequence[str]) -> NDArray[np.intp]:
-    """Number the groups of rows that share a label in any of some lists; empty labels join nothing.
+    """Group rows that share a label in any of some lists; empty labels join nothing.
 
     Parameters
     ----------
@@ -243,7 +220,7 @@ def joined_groups(*labels: Sequence[str]) -> NDArray[np.intp]:
 
 
 def components(linked: NDArray[Any] | sparse.csr_array) -> NDArray[np.intp]:
-    """Number the connected components of a symmetric graph, n x n, from 0."""
+    """Find the connected components of a symmetric graph, n x n, from 0."""
     return np.asarray(connected_components(sparse.csr_array(linked), directed=False)[1], dtype=np.intp)
 
 

@@ -13,6 +13,7 @@ from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
     from ._bootstrap import Interval, bootstrap_interval
+    from ._calibration import calibration_bins, expected_calibration_error
     from ._disease import term_auroc
     from ._evaluate import conflicts, evaluate, tasks
     from ._go_time_split import annotation_count
@@ -25,8 +26,10 @@ __all__ = [
     "Interval",
     "annotation_count",
     "bootstrap_interval",
+    "calibration_bins",
     "conflicts",
     "evaluate",
+    "expected_calibration_error",
     "label_knn",
     "neighbor_recovery",
     "pseudotime_spearman",
@@ -41,8 +44,10 @@ __getattr__, __dir__, _ = attach(
         "Interval": "_bootstrap",
         "annotation_count": "_go_time_split",
         "bootstrap_interval": "_bootstrap",
+        "calibration_bins": "_calibration",
         "conflicts": "_evaluate",
         "evaluate": "_evaluate",
+        "expected_calibration_error": "_calibration",
         "label_knn": "_label_knn",
         "neighbor_recovery": "_neighbors",
         "pseudotime_spearman": "_pseudotime",

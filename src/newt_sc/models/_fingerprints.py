@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from newt_sc.errors import NewtWarning
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["morgan_fingerprints"]
 
@@ -49,7 +52,7 @@ def morgan_fingerprints(smiles: Sequence[str], *, radius: int = 2, n_bits: int =
         raise ImportError(msg) from error
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=radius, fpSize=n_bits)
     out = np.zeros((len(smiles), n_bits), dtype=np.uint8)
-    unknown = []
+    unknown: list[str] = []
     with rdBase.BlockLogs():
         for i, text in enumerate(smiles):
             first = str(text).split("|")[0].strip() if isinstance(text, str) else ""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from newt_sc.errors import FormatError
 
-__all__ = ["bundle_hash", "genes_hash", "read_json", "read_weights", "resolve", "write"]
+__all__ = ["bundle_hash", "genes_hash", "read_head", "read_json", "read_weights", "resolve", "write"]
 
 JSON, WEIGHTS = "model.json", "model.safetensors"
 _FORMAT, _VERSION = "newt-model", 1
@@ -141,8 +141,8 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def read_json(folder: Path, *, cls: str) -> dict[str, Any]:
-    """Read and check the description of a model.
+def read_head(folder: Path, *, cls: str) -> dict[str, Any]:
+    """Read the description of a model, checked as far as all models share it: format, version and class.
 
     Parameters
     ----------
@@ -150,11 +150,6 @@ def read_json(folder: Path, *, cls: str) -> dict[str, Any]:
         Directory of the model.
     cls
         Name of the class that it has to be of.
-
-    Returns
-    -------
-    The description: ``params``, ``modalities`` (name -> dimensions), ``genes`` (``names``, ``sha256``), ``n_latent``,
-    ``manifest`` and more.
 
     Raises
     ------
@@ -182,6 +177,31 @@ def read_json(folder: Path, *, cls: str) -> dict[str, Any]:
         raise FormatError(path, None, message)
     if found.get("class") != cls:
         raise FormatError(path, None, f"a model of class {found.get('class')!r}, expected {cls!r}.")
+    return found
+
+
+def read_json(folder: Path, *, cls: str) -> dict[str, Any]:
+    """Read and check the description of a model.
+
+    Parameters
+    ----------
+    folder
+        Directory of the model.
+    cls
+        Name of the class that it has to be of.
+
+    Returns
+    -------
+    The description: ``params``, ``modalities`` (name -> dimensions), ``genes`` (``names``, ``sha256``), ``n_latent``,
+    ``manifest`` and more.
+
+    Raises
+    ------
+    FormatError
+        If it is missing, or not what this version of newt_sc writes.
+    """
+    path = folder / JSON
+    found = read_head(folder, cls=cls)
     for name, (kind, allowed) in _SCHEMA.items():
         if not isinstance(found.get(name), kind) or not allowed(found[name]):
             raise FormatError(path, None, f"the value of {name!r} is missing or not what it has to be.")

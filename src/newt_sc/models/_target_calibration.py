@@ -124,4 +124,5 @@ def _isotonic(odds: Array, y: NDArray[np.bool_], most: int = 200) -> Array:
 
 
 def _steps(steps: Array, odds: Array) -> Array:
-    return np.interp(odds, steps[0], np.clip(steps[1], 1e-6, 1 - 1e-6))
+    out: Array = np.interp(odds, steps[0], np.clip(steps[1], 1e-6, 1 - 1e-6))
+    return out

@@ -6,44 +6,48 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import sparse
 
 from newt_sc import datasets, genes, kernels
 from newt_sc._docs import with_docs
-from newt_sc.errors import NewtWarning
+from newt_sc.errors import FormatError, NewtWarning
+from newt_sc.models import _storage, _target_storage
 from newt_sc.models._fingerprints import morgan_fingerprints
 from newt_sc.models._target_calibration import Calibration
 from newt_sc.models._target_space import Array, Compounds, GeneKernel, SignatureSpace, block_vectors
 
-__all__ = ["TargetPredictor", "label_matrix", "read_compounds"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["TargetPredictor", "drug_groups", "label_matrix", "read_compounds"]
 
 _CHUNK = 2048
 _MIN_COMPOUNDS = 5
-GAMMAS, PENALTIES = (2.0, 10.0), (3.0, 10.0, 30.0)
+_SAME, _TINY = 0.999, 1e-6
+GAMMAS, PENALTIES = (2.0, 4.0, 10.0), (3.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """A fitted model: scores of a compound are R(compound) times a kernel of genes, and S where genes were seen."""
+    """A fitted model: scores are rows(compound) R times the kernel of genes, plus ``own`` where genes were seen."""
 
     space: SignatureSpace
     train: Compounds | None
-    directions: Array | None
-    R: Array  # (training compounds or features) x targets
-    S: Array  # the same, times what only targets that were seen have
+    centers: tuple[Array, Array] | None
+    R: Array  # (training compounds or inducing points) x targets
+    own: Array  # targets x targets: what only targets that were trained on have, over the share of the embedding
 
     def rows(self, compounds: Compounds) -> Array:
-        """Kernel to what was trained on, or features."""
-        if self.directions is not None:
-            return self.space.features(compounds, self.directions)
-        assert self.train is not None  # one of the two is there
-        return self.space.kernel(compounds, self.train)
+        """Kernel to what was trained on, or to inducing points."""
+        if self.centers is not None:
+            return self.space.unit_kernel(self.space.unit(compounds), self.centers)
+        return self.space.kernel(compounds, cast("Compounds", self.train))
 
 
 @with_docs
@@ -70,7 +74,8 @@ class TargetPredictor:
         Column of ``adata.obs`` with SMILES (needs RDKit, extra ``chem``), or ``None``.
     groups
         Columns of ``adata.obs``: compounds that share a value in any of them are one drug, which cross-validation
-        never splits. Those that are missing are ignored.
+        never splits; so are compounds with the same signature (correlation of ranks above 0.999). Columns that are
+        missing are ignored.
     gamma
         Sharpness of the kernel of signatures.
     penalty
@@ -83,11 +88,13 @@ class TargetPredictor:
         Share of structures in the kernel of compounds, and sharpness of theirs.
     whitening
         Exponent of the partial whitening; 0 for none.
-    n_features
-        Use this many random directions instead of the exact kernel (four features each): the model then holds weights
-        and not the training signatures. Without structures only.
+    min_compounds
+        Targets of fewer training compounds are not trained on.
+    n_inducing
+        Use at most this many inducing points instead of all training compounds (Nyström approximation of the kernel):
+        centres of clusters of two or more. The model then holds no training signature. Without structures only.
     random_state
-        Seed of folds and random directions.
+        Seed of folds and clusters.
 
     References
     ----------
@@ -103,7 +110,7 @@ class TargetPredictor:
         embedding: str | PathLike[str] | ad.AnnData = "newt-human",
         structure: str | None = None,
         groups: Sequence[str] = ("name", "inchikey"),
-        gamma: float = 10.0,
+        gamma: float = 4.0,
         penalty: float = 10.0,
         identity: float = 0.3,
         profile: float = 0.1,
@@ -111,7 +118,8 @@ class TargetPredictor:
         structure_weight: float = 0.5,
         structure_gamma: float = 5.0,
         whitening: float = -0.25,
-        n_features: int | None = None,
+        min_compounds: int = 1,
+        n_inducing: int | None = None,
         random_state: int = 0,
     ) -> None:
         self.params: dict[str, Any] = {
@@ -123,7 +131,8 @@ class TargetPredictor:
             "structure_weight": structure_weight if structure else 0.0,
             "structure_gamma": structure_gamma,
             "whitening": whitening,
-            "n_features": n_features or 0,
+            "min_compounds": min_compounds,
+            "n_inducing": n_inducing or 0,
             "random_state": random_state,
         }
         self._check_params(structure)
@@ -140,17 +149,22 @@ class TargetPredictor:
             msg = f"{use.sum()} compounds have both a signature and a target; expected at least {2 * _MIN_COMPOUNDS}."
             raise ValueError(msg)
         use |= compounds.known  # those without a target are examples of what does not bind
-        drug = kernels.joined_groups(adata.obs_names, *(_group(adata, name) for name in groups if name in adata.obs))
+        drug = drug_groups(adata, compounds, groups)
         self.names = pd.Index(adata.obs_names[use].astype(str))
         self._compounds, self._groups = compounds[use], drug[use]
-        keep = (Y[use] != 0).any(axis=0)
+        keep = (Y[use] != 0).sum(axis=0) >= max(min_compounds, 1)
+        if not keep.any():
+            msg = f"No target has at least {min_compounds} compounds with a signature; lower min_compounds."
+            raise ValueError(msg)
         self._Y, self._rows = Y[use][:, keep], rows[keep]
         self._fit: _Fit | None = None
-        self._weights: Array | None = None
+        self._kernel = GeneKernel(self._vectors, self._rows)
+        self._weights: Array = np.full(len(self._kernel.names), 1 / len(self._kernel.names))
         self._mean: Array | None = None
         self._sd: Array | None = None
         self._auroc: Array | None = None
         self._oof: dict[str, Any] = {}
+        self.sources = _sources(labels)
         self._count = (self._Y != 0).sum(axis=0)
         self._n = len(self._Y)
         self.calibration: Calibration | None = None
@@ -165,8 +179,8 @@ class TargetPredictor:
         if any(not 0 < x < np.inf for x in sizes.values()):
             msg = f"Found {sizes}; expected numbers above 0."
             raise ValueError(msg)
-        if p["n_features"] and structure:
-            msg = "n_features is for signatures alone; set structure=None, or leave n_features."
+        if p["n_inducing"] and structure:
+            msg = "n_inducing is for signatures alone; set structure=None, or leave n_inducing."
             raise ValueError(msg)
 
     # -- what is known of the data -----------------------------------------------------------------------------------
@@ -219,12 +233,12 @@ class TargetPredictor:
             msg = f"n_folds is {n_folds}; expected at least 2."
             raise ValueError(msg)
         linked = genes.linked_targets(self.target_names, self._Y)
-        kernel = GeneKernel(self._vectors, self._rows)
+        kernel = self._kernel
         weights = kernel.learn(self._rows, self._Y, linked)
         G = kernel.kernel(self._rows, self._rows, weights).astype(np.float64)
         if tune:
             self.params |= self._tune(G, linked, tune, families)
-        self._kernel, self._weights = kernel, weights
+        self._weights = weights
         everything = np.arange(self._n)
         fit = self._solve(everything, G)
         if calibrate:
@@ -245,22 +259,22 @@ class TargetPredictor:
     def _solve(self, rows: NDArray[np.intp], G: Array) -> _Fit:
         train, Y = self._compounds[rows], self._Y[rows]
         space = self._space(train)
-        directions = None
-        if self.params["n_features"]:
-            directions = kernels.random_features(
-                len(self.landmarks) + 1, self.params["n_features"], random_state=self.params["random_state"]
-            )
-            features = space.features(train, directions)
-            K = features @ features.T
+        centers = None
+        if self.params["n_inducing"]:
+            centers = space.inducing_points(train, self.params["n_inducing"], self.params["random_state"])
+            square = space.unit_kernel(centers, centers)
+            chol = np.linalg.cholesky(square + _TINY * np.eye(len(square)))
+            features = np.linalg.solve(chol, space.unit_kernel(centers, space.unit(train)))
+            K = features.T @ features
         else:
             K = space.kernel(train, train)
         all_targets, own = self._target_kernel(G, Y)
         ridge = kernels.PairRidge(K, all_targets)
         A = ridge.coefficients(ridge.project(_scaled(Y)), self.params["penalty"])
-        if directions is not None:
-            A = features.T @ A
-        share = 1 - self.params["identity"] - self.params["profile"]
-        return _Fit(space, None if directions is not None else train, directions, share * A, A @ own)
+        if centers is not None:
+            A = np.linalg.solve(chol.T, features @ A)
+        share = max(1 - self.params["identity"] - self.params["profile"], _TINY)
+        return _Fit(space, None if centers is not None else train, centers, share * A, own / share)
 
     def _tune(self, G: Array, linked: NDArray[np.bool_], kind: str, families: bool) -> dict[str, float]:
         """Choose by inner folds the parameters with the best mean AUROC over targets."""
@@ -286,11 +300,11 @@ class TargetPredictor:
                 K, across = space.kernel(some, some), space.kernel(self._compounds[test], some)
                 for column in np.unique(column_fold[asked]):
                     out_columns = np.flatnonzero(column_fold == column) if kind != "compounds" else asked
-                    use = np.ones(len(G), dtype=bool)
+                    use: Any = np.ones(len(G), dtype=bool)
                     if kind != "compounds":
                         use = ~linked[:, out_columns].any(axis=1) if families else use
                         use[out_columns] = False
-                    use &= (self._Y[train] != 0).any(axis=0)
+                    use = use & (self._Y[train] != 0).any(axis=0)
                     square, own = self._target_kernel(G[np.ix_(use, use)], self._Y[train][:, use])
                     share = 1 - self.params["identity"] - self.params["profile"]
                     to = share * G[np.ix_(use, out_columns)]
@@ -319,8 +333,9 @@ class TargetPredictor:
             train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             fit = self._solve(train, G)
             K = fit.rows(self._compounds[test])
-            U[test], S[test] = K @ fit.R, K @ fit.S
-            near[test] = _nearest(fit, self._compounds[test], self._compounds[train])
+            U[test] = K @ fit.R
+            S[test] = U[test] @ fit.own
+            near[test] = _nearest(fit, self._compounds[test])
             prior[test] = (self._Y[train] != 0).mean(axis=0)
         seen = U @ G + S
         self._mean, self._sd = self._moments(U)
@@ -346,6 +361,162 @@ class TargetPredictor:
 
     def _gene_kernel(self, columns: NDArray[np.intp]) -> Array:
         return self._kernel.kernel(self._rows, columns, self._weights).astype(np.float64)
+
+    # -- on disk -----------------------------------------------------------------------------------------------------
+
+    def save(
+        self,
+        dir_path: str | PathLike[str],
+        *,
+        dtype: Literal["float32", "float16"] = "float32",
+        overwrite: bool = False,
+    ) -> None:
+        """Write the model: arrays as safetensors, all else as JSON.
+
+        A model of the exact kernel holds its training signatures, one with ``n_inducing`` does not. Labels and the
+        cross-fitted scores of the training compounds are not kept.
+
+        Parameters
+        ----------
+        dir_path
+            Directory to make.
+        dtype
+            Of the large arrays.
+        overwrite
+            Replace a model that is there.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is not trained and calibrated.
+        FileExistsError
+            If something is there that is not to be replaced.
+        """
+        if self._fit is None or self.calibration is None:
+            msg = "Only a model that is trained and calibrated can be saved: call train() first."
+            raise RuntimeError(msg)
+        fit, space, big = self._fit, self._fit.space, np.dtype(dtype)
+        arrays: dict[str, NDArray[Any]] = {
+            "R": fit.R.astype(big),
+            "own": fit.own.astype(big),
+            "white": space.white.astype(big),
+            "mean": space.mean.astype(np.float32),
+            "sd": space.sd.astype(np.float32),
+            "score_mean": cast("Array", self._mean).astype(np.float32),
+            "score_sd": cast("Array", self._sd).astype(np.float32),
+            "auroc": cast("Array", self._auroc).astype(np.float32),
+            "weights": self._weights,
+            "rows": self._rows.astype(np.int64),
+            "count": self._count.astype(np.int64),
+        }
+        if fit.centers is not None:
+            arrays["centers"], arrays["center_strength"] = (x.astype(np.float32) for x in fit.centers)
+        if fit.train is not None:
+            arrays["train_scores"] = fit.train.scores.astype(big)
+            arrays["train_strength"] = fit.train.strength.astype(np.float32)
+            if fit.train.fingerprints is not None:
+                arrays["train_fingerprints"] = fit.train.fingerprints
+        arrays |= {f"calibration_{name}": value for name, value in vars(self.calibration).items()}
+        described = {
+            "params": self.params,
+            "landmarks": list(self.landmarks),
+            "genes_sha256": _storage.genes_hash(list(self.gene_names)),
+            "vectors_sha256": _target_storage.array_hash(self._vectors[""]),
+            "n_compounds": self._n,
+            "space": {"strength_mean": space.strength_mean, "strength_sd": space.strength_sd},
+            "n_centers": 0 if fit.centers is None else len(fit.centers[1]),
+            "structure": self.structure or "",
+            "sources": self.sources,
+        }
+        _target_storage.write(dir_path, described, arrays, overwrite=overwrite)
+
+    @classmethod
+    @with_docs
+    def load(
+        cls,
+        dir_path: str | PathLike[str] = "l1000-human",
+        *,
+        embedding: str | PathLike[str] | ad.AnnData = "newt-human",
+    ) -> TargetPredictor:
+        """Read a model that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        dir_path
+            Directory of the model, or the name of a shipped one.
+        %(embedding)s It has to be the one that the model was trained with.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such model.
+        FormatError
+            If a file is missing, truncated, changed, or not of newt_sc.
+        ValueError
+            If the embedding is another one.
+        """
+        described, arrays = _target_storage.read(dir_path)
+        self = cls.__new__(cls)
+        reference = datasets.resolve_embedding(embedding)
+        self.gene_names = pd.Index(reference.obs_names.astype(str))
+        self._vectors = block_vectors(reference)
+        same = described["genes_sha256"] == _storage.genes_hash(list(self.gene_names))
+        if not same or described["vectors_sha256"] != _target_storage.array_hash(self._vectors[""]):
+            msg = "The embedding is not the one that the model was trained with: give that one as embedding=."
+            raise ValueError(msg)
+        try:
+            self._restore(described, arrays)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise FormatError(Path(dir_path), None, f"arrays or parameters do not fit together: {error}") from error
+        return self
+
+    def _restore(self, described: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        params = dict(described["params"])
+        wide = {name: x.astype(np.float64) if x.dtype.kind == "f" else x for name, x in arrays.items()}
+        self.params, self.structure = params, described["structure"] or None
+        self.sources = {str(key): str(value) for key, value in described["sources"].items()}
+        self.landmarks = pd.Index([str(name) for name in described["landmarks"]])
+        self._n, self._count, self._rows = described["n_compounds"], wide["count"], wide["rows"]
+        t, n_genes, g = len(self._rows), len(self.gene_names), len(self.landmarks)
+        train, centers, n = None, None, described["n_centers"]
+        if n:
+            _expect(wide, {"centers": (n, g), "center_strength": (n,)})
+            centers = wide["centers"], wide["center_strength"]
+        else:
+            n = len(wide["train_scores"])
+            _expect(wide, {"train_scores": (n, g), "train_strength": (n,)})
+            train = Compounds(wide["train_scores"], wide["train_strength"], arrays.get("train_fingerprints"))
+        _expect(
+            wide,
+            {
+                "R": (n, t),
+                "own": (t, t),
+                "white": (g, g),
+                "mean": (g,),
+                "sd": (g,),
+                "count": (t,),
+                "auroc": (t,),
+                "score_mean": (n_genes,),
+                "score_sd": (n_genes,),
+            },
+        )
+        if t == 0 or self._rows.min() < 0 or self._rows.max() >= n_genes:
+            msg = "targets are not rows of the embedding"
+            raise ValueError(msg)
+        self._kernel, self._weights = GeneKernel(self._vectors, self._rows), wide["weights"]
+        _expect(wide, {"weights": (len(self._kernel.names),)})
+        names = ("gamma", "strength_weight", "structure_weight", "structure_gamma")
+        moments = {name: float(described["space"][name]) for name in ("strength_mean", "strength_sd")}
+        space = SignatureSpace(
+            wide["mean"], wide["sd"], wide["white"], **moments, **{name: float(params[name]) for name in names}
+        )
+        self._fit = _Fit(space, train, centers, wide["R"], wide["own"])
+        self._mean, self._sd, self._auroc = wide["score_mean"], wide["score_sd"], wide["auroc"]
+        prefix = "calibration_"
+        self.calibration = Calibration(
+            **{name.removeprefix(prefix): x for name, x in wide.items() if name.startswith(prefix)}
+        )
+        self.names, self._oof = pd.Index([], dtype=str), {}
 
     # -- prediction --------------------------------------------------------------------------------------------------
 
@@ -387,7 +558,7 @@ class TargetPredictor:
         columns = self._columns(among)
         if adata is None:
             if not self._oof:
-                msg = "Training compounds are scored by cross-fitting, which this model has not: train(calibrate=True)."
+                msg = "There are no cross-fitted scores: train(calibrate=True), or give adata."
                 raise RuntimeError(msg)
             names, U, S, near = self.names, self._oof["U"], self._oof["S"], self._oof["near"]
             strength, known = self._compounds.strength, np.ones(self._n, dtype=bool)
@@ -398,13 +569,15 @@ class TargetPredictor:
                 text = f"{(~known).sum()} of {known.size} signatures are all zero, constant or not measured: NaN."
                 warnings.warn(text, NewtWarning, stacklevel=2)
             K = self._fit.rows(compounds)
-            U, S = K @ self._fit.R, K @ self._fit.S
-            near = _nearest(self._fit, compounds, self._compounds)
+            U = K @ self._fit.R
+            S = U @ self._fit.own
+            near = _nearest(self._fit, compounds)
         scores = np.empty((len(names), len(columns)), dtype=np.float32)
+        U, S = U.astype(np.float32), S.astype(np.float32)
         at = pd.Index(self._rows).get_indexer(columns)
         for start in range(0, len(columns), _CHUNK):
             some = slice(start, start + _CHUNK)
-            part = U @ self._gene_kernel(columns[some])
+            part = U @ self._kernel.kernel(self._rows, columns[some], self._weights)
             seen = at[some] >= 0
             part[:, seen] += S[:, at[some][seen]]
             if self._mean is not None and self._sd is not None:
@@ -430,6 +603,85 @@ class TargetPredictor:
         out.obs["reliability"] = np.where(known, self.calibration.reliability(first, strength, near), np.nan)
         return out
 
+    def explain(
+        self, compound: str, target: str, *, adata: ad.AnnData | None = None, n: int = 10
+    ) -> dict[str, pd.DataFrame]:
+        """Tell what carries one prediction.
+
+        Parameters
+        ----------
+        compound
+            Row of ``adata``, or a training compound; then its own drug is left out of what carries it.
+        target
+            Any gene of the embedding.
+        adata
+            Signatures, as in :meth:`predict`; by default those that the model was trained on.
+        n
+            Rows of each table.
+
+        Returns
+        -------
+        Three tables. ``"compounds"`` (not of a model with ``n_inducing``): training compounds by their share in the
+        score, ``kernel`` and whether they have the target (``label``). ``"genes"``: landmark genes by gradient times
+        input, in units of the score. ``"targets"``: the targets that were trained on nearest to this one by the kernel
+        of targets, and how many compounds they have.
+
+        Raises
+        ------
+        KeyError
+            If the compound is not there.
+        RuntimeError
+            If the model is not trained, or no signatures are at hand.
+        """
+        if self._fit is None or (adata is None and not len(self.names)):
+            msg = "The model is not trained, or was loaded without training signatures: train it, or give adata."
+            raise RuntimeError(msg)
+        names = self.names if adata is None else pd.Index(adata.obs_names.astype(str))
+        if compound not in names:
+            msg = f"No compound {compound!r}; there are {list(names[:3])} and others."
+            raise KeyError(msg)
+        row = np.flatnonzero(names == compound)[:1]
+        if adata is None:
+            asked, own = self._compounds[row], self._groups == self._groups[row[0]]
+        else:
+            asked, own = read_compounds(adata[row], self.landmarks, self.structure), np.zeros(self._n, dtype=bool)
+        column = self._columns([target])
+        fit, G = self._fit, self._gene_kernel(column)[:, 0]
+        at = np.flatnonzero(self._rows == column[0])
+        weight = fit.R @ (G + (fit.own[:, at[0]] if at.size else 0))
+        out: dict[str, pd.DataFrame] = {}
+        if fit.train is not None and len(self.names):
+            K = fit.rows(asked)[0]
+            share = np.where(own, 0, K * weight)
+            order = np.argsort(-np.abs(share))[:n]
+            label = (self._Y[:, at[0]] != 0) if at.size else np.zeros(self._n, dtype=bool)
+            out["compounds"] = pd.DataFrame(
+                {"contribution": share[order], "kernel": K[order], "label": label[order]}, index=self.names[order]
+            )
+        share = self._gene_contributions(asked, np.where(own, 0, weight) if fit.train is not None else weight)
+        order = np.argsort(-np.abs(share))[:n]
+        out["genes"] = pd.DataFrame(
+            {"contribution": share[order], "score": asked.scores[0, order]}, index=self.landmarks[order]
+        )
+        near = np.where(self._rows == column[0], -np.inf, G)
+        order = np.argsort(-near)[:n]
+        out["targets"] = pd.DataFrame(
+            {"kernel": G[order], "n_compounds": self._count[order]}, index=self.target_names[order]
+        )
+        return out
+
+    def _gene_contributions(self, asked: Compounds, weight: Array, step: float = 1e-3) -> Array:
+        """Gradient of a score by each normal score, times how far that is from the mean, by central differences."""
+        fit = cast("_Fit", self._fit)
+        x, g = asked.scores[0], len(self.landmarks)
+        bits = None if asked.fingerprints is None else np.repeat(asked.fingerprints, 2 * g, axis=0)
+        moved = np.repeat(x[None], 2 * g, axis=0)
+        moved[np.arange(g), np.arange(g)] += step
+        moved[np.arange(g, 2 * g), np.arange(g)] -= step
+        score = fit.rows(Compounds(moved, np.repeat(asked.strength, 2 * g), bits)) @ weight
+        out: Array = (score[:g] - score[g:]) / (2 * step) * (x - fit.space.mean)
+        return out
+
     def _columns(self, among: Sequence[str] | str) -> NDArray[np.intp]:
         if isinstance(among, str):
             if among not in ("seen", "all"):
@@ -442,18 +694,47 @@ class TargetPredictor:
         return found.index[found.index >= 0]
 
 
-def _nearest(fit: _Fit, compounds: Compounds, train: Compounds) -> Array:
-    """Largest kernel to a training compound; of a model that holds none, the length of the features is no help."""
-    if fit.train is None:
-        return np.zeros(len(compounds.strength))
-    del train
-    K = fit.rows(compounds)
-    return np.asarray(K.max(axis=1), dtype=np.float64)
+def _expect(arrays: dict[str, NDArray[Any]], shapes: dict[str, tuple[int, ...]]) -> None:
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            msg = f"{name!r} has shape {arrays[name].shape}, expected {shape}"
+            raise ValueError(msg)
+
+
+def _nearest(fit: _Fit, compounds: Compounds) -> Array:
+    """Largest kernel to a training compound, or to an inducing point."""
+    return np.asarray(fit.rows(compounds).max(axis=1), dtype=np.float64)
+
+
+def drug_groups(adata: ad.AnnData, compounds: Compounds, columns: Sequence[str]) -> NDArray[np.intp]:
+    """Group compounds into drugs: those that share a name, a value in one of the columns, or a signature."""
+    named = [_group(adata, name) for name in columns if name in adata.obs]
+    return kernels.joined_groups(adata.obs_names, *named, _twins(compounds))
+
+
+def _twins(compounds: Compounds) -> list[str]:
+    """Name groups of compounds with the same signature: databases hold some of them under several names."""
+    known = np.flatnonzero(np.isfinite(compounds.scores).all(axis=1))
+    U = kernels.unit_rows(compounds.scores[known])
+    out = np.full(len(compounds.scores), "", dtype=object)
+    out[known] = kernels.components(U @ U.T > _SAME).astype(str)
+    return list(out)
+
+
+def _sources(labels: pd.DataFrame) -> dict[str, str]:
+    """Licences and sources of labels, and how many there are of each."""
+    out = {}
+    for name in ("licence", "source"):
+        if name in labels:
+            parts = labels[name].astype(str).str.split("|").explode()
+            out[name] = "; ".join(f"{key or 'not stated'}: {n}" for key, n in parts.value_counts().items())
+    return out
 
 
 def _scaled(Y: Array) -> Array:
     p = np.maximum(Y.mean(axis=0), 0.5 / len(Y))
-    return (Y - p) / np.sqrt(p)
+    out: Array = (Y - p) / np.sqrt(p)
+    return out
 
 
 def _group(adata: ad.AnnData, name: str) -> list[str]:

@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 _GAMMAS = {"": (1.0, 3.0, 10.0)}
 _BLOCK_GAMMAS = (3.0, 10.0)
 _CHUNK = 4096
+_STRENGTH = 0.25
 
 
 @dataclass(frozen=True)
@@ -88,40 +89,31 @@ class SignatureSpace:
 
     def kernel(self, a: Compounds, b: Compounds) -> Array:
         """Kernel of compounds, a x b; 0 between compounds of which no shared kind of data is known."""
-        (U, m), (V, k) = self.unit(a), self.unit(b)
-        s = self.strength_weight
-        near: Array = 1 - s + s * np.exp(-0.5 * (m[:, None] - k[None]) ** 2)
-        K: Array = kernels.cosine_rbf(U, V, self.gamma) * near
-        K *= np.outer(U.any(axis=1), V.any(axis=1))
+        K = self.unit_kernel(self.unit(a), self.unit(b))
         if self.structure_weight and a.fingerprints is not None and b.fingerprints is not None:
             T = np.exp(-self.structure_gamma * (1 - kernels.tanimoto(a.fingerprints, b.fingerprints)))
             T *= np.outer(a.fingerprints.any(axis=1), b.fingerprints.any(axis=1))
             K = (1 - self.structure_weight) * K + self.structure_weight * T
         return K
 
-    def features(self, compounds: Compounds, directions: Array) -> Array:
-        """Random features whose products approach the kernel of signatures.
+    def unit_kernel(self, a: tuple[Array, Array], b: tuple[Array, Array]) -> Array:
+        """Kernel of what :meth:`unit` gives."""
+        (U, m), (V, k), s = a, b, self.strength_weight
+        near: Array = 1 - s + s * np.exp(-0.5 * (m[:, None] - k[None]) ** 2)
+        K: Array = kernels.cosine_rbf(U, V, self.gamma) * near
+        return K * np.outer(U.any(axis=1), V.any(axis=1))
 
-        Parameters
-        ----------
-        compounds
-            n of them.
-        directions
-            As :func:`newt_sc.kernels.random_features` gives them for one column more than there are genes: the last is
-            the strength.
+    def inducing_points(self, train: Compounds, n: int, random_state: int) -> tuple[Array, Array]:
+        """Centres of clusters of at least two training compounds: unit signatures and standardised strengths."""
+        from sklearn.cluster import KMeans
 
-        Returns
-        -------
-        Array of n x 4 times the number of directions.
-        """
-        U, m = self.unit(compounds)
-        angles = np.sqrt(self.gamma) * U @ directions[:-1]
-        parts = []
-        for share, shift in ((1 - self.strength_weight, 0.0), (self.strength_weight, 1.0)):
-            at = angles + shift * m[:, None] * directions[-1]
-            scale = np.sqrt(share / directions.shape[1])
-            parts += [scale * np.cos(at), scale * np.sin(at)]
-        return np.hstack(parts) * U.any(axis=1)[:, None]
+        U, m = self.unit(train)
+        some = U.any(axis=1)
+        X = np.column_stack([U[some], _STRENGTH * m[some]])
+        found = KMeans(min(n, len(X) // 2), n_init=1, random_state=random_state).fit(X)
+        shared = np.bincount(found.labels_, minlength=found.n_clusters) > 1
+        centers = found.cluster_centers_[shared]
+        return kernels.unit_rows(centers[:, :-1]), centers[:, -1] / _STRENGTH
 
 
 def block_vectors(embedding: ad.AnnData) -> dict[str, NDArray[np.float32]]:

@@ -1,0 +1,226 @@
+"""Targets ranked for one compound, what probabilities are worth, when to abstain, and what structures add."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+import newt_sc as nt
+from benchmarks import _cache, _common
+from benchmarks import targets as bench
+from newt_sc import kernels, metrics
+from newt_sc.models._fingerprints import morgan_fingerprints
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+
+
+@cache
+def predictions() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """z, probability and prior of every gene, and reliability, for compounds of the folds that are scored."""
+    folds = bench.folds()
+    n, genes = bench.data().n_obs, bench.genes()
+    z, p, prior = (np.full((n, len(genes)), np.nan, dtype=np.float32) for _ in range(3))
+    reliability = np.full(n, np.nan)
+    for fold in range(bench.N_FOLDS - 1):
+
+        def compute(fold: int = fold) -> tuple[pd.Index, np.ndarray]:
+            model = nt.models.TargetPredictor(bench.data()[folds != fold].copy(), min_compounds=2).train()
+            found = model.predict(bench.data()[folds == fold], among="all")
+            parts = [found.X, found.layers["probability"], found.var["prior"].to_numpy()[None]]
+            wide = np.zeros((1, found.n_vars))
+            wide[0, 0] = found.n_obs
+            return found.obs_names, np.vstack(
+                [*parts, np.resize(found.obs["reliability"].to_numpy(), (found.n_obs, 1)) * np.ones((1, found.n_vars))]
+            )
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", nt.errors.NewtWarning)
+            _, X = _cache.vectors([bench.state(), "ranking", fold], compute)
+        at = np.flatnonzero(folds == fold)
+        m = len(at)
+        z[at], p[at], prior[at], reliability[at] = X[:m], X[m : 2 * m], X[2 * m], X[2 * m + 1 :, 0]
+    return z, p, prior, reliability
+
+
+def ranking(scores: np.ndarray, Y: np.ndarray) -> dict[str, np.ndarray]:
+    """Recall and reciprocal rank of each compound; ties by chance, the same for all."""
+    n, t = scores.shape
+    noise = np.random.default_rng(0).permutation(t)
+    rank = np.empty((n, t), dtype=np.int64)
+    for i in range(n):
+        rank[i, np.lexsort((noise, -np.nan_to_num(scores[i], nan=-np.inf)))] = np.arange(1, t + 1)
+    known = Y != 0
+    size = known.sum(axis=1)
+    tops = {"1 %": round(0.01 * t), "5 %": round(0.05 * t), "10": 10, "100": 100}
+    out = {f"recall@{name}": ((rank <= k) & known).sum(axis=1) / size for name, k in tops.items()}
+    return out | {"MRR": 1 / np.where(known, rank, t + 1).min(axis=1)}
+
+
+def interval(values: np.ndarray, weights: np.ndarray) -> str:
+    """Mean over compounds with a bootstrap by drug."""
+    means = (weights * values).sum(axis=1) / weights.sum(axis=1)
+    return _common.interval_text(means[0], means[1:])
+
+
+def ranking_rows() -> list[list[str]]:
+    """Rows of the table of ranks."""
+    z, p, prior, _ = predictions()
+    out = []
+    scored = np.flatnonzero(~np.isnan(prior[:, 0]))
+    for label_set in bench.SETS:
+        Y = bench.labels(label_set)
+        for among, columns in (("its targets", Y.columns), ("all genes", bench.genes())):
+            at = bench.genes().get_indexer(columns)
+            y = Y.reindex(columns=columns, fill_value=0).to_numpy()[scored]
+            use = y.any(axis=1)
+            rows = scored[use]
+            chance = np.random.default_rng(1).random((len(rows), len(at)))
+            methods = {"z": z, "probability (z and prior)": p, "popularity (prior alone)": prior}
+            for name, S in [*methods.items(), ("random", chance)]:
+                S = S if name == "random" else S[np.ix_(rows, at)]
+                found = ranking(S, y[use])
+                values = [interval(value, bench.draws()[:, rows]) for value in found.values()]
+                out.append([bench.TITLES[label_set], f"{among} ({len(at):,})", name, *values])
+    return out
+
+
+def calibration_rows() -> tuple[list[list[str]], float]:
+    """Equal-mass bins of the top 1 % of pairs by probability, and the expected calibration error."""
+    _, p, prior, _ = predictions()
+    Y = bench.labels("union")
+    at = bench.genes().get_indexer(Y.columns)
+    rows = np.flatnonzero(~np.isnan(prior[:, 0]))
+    P, y = p[np.ix_(rows, at)].ravel(), Y.to_numpy()[rows].ravel() != 0
+    order = np.argsort(-np.nan_to_num(P))[: round(0.01 * P.size)]
+    bins = metrics.calibration_bins(P[order], y[order])
+    error = metrics.expected_calibration_error(P[order], y[order])
+    return [[f"{n:,}", f"{a:.3f}", f"{b:.3f}"] for n, a, b in zip(*bins.to_numpy().T, strict=True)], error
+
+
+def abstention_rows() -> list[list[str]]:
+    """Precision of the first target by the share of compounds that are answered."""
+    z, p, prior, reliability = predictions()
+    Y = bench.labels("union")
+    at = bench.genes().get_indexer(Y.columns)
+    rows = np.flatnonzero(~np.isnan(prior[:, 0]) & Y.to_numpy().any(axis=1))
+    y = Y.to_numpy()[rows] != 0
+    out = []
+    order = np.argsort(-reliability[rows])
+    right = {}
+    for name, S in {"probability": p, "z": z, "popularity": prior}.items():
+        first = S[np.ix_(rows, at)].argmax(axis=1)
+        right[name] = y[np.arange(len(rows)), first].astype(float)
+    for share in SHARES:
+        some = order[: max(round(share * len(rows)), 1)]
+        weights = bench.draws()[:, rows[some]]
+        cells = [interval(value[some], weights) for value in right.values()]
+        out.append([f"{share:.0%}", f"{len(some)}", f"{reliability[rows[some]].min():.2f}", *cells])
+    return out
+
+
+def structure_rows() -> list[list[str]]:
+    """What structures add, for compounds that have one; analogues in one fold, or drugs only."""
+    some = bench.data()[(bench.data().obs["smiles"] != "").to_numpy()].copy()
+    bits = morgan_fingerprints(list(some.obs["smiles"]))
+    analogue = kernels.components(kernels.tanimoto(bits, bits) >= 0.5)
+    at = bench.data().obs_names.get_indexer(some.obs_names)
+    drug = bench.drugs()[at]
+    out = []
+    for title, group in {
+        "drugs": drug,
+        "analogues": kernels.joined_groups(analogue.astype(str), drug.astype(str)),
+    }.items():
+        folds = kernels.grouped_folds(group, bench.N_FOLDS)
+        found = {}
+        kinds: dict[str, dict[str, Any]] = {
+            "expression": {},
+            "structure": {"structure": "smiles", "structure_weight": 1.0},
+            "both": {"structure": "smiles"},
+        }
+        for name, params in kinds.items():
+
+            def compute(params: dict[str, Any] = params, folds: np.ndarray = folds) -> tuple[pd.Index, np.ndarray]:
+                return some.obs_names, _structure_scores(some, folds, params)
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", nt.errors.NewtWarning)
+                _, found[name] = _cache.vectors([bench.state(), "structure", title, name], compute)
+        for label_set in bench.SETS:
+            Y = bench.labels(label_set).loc[some.obs_names]
+            columns = pd.Index([t for t in bench.asked(label_set) if Y[t].groupby(drug).max().sum() >= bench.MIN_DRUGS])
+            where = bench.every().get_indexer(columns)
+            use = np.flatnonzero(folds < bench.N_FOLDS - 1)
+            # groups of analogues are what is drawn: by drug, intervals would be too narrow
+            rng = np.random.default_rng(0)
+            count = rng.multinomial(group.max() + 1, np.full(group.max() + 1, 1 / (group.max() + 1)), 300)
+            weights = np.vstack([np.ones(len(group)), count[:, group]])[:, use].astype(float)
+            means = {
+                name: np.nanmean(
+                    bench.area(S[np.ix_(use, where)], Y[columns].to_numpy()[use], weights, folds[use]), axis=1
+                )
+                for name, S in found.items()
+            }
+            cells = [_common.interval_text(m[0], m[1:]) for m in means.values()]
+            less = means["both"] - means["structure"]
+            cells.append(_common.interval_text(less[0], less[1:], sign=True))
+            out.append([bench.TITLES[label_set], title, str(len(columns)), *cells])
+    return out
+
+
+def _structure_scores(some: ad.AnnData, folds: np.ndarray, params: dict[str, Any]) -> np.ndarray:
+    S = np.full((some.n_obs, len(bench.every())), np.nan)
+    for fold in range(bench.N_FOLDS - 1):
+        model = nt.models.TargetPredictor(some[folds != fold].copy(), min_compounds=2, **params)
+        model.train(calibrate=False)
+        found = model.predict(some[folds == fold], among=list(bench.every()))
+        S[folds == fold] = found[:, list(bench.every())].X
+    return S
+
+
+def report() -> None:
+    """Print and write the tables."""
+    header = ["labels", "ranked among", "by", "recall@1 %", "recall@5 %", "recall@10", "recall@100", "MRR"]
+    _common.report(
+        "target-ranking",
+        "Targets ranked for unseen compounds",
+        header,
+        ranking_rows(),
+        "Mean over compounds with a label, of four folds of drugs (the fifth is the hold-out); MRR: reciprocal rank of "
+        "the best target. Calibration by inner folds of the training folds. Intervals: 95 % bootstrap over drugs.",
+    )
+    bins, error = calibration_rows()
+    _common.report(
+        "target-calibration",
+        "Calibration of probabilities",
+        ["pairs", "predicted", "observed"],
+        bins,
+        f"The top 1 % of pairs of unseen compounds and targets by probability, in ten bins of equal size. Expected "
+        f"calibration error: {error:.3f}.",
+    )
+    _common.report(
+        "target-abstention",
+        "First target of unseen compounds, by how many are answered",
+        ["answered", "compounds", "least reliability", "first by probability", "first by z", "most popular"],
+        abstention_rows(),
+        "Share of compounds whose first target is right, the most reliable first. Intervals: 95 % bootstrap by drug.",
+    )
+    _common.report(
+        "target-structure",
+        "Signatures and structures",
+        ["labels", "folds by", "targets", "expression", "structure", "both", "both less structure"],
+        structure_rows(),
+        "Unseen compounds, of those with a SMILES; mean AUROC over targets with five drugs among them. Analogues: "
+        "components at a Tanimoto similarity of 0.5. Intervals: 95 % bootstrap over the groups that are kept together; "
+        "differences are paired.",
+    )
+
+
+if __name__ == "__main__":
+    report()

@@ -1,0 +1,401 @@
+"""Target prediction from L1000 signatures: compounds, targets and families that were not seen, with controls.
+
+``python -m benchmarks.targets`` prints cross-validation on four of five folds of drugs and of target families.
+``FINAL=1`` scores the fifth fold, which choices were never made on, and appends it to ``benchmarks/holdout_log.tsv``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+import newt_sc as nt
+from benchmarks import _cache, _common, _peers, _target_peers
+from newt_sc import kernels
+from newt_sc.models._target_predictor import drug_groups, label_matrix, read_compounds
+
+SETS = ("drugbank", "binds")
+TITLES = {"drugbank": "DrugBank targets", "binds": "compound binds gene"}
+SPLITS = ("compound", "target", "family", "both", "both, family")
+N_FOLDS, MIN_DRUGS, N_BOOTSTRAP = 5, 5, 500
+SOURCE = _common.ROOT / "src" / "newt_sc"
+FAMILIES = _common.ROOT / "benchmarks" / "target_families.tsv"
+
+
+# -- protocol --------------------------------------------------------------------------------------------------------
+
+
+@cache
+def data() -> ad.AnnData:
+    """Signatures of compounds with their labels."""
+    return nt.datasets.l1000()["compound"].copy()
+
+
+@cache
+def genes() -> pd.Index:
+    """All genes that may be targets."""
+    return nt.datasets.embedding("newt-human").obs_names
+
+
+@cache
+def labels(label_set: str) -> pd.DataFrame:
+    """Compounds x genes with a label of a set, 0 or 1."""
+    table = data().uns["targets"]
+    table = table[table["label_set"] == label_set] if label_set != "union" else table.drop(columns="label_set")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nt.errors.NewtWarning)
+        Y, rows = label_matrix(table, data().obs_names, genes())
+    return pd.DataFrame((Y != 0).astype(np.float32), index=data().obs_names, columns=genes()[rows])
+
+
+@cache
+def drugs(strict: bool = True) -> np.ndarray:
+    """Drug of each compound: same name or skeleton; if strict, also the same signature."""
+    compounds = read_compounds(data(), data().var_names)
+    if strict:
+        return drug_groups(data(), compounds, ("name", "inchikey"))
+    obs = data().obs
+    skeleton = obs["inchikey"].astype(str).str.split("|").str[0].str[:14]
+    return kernels.joined_groups(obs.index, obs["name"].astype(str).str.lower(), skeleton)
+
+
+@cache
+def folds(strict: bool = True) -> np.ndarray:
+    """Fold of each compound."""
+    return kernels.grouped_folds(drugs(strict), N_FOLDS)
+
+
+@cache
+def asked(label_set: str) -> pd.Index:
+    """Targets with at least five drugs."""
+    Y = labels(label_set)
+    n = Y.groupby(drugs()).max().sum()
+    return pd.Index(sorted(n.index[n >= MIN_DRUGS]))
+
+
+@cache
+def every() -> pd.Index:
+    """Targets asked of in any label set."""
+    return pd.Index(sorted(set().union(*(asked(name) for name in SETS))))
+
+
+@cache
+def linked() -> pd.DataFrame:
+    """Which targets of any label share a stem or most of their compounds."""
+    Y = labels("union")
+    return pd.DataFrame(nt.genes.linked_targets(Y.columns, Y.to_numpy()), index=Y.columns, columns=Y.columns)
+
+
+@cache
+def target_folds(families: bool) -> pd.Series:
+    """Fold of each target that is asked of; families stay together."""
+    group = kernels.components(linked().loc[every(), every()].to_numpy()) if families else np.arange(len(every()))
+    if families:
+        table = pd.DataFrame({"target": every(), "family": group}).sort_values(["family", "target"])
+        FAMILIES.write_text(table.to_csv(sep="\t", index=False, lineterminator="\n"), encoding="utf-8")
+    return pd.Series(kernels.grouped_folds(group, N_FOLDS), index=every())
+
+
+def parts(split: str, *, final: bool, strict: bool = True) -> list[tuple[np.ndarray, np.ndarray, pd.Index, pd.Index]]:
+    """Training compounds, test compounds, targets not to be trained on and targets to score, for each part."""
+    scored = [N_FOLDS - 1] if final else list(range(N_FOLDS - 1))
+    n = data().n_obs
+    everyone = np.arange(n)
+    rows = [(np.flatnonzero(folds(strict) != f), np.flatnonzero(folds(strict) == f)) for f in scored]
+    if split == "compound":
+        return [(train, test, pd.Index([]), every()) for train, test in rows]
+    family = "family" in split
+    where = target_folds(family)
+    columns = []
+    for f in scored:
+        out = where.index[where == f]
+        hidden = linked().index[linked()[out].any(axis=1)] if family else out
+        columns.append((hidden, out))
+    if split in ("target", "family"):
+        return [(everyone, everyone, hidden, out) for hidden, out in columns]
+    return [(train, test, hidden, out) for train, test in rows for hidden, out in columns]
+
+
+# -- methods ---------------------------------------------------------------------------------------------------------
+
+
+def as_embedding(names: pd.Index, X: np.ndarray, blocks: dict[str, np.ndarray] | None = None) -> ad.AnnData:
+    """Gene embedding on the genes that may be targets, zeros where there is no vector."""
+
+    def wide(V: np.ndarray) -> np.ndarray:
+        return pd.DataFrame(V, index=names).reindex(genes()).fillna(0).to_numpy(np.float32)
+
+    out = ad.AnnData(wide(X), obs=pd.DataFrame(index=genes()))
+    for name, block in (blocks or {}).items():
+        out.obsm[name] = wide(block)
+    if blocks:
+        out.uns["newt"] = {"modalities": np.array(list(blocks))}
+    return out
+
+
+@cache
+def frogs_parts() -> tuple[Any, ...]:
+    """FRoGS retrained on the shipped sources: vectors from GO and from expression."""
+    knowledge = nt.datasets.bundle("newt-human", redistributable_only=True)
+    nt.pp.encode(knowledge)
+
+    def make() -> tuple[pd.Index, np.ndarray]:
+        return _peers.frogs(knowledge, n_comps=None)
+
+    code = _cache.code_hash(_common.ROOT / "benchmarks" / "_peers.py")
+    names, X = _cache.vectors(["frogs for targets", code], make)
+    return names, X, {"function": X[:, : X.shape[1] // 2], "coexpression": X[:, X.shape[1] // 2 :]}
+
+
+def embedding(kind: str) -> ad.AnnData:
+    """Vectors of targets."""
+    newt = nt.datasets.embedding("newt-human")
+    rng = np.random.default_rng(0)
+    if kind == "newt":
+        return newt
+    if kind == "newt, fused only":
+        return as_embedding(newt.obs_names, newt.X)
+    if kind == "frogs":
+        return as_embedding(*frogs_parts())
+    if kind == "random":
+        return as_embedding(newt.obs_names, rng.standard_normal(newt.shape).astype(np.float32))
+    if kind == "shuffled":
+        order = rng.permutation(newt.n_obs)
+        blocks = {name: np.asarray(newt.obsm[name])[order] for name in newt.uns["newt"]["modalities"]}
+        return as_embedding(newt.obs_names, np.asarray(newt.X)[order], blocks)
+    return as_embedding(newt.obs_names, np.asarray(newt.obsm[kind]))
+
+
+def ridge(
+    kind: str = "newt", *, tune: bool = False, permute: bool = False, one_hot: bool = False
+) -> Callable[..., Any]:
+    """Pair ridge with some vectors."""
+
+    def fit(train: np.ndarray, test: np.ndarray, hidden: pd.Index, out: pd.Index, split: str) -> np.ndarray:
+        adata = data()[train].copy()
+        if permute:  # signatures permuted among compounds
+            adata.X = adata.X[np.random.default_rng(0).permutation(adata.n_obs)]
+        table = adata.uns["targets"]
+        table = table[~table["target"].isin(hidden)]
+        shares = {"identity": 0.9, "profile": 0.1} if one_hot else {}
+        model = nt.models.TargetPredictor(adata, table, embedding=embedding(kind), min_compounds=2, **shares)
+        how = "compounds" if split == "compound" else "targets" if split in ("target", "family") else "both"
+        model.train(calibrate=False, tune=how if tune else None, families="family" in split)
+        return np.asarray(model.predict(data()[test], among=list(out))[:, list(out)].X, dtype=np.float64)
+
+    return fit
+
+
+@cache
+def genetic(modality: str) -> np.ndarray:
+    """Mean genetic signature of each target that is asked of, on the landmark genes; NaN where there is none."""
+    mod = nt.datasets.l1000()[modality]
+    if modality == "knockdown":
+        mod = mod[mod.obs["origin"] == "l1000"]
+    X = pd.DataFrame(mod.X, columns=mod.var_names, index=mod.obs["target"].to_numpy())
+    return X.reindex(columns=data().var_names).groupby(level=0).mean().reindex(every()).to_numpy()
+
+
+def peer(name: str) -> Callable[..., Any]:
+    """Baselines that take arrays."""
+    function = getattr(_target_peers, name)
+
+    def fit(train: np.ndarray, test: np.ndarray, hidden: pd.Index, out: pd.Index, split: str) -> np.ndarray:
+        X = np.asarray(data().X, dtype=np.float64)
+        Y = labels("union").reindex(columns=every()).to_numpy()[train]
+        newt = nt.datasets.embedding("newt-human").to_df()
+        found = _target_peers.Split(
+            X=X[train],
+            Y=Y[:, ~every().isin(hidden)],
+            X_test=X[test],
+            train_targets=np.flatnonzero(~every().isin(hidden)),
+            test_targets=every().get_indexer(out),
+            vectors=newt.loc[every()].to_numpy(),
+            landmark_vectors=newt.reindex(data().var_names).fillna(0).to_numpy(),
+            overexpression=genetic("overexpression"),
+            knockdown=genetic("knockdown"),
+        )
+        return np.asarray(function(found), dtype=np.float64)
+
+    return fit
+
+
+ALL = frozenset(SPLITS)
+FEW = frozenset({"compound", "family"})
+METHODS: dict[str, tuple[Callable[..., Any], frozenset[str]]] = {
+    "NEWT, tuned by inner folds": (ridge(tune=True), frozenset({"compound", "target", "family"})),
+    "NEWT, defaults": (ridge(), ALL),
+    "&emsp;fused vectors only": (ridge("newt, fused only"), FEW),
+    "&emsp;signatures permuted": (ridge(permute=True), frozenset({"compound", "both"})),
+    "FRoGS-style vectors": (ridge("frogs"), ALL),
+    "one-hot targets": (ridge("random", one_hot=True), frozenset({"compound"})),
+    "random vectors": (ridge("random"), ALL),
+    "shuffled vectors": (ridge("shuffled"), frozenset({"compound", "family", "both"})),
+    "popularity": (peer("popularity"), frozenset({"compound"})),
+    "nearest neighbours": (peer("nearest_neighbors"), frozenset({"compound", "family", "both"})),
+    "cosine of signature and target": (peer("cosine_zero_shot"), FEW),
+    "connectivity to genetic signatures": (peer("connectivity"), FEW),
+    "two-tower network": (peer("two_tower"), FEW),
+    "Siamese network, FRoGS-style": (peer("siamese_frogs"), FEW),
+    "Siamese network, NEWT-style": (peer("siamese_newt"), FEW),
+} | {
+    f"{name} alone": (ridge(name), FEW)
+    for name in ("function", "coexpression", "pathway", "lineage", "regulon", "interaction")
+}
+
+
+@cache
+def state() -> str:
+    """Code that scores depend on."""
+    rooms = [SOURCE / name for name in ("kernels", "genes", "datasets")]
+    here = _common.ROOT / "benchmarks"
+    models = sorted((SOURCE / "models").glob("_target*.py"))
+    return _cache.code_hash(*rooms, *models, here / "_target_peers.py", here / "_peers.py")
+
+
+def scores(name: str, split: str, *, final: bool, strict: bool = True) -> pd.DataFrame:
+    """Scores of all compounds (rows) for the targets asked of; NaN where a fold is not scored."""
+
+    def compute() -> tuple[pd.Index, np.ndarray]:
+        S = pd.DataFrame(np.nan, index=data().obs_names, columns=every())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", nt.errors.NewtWarning)
+            for train, test, hidden, out in parts(split, final=final, strict=strict):
+                S.iloc[test, S.columns.get_indexer(out)] = METHODS[name][0](train, test, hidden, out, split)
+        return S.index, S.to_numpy()
+
+    _, X = _cache.vectors([state(), name, split, final, strict], compute)
+    return pd.DataFrame(X, index=data().obs_names, columns=every())
+
+
+# -- scores ----------------------------------------------------------------------------------------------------------
+
+
+def area(S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """AUROC of each column with weighted rows, pairs compared within folds; ``weight`` is replicates x rows."""
+    won, pairs = np.zeros((len(weight), S.shape[1])), np.zeros((len(weight), S.shape[1]))
+    for fold in np.unique(where):
+        at = np.flatnonzero(where == fold)
+        for j in range(S.shape[1]):
+            s, y = S[at, j], Y[at, j] != 0
+            if np.isnan(s).any() or not y.any():
+                continue
+            w = weight[:, at]
+            _, rank = np.unique(s, return_inverse=True)
+            order = np.argsort(rank, kind="stable")
+            low = np.where(y, 0, w)[:, order]
+            below = np.cumsum(low, axis=1) - low
+            first = np.searchsorted(rank[order], rank[order], side="left")
+            last = np.searchsorted(rank[order], rank[order], side="right") - 1
+            total = np.cumsum(low, axis=1)
+            tied = total[:, last] - below[:, first]
+            up = np.where(y, w, 0)[:, order]
+            won[:, j] += (up * (below[:, first] + tied / 2)).sum(axis=1)
+            pairs[:, j] += up.sum(axis=1) * low.sum(axis=1)
+    return np.divide(won, pairs, out=np.full(won.shape, np.nan), where=pairs > 0)
+
+
+@cache
+def draws(strict: bool = True) -> np.ndarray:
+    """Bootstrap weights of compounds, by drug; the first row is 1."""
+    group = drugs(strict)
+    rng = np.random.default_rng(0)
+    count = rng.multinomial(group.max() + 1, np.full(group.max() + 1, 1 / (group.max() + 1)), N_BOOTSTRAP)
+    return np.vstack([np.ones(len(group)), count[:, group]]).astype(np.float64)
+
+
+def replicates(name: str, split: str, label_set: str, *, final: bool, strict: bool = True) -> np.ndarray:
+    """Mean AUROC over targets: of the data, then of bootstrap replicates."""
+    columns = asked(label_set)
+    S = scores(name, split, final=final, strict=strict)[columns]
+    Y = labels(label_set)[columns].to_numpy()
+    by_compound = split in ("compound", "both", "both, family")
+    where = folds(strict) if by_compound else np.zeros(len(Y), dtype=int)
+    use = S.notna().any(axis=1).to_numpy()
+    key = [state(), name, split, label_set, final, strict, N_BOOTSTRAP, "area 1"]
+
+    def compute() -> pd.DataFrame:
+        some = S.columns[S[use].notna().all()] if not by_compound else columns
+        A = area(S.loc[use, some].to_numpy(), Y[use][:, columns.get_indexer(some)], draws(strict)[:, use], where[use])
+        return pd.DataFrame({"mean": np.nanmean(A, axis=1)})
+
+    return _cache.table(key, compute)["mean"].to_numpy()
+
+
+def table(label_set: str, names: list[str], splits: list[str], *, final: bool) -> list[list[str]]:
+    """Rows of a table."""
+    out = []
+    for name in names:
+        cells = [name]
+        for split in splits:
+            if split not in METHODS[name][1]:
+                cells.append("")
+                continue
+            found = replicates(name, split, label_set, final=final)
+            cells.append(_common.interval_text(found[0], found[1:]))
+            if final:
+                _common.log_holdout(f"targets {label_set} {split}", name.replace("&emsp;", ""), found[0])
+        out.append(cells)
+    for other in ("FRoGS-style vectors", "shuffled vectors"):
+        cells = [f"NEWT, defaults, less {other}"]
+        for split in splits:
+            if split not in METHODS[other][1]:
+                cells.append("")
+                continue
+            a, b = (replicates(name, split, label_set, final=final) for name in ("NEWT, defaults", other))
+            cells.append(_common.interval_text(a[0] - b[0], a[1:] - b[1:], sign=True))
+        out.append(cells)
+    return out
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", help="methods that contain this text; no table is written")
+    parser.add_argument("--splits", help="splits, joined by commas")
+    options = parser.parse_args()
+    final = os.environ.get("FINAL") == "1" and not options.only
+    splits = [s for s in SPLITS if not options.splits or s in options.splits.split(",")]
+    names = [name for name in METHODS if not options.only or options.only in name]
+    for name in names:
+        for split in splits:
+            if split in METHODS[name][1]:
+                text = []
+                for label_set in SETS:
+                    found = replicates(name, split, label_set, final=final)
+                    text.append(_common.interval_text(found[0], found[1:]))
+                print(f"{name.replace('&emsp;', '')}; {split}; {'; '.join(text)}", flush=True)
+    if options.only or options.splits:
+        return
+    from benchmarks import _target_ranking
+
+    titles = {"both": "both unseen", "both, family": "both, unseen family", "family": "unseen family"}
+    header = ["scores", *(titles.get(s, f"unseen {s}") for s in SPLITS)]
+    for label_set in SETS:
+        _common.report(
+            f"targets-{label_set}" + ("-holdout" if final else ""),
+            f"Target prediction: {TITLES[label_set]}" + (", hold-out" if final else ""),
+            header,
+            table(label_set, names, splits, final=final),
+            f"Mean AUROC over {len(asked(label_set))} targets with at least {MIN_DRUGS} drugs, over compounds, "
+            f"compared within folds; {'the fifth' if final else 'four of five (the fifth is the hold-out)'}. "
+            "Compounds that share a name, a skeleton or a signature are one drug, whose compounds stay in one fold. "
+            "All scaling is fitted on training folds. Training labels: all label sets, of targets with two compounds. "
+            "Unseen family: no target that shares a symbol stem or half of its compounds with one that is asked of was "
+            "trained on (families: benchmarks/target_families.tsv). Intervals: "
+            "95 % bootstrap over drugs; differences are paired.",
+        )
+    if not final:
+        _target_ranking.report()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""How far probabilities mean what they say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from newt_sc.metrics._check import check_count, check_length
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["calibration_bins", "expected_calibration_error"]
+
+
+def calibration_bins(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 10) -> pd.DataFrame:
+    """Compare predicted with observed frequencies in bins of equal size.
+
+    Parameters
+    ----------
+    probability
+        Predicted probabilities, n.
+    label
+        Whether each came true, n.
+    n_bins
+        Number of bins.
+
+    Returns
+    -------
+    One row for each bin, rising: ``n``, mean ``predicted`` and share ``observed``.
+
+    Raises
+    ------
+    ValueError
+        If probabilities are not from 0 to 1, there are none, or the lengths differ.
+    """
+    p = np.asarray(probability, dtype=np.float64)
+    y = np.asarray(label).astype(bool).astype(np.float64)
+    check_length("label", y, len(p))
+    n_bins = check_count("n_bins", n_bins, 1)
+    if p.ndim != 1 or not len(p) or not ((p >= 0) & (p <= 1)).all():
+        msg = f"probability has shape {p.shape} or values outside 0 to 1; expected a list of probabilities."
+        raise ValueError(msg)
+    order = np.argsort(p, kind="stable")
+    bins: list[NDArray[np.intp]] = [part for part in np.array_split(order, min(n_bins, len(p))) if len(part)]
+    return pd.DataFrame(
+        {
+            "n": [len(part) for part in bins],
+            "predicted": [p[part].mean() for part in bins],
+            "observed": [y[part].mean() for part in bins],
+        }
+    )
+
+
+def expected_calibration_error(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 10) -> float:
+    """Mean difference of predicted and observed frequencies over bins of equal size (Naeini et al. 2015, AAAI).
+
+    Parameters
+    ----------
+    probability, label, n_bins
+        As in :func:`calibration_bins`.
+
+    Returns
+    -------
+    Mean absolute difference, weighted by the size of the bins.
+    """
+    bins = calibration_bins(probability, label, n_bins=n_bins)
+    return float(np.average((bins["predicted"] - bins["observed"]).abs(), weights=bins["n"]))

@@ -1,0 +1,97 @@
+"""Target predictors on disk: arrays as safetensors, all else as JSON. Nothing in them can run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from newt_sc.errors import FormatError
+from newt_sc.models import _storage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["array_hash", "read", "write"]
+
+_CLASS = "TargetPredictor"
+_MOST = 2 * 2**30
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "params": dict,
+    "landmarks": list,
+    "genes_sha256": str,
+    "vectors_sha256": str,
+    "n_compounds": int,
+    "space": dict,
+    "n_centers": int,
+    "structure": str,
+    "weights_sha256": str,
+    "sources": dict,
+}
+
+
+def array_hash(X: NDArray[Any]) -> str:
+    """Hash of the values of an array, rounded to float16, and its shape."""
+    rounded = np.ascontiguousarray(X, dtype=np.float16)
+    return hashlib.sha256(str(X.shape).encode() + rounded.tobytes()).hexdigest()
+
+
+def write(
+    path: str | PathLike[str], described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], *, overwrite: bool
+) -> None:
+    """Write a model; the directory appears complete or not at all (see :func:`newt_sc.models._storage.write`)."""
+    import torch
+
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
+    _storage.write(path, {"class": _CLASS, **described}, tensors, overwrite=overwrite)
+
+
+def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read and check a model.
+
+    Parameters
+    ----------
+    path
+        Directory, or name of a shipped model.
+
+    Returns
+    -------
+    What :func:`write` was given.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such model.
+    FormatError
+        If a file is missing, truncated, changed, or not of newt_sc.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    folder = _storage.resolve(path)
+    found = _storage.read_head(folder, cls=_CLASS)
+    for name, kind in _KINDS.items():
+        if not isinstance(found.get(name), kind):
+            raise FormatError(
+                folder / _storage.JSON, None, f"the value of {name!r} is missing or not what it has to be."
+            )
+    weights: Path = folder / _storage.WEIGHTS
+    if weights.stat().st_size > _MOST:
+        raise FormatError(weights, None, f"has {weights.stat().st_size:,} bytes, expected at most {_MOST:,}.")
+    data = weights.read_bytes()
+    if hashlib.sha256(data).hexdigest() != found["weights_sha256"]:
+        message = f"does not have the sha256 that {_storage.JSON} states: truncated, changed or of another model."
+        raise FormatError(weights, None, message)
+    try:
+        arrays = load(data)
+    except SafetensorError as error:
+        raise FormatError(weights, None, f"not a safetensors file, truncated or damaged: {error}") from error
+    for name, value in arrays.items():
+        if value.dtype.kind == "f" and np.isinf(value).any():
+            raise FormatError(weights, None, f"array {name!r} has infinite values.")
+    return json.loads(json.dumps(found)), arrays
