@@ -107,21 +107,24 @@ def calibration_rows() -> tuple[list[list[str]], float]:
 def abstention_rows() -> list[list[str]]:
     """Precision of the first target by the share of compounds that are answered."""
     z, p, prior, reliability = predictions()
-    Y = bench.labels("union")
-    at = bench.genes().get_indexer(Y.columns)
-    rows = np.flatnonzero(~np.isnan(prior[:, 0]) & Y.to_numpy().any(axis=1))
-    y = Y.to_numpy()[rows] != 0
     out = []
-    order = np.argsort(-reliability[rows])
-    right = {}
-    for name, S in {"probability": p, "z": z, "popularity": prior}.items():
-        first = S[np.ix_(rows, at)].argmax(axis=1)
-        right[name] = y[np.arange(len(rows)), first].astype(float)
-    for share in SHARES:
-        some = order[: max(round(share * len(rows)), 1)]
-        weights = bench.draws()[:, rows[some]]
-        cells = [interval(value[some], weights) for value in right.values()]
-        out.append([f"{share:.0%}", f"{len(some)}", f"{reliability[rows[some]].min():.2f}", *cells])
+    for label_set in bench.SETS:
+        Y = bench.labels(label_set)
+        at = bench.genes().get_indexer(Y.columns)
+        rows = np.flatnonzero(~np.isnan(prior[:, 0]) & Y.to_numpy().any(axis=1))
+        y = Y.to_numpy()[rows] != 0
+        S = {"z": z[np.ix_(rows, at)], "probability": p[np.ix_(rows, at)], "popularity": prior[np.ix_(rows, at)]}
+        right = {name: y[np.arange(len(rows)), X.argmax(axis=1)].astype(float) for name, X in S.items()}
+        by_z, by_reliability = np.argsort(-S["z"].max(axis=1)), np.argsort(-reliability[rows])
+        for share in SHARES:
+            n = max(round(share * len(rows)), 1)
+            cells = [f"{S['z'].max(axis=1)[by_z[n - 1]]:.1f}"]
+            cells += [interval(right[name][by_z[:n]], bench.draws()[:, rows[by_z[:n]]]) for name in ("z", "popularity")]
+            cells += [f"{reliability[rows[by_reliability[n - 1]]]:.2f}"]
+            for name in ("probability", "popularity"):
+                some = by_reliability[:n]
+                cells.append(interval(right[name][some], bench.draws()[:, rows[some]]))
+            out.append([bench.TITLES[label_set], f"{share:.0%}", str(n), *cells])
     return out
 
 
@@ -207,9 +210,13 @@ def report() -> None:
     _common.report(
         "target-abstention",
         "First target of unseen compounds, by how many are answered",
-        ["answered", "compounds", "least reliability", "first by probability", "first by z", "most popular"],
+        [
+            *["labels", "answered", "compounds", "least z", "first by z", "most popular target of these"],
+            *["least reliability", "first by probability", "most popular target of these"],
+        ],
         abstention_rows(),
-        "Share of compounds whose first target is right, the most reliable first. Intervals: 95 % bootstrap by drug.",
+        "Share of compounds whose first target among those of the label set is right: answered by the z of the first "
+        "target, and by the reliability that the model states. Intervals: 95 % bootstrap over drugs.",
     )
     _common.report(
         "target-structure",

@@ -1,0 +1,197 @@
+"""Target predictors on disk, and what carries a prediction."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import newt_sc as nt
+from newt_sc.errors import FormatError
+from newt_sc.models import TargetPredictor
+
+N_COMPOUNDS, N_LANDMARKS, N_CLASSES = 80, 60, 4
+
+
+@pytest.fixture(scope="module")
+def embedding() -> ad.AnnData:
+    """Vectors of 120 genes: targets of one class are alike."""
+    shipped = nt.datasets.embedding("newt-human").obs_names[:120]
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N_CLASSES, 16))[np.arange(120) % N_CLASSES] + 0.3 * rng.standard_normal((120, 16))
+    return ad.AnnData(X.astype(np.float32), obs=pd.DataFrame(index=shipped))
+
+
+@pytest.fixture(scope="module")
+def signatures(embedding: ad.AnnData) -> ad.AnnData:
+    """Compounds of four classes; each binds genes of its class."""
+    rng = np.random.default_rng(1)
+    kind = np.arange(N_COMPOUNDS) % N_CLASSES
+    X = 2 * rng.standard_normal((N_CLASSES, N_LANDMARKS))[kind] + rng.standard_normal((N_COMPOUNDS, N_LANDMARKS))
+    names = [f"drug{i}" for i in range(N_COMPOUNDS)]
+    adata = ad.AnnData(
+        X.astype(np.float32),
+        obs=pd.DataFrame(index=names),
+        var=pd.DataFrame(index=embedding.obs_names[:N_LANDMARKS]),
+    )
+    rows = [
+        (name, embedding.obs_names[kind[i] + N_CLASSES * j])
+        for i, name in enumerate(names)
+        for j in range(6)
+        if (i + j) % 3
+    ]
+    adata.uns["targets"] = pd.DataFrame(rows, columns=["compound", "target"]).assign(licence="CC0")
+    return adata
+
+
+@pytest.fixture(scope="module", params=[None, 24], ids=["exact", "inducing"])
+def model(request: pytest.FixtureRequest, signatures: ad.AnnData, embedding: ad.AnnData) -> TargetPredictor:
+    return TargetPredictor(signatures, embedding=embedding, n_inducing=request.param).train()
+
+
+def test_saved_and_loaded_predicts_the_same(
+    model: TargetPredictor, signatures: ad.AnnData, embedding: ad.AnnData, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "m")
+    again = TargetPredictor.load(tmp_path / "m", embedding=embedding)
+    one, two = (m.predict(signatures, among="all") for m in (model, again))
+    np.testing.assert_allclose(two.X, one.X, atol=2e-3)
+    np.testing.assert_allclose(two.layers["probability"], one.layers["probability"], atol=2e-3)
+    np.testing.assert_allclose(two.obs["reliability"], one.obs["reliability"], atol=2e-3)
+    pd.testing.assert_frame_equal(two.var, one.var, rtol=1e-5)
+    assert again.sources == {"licence": f"CC0: {len(signatures.uns['targets'])}"}
+    with pytest.raises(RuntimeError, match="cross-fitted"):
+        again.predict()
+
+
+def test_inducing_points_hold_no_signature(signatures: ad.AnnData, embedding: ad.AnnData, tmp_path: Path) -> None:
+    model = TargetPredictor(signatures, embedding=embedding, n_inducing=24).train()
+    model.save(tmp_path / "m")
+    arrays = load_file(tmp_path / "m" / "model.safetensors")
+    assert not {"train_scores", "train_strength"} & set(arrays)
+    fit = model._fit
+    assert fit is not None
+    U, _ = fit.space.unit(model._compounds)
+    assert (U @ arrays["centers"].T).max() < 0.999
+
+
+def test_half_precision_is_close(
+    model: TargetPredictor, signatures: ad.AnnData, embedding: ad.AnnData, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "m", dtype="float16")
+    again = TargetPredictor.load(tmp_path / "m", embedding=embedding)
+    assert np.corrcoef(again.predict(signatures).X.ravel(), model.predict(signatures).X.ravel())[0, 1] > 0.9999
+
+
+def test_nothing_is_replaced_unasked(model: TargetPredictor, tmp_path: Path) -> None:
+    model.save(tmp_path / "m")
+    with pytest.raises(FileExistsError, match="overwrite"):
+        model.save(tmp_path / "m")
+    model.save(tmp_path / "m", overwrite=True)
+
+
+def test_only_calibrated_models_are_saved(signatures: ad.AnnData, embedding: ad.AnnData, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="train"):
+        TargetPredictor(signatures, embedding=embedding).save(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_another_embedding_is_refused(model: TargetPredictor, embedding: ad.AnnData, tmp_path: Path) -> None:
+    model.save(tmp_path / "m")
+    other = embedding.copy()
+    other.X = other.X[::-1].copy()
+    with pytest.raises(ValueError, match="not the one"):
+        TargetPredictor.load(tmp_path / "m", embedding=other)
+    with pytest.raises(ValueError, match="not the one"):
+        TargetPredictor.load(tmp_path / "m", embedding=embedding[::-1].copy())
+
+
+def test_damaged_files_are_refused(model: TargetPredictor, embedding: ad.AnnData, tmp_path: Path) -> None:
+    path = tmp_path / "m"
+    model.save(path)
+    weights, text = (path / "model.safetensors").read_bytes(), (path / "model.json").read_text()
+
+    (path / "model.safetensors").write_bytes(weights[:-100])
+    with pytest.raises(FormatError, match="sha256"):
+        TargetPredictor.load(path, embedding=embedding)
+    (path / "model.safetensors").write_bytes(weights)
+    for broken, message in [
+        (text[:-40], "JSON"),
+        (text.replace('"TargetPredictor"', '"NEWT"'), "class"),
+        (json.dumps({**json.loads(text), "n_compounds": "many"}), "n_compounds"),
+        (json.dumps({**json.loads(text), "landmarks": ["A"]}), "fit together"),
+        (json.dumps({**json.loads(text), "params": {}}), "fit together"),
+    ]:
+        (path / "model.json").write_text(broken)
+        with pytest.raises(FormatError, match=message):
+            TargetPredictor.load(path, embedding=embedding)
+    (path / "model.json").write_text(text)
+    TargetPredictor.load(path, embedding=embedding)
+    (path / "model.safetensors").unlink()
+    with pytest.raises(FormatError, match="missing"):
+        TargetPredictor.load(path, embedding=embedding)
+
+
+def test_rows_outside_the_embedding_are_refused(model: TargetPredictor, embedding: ad.AnnData, tmp_path: Path) -> None:
+    import hashlib
+
+    path = tmp_path / "m"
+    model.save(path)
+    arrays = load_file(path / "model.safetensors")
+    save_file(arrays | {"rows": arrays["rows"] + 10_000}, path / "model.safetensors")
+    found = json.loads((path / "model.json").read_text())
+    found["weights_sha256"] = hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
+    (path / "model.json").write_text(json.dumps(found))
+    with pytest.raises(FormatError, match="fit together"):
+        TargetPredictor.load(path, embedding=embedding)
+
+
+def test_explanation_adds_up(signatures: ad.AnnData, embedding: ad.AnnData) -> None:
+    model = TargetPredictor(signatures, embedding=embedding).train()
+    target = str(embedding.obs_names[0])  # of the class of drug0
+    found = model.explain("drug0", target, adata=signatures, n=N_COMPOUNDS)
+    raw = model.predict(signatures[["drug0"]], among=[target]).X[0, 0]
+    at = model.gene_names.get_loc(target)
+    assert model._mean is not None
+    assert model._sd is not None
+    score = raw * model._sd[at] + model._mean[at]
+    assert found["compounds"]["contribution"].sum() == pytest.approx(score, rel=1e-3)
+    strongest = found["compounds"].drop(index="drug0").index[0]
+    assert int(strongest.removeprefix("drug")) % N_CLASSES == 0
+    nearest = found["targets"].index[:4]
+    assert (embedding.obs_names.get_indexer(nearest) % N_CLASSES == 0).all()
+
+
+def test_explanation_leaves_the_own_drug_out(signatures: ad.AnnData, embedding: ad.AnnData) -> None:
+    model = TargetPredictor(signatures, embedding=embedding).train()
+    found = model.explain("drug0", str(embedding.obs_names[0]), n=N_COMPOUNDS)["compounds"]
+    assert found.loc["drug0", "contribution"] == 0
+    with pytest.raises(KeyError, match="nobody"):
+        model.explain("nobody", str(embedding.obs_names[0]))
+
+
+def test_gene_contributions_are_gradients(signatures: ad.AnnData, embedding: ad.AnnData) -> None:
+    model = TargetPredictor(signatures, embedding=embedding, n_inducing=24).train()
+    found = model.explain("drug0", str(embedding.obs_names[0]), adata=signatures, n=N_LANDMARKS)
+    assert "compounds" not in found
+    share = found["genes"]["contribution"].reindex(signatures.var_names)
+    assert np.isfinite(share).all()
+    assert share.abs().max() > 0
+
+
+def test_shipped_model() -> None:
+    model = TargetPredictor.load("l1000-human")
+    assert len(model.landmarks) == 978
+    assert len(model.target_names) > 700
+    assert "NC" not in model.sources["licence"]
+    rng = np.random.default_rng(0)
+    adata = ad.AnnData(rng.standard_normal((3, 978)).astype(np.float32), var=pd.DataFrame(index=model.landmarks))
+    found = model.predict(adata)
+    assert np.isfinite(found.X).all()
+    p = found.layers["probability"]
+    assert ((p >= 0) & (p <= 1)).all()
