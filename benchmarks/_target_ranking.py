@@ -145,7 +145,7 @@ def structure_rows() -> list[list[str]]:
         kinds: dict[str, dict[str, Any]] = {
             "expression": {},
             "structure": {"structure": "smiles", "structure_weight": 1.0},
-            "both": {"structure": "smiles"},
+            "both": {"structure": "smiles", "structure_weight": 0.8},
         }
         for name, params in kinds.items():
 

@@ -115,7 +115,7 @@ class TargetPredictor:
         identity: float = 0.3,
         profile: float = 0.1,
         strength_weight: float = 0.5,
-        structure_weight: float = 0.5,
+        structure_weight: float = 0.8,
         structure_gamma: float = 5.0,
         whitening: float = -0.25,
         min_compounds: int = 1,
