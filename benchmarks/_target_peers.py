@@ -7,7 +7,8 @@ others: its AUROC is 0.5. How a method differs from its publication stands in it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -41,6 +42,9 @@ _N_LIST = 100
 
 _WIDTH = 2048
 """Units of the shared layer of the Siamese networks; their second layer has a quarter of them."""
+
+_MAX_PAIRS = 2000
+"""Positive pairs that the Siamese networks see in an epoch, drawn anew where there are more: bounds their time."""
 
 _PREDICT_BATCH = 4096
 
@@ -217,8 +221,7 @@ def two_tower(split: Split, *, n_epochs: int = 30) -> Scores:
     genes = _tensor(unit * np.sqrt(unit.shape[1]))
     Y = _tensor(split.Y[:, learned])
     rng = np.random.default_rng(split.random_state)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(split.random_state)
+    with _one_thread(split.random_state):
         compound, gene = _tower(train.shape[1]), _tower(genes.shape[1])
         # the prior of a pair, so that training starts from it
         prior = float(Y.mean().clamp(1e-4, 1 - 1e-4))
@@ -252,14 +255,15 @@ def siamese_frogs(split: Split, *, n_epochs: int = 15) -> Scores:
     vectors of its up and of its down genes side by side, not one list (those of a compound: its 100 highest and 100
     lowest landmark genes); there is one signature for a compound and not one for each cell line, dose and time; the
     vectors are those of the split; other negatives are drawn in each epoch; AdamW with a falling rate, 15 epochs of
-    batches of 250 pairs, instead of Adam, 40 epochs and 1,000 pairs, as there are far fewer pairs.
+    2,000 positive pairs at most and batches of 250 pairs, instead of Adam, 40 epochs of all pairs and batches of 1,000,
+    as there are far fewer pairs.
 
     Parameters
     ----------
     split
         The split.
     n_epochs
-        Passes over the positive pairs.
+        Epochs of training.
     """
     owner, genetic = _genetic_vectors(split)
     return _siamese(split, owner, genetic, n_epochs)
@@ -281,7 +285,7 @@ def siamese_newt(split: Split, *, n_epochs: int = 15) -> Scores:
     split
         The split.
     n_epochs
-        Passes over the positive pairs.
+        Epochs of training.
     """
     owner, genetic = _genetic_vectors(split)
     unit, known = _unit(split.vectors)
@@ -400,6 +404,23 @@ def _tensor(X: NDArray[np.floating]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(X, dtype=np.float32))
 
 
+@contextmanager
+def _one_thread(random_state: int) -> Iterator[None]:
+    """Seed torch and hold it to one thread, and leave generator and threads as they were.
+
+    Numba's parallel kernels raise the number of OpenMP threads, whatever OMP_NUM_THREADS says, and torch goes by it:
+    on a busy machine its threads then wait for each other, and small layers become up to 40 times slower.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(random_state)
+            yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 def _tower(width: int) -> nn.Sequential:
     return nn.Sequential(nn.Dropout(0.2), nn.Linear(width, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 128))
 
@@ -498,17 +519,17 @@ def _siamese(split: Split, owner: NDArray[np.intp], signatures: Scores, n_epochs
 
     def epoch() -> NDArray[np.intp]:
         """Positive pairs and as many negative ones of the same signatures: compound, signature, label."""
-        negative = rng.integers(len(has), size=len(compound))
-        while (wrong := has[negative, which]).any():
+        some = rng.permutation(len(compound))[:_MAX_PAIRS]
+        column, negative = which[some], rng.integers(len(has), size=len(some))
+        while (wrong := has[negative, column]).any():
             negative[wrong] = rng.integers(len(has), size=wrong.sum())
-        rows = np.concatenate([compound, negative])
-        pairs = np.stack([rows, np.tile(learned[which], 2), np.arange(len(rows)) < len(compound)], axis=1)
+        rows = np.concatenate([compound[some], negative])
+        pairs = np.stack([rows, np.tile(learned[column], 2), np.arange(len(rows)) < len(some)], axis=1)
         return rng.permutation(pairs)
 
     train, test = (_tensor(_compound_vectors(split, part)) for part in split.signatures())
     genetic = _tensor(signatures)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(split.random_state)
+    with _one_thread(split.random_state):
         net = _Siamese(train.shape[1])
 
         def loss(batch: NDArray[np.intp]) -> Tensor:
@@ -516,15 +537,15 @@ def _siamese(split: Split, owner: NDArray[np.intp], signatures: Scores, n_epochs
             return functional.binary_cross_entropy_with_logits(net(train[left], genetic[right]), label.float())
 
         _fit(list(net.parameters()), loss, epoch, n_epochs, batch_size=250, decay=0.01)
-    net.eval()
-    step = max(_PREDICT_BATCH // max(len(test), 1), 1)
-    rows, columns = np.concatenate(asked), np.repeat(np.arange(len(asked)), [len(part) for part in asked])
-    with torch.inference_mode():
-        left = net.side(test)
-        for start in range(0, len(rows), step):
-            right = net.side(genetic[torch.from_numpy(rows[start : start + step])])
-            n = len(right)
-            logit = net.pair(left.repeat_interleave(n, dim=0), right.repeat(len(left), 1)).reshape(len(left), n)
-            for j, value in zip(columns[start : start + step], logit.double().numpy().T, strict=True):
-                out[:, j] = np.maximum(out[:, j], value)
+        net.eval()
+        step = max(_PREDICT_BATCH // max(len(test), 1), 1)
+        rows, columns = np.concatenate(asked), np.repeat(np.arange(len(asked)), [len(part) for part in asked])
+        with torch.inference_mode():
+            left = net.side(test)
+            for start in range(0, len(rows), step):
+                right = net.side(genetic[torch.from_numpy(rows[start : start + step])])
+                n = len(right)
+                logit = net.pair(left.repeat_interleave(n, dim=0), right.repeat(len(left), 1)).reshape(len(left), n)
+                for j, value in zip(columns[start : start + step], logit.double().numpy().T, strict=True):
+                    out[:, j] = np.maximum(out[:, j], value)
     return _fill(np.where(known, out, 0), known)

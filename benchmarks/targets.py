@@ -359,7 +359,7 @@ def table(label_set: str, names: list[str], splits: list[str], *, final: bool) -
 def loose(label_set: str) -> str:
     """Say what comes out if compounds with the same signature under two names may be in two folds."""
     texts = []
-    for split in ("compound", "both"):
+    for split in ("compound",):
         found = replicates("NEWT, defaults", split, label_set, final=False, strict=False)
         texts.append(f"{split if split == 'both' else 'unseen compound'} {_common.interval_text(found[0], found[1:])}")
     return (

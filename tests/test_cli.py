@@ -21,6 +21,7 @@ import pytest
 
 import newt_sc as nt
 from newt_sc.cli import main
+from tests.tl import _compounds as planted
 
 COLUMNS = ["modality", "file", "format", "source", "version", "date", "origin", "licence", "redistributable", "sha256"]
 
@@ -522,6 +523,141 @@ class TestEvaluate:
         assert (scored, listing(toy.parent)) == ([], before)
 
 
+@pytest.fixture
+def planted_files(tmp_path: Path) -> Path:
+    """Signatures in every format, their labels, the embedding, and a model trained with it."""
+    planted.embedding().copy().write_h5ad(tmp_path / "genes.h5ad")
+    planted.model().save(tmp_path / "model")
+    labelled = planted.mdata(knockdown=planted.genetic(1, "knockdown"))
+    labelled.write_h5mu(tmp_path / "both.h5mu")
+    adata = planted.compounds()
+    adata.uns.pop("targets").to_csv(tmp_path / "labels.tsv", sep="\t", index=False)
+    adata.X[4] = 0
+    adata.write_h5ad(tmp_path / "plain.h5ad")
+    nt.io.write_gctx(adata, tmp_path / "plain.gctx")
+    lines = ["#1.2", f"{adata.n_vars}\t{adata.n_obs}", "\t".join(["Name", "Description", *adata.obs_names])]
+    for gene, column in zip(adata.var_names, adata.X.T, strict=True):
+        lines.append("\t".join([gene, "", *(repr(float(value)) for value in column)]))
+    (tmp_path / "plain.gct").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def targets(folder: Path, name: str, *call: object) -> int:
+    more = ["--embedding", str(folder / "genes.h5ad"), *map(str, call)]
+    return main(["targets", str(folder / name), str(folder / "out.tsv"), *more])
+
+
+def read_table(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "out.tsv", sep="\t", keep_default_na=True)
+
+
+@pytest.mark.filterwarnings("ignore:From 0.4 .update:FutureWarning")
+class TestTargets:
+    def test_is_get_targets(self, planted_files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        call = ["--genetic", "knockdown", "--top", 4, "--sort-by", "probability", "--min-reliability", 0.5, "--seed", 3]
+        assert targets(planted_files, "both.h5mu", *call) == 0
+        mdata = planted.mdata(knockdown=planted.genetic(1, "knockdown"))
+        nt.tl.predict_targets(
+            mdata, genetic="knockdown", embedding=planted.embedding(), min_reliability=0.5, random_state=3
+        )
+        expected = nt.get.targets(mdata, top=4, sort_by="probability")
+        pd.testing.assert_frame_equal(read_table(planted_files), expected, check_dtype=False, rtol=1e-4)
+        answered = int(expected.loc[expected["rank"] == 1, "answered"].sum())
+        assert f"out.tsv: 60 compounds, {answered} answered" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("name", ["plain.h5ad", "plain.gct", "plain.gctx"])
+    def test_streams_by_blocks(
+        self, planted_files: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        from newt_sc.io import _gct
+        from newt_sc.tl import _predict_targets, _rows
+
+        monkeypatch.setattr(_rows, "_BLOCK_BYTES", 8 * planted.N_LANDMARKS * 9)
+        monkeypatch.setattr(_gct, "_BLOCK_BYTES", 4 * planted.N_LANDMARKS * 9)
+
+        def whole(*_: Any, **__: Any) -> None:
+            raise AssertionError("read as a whole")
+
+        monkeypatch.setattr(_predict_targets, "predict_targets", whole)
+        assert targets(planted_files, name, "--model", planted_files / "model", "--top", 3) == 0
+        printed = capsys.readouterr()
+        assert "1 signatures are all zero" in printed.err
+        assert len([line for line in printed.err.splitlines() if " compounds, " in line]) >= (1 if "x" in name else 3)
+        monkeypatch.undo()
+        adata = planted.compounds()
+        adata.X[4] = 0
+        del adata.uns["targets"]
+        with pytest.warns(nt.errors.NewtWarning, match="1 of 60"):
+            nt.tl.predict_targets(adata, model=planted_files / "model", embedding=planted.embedding())
+        table = read_table(planted_files)
+        pd.testing.assert_frame_equal(table, nt.get.targets(adata, top=3), check_dtype=False, rtol=1e-4)
+        assert table.loc[table["compound"] == "drug4", "rank"].tolist() == [0]
+
+    def test_labels_and_groups(self, planted_files: Path) -> None:
+        adata = ad.read_h5ad(planted_files / "plain.h5ad")
+        twice = ad.concat([adata, adata], index_unique="-")
+        twice.obs["drug"] = [name.split("-")[0] for name in twice.obs_names]
+        twice.write_h5ad(planted_files / "twice.h5ad")
+        labels = planted_files / "labels.tsv"
+        assert targets(planted_files, "twice.h5ad", "--labels", labels, "--groupby", "drug", "--top", 1) == 0
+        table = read_table(planted_files)
+        assert table["compound"].tolist() == adata.obs_names.tolist()
+        assert table["known"].any()
+
+    @pytest.mark.parametrize(
+        ("name", "call", "text"),
+        [
+            ("absent.h5ad", [], "absent.h5ad does not exist"),
+            ("labels.tsv", ["--model", "model"], "expected a name that ends in .h5mu, .h5ad, .gctx or .gct"),
+            ("plain.h5ad", ["--model", "absent"], "No model 'absent'"),
+            ("plain.h5ad", ["--model", "model", "--labels", "labels.tsv"], "leave one out"),
+            ("plain.h5ad", ["--model", "model", "--top", "0"], "--top is 0"),
+            ("plain.h5ad", ["--model", "model", "--min-reliability", "2"], "--min-reliability 2.0"),
+            ("plain.h5ad", ["--model", "model", "--structure", "smiles"], "the model uses no structures"),
+            ("plain.h5ad", ["--model", "model", "--groupby", "drug"], "groupby: no columns ['drug']"),
+            ("plain.h5ad", ["--model", "model", "--genetic", "knockdown"], "an AnnData, which has no modalities"),
+            ("plain.h5ad", ["--labels", "absent.tsv"], "absent.tsv"),
+            ("plain.h5ad", ["--labels", "genes.h5ad"], "newt-sc: error: "),
+            ("both.h5mu", ["--modality", "drugs"], "Modalities ['drugs'] are not in the MuData"),
+            ("broken.gctx", ["--model", "model"], "broken.gctx"),
+            ("broken.h5mu", ["--model", "model"], "broken.h5mu cannot be read as MuData"),
+            ("foreign.h5ad", ["--model", "model"], "None of the 60 genes of adata.var_names"),
+        ],
+    )
+    def test_failure_leaves_what_was(
+        self,
+        planted_files: Path,
+        name: str,
+        call: list[str],
+        text: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.chdir(planted_files)
+        for suffix in ("gctx", "h5mu"):
+            Path(f"broken.{suffix}").write_bytes(Path("both.h5mu").read_bytes()[:4000])
+        ad.AnnData(np.ones((3, 60)), var=pd.DataFrame(index=[f"no{i}" for i in range(60)])).write_h5ad("foreign.h5ad")
+        Path("out.tsv").write_text("mine")
+        before = listing(planted_files)
+        assert targets(planted_files, name, *call) == 1
+        err = capsys.readouterr().err
+        assert text in err
+        assert "Traceback" not in err
+        assert listing(planted_files) == before
+
+    def test_failure_in_the_middle_leaves_what_was(self, planted_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from newt_sc.tl import _rows
+
+        monkeypatch.setattr(_rows, "_BLOCK_BYTES", 8 * planted.N_LANDMARKS * 9)
+        adata = ad.read_h5ad(planted_files / "plain.h5ad")
+        adata.X[50, 0] = np.inf
+        adata.write_h5ad(planted_files / "late.h5ad")
+        (planted_files / "out.tsv").write_text("mine")
+        before = listing(planted_files)
+        assert targets(planted_files, "late.h5ad", "--model", planted_files / "model") == 1
+        assert listing(planted_files) == before
+
+
 class TestInfo:
     def test_shipped(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["info", "--json"]) == 0
@@ -582,7 +718,7 @@ class TestInfo:
 
 
 class TestUsage:
-    @pytest.mark.parametrize("command", ["embed", "build", "train", "evaluate", "info", "demo"])
+    @pytest.mark.parametrize("command", ["embed", "build", "train", "evaluate", "targets", "info", "demo"])
     def test_help_has_examples(self, command: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as exit_:
             main([command, "--help"])
@@ -604,6 +740,9 @@ class TestUsage:
             ["train"],
             ["train", "m", "--bundle", "a", "--embedding", "b"],
             ["evaluate", "--on-conflict", "x"],
+            ["targets", "in.h5ad"],
+            ["targets", "in.h5ad", "out.tsv", "--sort-by", "prior"],
+            ["targets", "in.h5ad", "out.tsv", "--top", "many"],
         ],
     )
     def test_wrong_usage_exits_with_2(self, call: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,3 +36,6 @@ EFFECT: Final = "newt_effect"
 
 NEIGHBOR_EFFECT: Final = "newt_neighbor_effect"
 """``obsm`` key of :func:`newt_sc.tl.explain`: what leaving a modality out does to a gene's nearest genes."""
+
+TARGETS: Final = "newt_targets"
+"""``uns`` and ``obsm`` key of :func:`newt_sc.tl.predict_targets`: predictions of targets."""

@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.simplefilter("default")
             warnings.showwarning = _show_warning
             return int(options.run(options))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         sys.stderr.write(f"newt-sc: error: {text}\n")
         return 1
@@ -178,6 +178,31 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--jobs", type=int, default=1, help="processes (default: %(default)s)")
     sub.add_argument("--seed", type=int, default=0)
     sub.set_defaults(run=_evaluate)
+
+    sub = command(
+        "targets",
+        "Predict which proteins compounds bind from their signatures.",
+        "  newt-sc targets level5.gctx targets.tsv --top 5\n"
+        "  newt-sc targets l1000.h5mu targets.tsv --genetic overexpression knockdown --structure smiles\n"
+        "  newt-sc targets signatures.h5ad targets.tsv --groupby pert_iname --labels labels.tsv",
+    )
+    sub.add_argument("input", type=Path, help="signatures x genes: .h5mu (shared genes), .h5ad, .gct or .gctx")
+    sub.add_argument("output", type=Path, help=".tsv to write, one row a compound and target")
+    sub.add_argument("--model", help="a trained model instead of training: a folder, or the name of a shipped one")
+    sub.add_argument("--labels", type=Path, help="known targets to train on: .tsv with the columns compound and target")
+    sub.add_argument("--embedding", default="newt-human", help="a shipped embedding or a file (default: %(default)s)")
+    sub.add_argument("--modality", default="compound", help="modality of the compounds (default: %(default)s)")
+    sub.add_argument("--genetic", nargs="+", help="modalities of genetic perturbations, for connectivity")
+    sub.add_argument("--structure", help="column of obs with SMILES")
+    sub.add_argument("--groupby", nargs="+", help="columns of obs that name the compound: its signatures are pooled")
+    sub.add_argument("--among", choices=("seen", "all"), default="seen", help="targets to rank (default: %(default)s)")
+    sub.add_argument("--top", type=int, default=10, help="targets of each compound (default: %(default)s)")
+    sub.add_argument("--sort-by", choices=("z", "probability"), default="z", help="default: %(default)s")
+    sub.add_argument(
+        "--min-reliability", type=float, default=0.25, help="below it, not answered (default: %(default)s)"
+    )
+    sub.add_argument("--seed", type=int, default=0)
+    sub.set_defaults(run=_targets)
 
     sub = command(
         "info", "Say what a file or a shipped embedding holds.", "  newt-sc info\n  newt-sc info out.h5ad --json"
@@ -420,6 +445,108 @@ def _name_conflicts(conflicts: DataFrame) -> str:
     """Say the sources by severity, such as ``refuse STRING, HI-union; flag WikiPathways``."""
     named = [(severity, conflicts.loc[conflicts["severity"] == severity, "source"]) for severity in ("refuse", "flag")]
     return "; ".join(f"{severity} {', '.join(dict.fromkeys(sources))}" for severity, sources in named if len(sources))
+
+
+def _targets(options: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from newt_sc import get, tl
+    from newt_sc.io._text import create_text
+
+    if not options.input.exists():
+        msg = f"{options.input} does not exist."
+        raise FileNotFoundError(msg)
+    _check_output(options.output, ".tsv")
+    if options.top < 1 or not 0 <= options.min_reliability <= 1:
+        msg = f"--top is {options.top} and --min-reliability {options.min_reliability}; expected 1 or more, and 0 to 1."
+        raise ValueError(msg)
+    if options.labels is not None and options.model is not None:
+        msg = "--labels trains a model and --model takes one: leave one out."
+        raise ValueError(msg)
+    started = time.perf_counter()
+    labels = None
+    if options.labels is not None:
+        labels = pd.read_csv(options.labels, sep="\t", dtype=str, keep_default_na=False)
+    logger.info("reading %s", options.input)
+    data = _read_signatures(options.input)
+    alone = not hasattr(data, "mod") and labels is None and "targets" not in data.uns
+    n = answered = 0
+    with create_text(options.output) as file:
+        if alone and not (options.groupby or options.genetic):
+            tables = _stream_targets(data, options)
+        else:
+            if not hasattr(data, "mod") and data.isbacked:
+                data = data.to_memory()
+            tl.predict_targets(
+                data,
+                compound=options.modality,
+                genetic=options.genetic,
+                structure=options.structure,
+                targets=labels,
+                embedding=options.embedding,
+                groupby=options.groupby,
+                model=options.model,
+                among=options.among,
+                min_reliability=options.min_reliability,
+                random_state=options.seed,
+            )
+            tables = iter([get.targets(data, top=options.top, modality=options.modality, sort_by=options.sort_by)])
+        for table in tables:
+            table.to_csv(file, sep="\t", index=False, header=n == 0, float_format="%.6g")
+            first = table[table["rank"] <= 1]
+            n, answered = n + len(first), answered + int(first["answered"].sum())
+            logger.info("%d compounds, %.0f s", n, time.perf_counter() - started)
+    _say(f"{options.output}: {n:,} compounds, {answered:,} answered, {time.perf_counter() - started:.1f} s")
+    return 0
+
+
+def _stream_targets(data: AnnData, options: argparse.Namespace) -> Iterator[DataFrame]:
+    """Rank targets by blocks of signatures, so that a file of any length fits."""
+    import numpy as np
+
+    from newt_sc.get._targets import rank_targets
+    from newt_sc.tl._predict_targets import load_predictor, predict_blocks
+
+    model = load_predictor(options.model, options.embedding, options.structure)
+    lost = 0
+    for block in predict_blocks(model, data, among=options.among):
+        reliability = block.obs["reliability"].to_numpy()
+        lost += int(np.isnan(reliability).sum())
+        yield rank_targets(
+            block.obs_names,
+            block.var_names,
+            block.X,
+            block.layers["probability"],
+            of_targets={name: block.var[name].to_numpy() for name in ("prior", "n_compounds", "auroc")},
+            of_compounds={"reliability": reliability, "answered": reliability >= options.min_reliability},
+            top=options.top,
+            sort_by=options.sort_by,
+        )
+    if lost:
+        logger.warning("warning: %d signatures are all zero, constant or not measured: they have no target", lost)
+
+
+def _read_signatures(path: Path) -> Any:
+    """Open signatures by what the file's name ends in; matrices stay on disk where they can."""
+    from newt_sc import io
+
+    if path.suffix == ".gctx":
+        return io.read_gctx(path)
+    if path.suffix == ".gct" or path.name.endswith(".gct.gz"):
+        return io.read_gct(path)
+    if path.suffix == ".h5ad":
+        return _read(path, backed=True)
+    if path.suffix != ".h5mu":
+        msg = f"{path}: expected a name that ends in .h5mu, .h5ad, .gctx or .gct."
+        raise ValueError(msg)
+    import mudata
+
+    try:
+        return mudata.read_h5mu(path)
+    except Exception as error:
+        why = " ".join(str(error).split())
+        msg = f"{path} cannot be read as MuData ({type(error).__name__}: {why})"
+        raise ValueError(msg) from error
 
 
 def _info(options: argparse.Namespace) -> int:

@@ -32,6 +32,9 @@ __all__ = [
     "whitening",
 ]
 
+_FLAT = 1e-12
+"""Standard deviation over mean up to which values are the same but for rounding."""
+
 
 def normal_scores(X: NDArray[np.floating]) -> NDArray[np.float64]:
     """Rank each row to normal scores, over what is measured in it.
@@ -79,7 +82,7 @@ def whitening(
     """
     X = np.asarray(X, dtype=np.float64)
     mean, sd = X.mean(axis=0), X.std(axis=0)
-    sd = np.where(sd > 0, sd, 1.0)
+    sd = np.where(sd > _FLAT * np.abs(mean), sd, 1.0)
     Z = (X - mean) / sd
     values, vectors = np.linalg.eigh(Z.T @ Z / len(Z))
     values = np.maximum(values, 0)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 __all__ = ["Calibration"]
 
 Array = NDArray[np.float64]
-_CHUNK = 1024
+_CHUNK = 64
+_KNOTS = (2.0, 5.0)
+_EVEN = 1e-9
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class Calibration:
     pair_steps
         Log odds and the probabilities there, both rising; between them it is linear.
     first, first_steps
-        The same for whether the first target is right: intercept and weights of its log odds, the strength of the
-        signature and its nearness to the training compounds, both standardised by ``center`` and ``scale``.
+        The same for whether the first target by z is right: intercept and weights of the log of its z, the strength of
+        the signature and its nearness to the training compounds, both standardised by ``center`` and ``scale``.
     """
 
     pair: Array
@@ -51,44 +53,53 @@ class Calibration:
         pair = _logistic(features, y[known])
         odds = _dot(pair, features)
         pair_steps = _isotonic(odds, y[known])
-        everywhere = np.full(z.shape, -np.inf)
-        everywhere[known] = _steps(pair_steps, odds)
-        best = everywhere.argmax(axis=1)
-        right = y[np.arange(len(y)), best]
+        best = z.argmax(axis=1)
+        right, top = y[np.arange(len(y)), best], z.max(axis=1)
         labelled = y.any(axis=1)
         extra = np.column_stack([np.nan_to_num(strength), near])
-        center, scale = extra.mean(axis=0), np.where(extra.std(axis=0) > 0, extra.std(axis=0), 1)
-        top = everywhere[np.arange(len(y)), best]
+        center, scale = extra.mean(axis=0), _spread(extra)
         columns = _first_features(top, extra, center, scale)[labelled]
         first = _logistic(columns, right[labelled])
-        first_steps = _isotonic(_dot(first, columns), right[labelled])
+        first_steps = _isotonic(_dot(first, columns), right[labelled], most=20)
         return cls(pair, pair_steps, first, first_steps, center, scale)
 
     def probability(self, z: NDArray[np.floating], prior: Array) -> NDArray[np.float32]:
         """Probability of each pair, compounds x targets, from z and the prior of each target; NaN where z is."""
         out = np.empty(z.shape, dtype=np.float32)
+        w, log_prior = self.pair, _log_prior(prior)
+        constant, slope = w[0] + w[4] * log_prior, w[1] + w[5] * log_prior
         for start in range(0, len(z), _CHUNK):
-            some = np.asarray(z[start : start + _CHUNK], dtype=np.float64)
-            features = _pair_features(some.ravel(), np.broadcast_to(prior, some.shape).ravel())
-            value = _steps(self.pair_steps, _dot(self.pair, features))
-            out[start : start + _CHUNK] = np.where(np.isfinite(some), value.reshape(some.shape), np.nan)
+            some = _bounded(z[start : start + _CHUNK])
+            odds = some * slope + constant
+            for weight, knot in zip(w[2:4], _KNOTS, strict=True):
+                odds += weight * np.maximum(some - knot, 0)
+            out[start : start + _CHUNK] = _steps(self.pair_steps, odds)
+        out[np.isnan(z)] = np.nan
         return out
 
     def reliability(self, first: NDArray[np.floating], strength: Array, near: Array) -> Array:
-        """Probability that the first target by probability is right."""
+        """Probability that the target with the largest z, ``first``, is right."""
         extra = np.column_stack([np.nan_to_num(strength), near])
         columns = _first_features(np.asarray(first, dtype=np.float64), extra, self.center, self.scale)
         return _steps(self.first_steps, _dot(self.first, columns))
 
 
+def _log_prior(prior: Array) -> Array:
+    out: Array = np.log(np.maximum(prior, 1e-9))
+    return out
+
+
+def _bounded(z: NDArray[np.floating]) -> Array:
+    return np.nan_to_num(np.clip(z.astype(np.float64), -20, 20))
+
+
 def _pair_features(z: Array, prior: Array) -> Array:
-    log_prior, z = np.log(np.maximum(prior, 1e-9)), np.nan_to_num(np.clip(z, -20, 20))
-    return np.column_stack([z, np.maximum(z - 2, 0), np.maximum(z - 5, 0), log_prior, z * log_prior])
+    log_prior, z = _log_prior(prior), _bounded(z)
+    return np.column_stack([z, *(np.maximum(z - knot, 0) for knot in _KNOTS), log_prior, z * log_prior])
 
 
 def _first_features(top: Array, extra: Array, center: Array, scale: Array) -> Array:
-    top = np.clip(top, 1e-6, 1 - 1e-6)
-    return np.column_stack([np.log(top / (1 - top)), (extra - center) / scale])
+    return np.column_stack([np.log(np.clip(np.nan_to_num(top), 0.1, 100)), (extra - center) / scale])
 
 
 def _logistic(X: Array, y: NDArray[np.bool_]) -> Array:
@@ -97,9 +108,15 @@ def _logistic(X: Array, y: NDArray[np.bool_]) -> Array:
     if y.all() or not y.any():
         p = np.clip(y.mean(), 1e-6, 1 - 1e-6)
         return np.array([np.log(p / (1 - p)), *np.zeros(X.shape[1])])
-    scale = np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
+    scale = _spread(X)
     model = LogisticRegression(C=10.0, max_iter=500).fit(X / scale, y)
     return np.array([model.intercept_[0], *(model.coef_[0] / scale)])
+
+
+def _spread(X: Array) -> Array:
+    """Take the standard deviation of columns, 1 where they are the same but for rounding."""
+    sd = X.std(axis=0)
+    return np.where(sd > _EVEN, sd, 1.0)
 
 
 def _dot(weights: Array, X: Array) -> Array:

@@ -136,6 +136,7 @@ class TargetPredictor:
             "random_state": random_state,
         }
         self._check_params(structure)
+        _expect_unique(adata)
         labels = adata.uns.get("targets") if targets is None else targets
         reference = datasets.resolve_embedding(embedding)
         self.gene_names = pd.Index(reference.obs_names.astype(str))
@@ -178,6 +179,12 @@ class TargetPredictor:
             raise ValueError(msg)
         if any(not 0 < x < np.inf for x in sizes.values()):
             msg = f"Found {sizes}; expected numbers above 0."
+            raise ValueError(msg)
+        if not -1 <= p["whitening"] <= 0 or p["n_inducing"] < 0:
+            msg = (
+                f"Found whitening={p['whitening']} and n_inducing={p['n_inducing']}; expected an exponent from -1 to 0 "
+                "and a number of points."
+            )
             raise ValueError(msg)
         if p["n_inducing"] and structure:
             msg = "n_inducing is for signatures alone; set structure=None, or leave n_inducing."
@@ -229,8 +236,12 @@ class TargetPredictor:
         -------
         The model itself.
         """
-        if n_folds < 2:
-            msg = f"n_folds is {n_folds}; expected at least 2."
+        n_drugs = len(np.unique(self._groups))
+        if calibrate and not 2 <= n_folds <= n_drugs:
+            msg = f"n_folds is {n_folds}; expected at least 2 and at most the number of drugs, {n_drugs}."
+            raise ValueError(msg)
+        if tune not in (None, "compounds", "targets", "both"):
+            msg = f"tune is {tune!r}; expected 'compounds', 'targets', 'both' or None."
             raise ValueError(msg)
         linked = genes.linked_targets(self.target_names, self._Y)
         kernel = self._kernel
@@ -542,8 +553,8 @@ class TargetPredictor:
         rows where there is no usable signature; ``layers["probability"]``: calibrated probability, which counts the
         prior. ``var``: ``prior``, ``n_compounds`` in training, ``auroc`` in cross-validation. ``obs``: ``strength``
         (log mean absolute value), ``nearest`` (largest kernel to a training compound), ``reliability`` (calibrated
-        probability that the first target by probability is right). Of a model that was not calibrated: scores and
-        ``n_compounds`` alone.
+        probability that the first target by z, of those that were trained on and are asked for, is right). Of a model
+        that was not calibrated: scores and ``n_compounds`` alone.
 
         Raises
         ------
@@ -599,7 +610,8 @@ class TargetPredictor:
         out.var["prior"], out.var["auroc"] = prior, auroc[columns]
         out.layers["probability"] = self.calibration.probability(scores, prior)
         out.obs["strength"], out.obs["nearest"] = strength, near
-        first = out.layers["probability"].max(axis=1, initial=0, where=np.isfinite(out.layers["probability"]))
+        seen = at >= 0  # what reliability was learned from
+        first = scores[:, seen].max(axis=1) if seen.any() else np.zeros(len(names))
         out.obs["reliability"] = np.where(known, self.calibration.reliability(first, strength, near), np.nan)
         return out
 
@@ -692,6 +704,14 @@ class TargetPredictor:
         genes.require_overlap(found, list(among), self.gene_names, what="among")
         genes.warn_coverage(found, 1.0, what="among", stacklevel=4)
         return found.index[found.index >= 0]
+
+
+def _expect_unique(adata: ad.AnnData) -> None:
+    for name, names in (("obs_names", adata.obs_names), ("var_names", adata.var_names)):
+        if not names.is_unique:
+            twice = list(names[names.duplicated()].unique()[:3])
+            msg = f"{name} has names more than once, such as {twice}; expected each once: pool them, or rename them."
+            raise ValueError(msg)
 
 
 def _expect(arrays: dict[str, NDArray[Any]], shapes: dict[str, tuple[int, ...]]) -> None:

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 _GAMMAS = {"": (1.0, 3.0, 10.0)}
 _BLOCK_GAMMAS = (3.0, 10.0)
 _CHUNK = 4096
-_STRENGTH = 0.25
+_STRENGTH, _EVEN = 0.25, 1e-6
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class SignatureSpace:
         some = np.isfinite(train.scores).all(axis=1) & np.isfinite(train.strength)
         mean, sd, white = kernels.whitening(train.scores[some], whitening)
         strength = train.strength[some]
-        return cls(mean, sd, white, float(strength.mean()), float(strength.std()) or 1.0, **params)
+        spread = float(strength.std())  # signatures of ranks are equally strong but for rounding
+        return cls(mean, sd, white, float(strength.mean()), spread if spread > _EVEN else 1.0, **params)
 
     def unit(self, compounds: Compounds) -> tuple[Array, Array]:
         """Whitened signatures of length 1 and standardised log strengths; zeros where there is no signature."""

@@ -13,7 +13,29 @@ if TYPE_CHECKING:
     from ._gene_matching import gene_matching
     from ._maps import maps
     from ._regulon_context import regulon_context
+    from ._targets import target_reliability, targets
 
-__all__ = ["attention", "cross_modal", "functional_hierarchy", "gene_matching", "maps", "regulon_context"]
+__all__ = [
+    "attention",
+    "cross_modal",
+    "functional_hierarchy",
+    "gene_matching",
+    "maps",
+    "regulon_context",
+    "target_reliability",
+    "targets",
+]
 
-__getattr__, __dir__, _ = attach(__name__, {name: f"_{name}" for name in __all__})
+__getattr__, __dir__, _ = attach(
+    __name__,
+    {
+        "attention": "_attention",
+        "cross_modal": "_cross_modal",
+        "functional_hierarchy": "_functional_hierarchy",
+        "gene_matching": "_gene_matching",
+        "maps": "_maps",
+        "regulon_context": "_regulon_context",
+        "target_reliability": "_targets",
+        "targets": "_targets",
+    },
+)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._functional_hierarchy import functional_hierarchy
     from ._fuse import fuse
     from ._nearest_genes import nearest_genes
+    from ._predict_targets import predict_targets
     from ._regulon_context import regulon_context
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "functional_hierarchy",
     "fuse",
     "nearest_genes",
+    "predict_targets",
     "regulon_context",
 ]
 

@@ -1,0 +1,448 @@
+"""Which proteins compounds bind, from their signatures."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Literal
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from mudata import MuData
+from scipy import sparse
+
+from newt_sc import _keys, datasets, genes
+from newt_sc._docs import with_docs
+from newt_sc._settings import logger
+from newt_sc.errors import NewtWarning
+from newt_sc.tl._connectivity import connectivity
+from newt_sc.tl._rows import Rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from newt_sc.models import TargetPredictor
+
+__all__ = ["load_predictor", "predict_blocks", "predict_targets"]
+
+Among = Sequence[str] | Literal["seen", "all"]
+
+_SHIPPED = "l1000-human"
+_LABELS = "targets"
+_DRUG = ("name", "inchikey")
+
+
+@with_docs
+def predict_targets(
+    mdata: MuData | ad.AnnData,
+    *,
+    compound: str = "compound",
+    genetic: str | Sequence[str] | None = None,
+    structure: str | None = None,
+    targets: pd.DataFrame | str | None = None,
+    embedding: str | PathLike[str] | ad.AnnData = "newt-human",
+    groupby: str | Sequence[str] | None = None,
+    model: TargetPredictor | str | PathLike[str] | None = None,
+    among: Sequence[str] | Literal["seen", "all"] = "seen",
+    min_reliability: float = 0.25,
+    random_state: int = 0,
+    key_added: str | None = None,
+    copy: bool = False,
+) -> MuData | ad.AnnData | None:
+    """Predict which proteins compounds bind from what they do to expression.
+
+    Where there are labels, a :class:`newt_sc.models.TargetPredictor` is trained on these signatures, and each compound
+    is scored by a model that has not seen its drug (cross-fitted). Without labels the shipped model ``l1000-human``
+    scores. Ranks go by z, the score of a pair against those of other compounds; how often a target is hit at all (its
+    prior) stands beside it. :func:`newt_sc.get.targets` gives the table, :func:`newt_sc.pl.targets` the plot.
+
+    Parameters
+    ----------
+    mdata
+        Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an AnnData of
+        signatures x genes. Numpy, scipy sparse, backed or dask; z-scores or log fold changes, NaN where not measured.
+        Genes by any identifier, in any order.
+    compound
+        Modality of the compounds; not asked of an AnnData.
+    genetic
+        Modalities of genetic perturbations, such as ``["overexpression", "knockdown"]``, with ``obs["target"]``. How
+        alike a compound is to the loss of each target is written as evidence of its own and never blended into z.
+    structure
+        Column of ``obs`` with SMILES (needs RDKit, extra ``chem``), which the model shall use, too.
+    targets
+        Labels, as of :class:`newt_sc.models.TargetPredictor`: a DataFrame with the columns ``compound`` and
+        ``target``, or its key in ``uns``. By default ``uns["targets"]`` where it is there.
+    %(embedding)s It has to be the one that ``model`` was trained with.
+    groupby
+        Columns of ``obs`` that name the compound. Its signatures over cell lines, doses and times are pooled gene by
+        gene, by Stouffer's method (the sum of z over the square root of their number), and each of them gets what the
+        pooled one gets. Several columns are joined by ``|``. Labels name groups, or signatures in them.
+    model
+        A trained model, its directory, or the name of a shipped one, instead of training. Labels in ``uns["targets"]``
+        then only say what is known. Compounds that a model in memory was trained on, with the same signature, are
+        cross-fitted; a model on disk does not know them any more.
+    among
+        Targets to score: ``"seen"``, those that were trained on; ``"all"``, every gene of the embedding; or genes.
+    min_reliability
+        Below it, the compound counts as not answered.
+    %(random_state)s
+    key_added
+        Key instead of ``newt_targets``, in every slot.
+    copy
+        Return a changed copy instead of writing into ``mdata``.
+
+    Returns
+    -------
+    ``None``, or the copy. Written into the modality, or the AnnData, only when all is computed:
+
+    - ``obsm["newt_targets"]``: signatures x targets, z, float32; NaN where a signature is all zero, constant or not
+      measured.
+    - ``obsm["newt_targets_probability"]``: calibrated probabilities, float32, which count the prior.
+    - ``obsm["newt_targets_connectivity"]``, with ``genetic``: mean correlation of ranks with the signatures of the
+      target over the genes measured in both (10 at least), gain of function with the opposite sign, so that positive is
+      like loss of the target; NaN where there is none.
+    - ``uns["newt_targets"]``: of each target ``targets`` (its symbol), ``prior`` (share of training compounds),
+      ``n_compounds`` and ``auroc`` (over compounds, cross-validated); of each signature ``signatures`` (its name),
+      ``compound`` (its group, or itself), ``reliability`` (calibrated probability that the first target by z, of those
+      that were trained on and asked for, is right), ``strength`` (log mean absolute value), ``nearest`` (largest kernel
+      to a training compound), ``answered`` and ``cross_fitted``; ``labels``, what is known; ``model``, ``embedding``,
+      ``sources`` (licences and sources of the labels that were trained on) and ``params``.
+
+    Raises
+    ------
+    TypeError
+        If ``mdata`` is neither MuData nor AnnData, labels are no DataFrame, or ``X`` is not numeric.
+    KeyError
+        If a modality, a column or a key is not there.
+    FileNotFoundError
+        If there is no such model or embedding.
+    ValueError
+        If the MuData does not share genes, a parameter is out of range, names of signatures are not unique, values are
+        infinite, too few compounds have labels, or parameters and the model do not agree.
+    GeneMatchError
+        If no gene is one of the model's.
+
+    Warns
+    -----
+    NewtWarning
+        If signatures are unusable, landmark genes of the model are missing, or SMILES cannot be read.
+
+    References
+    ----------
+    Subramanian et al. (2017), Cell 171:1437, on L1000 and connectivity.
+    """
+    mod, mods = _modalities(mdata, compound, genetic)
+    if isinstance(min_reliability, bool) or not 0 <= min_reliability <= 1:
+        msg = f"min_reliability is {min_reliability!r}, expected a probability from 0 to 1."
+        raise ValueError(msg)
+    if not mod.obs_names.is_unique:
+        n = int(mod.obs_names.duplicated().sum())
+        msg = f"{n:,} signatures have the name of another: call obs_names_make_unique(), and pool by groupby=."
+        raise ValueError(msg)
+    labels = _find_labels(mod, targets, model)
+    code, data = _pool(mod, groupby, structure)
+    labels = None if labels is None else _name_groups(labels, mod.obs_names, data.obs_names, code)
+    predictor, name = _predictor(model, data, labels, structure, embedding, random_state)
+    found, cross_fitted = _predict(predictor, data, among, given=model is not None)
+    evidence = connectivity(_dense(data), mods, found.var_names) if mods else None
+    lost = int(np.isnan(found.obs["reliability"].to_numpy()).sum())
+    if lost:
+        text = f"{lost:,} of {found.n_obs:,} compounds have no usable signature (all zero, constant or NaN): NaN rows."
+        warnings.warn(text, NewtWarning, stacklevel=2)
+    reliability = found.obs["reliability"].to_numpy(dtype=np.float64)
+    info: dict[str, Any] = {
+        "params": {
+            "compound": compound,
+            "genetic": "|".join(mods),
+            "structure": predictor.structure or "",
+            "groupby": "|".join(_as_list(groupby)),
+            "among": among if isinstance(among, str) else np.array(list(among), dtype=str),
+            "min_reliability": float(min_reliability),
+            "random_state": int(random_state),
+        },
+        "model": name,
+        "embedding": _describe(embedding, predictor),
+        "sources": dict(predictor.sources),
+        "targets": found.var_names.to_numpy(dtype=str),
+        **{key: found.var[key].to_numpy() for key in ("prior", "n_compounds", "auroc")},
+        "signatures": mod.obs_names.to_numpy(dtype=str),
+        "compound": data.obs_names.to_numpy(dtype=str)[code],
+        "reliability": reliability[code],
+        **{key: found.obs[key].to_numpy(dtype=np.float64)[code] for key in ("strength", "nearest")},
+        "answered": (reliability >= min_reliability)[code],
+        "cross_fitted": cross_fitted[code],
+    }
+    if labels is not None:
+        info["labels"] = _known(labels, data.obs_names, predictor.gene_names)
+    logger.info("scored %d targets for %d compounds by %s", found.n_vars, found.n_obs, name)
+
+    out = mdata
+    if copy:
+        out = mdata.to_memory() if isinstance(mdata, ad.AnnData) and mdata.isbacked else mdata.copy()
+    into = out.mod[compound] if isinstance(out, MuData) else out
+    slot = key_added or _keys.TARGETS
+    into.obsm[slot] = np.asarray(found.X)[code]
+    into.obsm[f"{slot}_probability"] = np.asarray(found.layers["probability"])[code]
+    into.obsm.pop(f"{slot}_connectivity", None)
+    if evidence is not None:
+        into.obsm[f"{slot}_connectivity"] = evidence[code]
+    into.uns[slot] = info
+    return out if copy else None
+
+
+def predict_blocks(model: TargetPredictor, adata: ad.AnnData, *, among: Among = "seen") -> Iterator[ad.AnnData]:
+    """Predict signatures block by block: what :meth:`TargetPredictor.predict` gives, in order, in constant memory.
+
+    Parameters
+    ----------
+    model
+        A trained model.
+    adata
+        Signatures x genes; numpy, scipy sparse, backed or dask.
+    among
+        Targets to score.
+
+    Yields
+    ------
+    Compounds x targets. Rows without a usable signature are NaN; of these there is no warning.
+    """
+    found = genes.align(adata.var_names, model.landmarks)
+    genes.require_overlap(found, adata.var_names, model.landmarks, what="adata.var_names")
+    at = np.flatnonzero(found.index >= 0)
+    at = at[np.argsort(found.index[at], kind="stable")]
+    var = pd.DataFrame(index=adata.var_names[at].astype(str))
+    if len(at) == len(model.landmarks) and len(np.unique(found.index[at])) == len(at):
+        var.index = model.landmarks  # all there, once: need not be matched again
+    columns = [] if model.structure is None else [model.structure]
+    obs = adata.obs[[name for name in columns if name in adata.obs]]
+    said: set[str] = set()
+    start = 0
+    for block in Rows(adata.X, "X").blocks(at):
+        some = ad.AnnData(block, obs=obs.iloc[start : start + block.shape[0]], var=var)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            out = model.predict(some, among=among)
+        for message in caught:
+            text = str(message.message)
+            if text not in said and "signatures are all zero" not in text:
+                said.add(text)
+                warnings.warn(message.message, message.category, stacklevel=3)
+        start += block.shape[0]
+        yield out
+
+
+def _modalities(mdata: object, compound: str, genetic: str | Sequence[str] | None) -> tuple[ad.AnnData, dict[str, Any]]:
+    names = _as_list(genetic)
+    if isinstance(mdata, ad.AnnData):
+        if names:
+            msg = f"genetic is {names}, but mdata is an AnnData, which has no modalities: give a MuData with axis=1."
+            raise KeyError(msg)
+        mod = mdata
+    elif isinstance(mdata, MuData):
+        if mdata.axis != 1:
+            msg = (
+                f"The MuData has axis={mdata.axis}: its modalities share observations. Signatures share genes: make it "
+                "by MuData(dict(mdata.mod), axis=1), with signatures as rows and names of their own in each modality."
+            )
+            raise ValueError(msg)
+        lost = [name for name in (compound, *names) if name not in mdata.mod]
+        if lost:
+            msg = f"Modalities {lost} are not in the MuData, which has {list(mdata.mod)}."
+            raise KeyError(msg)
+        mod = mdata.mod[compound]
+    else:
+        msg = f"mdata is {type(mdata).__name__}, expected a MuData with shared genes (axis=1) or an AnnData."
+        raise TypeError(msg)
+    if 0 in mod.shape:
+        msg = f"There are {mod.n_obs} signatures and {mod.n_vars} genes: nothing to predict from."
+        raise ValueError(msg)
+    return mod, {name: mdata.mod[name] for name in names} if names else {}
+
+
+def _as_list(names: str | Sequence[str] | None) -> list[str]:
+    return [] if names is None else [names] if isinstance(names, str) else list(names)
+
+
+def _find_labels(mod: ad.AnnData, targets: pd.DataFrame | str | None, model: object) -> pd.DataFrame | None:
+    if targets is not None and model is not None:
+        msg = "Both targets and model are given: a model is trained already. Leave one out."
+        raise ValueError(msg)
+    found = targets
+    if isinstance(targets, str):
+        if targets not in mod.uns:
+            msg = f"targets: no {targets!r} in uns, which has {list(mod.uns)}."
+            raise KeyError(msg)
+        found = mod.uns[targets]
+    elif targets is None:
+        found = mod.uns.get(_LABELS)
+    if found is None:
+        return None
+    if not isinstance(found, pd.DataFrame):
+        msg = f"targets is {type(found).__name__}, expected a DataFrame with the columns 'compound' and 'target'."
+        raise TypeError(msg)
+    missing = [name for name in ("compound", "target") if name not in found]
+    if missing:
+        msg = f"targets has the columns {list(found.columns)} and lacks {missing}."
+        raise ValueError(msg)
+    return found
+
+
+def _dense(adata: ad.AnnData) -> ad.AnnData:
+    """Signatures in memory, as an array."""
+    if isinstance(adata.X, np.ndarray) and not isinstance(adata.X, np.matrix):
+        return adata
+    blocks = [block.toarray() if sparse.issparse(block) else block for block in Rows(adata.X, "X").blocks()]
+    return ad.AnnData(np.concatenate(blocks), obs=adata.obs, var=pd.DataFrame(index=adata.var_names))
+
+
+def _pool(
+    mod: ad.AnnData, groupby: str | Sequence[str] | None, structure: str | None
+) -> tuple[NDArray[np.intp], ad.AnnData]:
+    """Row of each signature among compounds, and the compounds x genes."""
+    columns = _as_list(groupby)
+    if not columns:
+        return np.arange(mod.n_obs), mod
+    lost = [name for name in columns if name not in mod.obs]
+    if lost:
+        msg = f"groupby: no columns {lost} in obs, which has {list(mod.obs.columns)}."
+        raise KeyError(msg)
+    values = mod.obs[columns].astype(object)
+    empty = (values.isna() | (values == "")).any(axis=1)
+    if empty.any():
+        msg = f"groupby: {int(empty.sum()):,} signatures have no {' and '.join(columns)}: name them, or leave them out."
+        raise ValueError(msg)
+    code, names = pd.factorize(values.astype(str).agg("|".join, axis=1).to_numpy(dtype=object))
+    total = np.zeros((len(names), mod.n_vars))
+    count = np.zeros((len(names), mod.n_vars), dtype=np.float32)
+    start = 0
+    for block in Rows(mod.X, "X").blocks():
+        X = np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=np.float64)
+        if np.isinf(X).any():
+            msg = f"X has {int(np.isinf(X).sum())} infinite values; expected finite numbers, NaN where not measured."
+            raise ValueError(msg)
+        to = sparse.csr_array(
+            (np.ones(len(X)), (code[start : start + len(X)], np.arange(len(X)))), shape=(len(names), len(X))
+        )
+        known = ~np.isnan(X)
+        total += to @ np.where(known, X, 0)
+        count += to @ known.astype(np.float32)
+        start += len(X)
+    pooled = np.where(count > 0, total / np.sqrt(np.maximum(count, 1)), np.nan).astype(np.float32)
+    obs = pd.DataFrame(index=pd.Index(names.astype(str)))
+    for name in dict.fromkeys(name for name in (structure, *_DRUG) if name is not None and name in mod.obs):
+        told = mod.obs[name].astype(object)
+        by = told.mask(told == "").groupby(code)
+        if name == structure and (by.nunique() > 1).any():
+            n = int((by.nunique() > 1).sum())
+            warnings.warn(f"{n:,} groups have more than one {name}: the first counts.", NewtWarning, stacklevel=3)
+        obs[name] = by.first().fillna("").to_numpy()
+    return code, ad.AnnData(pooled, obs=obs, var=pd.DataFrame(index=mod.var_names.astype(str)))
+
+
+def _name_groups(labels: pd.DataFrame, signatures: pd.Index, groups: pd.Index, code: NDArray[np.intp]) -> pd.DataFrame:
+    """Labels whose compounds are groups; those of a signature go to its group."""
+    given = labels["compound"].astype(str)
+    row = signatures.get_indexer(given)
+    move = ~given.isin(groups).to_numpy() & (row >= 0)
+    if not move.any():
+        return labels
+    return labels.assign(compound=np.where(move, groups.to_numpy(dtype=object)[code[row]], given))
+
+
+def _predictor(
+    model: TargetPredictor | str | PathLike[str] | None,
+    data: ad.AnnData,
+    labels: pd.DataFrame | None,
+    structure: str | None,
+    embedding: str | PathLike[str] | ad.AnnData,
+    random_state: int,
+) -> tuple[TargetPredictor, str]:
+    """Model, trained if need be, and what to call it."""
+    from newt_sc.models import TargetPredictor
+
+    if model is None and labels is not None:
+        trained = TargetPredictor(
+            _dense(data), labels, embedding=embedding, structure=structure, random_state=random_state
+        )
+        return trained.train(), "trained on these signatures"
+    name = "given" if isinstance(model, TargetPredictor) else _SHIPPED if model is None else fspath(model)
+    return load_predictor(model, embedding, structure), name
+
+
+def load_predictor(
+    model: TargetPredictor | str | PathLike[str] | None,
+    embedding: str | PathLike[str] | ad.AnnData,
+    structure: str | None,
+) -> TargetPredictor:
+    """Get a model that can predict: one that is given, on disk or shipped (by default ``l1000-human``).
+
+    Raises
+    ------
+    FileNotFoundError, FormatError
+        If there is no such model, or it is damaged.
+    ValueError
+        If it is not calibrated, or does not use that structure.
+    """
+    from newt_sc.models import TargetPredictor
+
+    if not isinstance(model, TargetPredictor):
+        model = TargetPredictor.load(_SHIPPED if model is None else model, embedding=embedding)
+    if structure not in (None, model.structure):
+        uses = f"structures of obs[{model.structure!r}]" if model.structure else "no structures"
+        msg = f"structure is {structure!r}, but the model uses {uses}: leave structure out, or train with labels."
+        raise ValueError(msg)
+    if model.calibration is None:
+        msg = "The model is not trained, or not calibrated: call its train() first."
+        raise ValueError(msg)
+    return model
+
+
+def _predict(
+    model: TargetPredictor, data: ad.AnnData, among: Among, *, given: bool
+) -> tuple[ad.AnnData, NDArray[np.bool_]]:
+    """Predict compounds, cross-fitted where the model was trained on them."""
+    parts: list[ad.AnnData] = []
+    own = np.full(data.n_obs, False)
+    at = model.names.get_indexer(data.obs_names)
+    if (at >= 0).any():
+        own = _same_signatures(model, data, at) if given else at >= 0
+    if own.any():
+        fitted = model.predict(among=among)[at[own]].copy()
+        parts.append(fitted)
+        among = list(fitted.var_names) if not isinstance(among, str) else among
+    if not own.all():
+        parts += predict_blocks(model, data if not own.any() else data[~own], among=among)
+    order = np.argsort(np.concatenate([np.flatnonzero(own), np.flatnonzero(~own)]), kind="stable")
+    out = parts[0] if len(parts) == 1 else ad.concat(parts, merge="first")
+    return out[order].copy(), own
+
+
+def _same_signatures(model: TargetPredictor, data: ad.AnnData, at: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which compounds are those that the model was trained on, by name and by signature."""
+    from newt_sc.models._target_predictor import read_compounds
+
+    rows = np.flatnonzero(at >= 0)
+    now = read_compounds(_dense(data[rows]), model.landmarks, model.structure).scores
+    out = np.full(len(at), False)
+    out[rows] = np.isclose(now, model._compounds.scores[at[rows]], atol=1e-4, equal_nan=True).all(axis=1)
+    return out
+
+
+def _describe(embedding: str | PathLike[str] | ad.AnnData, model: TargetPredictor) -> dict[str, Any]:
+    reference = datasets.resolve_embedding(embedding)
+    if not pd.Index(reference.obs_names.astype(str)).equals(model.gene_names):
+        return {"name": "the model's"}
+    return datasets.describe_embedding(reference, embedding)
+
+
+def _known(labels: pd.DataFrame, compounds: pd.Index, gene_names: pd.Index) -> pd.DataFrame:
+    """Pairs of a compound and a target of the embedding that are known, each once."""
+    some = labels[labels["compound"].astype(str).isin(compounds).to_numpy() & labels["target"].notna().to_numpy()]
+    pairs = pd.DataFrame({name: some[name].astype(str).to_numpy(dtype=object) for name in ("compound", "target")})
+    if len(pairs):
+        found = genes.align(pairs["target"].to_numpy(), gene_names)
+        pairs["target"] = found.gene
+        pairs = pairs[found.index >= 0]
+    return pairs.drop_duplicates(ignore_index=True)
