@@ -31,7 +31,7 @@ def predictions() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     for fold in range(bench.N_FOLDS - 1):
 
         def compute(fold: int = fold) -> tuple[pd.Index, np.ndarray]:
-            model = nt.models.TargetPredictor(bench.data()[folds != fold].copy(), min_compounds=2).train()
+            model = nt.models.TargetPredictor(bench.data()[folds != fold].copy()).train()
             found = model.predict(bench.data()[folds == fold], among="all")
             parts = [found.X, found.layers["probability"], found.var["prior"].to_numpy()[None]]
             wide = np.zeros((1, found.n_vars))
@@ -185,7 +185,7 @@ def structure_rows() -> list[list[str]]:
 def _structure_scores(some: ad.AnnData, folds: np.ndarray, params: dict[str, Any]) -> np.ndarray:
     S = np.full((some.n_obs, len(bench.every())), np.nan)
     for fold in range(bench.N_FOLDS - 1):
-        model = nt.models.TargetPredictor(some[folds != fold].copy(), min_compounds=2, **params)
+        model = nt.models.TargetPredictor(some[folds != fold].copy(), **params)
         model.train(calibrate=False)
         found = model.predict(some[folds == fold], among=list(bench.every()))
         S[folds == fold] = found[:, list(bench.every())].X

@@ -186,7 +186,7 @@ def ridge(
         table = adata.uns["targets"]
         table = table[~table["target"].isin(hidden)]
         shares = {"identity": 0.9, "profile": 0.1} if one_hot else {}
-        model = nt.models.TargetPredictor(adata, table, embedding=embedding(kind), min_compounds=2, **shares)
+        model = nt.models.TargetPredictor(adata, table, embedding=embedding(kind), **shares)
         how = "compounds" if split == "compound" else "targets" if split in ("target", "family") else "both"
         model.train(calibrate=False, tune=how if tune else None, families="family" in split)
         return np.asarray(model.predict(data()[test], among=list(out))[:, list(out)].X, dtype=np.float64)

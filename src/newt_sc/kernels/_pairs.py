@@ -90,7 +90,19 @@ def whitening(
 
 
 def cosine_rbf(A: NDArray[np.floating], B: NDArray[np.floating], gamma: float) -> NDArray[np.float64]:
-    """Radial kernel on the cosine of unit rows: ``exp(-gamma (1 - cos))``."""
+    """Radial kernel on the cosine of unit rows: ``exp(-gamma (1 - cos))``.
+
+    Parameters
+    ----------
+    A, B
+        Unit rows, n x d and m x d.
+    gamma
+        Sharpness.
+
+    Returns
+    -------
+    Array of n x m.
+    """
     K: NDArray[np.float64] = np.exp(-gamma * (1 - np.asarray(A, dtype=np.float64) @ np.asarray(B, dtype=np.float64).T))
     return K
 
@@ -106,6 +118,10 @@ def centered_cosine(
         Rows x dimensions; rows of NaN or zeros are not known and come out as zeros.
     mean
         Mean of known unit rows.
+
+    Returns
+    -------
+    Unit rows (zeros where not known), and whether each row is known.
     """
     known = np.isfinite(X).all(axis=1) & (X != 0).any(axis=1)
     out = np.zeros(X.shape)
@@ -114,7 +130,17 @@ def centered_cosine(
 
 
 def tanimoto(A: NDArray[np.integer], B: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Tanimoto similarity of bit vectors, rows of A x rows of B; 0 where both are empty."""
+    """Tanimoto similarity of bit vectors.
+
+    Parameters
+    ----------
+    A, B
+        Bits, n x d and m x d.
+
+    Returns
+    -------
+    Array of n x m; 0 where both are empty.
+    """
     A, B = A.astype(np.float32), B.astype(np.float32)
     both = (A @ B.T).astype(np.float64)
     either = A.sum(axis=1)[:, None] + B.sum(axis=1)[None] - both
@@ -123,7 +149,17 @@ def tanimoto(A: NDArray[np.integer], B: NDArray[np.integer]) -> NDArray[np.float
 
 
 def profile_cosine(Y: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Cosine of the columns of a non-negative matrix; 0 with a column of zeros."""
+    """Cosine of the columns of a non-negative matrix.
+
+    Parameters
+    ----------
+    Y
+        Rows x t.
+
+    Returns
+    -------
+    Array of t x t; 0 with a column of zeros.
+    """
     U = unit_rows(np.asarray(Y, dtype=np.float64).T)
     return U @ U.T
 
@@ -183,11 +219,33 @@ class PairRidge:
         self._g, self._P = _decompose(G)
 
     def project(self, Y: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Labels, n x t, in both eigenbases."""
+        """Turn labels into both eigenbases.
+
+        Parameters
+        ----------
+        Y
+            Labels, n x t.
+
+        Returns
+        -------
+        Array of n x t.
+        """
         return self._Q.T @ np.asarray(Y, dtype=np.float64) @ self._P
 
     def coefficients(self, projected: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-        """Take A, n x t, for labels that :meth:`project` gave."""
+        """Take A, n x t.
+
+        Parameters
+        ----------
+        projected
+            Labels as :meth:`project` gives them.
+        penalty
+            Ridge penalty, above 0.
+
+        Returns
+        -------
+        Array of n x t.
+        """
         return self._Q @ (projected / (self._k[:, None] * self._g[None] + penalty)) @ self._P.T
 
 
@@ -223,7 +281,17 @@ def joined_groups(*labels: Sequence[str]) -> NDArray[np.intp]:
 
 
 def components(linked: NDArray[Any] | sparse.csr_array) -> NDArray[np.intp]:
-    """Find the connected components of a symmetric graph, n x n, from 0."""
+    """Find the connected components of a graph.
+
+    Parameters
+    ----------
+    linked
+        Symmetric adjacency, n x n.
+
+    Returns
+    -------
+    Number of each row's component, from 0.
+    """
     return np.asarray(connected_components(sparse.csr_array(linked), directed=False)[1], dtype=np.intp)
 
 
@@ -236,6 +304,8 @@ def grouped_folds(groups: NDArray[np.integer], n_folds: int = 5, *, random_state
         Group of each row.
     n_folds
         Number of folds.
+    random_state
+        Seed of the order of groups of one size.
 
     Returns
     -------

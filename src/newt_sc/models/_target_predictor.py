@@ -89,7 +89,7 @@ class TargetPredictor:
     whitening
         Exponent of the partial whitening; 0 for none.
     min_compounds
-        Targets of fewer training compounds are not trained on.
+        Targets of fewer training compounds are not trained on; with one, most first targets by z are noise.
     n_inducing
         Use at most this many inducing points instead of all training compounds (Nyström approximation of the kernel):
         centres of clusters of two or more. The model then holds no training signature. Without structures only.
@@ -118,7 +118,7 @@ class TargetPredictor:
         structure_weight: float = 0.8,
         structure_gamma: float = 5.0,
         whitening: float = -0.25,
-        min_compounds: int = 1,
+        min_compounds: int = 2,
         n_inducing: int | None = None,
         random_state: int = 0,
     ) -> None:
@@ -153,7 +153,9 @@ class TargetPredictor:
         drug = drug_groups(adata, compounds, groups)
         self.names = pd.Index(adata.obs_names[use].astype(str))
         self._compounds, self._groups = compounds[use], drug[use]
-        keep = (Y[use] != 0).sum(axis=0) >= max(min_compounds, 1)
+        often = (Y[use] != 0).sum(axis=0)
+        keep = often >= max(min_compounds, 1)
+        self._n_once, self._n_rare = int((often == 1).sum()), int(often[~keep].sum())
         if not keep.any():
             msg = f"No target has at least {min_compounds} compounds with a signature; lower min_compounds."
             raise ValueError(msg)
@@ -199,14 +201,15 @@ class TargetPredictor:
 
     @property
     def prior(self) -> pd.Series:
-        """Share of training compounds that have each gene as a target; for genes that none has, by Good and Turing.
+        """Share of training compounds that have each gene as a target.
 
-        The mass of what was seen once is shared among the genes that were never seen.
+        Genes that were not trained on share what targets with too few compounds have, and, for what was never seen, as
+        much as was seen once (Good and Turing).
         """
-        prior = np.full(len(self.gene_names), 0.0)
+        prior = np.zeros(len(self.gene_names))
         prior[self._rows] = self._count / self._n
-        unseen = len(prior) - len(self._rows)
-        prior[prior == 0] = max((self._count == 1).sum(), 1) / self._n / max(unseen, 1)
+        others = max(len(prior) - len(self._rows), 1)
+        prior[prior == 0] = max(self._n_once + self._n_rare, 1) / self._n / others
         return pd.Series(prior, index=self.gene_names)
 
     # -- training ----------------------------------------------------------------------------------------------------
@@ -235,6 +238,11 @@ class TargetPredictor:
         Returns
         -------
         The model itself.
+
+        Raises
+        ------
+        ValueError
+            If the folds are too many or few, ``tune`` is unknown, or no target has enough compounds to tune by.
         """
         n_drugs = len(np.unique(self._groups))
         if calibrate and not 2 <= n_folds <= n_drugs:
@@ -435,6 +443,7 @@ class TargetPredictor:
             "vectors_sha256": _target_storage.array_hash(self._vectors[""]),
             "n_compounds": self._n,
             "space": {"strength_mean": space.strength_mean, "strength_sd": space.strength_sd},
+            "rare": {"once": self._n_once, "not_trained_on": self._n_rare},
             "n_centers": 0 if fit.centers is None else len(fit.centers[1]),
             "structure": self.structure or "",
             "sources": self.sources,
@@ -456,6 +465,10 @@ class TargetPredictor:
         dir_path
             Directory of the model, or the name of a shipped one.
         %(embedding)s It has to be the one that the model was trained with.
+
+        Returns
+        -------
+        The model, ready to predict. Its training compounds are not with it.
 
         Raises
         ------
@@ -488,6 +501,7 @@ class TargetPredictor:
         self.sources = {str(key): str(value) for key, value in described["sources"].items()}
         self.landmarks = pd.Index([str(name) for name in described["landmarks"]])
         self._n, self._count, self._rows = described["n_compounds"], wide["count"], wide["rows"]
+        self._n_once, self._n_rare = int(described["rare"]["once"]), int(described["rare"]["not_trained_on"])
         t, n_genes, g = len(self._rows), len(self.gene_names), len(self.landmarks)
         train, centers, n = None, None, described["n_centers"]
         if n:

@@ -28,6 +28,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "vectors_sha256": str,
     "n_compounds": int,
     "space": dict,
+    "rare": dict,
     "n_centers": int,
     "structure": str,
     "weights_sha256": str,
