@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from ._families import linked_targets, symbol_stem
     from ._lookup import orthologs, release, table
     from ._resolve import resolve
+    from ._sets import AlignedSets, align_sets, gene_sets
 
 __all__ = [
+    "AlignedSets",
     "Alignment",
     "align",
+    "align_sets",
+    "gene_sets",
     "linked_targets",
     "orthologs",
     "release",
@@ -32,8 +36,11 @@ __all__ = [
 __getattr__, __dir__, _ = attach(
     __name__,
     {
+        "AlignedSets": "_sets",
         "Alignment": "_align",
         "align": "_align",
+        "align_sets": "_sets",
+        "gene_sets": "_sets",
         "linked_targets": "_families",
         "orthologs": "_lookup",
         "release": "_lookup",
