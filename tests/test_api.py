@@ -384,4 +384,5 @@ EXPORTED = [
     "newt_sc.tl.nearest_genes",
     "newt_sc.tl.predict_targets",
     "newt_sc.tl.regulon_context",
+    "newt_sc.tl.score_programs",
 ]

@@ -39,3 +39,6 @@ NEIGHBOR_EFFECT: Final = "newt_neighbor_effect"
 
 TARGETS: Final = "newt_targets"
 """``uns`` and ``obsm`` key of :func:`newt_sc.tl.predict_targets`: predictions of targets."""
+
+PROGRAMS: Final = "newt_programs"
+"""``uns`` and ``obsm`` key of :func:`newt_sc.tl.score_programs`: ranks of gene programs in cells."""

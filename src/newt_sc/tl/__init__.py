@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._nearest_genes import nearest_genes
     from ._predict_targets import predict_targets
     from ._regulon_context import regulon_context
+    from ._score_programs import score_programs
 
 __all__ = [
     "cross_modal",
@@ -27,6 +28,7 @@ __all__ = [
     "nearest_genes",
     "predict_targets",
     "regulon_context",
+    "score_programs",
 ]
 
 __getattr__, __dir__, _ = attach(__name__, {name: f"_{name}" for name in __all__})
