@@ -1,4 +1,4 @@
-"""Covariance and nearest rows against numpy."""
+"""Scatter matrices and nearest rows against numpy."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import pytest
 from scipy import sparse
 
 from newt_sc import kernels
+from newt_sc.kernels import _moments
 
 
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csr_array, sparse.csc_array])
-def test_covariance_over_blocks(container):
+@pytest.mark.parametrize("step", [100, 13])
+def test_scatter(container, step, monkeypatch):
+    monkeypatch.setattr(_moments, "_DENSE_BYTES", step * 9 * 8)
     X = np.random.default_rng(0).poisson(1.0, (50, 9)).astype(np.float32)
-    blocks = [container(X[i : i + 13]) for i in range(0, 50, 13)]
-    np.testing.assert_allclose(
-        kernels.covariance(iter(blocks), X.mean(axis=0, dtype=float)), np.cov(X.T.astype(float)), atol=1e-12
-    )
+    center = X.mean(axis=0, dtype=float)
+    np.testing.assert_allclose(kernels.scatter(container(X), center) / 49, np.cov(X.T.astype(float)), atol=1e-12)
     np.testing.assert_array_equal(X, np.random.default_rng(0).poisson(1.0, (50, 9)))
 
 
-def test_covariance_of_one_row_is_zero():
-    X = np.arange(4.0)[None]
-    np.testing.assert_array_equal(kernels.covariance([X], X[0]), np.zeros((4, 4)))
+def test_scatter_of_nothing_is_zero():
+    np.testing.assert_array_equal(kernels.scatter(np.empty((0, 4)), np.ones(4)), np.zeros((4, 4)))
+    assert kernels.scatter(np.empty((3, 0)), np.ones(0)).shape == (0, 0)
 
 
 @pytest.mark.parametrize("block", [1, 7, 2048])

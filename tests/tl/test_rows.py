@@ -54,6 +54,21 @@ def check(rows: Rows, X: np.ndarray) -> None:
     assert Z.dtype == np.float32
     np.testing.assert_allclose(Z, (X - X.mean(axis=0)) @ E, atol=1e-5)
     np.testing.assert_allclose(rows.project(E, None), X @ E, atol=1e-5)
+    assert sum(rows.map(lambda block: block.shape[0])) == rows.reduce(lambda block: block.shape[0]) == len(X)
+
+    used = np.arange(X.shape[1]) != 2
+    kept = np.where(used[:, None], E, 0)
+    for center in (None, np.ones(X.shape[1])):
+        done = rows.project_once(np.where(used[:, None], E, np.nan), used, center)
+        expected = (X - (X.mean(axis=0) if center is None else center)) @ kept
+        assert done.Z.dtype == np.float32
+        np.testing.assert_allclose(done.Z, expected, atol=1e-5)
+        np.testing.assert_allclose(done.variance, expected.var(axis=0, ddof=1), rtol=1e-5)
+        np.testing.assert_allclose(done.sum_variance, X[:, used].sum(axis=1).var(ddof=1), rtol=1e-5)
+        np.testing.assert_array_equal(done.stats.mean, stats.mean)
+        out = np.full((len(X), 4), np.nan, dtype=np.float32)
+        assert rows.project_once(E, used, center, out=out).Z is out
+        np.testing.assert_allclose(out, expected, atol=1e-5)
 
 
 @pytest.mark.usefixtures("blocks")
@@ -93,6 +108,36 @@ def test_dask_chunks(matrix: np.ndarray, chunks: tuple[int, int], sparse_chunks:
     da = pytest.importorskip("dask.array")
     X = da.from_array(matrix, chunks=chunks)
     check(Rows(X.map_blocks(sparse.csr_matrix) if sparse_chunks else X, "X"), matrix)
+
+
+def test_means_far_from_zero_cost_no_precision(matrix: np.ndarray, tmp_path: Path) -> None:
+    """What is projected in one pass is centred while it is read, not after."""
+    X = (matrix + np.float32(3000)).astype(np.float32)
+    ad.AnnData(X).write_h5ad(tmp_path / "x.h5ad")
+    backed = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+    E = np.random.default_rng(1).normal(size=(X.shape[1], 4))
+    wide = X.astype(np.float64)
+    done = Rows(backed.X, "X").project_once(E, np.ones(len(E), dtype=bool), None)
+    np.testing.assert_allclose(done.Z, (wide - wide.mean(axis=0)) @ E, atol=2e-2)
+    np.testing.assert_allclose(done.variance, ((wide - wide.mean(axis=0)) @ E).var(axis=0, ddof=1), rtol=1e-3)
+    backed.file.close()
+
+
+def test_dask_is_lazy(matrix: np.ndarray) -> None:
+    """What takes a slice of cells computes no other."""
+    da = pytest.importorskip("dask.array")
+    seen: list[int] = []
+
+    def read(block: np.ndarray) -> np.ndarray:
+        seen.append(len(block))
+        return block
+
+    X = da.from_array(matrix, chunks=(5, -1)).map_blocks(read, dtype=matrix.dtype, meta=matrix[:0])
+    Z = Rows(X, "X").project(np.ones((matrix.shape[1], 2)), None)
+    assert isinstance(Z, da.Array)
+    assert not seen
+    np.testing.assert_allclose(Z[:7].compute(), np.repeat(matrix[:7].sum(axis=1)[:, None], 2, axis=1), rtol=1e-5)
+    assert sorted(seen) == [5, 5]
 
 
 def test_read_only_and_unsorted_input_stays_as_it_is(matrix: np.ndarray) -> None:

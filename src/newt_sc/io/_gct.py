@@ -394,7 +394,7 @@ def _to_dask(matrix: _Matrix, step: int) -> Any:
             ) from None
         return matrix.read(step)
     meta = np.empty((0, 0), dtype=np.float32)
-    return da.from_array(matrix, chunks=(step, -1), name=False, fancy=False, meta=meta)  # type: ignore[no-untyped-call]
+    return da.from_array(matrix, chunks=(step, -1), name=False, fancy=False, meta=meta)
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
     from ._blend import Blend, blend, smoother
+    from ._columns import ColumnSums, column_sums
     from ._loadings import loadings
-    from ._moments import covariance, kept_neighbors, nearest_rows
+    from ._moments import kept_neighbors, nearest_rows, scatter
     from ._pairs import (
         PairRidge,
         centered_cosine,
@@ -31,14 +32,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Blend",
+    "ColumnSums",
     "PairRidge",
     "background_cosine",
     "blend",
     "centered_cosine",
     "column_auroc",
+    "column_sums",
     "components",
     "cosine_rbf",
-    "covariance",
     "fuse",
     "grouped_folds",
     "joined_groups",
@@ -53,6 +55,7 @@ __all__ = [
     "project",
     "project_signatures",
     "ridge_r2",
+    "scatter",
     "signed_scores",
     "smoother",
     "spectral_block",
@@ -67,14 +70,15 @@ __getattr__, __dir__, _ = attach(
     __name__,
     {
         "Blend": "_blend",
+        "ColumnSums": "_columns",
         "PairRidge": "_pairs",
         "background_cosine": "_signatures",
         "blend": "_blend",
         "centered_cosine": "_pairs",
         "column_auroc": "_pairs",
+        "column_sums": "_columns",
         "components": "_pairs",
         "cosine_rbf": "_pairs",
-        "covariance": "_moments",
         "fuse": "_spectral",
         "grouped_folds": "_pairs",
         "joined_groups": "_pairs",
@@ -89,6 +93,7 @@ __getattr__, __dir__, _ = attach(
         "project": "_project",
         "project_signatures": "_signatures",
         "ridge_r2": "_ridge",
+        "scatter": "_moments",
         "signed_scores": "_signatures",
         "smoother": "_blend",
         "spectral_block": "_spectral",

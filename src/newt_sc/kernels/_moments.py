@@ -1,43 +1,45 @@
-"""Means, covariances and nearest neighbours that the tools build on, computed by blocks of rows."""
+"""Scatter matrices and nearest neighbours that the tools build on, computed by blocks of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg.blas import dsyrk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["covariance", "kept_neighbors", "nearest_rows"]
+__all__ = ["kept_neighbors", "nearest_rows", "scatter"]
+
+_DENSE_BYTES = 1 << 26
 
 
-def covariance(blocks: Iterable[Any], mean: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Sample covariance of columns from blocks of rows.
+def scatter(X: Any, center: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Sum of the outer products of rows: ``(X - center).T @ (X - center)``.
 
     Parameters
     ----------
-    blocks
-        Blocks of rows x genes, numpy arrays or scipy sparse; each is widened to a dense float64 block in turn.
-    mean
-        Column means over all rows.
+    X
+        Rows x genes, numpy array or scipy sparse; made dense by a few thousand rows at a time.
+    center
+        What each gene is centred on.
 
     Returns
     -------
-    Covariance of genes x genes, float64, divided by the number of rows less one.
+    Genes x genes, float64; those of further blocks of rows are added.
     """
-    center = np.asarray(mean, dtype=np.float64)
-    total = np.zeros((center.size, center.size))
-    n = 0
-    for block in blocks:
-        dense = block.toarray() if sparse.issparse(block) else np.asarray(block)
-        dense = dense.astype(np.float64)
-        dense -= center
-        total += dense.T @ dense
-        n += dense.shape[0]
-    return total / max(n - 1, 1)
+    middle = np.asarray(center, dtype=np.float64)
+    total = np.zeros((middle.size, middle.size), order="F")
+    step = max(1, _DENSE_BYTES // (8 * max(middle.size, 1)))
+    for i in range(0, X.shape[0], step):
+        part = X[i : i + step]
+        dense = (part.toarray() if sparse.issparse(part) else np.asarray(part)).astype(np.float64)
+        dense -= middle
+        if total.size:
+            total = dsyrk(1.0, dense.T, beta=1.0, c=total, overwrite_c=True)  # the upper triangle
+    return np.asarray(np.triu(total) + np.triu(total, 1).T)
 
 
 def nearest_rows(

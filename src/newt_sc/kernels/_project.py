@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -17,6 +18,8 @@ __all__ = ["project"]
 _TILE_BYTES = 1 << 18
 _ROWS = 256
 _DENSE_BYTES = 1 << 25
+# One product at a time uses all threads; not every threading layer of numba bears to be entered twice.
+_ONE = Lock()
 
 
 @numba.njit(parallel=True, nogil=True, fastmath={"contract", "reassoc"}, cache=True)
@@ -112,11 +115,12 @@ def project(X: Any, E: NDArray[np.floating], *, center: NDArray[np.floating] | N
             X = X.sorted_indices()
         data = X.data if X.data.dtype == np.float32 else X.data.astype(np.float32)
         table = (_read_only(X.indptr), _read_only(X.indices), _read_only(data), _read_only(E32))
-        if X.format == "csr":
-            tile = max(64, _TILE_BYTES // max(4 * d, 1))
-            _csr(*table, out, tile, _ROWS)
-        else:
-            _csc(*table, out, max(_ROWS, _TILE_BYTES // max(4 * d, 1)))
+        with _ONE:
+            if X.format == "csr":
+                tile = max(64, _TILE_BYTES // max(4 * d, 1))
+                _csr(*table, out, tile, _ROWS)
+            else:
+                _csc(*table, out, max(_ROWS, _TILE_BYTES // max(4 * d, 1)))
     else:
         step = max(1, _DENSE_BYTES // max(4 * X.shape[1], 1))
         for i in range(0, n, step):

@@ -19,7 +19,7 @@ from newt_sc._settings import logger
 from newt_sc.errors import GeneMatchError, NewtWarning
 from newt_sc.tl._rows import Rows, Stats
 
-__all__ = ["embed"]
+__all__ = ["compute_embedding", "embed"]
 
 _Array = np.ndarray[Any, np.dtype[Any]]
 _Organism = Literal["auto", "human", "mouse"]
@@ -106,7 +106,8 @@ def embed(
     ``None``, or the copy. Written, only when all is computed:
 
     - ``varm["X_newt"]``: genes x d, float32: the matrix E; NaN rows for genes that the embedding does not know.
-    - ``obsm["X_newt"]``: cells x ``n_comps`` (blend) or d (project), float32.
+    - ``obsm["X_newt"]``: cells x ``n_comps`` (blend) or d (project), float32. Of a dask array it is a lazy dask array,
+      as :func:`scanpy.pp.pca` gives; write it to zarr, or ``.compute()`` it before :func:`scanpy.pp.neighbors`.
     - ``uns["newt"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes were matched;
       ``n_genes_used``; ``variance`` of each component; and ``alignment``: variance of X E divided by what is expected
       if E's rows were shuffled over the genes. About 1 means that the embedding knows nothing of how these genes vary
@@ -129,6 +130,56 @@ def embed(
     -----
     NewtWarning
         On raw counts, scaled data, empty cells, few mapped genes, or when all genes are used for want of a mask.
+    """
+    E, Z, info = compute_embedding(
+        adata,
+        embedding=embedding,
+        mode=mode,
+        modalities=modalities,
+        alpha=alpha,
+        beta=beta,
+        n_comps=n_comps,
+        center=center,
+        layer=layer,
+        mask_var=mask_var,
+        organism=organism,
+        key_added=key_added,
+        random_state=random_state,
+    )
+    out = adata
+    if copy:
+        out = adata.to_memory() if adata.isbacked else adata.copy()
+    slot = key_added or _keys.X_EMBED
+    out.varm[slot] = E
+    out.obsm[slot] = Z
+    out.uns[key_added or _keys.EMBED] = info
+    return out if copy else None
+
+
+def compute_embedding(
+    adata: ad.AnnData,
+    *,
+    embedding: str | PathLike[str] | ad.AnnData,
+    mode: Literal["blend", "project"],
+    modalities: Sequence[str] | None,
+    alpha: float,
+    beta: float,
+    n_comps: int,
+    center: Literal["data"] | ad.AnnData | pd.Series,
+    layer: str | None,
+    mask_var: str | _Array | pd.Series | _HighlyVariable | None,
+    organism: Literal["auto", "human", "mouse"],
+    key_added: str | None,
+    random_state: int,
+    out: Any = None,
+) -> tuple[_Array, Any, dict[str, Any]]:
+    """Compute what :func:`embed` writes: gene vectors, cells and report.
+
+    Parameters
+    ----------
+    out
+        Function of cells and dimensions that gives what cells are written into, by slices of rows; by default they
+        come as an array, or, of a dask array, as a lazy one.
     """
     if not isinstance(adata, ad.AnnData):
         msg = f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
@@ -155,30 +206,26 @@ def embed(
         )
         raise GeneMatchError(msg)
     rows = Rows(adata.X if layer is None else adata.layers[layer], "adata.X" if layer is None else f"layer {layer!r}")
-    stats = rows.stats()
-    _warn_values(rows.name, stats, adata.n_obs)
     share = (known & mask).sum() / mask.sum()
     if share < 0.5:
         warnings.warn(
             f"Only {(known & mask).sum():,} of {mask.sum():,} genes used ({share:.0%}) have a vector; "
             f"the report is in uns[{(key_added or _keys.EMBED)!r}]['genes'].",
             NewtWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     if mode == "project":
-        mean, used = _center(center, found, known & mask, stats, organism)
-        Z = rows.project(np.where(used[:, None], E, 0), mean)
-        variance = Z.var(axis=0, dtype=np.float64, ddof=min(1, adata.n_obs - 1))
-        alignment = _alignment(float(variance.sum()), _sum_variance(rows, used), stats.variance, E, used)
+        mean, used = _center(center, found, known & mask, organism)
+        done = rows.project_once(E, used, mean, out=out and out(adata.n_obs, E.shape[1]))
+        Z, variance = done.Z, done.variance
+        _warn_values(rows.name, done.stats, adata.n_obs)
+        alignment = _alignment(float(variance.sum()), done.sum_variance, done.stats.variance, E, used)
     else:
         used = mask
-        Z, variance, alignment = _blend(rows, stats, E, known, mask, alpha, beta, n_comps, random_state)
+        stats = rows.stats()
+        _warn_values(rows.name, stats, adata.n_obs)
+        Z, variance, alignment = _blend(rows, stats, E, known, mask, alpha, beta, n_comps, random_state, out)
     logger.info("embedded %d cells by %d genes (%s)", adata.n_obs, int((used & known).sum()), mode)
-
-    out = adata
-    if copy:
-        out = adata.to_memory() if adata.isbacked else adata.copy()
-    slot = key_added or _keys.X_EMBED
     params: dict[str, Any] = {
         "mode": mode,
         "modalities": np.array(modality_names, dtype=str) if modality_names else "fused",
@@ -198,10 +245,7 @@ def embed(
         "variance": np.asarray(variance, dtype=np.float64),
         "alignment": alignment,
     }
-    out.varm[slot] = E
-    out.obsm[slot] = Z
-    out.uns[key_added or _keys.EMBED] = info
-    return out if copy else None
+    return E, Z, info
 
 
 def _check_params(mode: str, alpha: float, beta: float, n_comps: int, center: object, random_state: object) -> None:
@@ -236,7 +280,7 @@ def _mask(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
                 "No highly_variable genes in adata.var: all genes are used, and housekeeping genes may dominate. "
                 "Run sc.pp.highly_variable_genes first, or say mask_var=None.",
                 NewtWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
             mask_var = None
     if mask_var is None:
@@ -319,9 +363,9 @@ def _warn_values(name: str, stats: Stats, n_cells: int) -> None:
     else:
         text = ""
     if text:
-        warnings.warn(f"{name} {text}", NewtWarning, stacklevel=3)
+        warnings.warn(f"{name} {text}", NewtWarning, stacklevel=4)
     if stats.n_empty:
-        warnings.warn(f"{stats.n_empty:,} of {n_cells:,} cells have no count at all.", NewtWarning, stacklevel=3)
+        warnings.warn(f"{stats.n_empty:,} of {n_cells:,} cells have no count at all.", NewtWarning, stacklevel=4)
 
 
 def _blend(
@@ -334,7 +378,8 @@ def _blend(
     beta: float,
     n_comps: int,
     random_state: int,
-) -> tuple[_Array, _Array, float]:
+    out: Any,
+) -> tuple[Any, _Array, float]:
     at = np.flatnonzero(mask)
     limit = min(rows.shape[0], at.size)
     if n_comps >= limit:
@@ -342,13 +387,13 @@ def _blend(
         raise ValueError(msg)
     covariance = rows.covariance(at, stats.mean)
 
-    def scores(T: _Array) -> _Array:
+    def scores(T: _Array, out: Any = None) -> Any:
         full = np.zeros((rows.shape[1], T.shape[1]), dtype=np.float32)
         full[at] = T
-        return rows.project(full, stats.mean)
+        return rows.project(full, stats.mean, out=out)
 
     def gram(T: _Array) -> _Array:
-        if isinstance(covariance, LinearOperator):
+        if isinstance(covariance, LinearOperator):  # of what is in memory
             Y = scores(T).astype(np.float64)
             return np.asarray(Y.T @ Y / (rows.shape[0] - 1))
         return np.asarray(T.T @ covariance @ T)
@@ -359,14 +404,8 @@ def _blend(
     )
     inner = gram(np.column_stack([prior, named]))
     alignment = _alignment(float(np.trace(inner[:-1, :-1])), float(inner[-1, -1]), stats.variance[at], prior, named)
-    return scores(result.loadings), result.variance, alignment
-
-
-def _sum_variance(rows: Rows, used: _Array) -> float:
-    """Variance over cells of the sum of the genes used."""
-    indicator = used.astype(np.float64)
-    total = np.concatenate([np.asarray(block @ indicator).ravel() for block in rows.blocks()])
-    return float(total.var(ddof=min(1, total.size - 1)))
+    Z = scores(result.loadings, out and out(rows.shape[0], n_comps))
+    return Z, result.variance, alignment
 
 
 def _alignment(found: float, sum_variance: float, variance: _Array, E: _Array, used: _Array) -> float:
@@ -385,12 +424,14 @@ def _center(
     center: str | ad.AnnData | pd.Series,
     found: genes.Alignment,
     used: _Array,
-    stats: Stats,
     organism: _Organism,
-) -> tuple[_Array, _Array]:
-    """Means to subtract and genes to use. A reference's mean of a gene is shared by all columns that name the gene."""
+) -> tuple[_Array | None, _Array]:
+    """Means to subtract, ``None`` for those of the data, and genes to use.
+
+    A reference's mean of a gene is shared by all columns that name the gene.
+    """
     if isinstance(center, str):
-        return stats.mean, used
+        return None, used
     if isinstance(center, ad.AnnData):
         if center.n_obs == 0:
             msg = "center has no cells: expected a reference whose genes have means."
@@ -422,7 +463,7 @@ def _center(
         warnings.warn(
             f"{(~have).sum():,} of {len(wanted):,} genes have no mean in center and are left out.",
             NewtWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     mean = np.zeros(used.size)
     mean[first.to_numpy()] = total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import Any, Final, Literal
 
@@ -150,8 +151,8 @@ def embed_signatures(
         at = np.flatnonzero(found.index >= 0)
         space = _Space.make(reference, found.index[at], center=center, background=weights is not None)
         rows = Rows(mod.X if layer is None else mod.layers[layer], name if layer is None else f"layer of {name}")
-        parts = [_embed_block(_changes(block, rows.name), at, space, transform, max_value) for block in rows.blocks()]
-        signed, up, down = (np.concatenate(part) for part in zip(*parts, strict=True))
+        embed = partial(_embed_block, name=rows.name, at=at, space=space, transform=transform, max_value=max_value)
+        signed, up, down = (np.concatenate(part) for part in zip(*rows.map(embed), strict=True))
         empty = int(np.isnan(signed).all(axis=1).sum())
         if empty:
             text = (
@@ -267,8 +268,9 @@ def _changes(block: Any, name: str) -> sparse.csr_array:
 
 
 def _embed_block(
-    X: sparse.csr_array, at: _Array, space: _Space, transform: str | None, max_value: float
+    block: Any, *, name: str, at: _Array, space: _Space, transform: str | None, max_value: float
 ) -> tuple[_Array, _Array, _Array]:
+    X = _changes(block, name)
     if transform == "rank":
         X = kernels.signed_scores(X)
     elif transform == "clip":

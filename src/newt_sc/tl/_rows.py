@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial, reduce
+from operator import add
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -15,9 +18,12 @@ from newt_sc import kernels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Rows", "Stats"]
+__all__ = ["Projected", "Rows", "Stats"]
+
+T = TypeVar("T")
 
 _BLOCK_BYTES = 1 << 26
+_SPLIT = 8  # results that one task adds up
 _COVARIANCE_GENES = 6000
 _ARRAY_GENES = 512
 
@@ -45,9 +51,83 @@ class Stats:
     maximum: float
     integer: bool
 
+    @classmethod
+    def of(cls, sums: kernels.ColumnSums, name: str) -> Stats:
+        """Statistics from sums; ``name`` is what the matrix is called in messages.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN or infinite.
+        """
+        if not sums.finite:
+            msg = f"{name} has NaN or infinite values. Remove or impute them before newt_sc.tl.embed."
+            raise ValueError(msg)
+        n, mean = sums.n, sums.total / max(sums.n, 1)
+        variance = np.maximum(sums.square - n * mean * mean, 0) / max(n - 1, 1)
+        return cls(mean, variance, sums.n_empty, sums.minimum, sums.maximum, sums.integer)
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Cells projected through a gene table, and what reading them once tells.
+
+    Attributes
+    ----------
+    Z
+        Cells x d, float32: an array, what was given to write into, or, of a dask array, a lazy one.
+    stats
+        Statistics of the genes.
+    variance
+        Variance of each dimension over the cells.
+    sum_variance
+        Variance over the cells of the sum of the genes that are used.
+    """
+
+    Z: Any
+    stats: Stats
+    variance: NDArray[np.float64]
+    sum_variance: float
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Gene table, genes x d, and what genes are centred on."""
+
+    E: NDArray[np.float32]
+    center: NDArray[np.float64] | None
+
+    def project(self, block: Any) -> NDArray[np.float32]:
+        return kernels.project(block, self.E, center=self.center)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What a block adds: sums of its genes, and of what they are projected to."""
+
+    genes: kernels.ColumnSums
+    total: NDArray[np.float64]
+    square: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, block: Any, Z: NDArray[np.float32]) -> _Sums:
+        wide = Z.astype(np.float64)
+        return cls(kernels.column_sums(block), wide.sum(axis=0), (wide * wide).sum(axis=0))
+
+    def __add__(self, other: _Sums) -> _Sums:
+        return _Sums(self.genes + other.genes, self.total + other.total, self.square + other.square)
+
+    @property
+    def variance(self) -> NDArray[np.float64]:
+        n = self.genes.n
+        return np.asarray(np.maximum(self.square - self.total**2 / max(n, 1), 0) / max(n - 1, 1))
+
 
 class Rows:
     """Cells x genes, read by blocks; nothing is copied whole.
+
+    What is computed from a dask array is computed by dask, by whichever scheduler is in force, one task a chunk of
+    rows.
 
     Parameters
     ----------
@@ -71,28 +151,86 @@ class Rows:
             raise TypeError(msg)
         self.X = X
         self.shape: tuple[int, int] = (int(X.shape[0]), int(X.shape[1]))
-        self._dask = hasattr(X, "dask") and hasattr(X, "blocks")
+        self.is_dask = hasattr(X, "dask") and hasattr(X, "blocks")
         self._csc = (sparse.issparse(X) and X.format == "csc") or getattr(X, "format", None) == "csc"
         self.in_memory = isinstance(X, np.ndarray) or sparse.issparse(X)
         if self._csc and not self.in_memory:
             self.X, self.in_memory = X.to_memory(), True
 
-    def blocks(self, genes: NDArray[np.intp] | None = None) -> Iterator[Any]:
-        """Blocks of rows in order, numpy or CSR, of all genes or of those asked for."""
+    # -- blocks ------------------------------------------------------------------------------------------------------
+
+    def blocks(self, genes: NDArray[np.intp] | None = None, *, dense: bool = True) -> Iterator[Any]:
+        """Blocks of rows in order, numpy or CSR, of all genes or of those asked for.
+
+        They are small enough to be made dense, unless ``dense=False``, which gives larger ones of a sparse matrix.
+        """
         n, width = self.shape
-        if self._dask:
-            whole = self.X.rechunk({1: width})
+        if self.is_dask:
+            whole = self._by_rows()
             for i in range(whole.numblocks[0]):
-                block = whole.blocks[i].compute(scheduler="threads")
-                yield _as_rows(block, genes)
+                yield _as_rows(whole.blocks[i].compute(), genes)
             return
         X = self.X
         if self._csc:
             X = (X if genes is None else X[:, genes]).tocsr()
             genes = None
-        step = max(1, _BLOCK_BYTES // (8 * max(width, 1)))
-        for i in range(0, n, step):
-            yield _as_rows(X[i : i + step], genes)
+        step = max(1, _BLOCK_BYTES // max(8 * width if dense else self._row_bytes(), 1))
+        starts = range(0, n, step)
+        if self.in_memory:
+            for i in starts:
+                yield _as_rows(X[i : i + step], genes)
+            return
+        # the next block is read while this one is worked on
+        with ThreadPoolExecutor(1) as reader:
+            coming = None
+            for i in starts:
+                block = X[i : i + step] if coming is None else coming.result()
+                coming = reader.submit(X.__getitem__, slice(i + step, i + 2 * step)) if i + step < n else None
+                yield _as_rows(block, genes)
+
+    def map(self, function: Callable[[Any], T], genes: NDArray[np.intp] | None = None) -> Iterator[T]:
+        """Give what a function makes of each block, in order; of a dask array computed in parallel.
+
+        The function gets a numpy array or a CSR matrix, which it does not make dense as a whole. It may run on another
+        thread or machine.
+        """
+        if not self.is_dask:
+            return (function(block) for block in self.blocks(genes, dense=False))
+        import dask
+
+        return iter(dask.compute(*self._tasks(function, genes)))
+
+    def reduce(self, function: Callable[[Any], T], genes: NDArray[np.intp] | None = None) -> T:
+        """Add up what a function makes of the blocks; of a dask array as a tree, so that few are held at a time."""
+        if not self.is_dask:
+            return reduce(add, self.map(function, genes))
+        import dask
+
+        tasks = self._tasks(function, genes)
+        while len(tasks) > 1:
+            tasks = [dask.delayed(_add)(tasks[i : i + _SPLIT]) for i in range(0, len(tasks), _SPLIT)]
+        out: T = dask.compute(tasks[0])[0]
+        return out
+
+    def _tasks(self, function: Callable[[Any], Any], genes: NDArray[np.intp] | None) -> list[Any]:
+        import dask
+
+        apply = dask.delayed(_apply)
+        given = dask.delayed(function, pure=False)  # one copy for all blocks
+        return [apply(given, block, genes) for block in self._by_rows().to_delayed().ravel()]
+
+    def _by_rows(self) -> Any:
+        return self.X if self.X.numblocks[1] == 1 else self.X.rechunk({1: self.shape[1]})
+
+    def _row_bytes(self) -> int:
+        """Bytes that a row takes in memory, on average and with room for a copy of the values."""
+        n, width = self.shape
+        if sparse.issparse(self.X):
+            return 16 * max(int(self.X.nnz) // max(n, 1), 1)
+        group = getattr(self.X, "group", None)  # a sparse matrix on disk
+        return 8 * width if group is None else 16 * max(int(group["data"].shape[0]) // max(n, 1), 1)
+
+    # -- one pass ----------------------------------------------------------------------------------------------------
 
     def stats(self) -> Stats:
         """Mean, variance and kind of the values, in one pass.
@@ -102,55 +240,91 @@ class Rows:
         ValueError
             If a value is NaN or infinite.
         """
-        n, width = self.shape
-        total, square = np.zeros(width), np.zeros(width)
-        low, high, integer, empty = np.inf, -np.inf, True, 0
-        parts: Iterator[Any] = self._slabs() if self._csc else self.blocks()
-        filled = np.zeros(n, dtype=bool)
-        row = col = 0
-        for part in parts:
-            values = part.data if sparse.issparse(part) else part
-            wide = values.astype(np.float64)
-            if not np.isfinite(wide).all():
-                msg = f"{self.name} has NaN or infinite values. Remove or impute them before newt_sc.tl.embed."
-                raise ValueError(msg)
-            if wide.size:
-                low, high = min(low, wide.min()), max(high, wide.max())
-                integer = integer and bool((wide == np.rint(wide)).all())
-            at = slice(col, col + part.shape[1]) if self._csc else slice(None)
-            if sparse.issparse(part):
-                if part.nnz < part.shape[0] * part.shape[1]:
-                    low, high = min(low, 0.0), max(high, 0.0)
-                genes = np.repeat(np.arange(part.shape[1]), np.diff(part.indptr)) if self._csc else part.indices
-                total[at] += np.bincount(genes, weights=wide, minlength=part.shape[1])
-                square[at] += np.bincount(genes, weights=wide * wide, minlength=part.shape[1])
-                cells = part.indices if self._csc else np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
-                filled[row + cells[values != 0]] = True
-            else:
-                total += wide.sum(axis=0)
-                square += (wide * wide).sum(axis=0)
-                filled[row : row + len(part)] = (values != 0).any(axis=1)
-            row, col = (row, col + part.shape[1]) if self._csc else (row + part.shape[0], col)
-        empty = int(n - filled.sum())
-        mean = total / max(n, 1)
-        variance = np.maximum(square - n * mean * mean, 0) / max(n - 1, 1)
-        return Stats(mean, variance, empty, float(low), float(high), integer)
+        if 0 in self.shape:
+            return Stats.of(kernels.column_sums(np.zeros(self.shape)), self.name)
+        whole = sparse.issparse(self.X)
+        return Stats.of(kernels.column_sums(self.X) if whole else self.reduce(kernels.column_sums), self.name)
 
-    def _slabs(self) -> Iterator[Any]:
-        step = max(1, self.shape[1] * _BLOCK_BYTES // (16 * max(self.X.nnz, 1)))
-        for j in range(0, self.shape[1], step):
-            yield self.X[:, j : j + step]
+    def project(self, E: NDArray[np.floating], center: NDArray[np.float64] | None, *, out: Any = None) -> Any:
+        """``(X - center) @ E`` of cells x d, float32; ``E`` has a finite row for every gene.
 
-    def project(self, E: NDArray[np.floating], center: NDArray[np.floating] | None) -> NDArray[np.float32]:
-        """``(X - center) @ E`` of cells x d, float32; ``E`` has a finite row for every gene."""
-        if self.in_memory:
-            return kernels.project(self.X, E, center=center)
-        out = np.empty((self.shape[0], E.shape[1]), dtype=np.float32)
+        What is given as ``out`` is written into by slices of rows. Without it a dask array gives a lazy one.
+        """
+        table = _Table(np.ascontiguousarray(E, dtype=np.float32), center)
+        if out is None and self.is_dask:
+            import dask
+
+            X = self._by_rows()
+            return X.map_blocks(
+                _project_block,
+                table=dask.delayed(table, pure=False),  # one copy for all blocks
+                dtype=np.float32,
+                chunks=(X.chunks[0], (table.E.shape[1],)),
+                meta=np.empty((0, 0), dtype=np.float32),
+            )
+        if out is None and self.in_memory:
+            return table.project(self.X)
+        out = np.empty((self.shape[0], table.E.shape[1]), dtype=np.float32) if out is None else out
         row = 0
-        for block in self.blocks():
-            out[row : row + block.shape[0]] = kernels.project(block, E, center=center)
+        for block in self.blocks(dense=False):
+            out[row : row + block.shape[0]] = table.project(block)
             row += block.shape[0]
         return out
+
+    def project_once(
+        self, E: NDArray[np.floating], used: NDArray[np.bool_], center: NDArray[np.float64] | None, *, out: Any = None
+    ) -> Projected:
+        """Project and gather statistics while the values are read only once, if they are not in memory.
+
+        Parameters
+        ----------
+        E
+            Genes x d; rows of genes that are not used do not count.
+        used
+            Which genes count.
+        center
+            What genes are centred on; ``None`` for their means. As these are known only at the end, blocks are centred
+            on the means of the first block, and moved afterwards.
+        out
+            What to write into, which takes and gives slices of rows; by default a new array.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN or infinite.
+        """
+        E = np.where(used[:, None], E, 0).astype(np.float32)
+        if self.in_memory and out is None:
+            stats = self.stats()
+            Z = self.project(E, stats.mean if center is None else center)
+            total = np.concatenate([np.asarray(block @ used.astype(np.float64)).ravel() for block in self.blocks()])
+            ddof = min(1, len(total) - 1)
+            return Projected(Z, stats, Z.var(axis=0, dtype=np.float64, ddof=ddof), float(total.var(ddof=ddof)))
+        first = Stats.of(kernels.column_sums(next(self.blocks(dense=False))), self.name).mean
+        table = _Table(np.column_stack([E, used]).astype(np.float32), first)
+        if self.is_dask:
+            sums = self.reduce(partial(_project_sums, table=table))
+        else:
+            out = np.empty((self.shape[0], E.shape[1]), dtype=np.float32) if out is None else out
+            sums = reduce(add, self._write_sums(table, out))
+        stats = Stats.of(sums.genes, self.name)
+        center = stats.mean if center is None else center
+        if self.is_dask:
+            out = self.project(E, center, out=out)
+        else:
+            move = ((center - first) @ E.astype(np.float64)).astype(np.float32)
+            step = max(1, _BLOCK_BYTES // max(4 * E.shape[1], 1))
+            for i in range(0, self.shape[0], step):
+                out[i : i + step] = out[i : i + step] - move
+        return Projected(out, stats, sums.variance[:-1], float(sums.variance[-1]))
+
+    def _write_sums(self, table: _Table, out: Any) -> Iterator[_Sums]:
+        row = 0
+        for block in self.blocks(dense=False):
+            Z = table.project(block)
+            out[row : row + len(Z)] = Z[:, :-1]
+            row += len(Z)
+            yield _Sums.of(block, Z)
 
     def covariance(self, genes: NDArray[np.intp], mean: NDArray[np.float64]) -> NDArray[np.float64] | LinearOperator:
         """Covariance of some genes: an array, or an operator where products with the cells are cheaper."""
@@ -158,7 +332,7 @@ class Rows:
         stored = self.X.nnz * width / max(self.shape[1], 1) if sparse.issparse(self.X) else n * width
         small = width > _ARRAY_GENES and 2 * stored < width * width and 12 * stored <= 2 * _BLOCK_BYTES
         if not self.in_memory or (width <= _COVARIANCE_GENES and not small):
-            return kernels.covariance(self.blocks(genes), mean[genes])
+            return self.reduce(partial(kernels.scatter, center=mean[genes]), genes) / max(n - 1, 1)
         center = mean[genes]
         X, at = (self.X[:, genes].astype(np.float64), np.arange(width)) if small else (self.X, genes)
 
@@ -177,3 +351,19 @@ def _as_rows(block: Any, genes: NDArray[np.intp] | None) -> Any:
     elif not isinstance(block, np.ndarray):
         block = np.asarray(block)
     return block if genes is None else block[:, genes]
+
+
+def _apply(function: Callable[[Any], T], block: Any, genes: NDArray[np.intp] | None) -> T:
+    return function(_as_rows(block, genes))
+
+
+def _add(parts: list[Any]) -> Any:
+    return reduce(add, parts)
+
+
+def _project_block(block: Any, table: _Table) -> NDArray[np.float32]:
+    return table.project(_as_rows(block, None))
+
+
+def _project_sums(block: Any, table: _Table) -> _Sums:
+    return _Sums.of(block, table.project(block))
