@@ -611,6 +611,7 @@ class TestTargets:
             ("labels.tsv", ["--model", "model"], "expected a name that ends in .h5mu, .h5ad, .gctx or .gct"),
             ("plain.h5ad", ["--model", "absent"], "No model 'absent'"),
             ("plain.h5ad", ["--model", "model", "--labels", "labels.tsv"], "leave one out"),
+            ("plain.h5ad", ["--model", "model", "--known-targets"], "known_targets needs labels"),
             ("plain.h5ad", ["--model", "model", "--top", "0"], "--top is 0"),
             ("plain.h5ad", ["--model", "model", "--min-reliability", "2"], "--min-reliability 2.0"),
             ("plain.h5ad", ["--model", "model", "--structure", "smiles"], "the model uses no structures"),

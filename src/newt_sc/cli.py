@@ -194,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--modality", default="compound", help="modality of the compounds (default: %(default)s)")
     sub.add_argument("--genetic", nargs="+", help="modalities of genetic perturbations, for connectivity")
     sub.add_argument("--structure", help="column of obs with SMILES")
+    sub.add_argument("--known-targets", action="store_true", help="further targets of compounds with known ones")
     sub.add_argument("--groupby", nargs="+", help="columns of obs that name the compound: its signatures are pooled")
     sub.add_argument("--among", choices=("seen", "all"), default="seen", help="targets to rank (default: %(default)s)")
     sub.add_argument("--top", type=int, default=10, help="targets of each compound (default: %(default)s)")
@@ -472,7 +473,7 @@ def _targets(options: argparse.Namespace) -> int:
     alone = not hasattr(data, "mod") and labels is None and "targets" not in data.uns
     n = answered = 0
     with create_text(options.output) as file:
-        if alone and not (options.groupby or options.genetic):
+        if alone and not (options.groupby or options.genetic or options.known_targets):
             tables = _stream_targets(data, options)
         else:
             if not hasattr(data, "mod") and data.isbacked:
@@ -483,6 +484,7 @@ def _targets(options: argparse.Namespace) -> int:
                 genetic=options.genetic,
                 structure=options.structure,
                 targets=labels,
+                known_targets=options.known_targets,
                 embedding=options.embedding,
                 groupby=options.groupby,
                 model=options.model,

@@ -869,8 +869,10 @@ def test_inducing_points_are_no_training_signature(problem: Problem) -> None:
     space = SignatureSpace.fit(train, whitening=-0.25, **params)
     U, _ = space.unit(train)
     for n in (1, 10, 10_000):
-        centers, strength = space.inducing_points(train, n, 0)
-        assert 0 < len(centers) == len(strength) <= min(n, N_TRAIN // 2)
+        (centers, strength), members = space.inducing_points(train, n, 0)
+        assert 0 < len(centers) == len(strength) == len(members) <= min(n, N_TRAIN // 2)
+        assert all(len(some) > 1 for some in members)
+        assert len(np.unique(np.concatenate(members))) == sum(map(len, members))
         np.testing.assert_allclose(np.linalg.norm(centers, axis=1), 1)
         assert (U @ centers.T).max() < 0.999
 
@@ -946,3 +948,69 @@ def test_blocks_of_an_embedding(problem: Problem, make: Callable[..., TargetPred
     found = make(embedding=embedding).train().predict(problem.test, among="all")
     assert np.isfinite(found.X).all()
     assert auroc(found.X[:, UNSEEN], problem.truth[:, UNSEEN]) > 0.9
+
+
+# -- known targets ---------------------------------------------------------------------------------------------------
+
+
+def test_known_targets_find_further_ones_in_noise(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+    noise = problem.train.copy()
+    noise.X = np.random.default_rng(8).standard_normal(noise.shape).astype(np.float32)
+    kind = np.arange(noise.n_obs) % N_CLASSES
+    new = list(problem.embedding.obs_names[UNSEEN])
+    truth = kind[:, None] == CLASS[UNSEEN]
+    told = make(noise, known_targets=True).train()
+    assert auroc(told.predict(among=new).X, truth) > 0.85
+    assert auroc(make(noise).train().predict(among=new).X, truth) < 0.7
+    # a compound by its name is known again; one that was not trained on has its signature alone
+    again = told.predict(noise[:6].copy(), among=new)
+    np.testing.assert_allclose(again.X, told.predict(among=new).X[:6], atol=1e-4)
+    other = noise[:6].copy()
+    other.obs_names = [f"other{i}" for i in range(6)]
+    assert np.abs(told.predict(other, among=new).X - again.X).max() > 0.5
+
+
+def test_known_targets_are_scored_by_models_without_their_family(
+    problem: Problem, make: Callable[..., TargetPredictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GeneKernel, "learn", lambda self, *_: np.full(len(self.names), 1 / len(self.names)))
+    model = make(known_targets=True).train()
+    found = model.predict()
+    assert found.shape == (N_TRAIN, len(model.target_names))
+    assert (found.obs["nearest"] < 1).all()
+    p = found.layers["probability"]
+    assert ((p >= 0) & (p <= 1)).all()
+    linked = genes.linked_targets(model.target_names, model._Y)
+    folds = model._oof["folds"]
+    assert (folds[:, None] == folds[None])[linked].all()
+    # one model without a fold's targets at all, by the public interface
+    fold = folds == 0
+    table = problem.targets
+    hidden = set(model.target_names[fold])
+    apart = make(targets=table[~table["target"].isin(hidden)], known_targets=True).train(calibrate=False)
+    alone = apart.predict(problem.train, among=list(model.target_names[fold])).X
+    z = found.X[:, fold]  # the kernel of genes is centred on other targets: not the same to the digit
+    correlation = [np.corrcoef(z[:, j], alone[:, j])[0, 1] for j in range(fold.sum())]
+    assert min(correlation) > 0.9
+
+
+def test_known_targets_explain(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+    model = make(known_targets=True).train()
+    target = str(problem.embedding.obs_names[84])
+    found = model.explain(str(problem.train.obs_names[0]), target, n=N_TRAIN)["compounds"]
+    assert found.loc[problem.train.obs_names[0], "contribution"] == 0
+    column = problem.train[:1].copy()
+    raw_score = raw(model, model.predict(column, among=[target]))[0, 0]
+    whole = model.explain(str(problem.train.obs_names[0]), target, adata=column, n=N_TRAIN)["compounds"]
+    assert whole["contribution"].sum() == pytest.approx(raw_score, rel=1e-3)
+
+
+def test_known_targets_are_refused_elsewhere(make: Callable[..., TargetPredictor], tmp_path: Any) -> None:
+    with pytest.raises(ValueError, match="known_targets=False"):
+        make(known_targets=True, n_inducing=10)
+    with pytest.raises(ValueError, match="tune is for models without known_targets"):
+        make(known_targets=True).train(tune="targets")
+    with pytest.raises(ValueError, match="number of families of targets"):
+        make(known_targets=True).train(n_folds=1000)
+    with pytest.raises(RuntimeError, match="not saved"):
+        make(known_targets=True).train().save(tmp_path / "model")

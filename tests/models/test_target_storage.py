@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 import newt_sc as nt
 from newt_sc.errors import FormatError
 from newt_sc.models import TargetPredictor
+from newt_sc.models._target_predictor import read_compounds
 
 N_COMPOUNDS, N_LANDMARKS, N_CLASSES = 80, 60, 4
 
@@ -175,13 +176,50 @@ def test_explanation_leaves_the_own_drug_out(signatures: ad.AnnData, embedding: 
         model.explain("nobody", str(embedding.obs_names[0]))
 
 
-def test_gene_contributions_are_gradients(signatures: ad.AnnData, embedding: ad.AnnData) -> None:
+@pytest.mark.parametrize("n_inducing", [None, 24])
+def test_gene_contributions_are_gradients(
+    signatures: ad.AnnData, embedding: ad.AnnData, n_inducing: int | None
+) -> None:
+    target = str(embedding.obs_names[0])
+    model = TargetPredictor(signatures, embedding=embedding, n_inducing=n_inducing).train()
+    found = model.explain("drug0", target, adata=signatures, n=N_LANDMARKS)["genes"]["contribution"]
+    # the derivative of exp(-4 (1 - cos)) times the nearness of strengths, on paper
+    fit = model._fit
+    assert fit is not None
+    space = fit.space
+    x, m = read_compounds(signatures[["drug0"]], model.landmarks).scores[0], model._compounds.strength[:1]
+    C, k = space.unit(model._compounds) if fit.centers is None else fit.centers
+    v = ((x - space.mean) / space.sd) @ space.white
+    u, length = v / np.linalg.norm(v), np.linalg.norm(v)
+    standard = (m - space.strength_mean) / space.strength_sd
+    K = np.exp(-4 * (1 - C @ u)) * (0.5 + 0.5 * np.exp(-0.5 * (k - standard) ** 2))
+    weight = fit.R @ (model._gene_kernel(np.array([0]))[:, 0] + fit.own[:, list(model._rows).index(0)])
+    slope = 4 * (K * weight) @ ((C - np.outer(C @ u, u)) / length) @ space.white / space.sd
+    expected = pd.Series(slope * (x - space.mean), index=model.landmarks)
+    np.testing.assert_allclose(found.reindex(model.landmarks), expected, rtol=1e-3, atol=1e-6 * expected.abs().max())
+    assert (found > 0).any()
+    assert (found < 0).any()
+
+
+def test_inducing_points_explain_by_their_members(
+    signatures: ad.AnnData, embedding: ad.AnnData, tmp_path: Path
+) -> None:
     model = TargetPredictor(signatures, embedding=embedding, n_inducing=24).train()
-    found = model.explain("drug0", str(embedding.obs_names[0]), adata=signatures, n=N_LANDMARKS)
-    assert "compounds" not in found
-    share = found["genes"]["contribution"].reindex(signatures.var_names)
-    assert np.isfinite(share).all()
-    assert share.abs().max() > 0
+    model.save(tmp_path / "m")
+    target = str(embedding.obs_names[0])  # of the class of drug0
+    kept = [m.explain("drug0", target, adata=signatures, n=100)["compounds"]
+            for m in (model, TargetPredictor.load(tmp_path / "m", embedding=embedding))]  # fmt: skip
+    pd.testing.assert_frame_equal(*kept, rtol=1e-3)
+    at = model.gene_names.get_loc(target)
+    assert model._mean is not None
+    assert model._sd is not None
+    raw = model.predict(signatures[["drug0"]], among=[target]).X[0, 0] * model._sd[at] + model._mean[at]
+    assert kept[0]["contribution"].sum() == pytest.approx(raw, rel=1e-3)
+    members = [name for point in kept[0].index for name in point.split("|")]
+    assert len(members) == len(set(members)) > N_COMPOUNDS // 2
+    assert set(members) <= set(signatures.obs_names)
+    strongest = kept[0].index[0].split("|")
+    assert all(int(name.removeprefix("drug")) % N_CLASSES == 0 for name in strongest)
 
 
 def test_shipped_model() -> None:
@@ -191,7 +229,14 @@ def test_shipped_model() -> None:
     assert "NC" not in model.sources["licence"]
     rng = np.random.default_rng(0)
     adata = ad.AnnData(rng.standard_normal((3, 978)).astype(np.float32), var=pd.DataFrame(index=model.landmarks))
+    adata.obs_names = ["a", "b", "c"]
     found = model.predict(adata)
+    told = model.explain("b", str(model.target_names[0]), adata=adata, n=5)
+    assert {name: len(table) for name, table in told.items()} == {"compounds": 5, "genes": 5, "targets": 5}
+    assert told["compounds"].index.str.contains("DB").all()
+    assert told["genes"].index.isin(model.landmarks).all()
+    with pytest.raises(RuntimeError, match="give adata"):
+        model.explain("b", str(model.target_names[0]))
     assert np.isfinite(found.X).all()
     p = found.layers["probability"]
     assert ((p >= 0) & (p <= 1)).all()

@@ -62,6 +62,18 @@ def test_labels_train_a_model_and_scores_are_cross_fitted(trained: ad.AnnData) -
     assert CONNECTIVITY not in trained.obsm
 
 
+def test_known_targets(trained: ad.AnnData, tmp_path: Any) -> None:
+    adata = planted.compounds()
+    predict(adata, known_targets=True)
+    assert adata.uns[SLOT]["params"]["known_targets"]
+    assert not trained.uns[SLOT]["params"]["known_targets"]
+    model = nt.models.TargetPredictor(planted.compounds(), embedding=planted.embedding(), known_targets=True).train()
+    np.testing.assert_allclose(adata.obsm[SLOT], model.predict().X, atol=1e-5)
+    adata.write_h5ad(tmp_path / "known.h5ad")
+    table = nt.get.targets(ad.read_h5ad(tmp_path / "known.h5ad"), compound="drug0")
+    assert np.isfinite(table["z"]).all()
+
+
 def test_known_class_comes_first(trained: ad.AnnData) -> None:
     kind = {name: i % planted.N_CLASSES for i, name in enumerate(planted.names())}
     first = trained.uns[SLOT]["targets"][trained.obsm[SLOT].argmax(axis=1)]
@@ -506,6 +518,7 @@ def fresh() -> nt.models.TargetPredictor:
         ({"targets": pd.DataFrame({"compound": ["drug0"]})}, ValueError, r"lacks \['target'\]"),
         ({"targets": pd.DataFrame({"compound": ["x"], "target": ["TP53"]})}, ValueError, "None of the compounds"),
         ({"targets": "targets", "model": "x"}, ValueError, "Both targets and model"),
+        ({"known_targets": True, "model": "trained"}, ValueError, "known_targets needs labels"),
         ({"model": "no such model"}, FileNotFoundError, "No model 'no such model'"),
         ({"model": "trained", "structure": "smiles"}, ValueError, "the model uses no structures"),
         ({"model": "untrained"}, ValueError, "not trained, or not calibrated"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -30,6 +30,8 @@ __all__ = ["TargetPredictor", "drug_groups", "label_matrix", "read_compounds"]
 _CHUNK = 2048
 _MIN_COMPOUNDS = 5
 _SAME, _TINY = 0.999, 1e-6
+_KNOWN_WEIGHT, _MEMORY = 0.5, 0.2
+_SPACE = ("gamma", "strength_weight", "structure_weight", "structure_gamma")
 GAMMAS, PENALTIES = (2.0, 4.0, 10.0), (3.0, 10.0, 30.0)
 
 
@@ -42,6 +44,7 @@ class _Fit:
     centers: tuple[Array, Array] | None
     R: Array  # (training compounds or inducing points) x targets
     own: Array  # targets x targets: what only targets that were trained on have, over the share of the embedding
+    members: Sequence[str] = ()  # names of the training compounds of each inducing point, joined by |
 
     def rows(self, compounds: Compounds) -> Array:
         """Kernel to what was trained on, or to inducing points."""
@@ -90,6 +93,11 @@ class TargetPredictor:
         Exponent of the partial whitening; 0 for none.
     min_compounds
         Targets of fewer training compounds are not trained on; with one, most first targets by z are noise.
+    known_targets
+        Whether the known targets of a compound have a share in the kernel of compounds (.5 for the cosine of the
+        profiles, .2 for the compound itself). It is for new targets of compounds with known ones: cross-validation
+        then leaves out families of targets, not drugs, and a compound that was not trained on has its signature alone.
+        Without ``n_inducing``, ``tune`` and ``save``.
     n_inducing
         Use at most this many inducing points instead of all training compounds (Nyström approximation of the kernel):
         centres of clusters of two or more. The model then holds no training signature. Without structures only.
@@ -119,6 +127,7 @@ class TargetPredictor:
         structure_gamma: float = 5.0,
         whitening: float = -0.25,
         min_compounds: int = 2,
+        known_targets: bool = False,
         n_inducing: int | None = None,
         random_state: int = 0,
     ) -> None:
@@ -132,6 +141,8 @@ class TargetPredictor:
             "structure_gamma": structure_gamma,
             "whitening": whitening,
             "min_compounds": min_compounds,
+            "known_weight": _KNOWN_WEIGHT if known_targets else 0.0,
+            "memory": _MEMORY if known_targets else 0.0,
             "n_inducing": n_inducing or 0,
             "random_state": random_state,
         }
@@ -160,6 +171,8 @@ class TargetPredictor:
             msg = f"No target has at least {min_compounds} compounds with a signature; lower min_compounds."
             raise ValueError(msg)
         self._Y, self._rows = Y[use][:, keep], rows[keep]
+        if known_targets:
+            self._compounds = self._knowing(self._compounds, np.arange(len(self._Y)))
         self._fit: _Fit | None = None
         self._kernel = GeneKernel(self._vectors, self._rows)
         self._weights: Array = np.full(len(self._kernel.names), 1 / len(self._kernel.names))
@@ -188,8 +201,8 @@ class TargetPredictor:
                 "and a number of points."
             )
             raise ValueError(msg)
-        if p["n_inducing"] and structure:
-            msg = "n_inducing is for signatures alone; set structure=None, or leave n_inducing."
+        if p["n_inducing"] and (structure or p["known_weight"]):
+            msg = "n_inducing is for signatures alone; set structure=None and known_targets=False, or leave n_inducing."
             raise ValueError(msg)
 
     # -- what is known of the data -----------------------------------------------------------------------------------
@@ -198,6 +211,16 @@ class TargetPredictor:
     def target_names(self) -> pd.Index:
         """Targets that were trained on."""
         return self.gene_names[self._rows]
+
+    @property
+    def known_targets(self) -> bool:
+        """Whether known targets have a share in the kernel of compounds."""
+        return bool(self.params.get("known_weight"))
+
+    def _knowing(self, compounds: Compounds, number: NDArray[np.intp]) -> Compounds:
+        """Add the known targets of training compounds; those of others, with the number -1, are none."""
+        profiles = (self._Y[number] != 0) & (number >= 0)[:, None]
+        return replace(compounds, profiles=profiles, number=number)
 
     @property
     def prior(self) -> pd.Series:
@@ -227,7 +250,7 @@ class TargetPredictor:
         Parameters
         ----------
         n_folds
-            Folds of cross-validation, by drug.
+            Folds of cross-validation, by drug; with ``known_targets``, by family of targets.
         calibrate
             Cross-fit, too: without it there are scores alone, no z, no probabilities and no reliability.
         tune
@@ -242,16 +265,22 @@ class TargetPredictor:
         Raises
         ------
         ValueError
-            If the folds are too many or few, ``tune`` is unknown, or no target has enough compounds to tune by.
+            If the folds are too many or few, ``tune`` is unknown or not for such a model, or no target has enough
+            compounds to tune by.
         """
-        n_drugs = len(np.unique(self._groups))
-        if calibrate and not 2 <= n_folds <= n_drugs:
-            msg = f"n_folds is {n_folds}; expected at least 2 and at most the number of drugs, {n_drugs}."
+        linked = genes.linked_targets(self.target_names, self._Y)
+        families_of = kernels.components(linked)
+        units, what = (families_of, "families of targets") if self.known_targets else (self._groups, "drugs")
+        n_units = len(np.unique(units))
+        if calibrate and not 2 <= n_folds <= n_units:
+            msg = f"n_folds is {n_folds}; expected at least 2 and at most the number of {what}, {n_units}."
             raise ValueError(msg)
         if tune not in (None, "compounds", "targets", "both"):
             msg = f"tune is {tune!r}; expected 'compounds', 'targets', 'both' or None."
             raise ValueError(msg)
-        linked = genes.linked_targets(self.target_names, self._Y)
+        if tune and self.known_targets:
+            msg = "tune is for models without known_targets: set gamma and penalty, or leave tune."
+            raise ValueError(msg)
         kernel = self._kernel
         weights = kernel.learn(self._rows, self._Y, linked)
         G = kernel.kernel(self._rows, self._rows, weights).astype(np.float64)
@@ -260,13 +289,15 @@ class TargetPredictor:
         self._weights = weights
         everything = np.arange(self._n)
         fit = self._solve(everything, G)
-        if calibrate:
+        if calibrate and self.known_targets:
+            self._cross_fit_families(fit, G, families_of, n_folds)
+        elif calibrate:
             self._cross_fit(G, n_folds)
         self._fit = fit
         return self
 
     def _space(self, train: Compounds, **changed: float) -> SignatureSpace:
-        names = ("whitening", "gamma", "strength_weight", "structure_weight", "structure_gamma")
+        names = [*_SPACE, "whitening", "known_weight", "memory"]
         return SignatureSpace.fit(train, **({name: self.params[name] for name in names} | changed))
 
     def _target_kernel(self, G: Array, Y: Array) -> tuple[Array, Array]:
@@ -278,9 +309,9 @@ class TargetPredictor:
     def _solve(self, rows: NDArray[np.intp], G: Array) -> _Fit:
         train, Y = self._compounds[rows], self._Y[rows]
         space = self._space(train)
-        centers = None
+        centers, members = None, list[Any]()
         if self.params["n_inducing"]:
-            centers = space.inducing_points(train, self.params["n_inducing"], self.params["random_state"])
+            centers, members = space.inducing_points(train, self.params["n_inducing"], self.params["random_state"])
             square = space.unit_kernel(centers, centers)
             chol = np.linalg.cholesky(square + _TINY * np.eye(len(square)))
             features = np.linalg.solve(chol, space.unit_kernel(centers, space.unit(train)))
@@ -293,7 +324,8 @@ class TargetPredictor:
         if centers is not None:
             A = np.linalg.solve(chol.T, features @ A)
         share = max(1 - self.params["identity"] - self.params["profile"], _TINY)
-        return _Fit(space, None if centers is not None else train, centers, share * A, own / share)
+        joined = ["|".join(self.names[rows[some]]) for some in members]
+        return _Fit(space, None if centers is not None else train, centers, share * A, own / share, joined)
 
     def _tune(self, G: Array, linked: NDArray[np.bool_], kind: str, families: bool) -> dict[str, float]:
         """Choose by inner folds the parameters with the best mean AUROC over targets."""
@@ -365,6 +397,31 @@ class TargetPredictor:
         self.calibration = Calibration.fit(z, prior, y, self._compounds.strength, near)
         self._oof = {"U": U, "S": S, "near": near, "folds": folds}
 
+    def _cross_fit_families(self, fit: _Fit, G: Array, family: NDArray[np.intp], n_folds: int) -> None:
+        """Score every target by a model that has seen neither it nor its family, for all compounds."""
+        folds = kernels.grouped_folds(family, n_folds, random_state=self.params["random_state"])
+        seen = np.zeros(self._Y.shape)
+        share = 1 - self.params["identity"] - self.params["profile"]
+        for fold in range(n_folds):
+            use, out = folds != fold, folds == fold
+            train = replace(self._compounds, profiles=(self._Y != 0)[:, use])
+            K = self._space(train).kernel(train, train)
+            square, _ = self._target_kernel(G[np.ix_(use, use)], self._Y[:, use])
+            ridge = kernels.PairRidge(K, square)
+            A = ridge.coefficients(ridge.project(_scaled(self._Y[:, use])), self.params["penalty"])
+            seen[:, out] = share * (K @ A @ G[np.ix_(use, out)])
+        K = fit.rows(self._compounds)
+        U = K @ fit.R
+        near = np.where(self._groups[:, None] == self._groups[None], -np.inf, K).max(axis=1)
+        self._mean, self._sd = self._moments(U)
+        self._mean[self._rows], self._sd[self._rows] = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-12)
+        z = (seen - self._mean[self._rows]) / self._sd[self._rows]
+        y = self._Y != 0
+        self._auroc = kernels.column_auroc(z, y)
+        prior = np.broadcast_to(y.mean(axis=0), y.shape)
+        self.calibration = Calibration.fit(z, prior, y, self._compounds.strength, near)
+        self._oof = {"U": U, "seen": seen, "near": near, "folds": folds}
+
     def _moments(self, U: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the scores of every gene over rows."""
         n_genes = len(self.gene_names)
@@ -407,12 +464,17 @@ class TargetPredictor:
         Raises
         ------
         RuntimeError
-            If the model is not trained and calibrated.
+            If the model is not trained and calibrated, or uses known targets.
         FileExistsError
             If something is there that is not to be replaced.
         """
         if self._fit is None or self.calibration is None:
             msg = "Only a model that is trained and calibrated can be saved: call train() first."
+            raise RuntimeError(msg)
+        if self.known_targets:
+            msg = (
+                "A model with known_targets holds the labels of its compounds and is not saved: train it where you are."
+            )
             raise RuntimeError(msg)
         fit, space, big = self._fit, self._fit.space, np.dtype(dtype)
         arrays: dict[str, NDArray[Any]] = {
@@ -445,6 +507,7 @@ class TargetPredictor:
             "space": {"strength_mean": space.strength_mean, "strength_sd": space.strength_sd},
             "rare": {"once": self._n_once, "not_trained_on": self._n_rare},
             "n_centers": 0 if fit.centers is None else len(fit.centers[1]),
+            "members": list(fit.members),
             "structure": self.structure or "",
             "sources": self.sources,
         }
@@ -530,12 +593,15 @@ class TargetPredictor:
             raise ValueError(msg)
         self._kernel, self._weights = GeneKernel(self._vectors, self._rows), wide["weights"]
         _expect(wide, {"weights": (len(self._kernel.names),)})
-        names = ("gamma", "strength_weight", "structure_weight", "structure_gamma")
         moments = {name: float(described["space"][name]) for name in ("strength_mean", "strength_sd")}
         space = SignatureSpace(
-            wide["mean"], wide["sd"], wide["white"], **moments, **{name: float(params[name]) for name in names}
+            wide["mean"], wide["sd"], wide["white"], **moments, **{name: float(params[name]) for name in _SPACE}
         )
-        self._fit = _Fit(space, train, centers, wide["R"], wide["own"])
+        members = [str(names) for names in described["members"]]
+        if len(members) != described["n_centers"]:
+            msg = f"there are members of {len(members)} inducing points, expected {described['n_centers']}"
+            raise ValueError(msg)
+        self._fit = _Fit(space, train, centers, wide["R"], wide["own"], members)
         self._mean, self._sd, self._auroc = wide["score_mean"], wide["score_sd"], wide["auroc"]
         prefix = "calibration_"
         self.calibration = Calibration(
@@ -557,7 +623,7 @@ class TargetPredictor:
         ----------
         adata
             Signatures x genes. By default the training compounds themselves, each scored by a model that has not seen
-            its drug.
+            its drug (with ``known_targets``: each target that was trained on, by one that has not seen its family).
         among
             Targets to score: those that were trained on, all genes of the embedding, or genes by name.
 
@@ -585,7 +651,8 @@ class TargetPredictor:
             if not self._oof:
                 msg = "There are no cross-fitted scores: train(calibrate=True), or give adata."
                 raise RuntimeError(msg)
-            names, U, S, near = self.names, self._oof["U"], self._oof["S"], self._oof["near"]
+            names, U, near = self.names, self._oof["U"], self._oof["near"]
+            S = self._oof["seen"] if self.known_targets else self._oof["S"]
             strength, known = self._compounds.strength, np.ones(self._n, dtype=bool)
         else:
             compounds = read_compounds(adata, self.landmarks, self.structure)
@@ -593,8 +660,9 @@ class TargetPredictor:
             if not known.all():
                 text = f"{(~known).sum()} of {known.size} signatures are all zero, constant or not measured: NaN."
                 warnings.warn(text, NewtWarning, stacklevel=2)
-            K = self._fit.rows(compounds)
-            U = K @ self._fit.R
+            if self.known_targets:
+                compounds = self._knowing(compounds, self.names.get_indexer(names))
+            U = self._fit.rows(compounds) @ self._fit.R
             S = U @ self._fit.own
             near = _nearest(self._fit, compounds)
         scores = np.empty((len(names), len(columns)), dtype=np.float32)
@@ -604,7 +672,10 @@ class TargetPredictor:
             some = slice(start, start + _CHUNK)
             part = U @ self._kernel.kernel(self._rows, columns[some], self._weights)
             seen = at[some] >= 0
-            part[:, seen] += S[:, at[some][seen]]
+            if adata is None and self.known_targets:
+                part[:, seen] = S[:, at[some][seen]]
+            else:
+                part[:, seen] += S[:, at[some][seen]]
             if self._mean is not None and self._sd is not None:
                 part = (part - self._mean[columns[some]]) / self._sd[columns[some]]
             scores[:, some] = part
@@ -647,10 +718,12 @@ class TargetPredictor:
 
         Returns
         -------
-        Three tables. ``"compounds"`` (not of a model with ``n_inducing``): training compounds by their share in the
-        score, ``kernel`` and whether they have the target (``label``). ``"genes"``: landmark genes by gradient times
-        input, in units of the score. ``"targets"``: the targets that were trained on nearest to this one by the kernel
-        of targets, and how many compounds they have.
+        Three tables, the largest shares first, positive for the target and negative against it. ``"compounds"``:
+        training compounds by their share in the score (``contribution``), ``kernel`` and whether they have the target
+        (``label``); of a model with ``n_inducing``, the inducing points instead, each named by the training compounds
+        it stands for, joined by ``|``, without ``label``. ``"genes"``: landmark genes by gradient times input, in units
+        of the score, and their normal ``score``. ``"targets"``: the targets that were trained on nearest to this one by
+        the kernel of targets, and how many compounds they have.
 
         Raises
         ------
@@ -671,6 +744,8 @@ class TargetPredictor:
             asked, own = self._compounds[row], self._groups == self._groups[row[0]]
         else:
             asked, own = read_compounds(adata[row], self.landmarks, self.structure), np.zeros(self._n, dtype=bool)
+            if self.known_targets:
+                asked = self._knowing(asked, self.names.get_indexer([compound]))
         column = self._columns([target])
         fit, G = self._fit, self._gene_kernel(column)[:, 0]
         at = np.flatnonzero(self._rows == column[0])
@@ -683,6 +758,13 @@ class TargetPredictor:
             label = (self._Y[:, at[0]] != 0) if at.size else np.zeros(self._n, dtype=bool)
             out["compounds"] = pd.DataFrame(
                 {"contribution": share[order], "kernel": K[order], "label": label[order]}, index=self.names[order]
+            )
+        elif fit.centers is not None:
+            K = fit.rows(asked)[0]
+            share = K * weight
+            order = np.argsort(-np.abs(share))[:n]
+            out["compounds"] = pd.DataFrame(
+                {"contribution": share[order], "kernel": K[order]}, index=pd.Index(fit.members)[order]
             )
         share = self._gene_contributions(asked, np.where(own, 0, weight) if fit.train is not None else weight)
         order = np.argsort(-np.abs(share))[:n]
@@ -736,8 +818,11 @@ def _expect(arrays: dict[str, NDArray[Any]], shapes: dict[str, tuple[int, ...]])
 
 
 def _nearest(fit: _Fit, compounds: Compounds) -> Array:
-    """Largest kernel to a training compound, or to an inducing point."""
-    return np.asarray(fit.rows(compounds).max(axis=1), dtype=np.float64)
+    """Largest kernel to a training compound, or to an inducing point; where it is known to be one, to another."""
+    K = fit.rows(compounds)
+    if compounds.number is not None and fit.train is not None:
+        K = np.where(compounds.number[:, None] == cast("Any", fit.train.number)[None], -np.inf, K)
+    return np.asarray(K.max(axis=1), dtype=np.float64)
 
 
 def drug_groups(adata: ad.AnnData, compounds: Compounds, columns: Sequence[str]) -> NDArray[np.intp]:

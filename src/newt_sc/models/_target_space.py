@@ -36,15 +36,23 @@ class Compounds:
     fingerprints
         Bits of structures, compounds x bits (uint8), rows of zeros where the structure is not known; ``None`` where
         structures are not used.
+    profiles
+        Known targets, compounds x targets (bool); ``None`` where they are not used.
+    number
+        Which training compound each is, -1 for none; ``None`` where known targets are not used.
     """
 
     scores: Array
     strength: Array
     fingerprints: NDArray[np.uint8] | None = None
+    profiles: NDArray[np.bool_] | None = None
+    number: NDArray[np.intp] | None = None
 
     def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Compounds:
         bits = None if self.fingerprints is None else self.fingerprints[rows]
-        return Compounds(self.scores[rows], self.strength[rows], bits)
+        profiles = None if self.profiles is None else self.profiles[rows]
+        number = None if self.number is None else self.number[rows]
+        return Compounds(self.scores[rows], self.strength[rows], bits, profiles, number)
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -58,7 +66,8 @@ class SignatureSpace:
     """Kernel of compounds, whose scaling and whitening come from training signatures alone.
 
     ``exp(-gamma (1 - cos))`` of whitened signatures, times ``1 - s + s exp(-(m - m')^2 / 2)`` of their standardised log
-    strengths m; where structures are used, the weighted mean of this and ``exp(-g (1 - Tanimoto))``.
+    strengths m; where structures are used, the weighted mean of this and ``exp(-g (1 - Tanimoto))``. Where known
+    targets are used, they (cosine of the profiles) and the compound itself (1, else 0) have a share, too.
     """
 
     mean: Array
@@ -70,6 +79,8 @@ class SignatureSpace:
     strength_weight: float
     structure_weight: float
     structure_gamma: float
+    known_weight: float = 0.0
+    memory: float = 0.0
 
     @classmethod
     def fit(cls, train: Compounds, *, whitening: float, **params: float) -> SignatureSpace:
@@ -95,6 +106,12 @@ class SignatureSpace:
             T = np.exp(-self.structure_gamma * (1 - kernels.tanimoto(a.fingerprints, b.fingerprints)))
             T *= np.outer(a.fingerprints.any(axis=1), b.fingerprints.any(axis=1))
             K = (1 - self.structure_weight) * K + self.structure_weight * T
+        if self.known_weight or self.memory:
+            K = (1 - self.known_weight - self.memory) * K
+        if a.profiles is not None and b.profiles is not None and a.number is not None and b.number is not None:
+            A, B = (kernels.unit_rows(x.astype(np.float64)) for x in (a.profiles, b.profiles))
+            same = (a.number[:, None] == b.number[None]) & (a.number >= 0)[:, None]
+            K = K + self.known_weight * (A @ B.T) + self.memory * same
         return K
 
     def unit_kernel(self, a: tuple[Array, Array], b: tuple[Array, Array]) -> Array:
@@ -104,8 +121,10 @@ class SignatureSpace:
         K: Array = kernels.cosine_rbf(U, V, self.gamma) * near
         return K * np.outer(U.any(axis=1), V.any(axis=1))
 
-    def inducing_points(self, train: Compounds, n: int, random_state: int) -> tuple[Array, Array]:
-        """Centres of clusters of at least two training compounds: unit signatures and standardised strengths."""
+    def inducing_points(
+        self, train: Compounds, n: int, random_state: int
+    ) -> tuple[tuple[Array, Array], list[NDArray[np.intp]]]:
+        """Centres of clusters of at least two training compounds: unit signatures, standardised strengths, members."""
         from sklearn.cluster import KMeans
 
         U, m = self.unit(train)
@@ -114,7 +133,8 @@ class SignatureSpace:
         found = KMeans(min(n, len(X) // 2), n_init=1, random_state=random_state).fit(X)
         shared = np.bincount(found.labels_, minlength=found.n_clusters) > 1
         centers = found.cluster_centers_[shared]
-        return kernels.unit_rows(centers[:, :-1]), centers[:, -1] / _STRENGTH
+        members = [np.flatnonzero(some)[found.labels_ == cluster] for cluster in np.flatnonzero(shared)]
+        return (kernels.unit_rows(centers[:, :-1]), centers[:, -1] / _STRENGTH), members
 
 
 def block_vectors(embedding: ad.AnnData) -> dict[str, NDArray[np.float32]]:

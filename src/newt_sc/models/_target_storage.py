@@ -30,6 +30,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "space": dict,
     "rare": dict,
     "n_centers": int,
+    "members": list,
     "structure": str,
     "weights_sha256": str,
     "sources": dict,

@@ -42,6 +42,7 @@ def predict_targets(
     genetic: str | Sequence[str] | None = None,
     structure: str | None = None,
     targets: pd.DataFrame | str | None = None,
+    known_targets: bool = False,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
     groupby: str | Sequence[str] | None = None,
     model: TargetPredictor | str | PathLike[str] | None = None,
@@ -54,9 +55,10 @@ def predict_targets(
     """Predict which proteins compounds bind from what they do to expression.
 
     Where there are labels, a :class:`newt_sc.models.TargetPredictor` is trained on these signatures, and each compound
-    is scored by a model that has not seen its drug (cross-fitted). Without labels the shipped model ``l1000-human``
-    scores. Ranks go by z, the score of a pair against those of other compounds; how often a target is hit at all (its
-    prior) stands beside it. :func:`newt_sc.get.targets` gives the table, :func:`newt_sc.pl.targets` the plot.
+    is scored by a model that has not seen its drug (cross-fitted; see ``known_targets`` for the other way). Without
+    labels the shipped model ``l1000-human`` scores. Ranks go by z, the score of a pair against those of other
+    compounds; how often a target is hit at all (its prior) stands beside it. :func:`newt_sc.get.targets` gives the
+    table, :func:`newt_sc.pl.targets` the plot.
 
     Parameters
     ----------
@@ -74,6 +76,9 @@ def predict_targets(
     targets
         Labels, as of :class:`newt_sc.models.TargetPredictor`: a DataFrame with the columns ``compound`` and
         ``target``, or its key in ``uns``. By default ``uns["targets"]`` where it is there.
+    known_targets
+        Ask for *further* targets of compounds with known ones: what is known of a compound counts, too, and
+        cross-fitting leaves out the family of the target instead of the compound's drug. Needs labels.
     %(embedding)s It has to be the one that ``model`` was trained with.
     groupby
         Columns of ``obs`` that name the compound. Its signatures over cell lines, doses and times are pooled gene by
@@ -144,7 +149,7 @@ def predict_targets(
     labels = _find_labels(mod, targets, model)
     code, data = _pool(mod, groupby, structure)
     labels = None if labels is None else _name_groups(labels, mod.obs_names, data.obs_names, code)
-    predictor, name = _predictor(model, data, labels, structure, embedding, random_state)
+    predictor, name = _predictor(model, data, labels, structure, known_targets, embedding, random_state)
     found, cross_fitted = _predict(predictor, data, among, given=model is not None)
     evidence = connectivity(_dense(data), mods, found.var_names) if mods else None
     lost = int(np.isnan(found.obs["reliability"].to_numpy()).sum())
@@ -157,6 +162,7 @@ def predict_targets(
             "compound": compound,
             "genetic": "|".join(mods),
             "structure": predictor.structure or "",
+            "known_targets": predictor.known_targets,
             "groupby": "|".join(_as_list(groupby)),
             "among": among if isinstance(among, str) else np.array(list(among), dtype=str),
             "min_reliability": float(min_reliability),
@@ -356,15 +362,23 @@ def _predictor(
     data: ad.AnnData,
     labels: pd.DataFrame | None,
     structure: str | None,
+    known_targets: bool,
     embedding: str | PathLike[str] | ad.AnnData,
     random_state: int,
 ) -> tuple[TargetPredictor, str]:
     """Model, trained if need be, and what to call it."""
     from newt_sc.models import TargetPredictor
 
+    if known_targets and (model is not None or labels is None):
+        msg = "known_targets needs labels to train on: give targets=, and no model."
+        raise ValueError(msg)
     if model is None and labels is not None:
         trained = TargetPredictor(
-            _dense(data), labels, embedding=embedding, structure=structure, random_state=random_state
+            *(_dense(data), labels),
+            embedding=embedding,
+            structure=structure,
+            known_targets=known_targets,
+            random_state=random_state,
         )
         return trained.train(), "trained on these signatures"
     name = "given" if isinstance(model, TargetPredictor) else _SHIPPED if model is None else fspath(model)
