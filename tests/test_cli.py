@@ -21,6 +21,7 @@ import pytest
 
 import newt_sc as nt
 from newt_sc.cli import main
+from newt_sc.io import _store
 from tests.tl import _compounds as planted
 
 COLUMNS = ["modality", "file", "format", "source", "version", "date", "origin", "licence", "redistributable", "sha256"]
@@ -120,6 +121,20 @@ class TestEmbed:
         assert found.obsm["X_newt"].shape == (30, 5)
         assert found.uns["newt"]["params"]["mask_var"] == "all"
 
+    @pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
+    @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype)")
+    def test_without_the_matrices(self, cells: Path, toy: Path, ending: str) -> None:
+        whole, part = cells.with_name("whole.h5ad"), cells.with_name(f"part{ending}")
+        call = ["--embedding", str(toy), "--mask-var", "some", "--mode", "project"]
+        assert main(["embed", str(cells), str(whole), *call]) == 0
+        assert main(["embed", str(cells), str(part), *call, "--embedding-only"]) == 0
+        all_of_it, found = ad.read_h5ad(whole), (ad.read_zarr if ending == ".zarr" else ad.read_h5ad)(part)
+        assert found.X is None
+        assert not found.layers
+        np.testing.assert_array_equal(found.obsm["X_newt"], all_of_it.obsm["X_newt"])
+        pd.testing.assert_frame_equal(found.obs, all_of_it.obs)
+        assert all_of_it.X is not None
+
     @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype)")
     def test_zarr(self, cells: Path, toy: Path) -> None:
         first, second = cells.with_name("out.zarr"), cells.with_name("again.zarr")
@@ -163,7 +178,10 @@ class TestEmbed:
             (["foreign.h5ad", "out.h5ad"], "foreign.h5ad cannot be read as AnnData"),
             ([".", "out.h5ad"], "cannot be read as AnnData"),
             (["cells.h5ad", "out.h5ad", "--mask-var", "hvg"], "mask_var 'hvg' is not in adata.var"),
-            (["cells.h5ad", "out.h5ad", "--layer", "z"], "layer 'z' is not in adata.layers"),
+            (
+                ["cells.h5ad", "out.h5ad", "--layer", "z"],
+                "layer 'z' is not in the layers of cells.h5ad",
+            ),
             (["cells.h5ad", "out.h5ad", "--alpha", "2"], "alpha is 2.0"),
             (["cells.h5ad", "out.h5ad", "--embedding", "absent"], "'absent' is neither"),
         ],
@@ -196,14 +214,13 @@ class TestEmbed:
     def test_failure_while_writing_leaves_what_was(
         self, cells: Path, toy: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(self: ad.AnnData, path: Path, *_: Any, **__: Any) -> None:
-            Path(path).write_bytes(b"half")
+        def fail(*_: Any, **__: Any) -> None:
             raise OSError("disk full")
 
         out = cells.with_name("out.h5ad")
         out.write_bytes(b"mine")
         before = listing(cells.parent)
-        monkeypatch.setattr(ad.AnnData, "write_h5ad", fail)
+        monkeypatch.setattr(_store, "copy_elements", fail)
         assert (
             main(["embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "3"]) == 1
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import logging
 import sys
@@ -94,13 +95,14 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command(
         "embed",
-        "Embed the cells of an h5ad file.",
+        "Embed the cells of a file, which is read and written by blocks.",
         "  newt-sc embed in.h5ad out.h5ad\n"
         "  newt-sc embed in.h5ad out.h5ad --mode project --mask-var all\n"
         "  newt-sc embed in.h5ad out.h5ad --layer log1p --modalities coexpression lineage",
     )
-    sub.add_argument("input", type=Path, help="log-normalised cells x genes, .h5ad")
+    sub.add_argument("input", type=Path, help="log-normalised cells x genes, .h5ad or .zarr")
     sub.add_argument("output", type=Path, help=".h5ad or .zarr to write, with X_newt in varm and obsm")
+    sub.add_argument("--embedding-only", action="store_true", help="leave X, layers and raw out of the output")
     sub.add_argument("--embedding", default="newt-human", help="a shipped embedding or a file (default: %(default)s)")
     sub.add_argument("--mode", choices=("blend", "project"), default="blend", help="default: %(default)s")
     sub.add_argument("--modalities", nargs="+", help="blocks of these modalities instead of the fused vector")
@@ -221,40 +223,40 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _embed(options: argparse.Namespace) -> int:
-    from newt_sc import tl
+    from newt_sc import _keys
+    from newt_sc.io import _store
     from newt_sc.io._atomic import atomic_path
+    from newt_sc.tl import embed
+    from newt_sc.tl._embed import compute_embedding
 
     if not options.input.exists():
         msg = f"{options.input} does not exist."
         raise FileNotFoundError(msg)
     _check_output(options.output, ".h5ad", ".zarr")
     started = time.perf_counter()
-    logger.info("reading %s", options.input)
-    adata = _read(options.input)
-    arguments: dict[str, Any] = {}
-    if options.mask_var is not None:
-        arguments["mask_var"] = None if options.mask_var == "all" else options.mask_var
-    logger.info("embedding %d cells x %d genes", *adata.shape)
-    tl.embed(
-        adata,
-        embedding=options.embedding,
-        mode=options.mode,
-        modalities=options.modalities,
-        alpha=options.alpha,
-        beta=options.beta,
-        n_comps=options.n_comps,
-        layer=options.layer,
-        organism=options.organism,
-        key_added=options.key_added,
-        random_state=options.seed,
-        **arguments,
-    )
-    with atomic_path(options.output) as path:
-        if options.output.suffix == ".zarr":
-            adata.write_zarr(path)
-        else:
-            adata.write_h5ad(path)
-    info = adata.uns[options.key_added or "newt"]
+    arguments = {name: parameter.default for name, parameter in inspect.signature(embed).parameters.items()}
+    del arguments["adata"], arguments["copy"], arguments["layer"]
+    arguments |= {name: value for name, value in vars(options).items() if name in arguments}
+    arguments["random_state"] = options.seed
+    if options.mask_var is None:
+        arguments["mask_var"] = inspect.signature(embed).parameters["mask_var"].default
+    elif options.mask_var == "all":
+        arguments["mask_var"] = None
+    slot = options.key_added or _keys.X_EMBED
+    with atomic_path(options.output) as path, _store.open_store(options.input) as source:
+        adata = _store.cells_on_disk(source, options.input, layer=options.layer)
+        logger.info("embedding %d cells x %d genes of %s", *adata.shape, options.input)
+        with _store.create_store(path, source) as target:
+            E, _, info = compute_embedding(
+                adata,
+                **arguments,
+                layer=None,
+                out=lambda n, d: _store.new_array(target, f"obsm/{slot}", (n, d)),
+            )
+            info["params"]["layer"] = options.layer or "X"
+            _store.copy_elements(source, target, without=("X", "layers", "raw") if options.embedding_only else ())
+            _store.write_element(target, f"varm/{slot}", E)
+            _store.write_element(target, f"uns/{options.key_added or _keys.EMBED}", info)
     report = info["genes"]
     _say(
         f"{options.output}: {adata.n_obs:,} cells, {report['n_matched']:,} of {report['n_genes']:,} genes matched, "

@@ -1,0 +1,204 @@
+"""AnnData files that are opened without reading their matrices, copied by blocks and written into."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anndata as ad
+import h5py
+import numpy as np
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["cells_on_disk", "copy_elements", "create_store", "new_array", "open_store", "write_element"]
+
+_BLOCK_BYTES = 1 << 26
+_SPARSE = ("csr_matrix", "csc_matrix")
+_GROUPS = ("dict", "raw", "anndata")
+
+
+@contextmanager
+def open_store(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Open an .h5ad file or a zarr store for reading: an h5py or zarr group.
+
+    Raises
+    ------
+    ValueError
+        If there is no AnnData in it.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".zarr":
+            import zarr
+
+            group: Any = zarr.open_group(str(path), mode="r")
+        else:
+            group = h5py.File(path, "r")
+        if "obs" not in group or "var" not in group:
+            msg = f"it has {sorted(group)[:5]}, not obs and var"
+            raise ValueError(msg)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    try:
+        yield group
+    finally:
+        _close(group)
+
+
+@contextmanager
+def create_store(path: str | os.PathLike[str], like: Any) -> Iterator[Any]:
+    """Make an .h5ad file or a zarr store, of the zarr version of ``like`` where that is one; closed at the end."""
+    attributes = {"encoding-type": "anndata", "encoding-version": "0.1.0"}
+    if Path(path).suffix == ".zarr":
+        import zarr
+
+        version = ad.settings.zarr_write_format if isinstance(like, h5py.Group) else like.metadata.zarr_format
+        group: Any = zarr.open_group(str(path), mode="w", zarr_format=version)
+    else:
+        group = h5py.File(path, "w")
+    try:
+        group.attrs.update(attributes)
+        yield group
+    finally:
+        _close(group)
+
+
+def cells_on_disk(group: Any, path: str | os.PathLike[str], *, layer: str | None = None) -> ad.AnnData:
+    """AnnData of one matrix, which stays on disk, with ``obs``, ``var`` and what newt_sc wrote into ``uns``.
+
+    Parameters
+    ----------
+    group
+        Open store.
+    path
+        Its name, for messages.
+    layer
+        Layer to take as ``X``.
+
+    Raises
+    ------
+    KeyError
+        If there is no such layer, or no ``X``.
+    ValueError
+        If what is there cannot be read.
+    """
+    layers = sorted(group["layers"]) if "layers" in group else []
+    if layer is not None and layer not in layers:
+        msg = f"layer {layer!r} is not in the layers of {path}, which has {layers}."
+        raise KeyError(msg)
+    if layer is None and "X" not in group:
+        msg = f"{path} has no X. Choose one of its layers, {layers}."
+        raise KeyError(msg)
+    try:
+        X = group["X" if layer is None else f"layers/{layer}"]
+        if X.attrs.get("encoding-type") in _SPARSE:
+            X = ad.io.sparse_dataset(X)
+        uns = {name: ad.io.read_elem(group[f"uns/{name}"]) for name in group.get("uns", ()) if name.startswith("newt")}
+        return ad.AnnData(X, obs=ad.io.read_elem(group["obs"]), var=ad.io.read_elem(group["var"]), uns=uns)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def copy_elements(source: Any, target: Any, *, without: Collection[str] = ()) -> None:
+    """Copy what one store holds into another, matrices by blocks; what is there already stays as it is.
+
+    Parameters
+    ----------
+    source, target
+        Open stores, in either format.
+    without
+        Elements that are left out, such as ``"X"`` and ``"layers"``.
+    """
+    for key in source:
+        if key not in without:
+            _copy(source, target, key)
+
+
+def new_array(group: Any, key: str, shape: tuple[int, int]) -> Any:
+    """Make a float32 array in a store to write into by slices of rows."""
+    parent, _, name = key.rpartition("/")
+    folder = group if not parent else _dict(group, parent)
+    rows = max(1, min(shape[0], _BLOCK_BYTES // 4 // max(4 * shape[1], 1)))
+    array = _create(folder, name, shape, np.dtype(np.float32), (rows, max(shape[1], 1)))
+    array.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    return array
+
+
+def write_element(group: Any, key: str, value: Any) -> None:
+    """Write an element in place of what stands there."""
+    parent, _, name = key.rpartition("/")
+    ad.io.write_elem(_dict(group, parent), name, value)
+
+
+def _dict(group: Any, name: str) -> Any:
+    if name not in group:
+        group.create_group(name).attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+    return group[name]
+
+
+def _create(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunks: tuple[int, ...] | None) -> Any:
+    if isinstance(group, h5py.Group):
+        return group.create_dataset(name, shape=shape, dtype=dtype, chunks=chunks)
+    return group.create_array(name, shape=shape, dtype=dtype, **({"chunks": chunks} if chunks else {}))
+
+
+def _copy(source: Any, target: Any, key: str) -> None:
+    element, kind = source[key], source[key].attrs.get("encoding-type")
+    is_group, there = hasattr(element, "keys"), key in target
+    if is_group and (there or kind in _GROUPS):
+        if not there:
+            target.create_group(key).attrs.update(dict(element.attrs))
+        for inner in element:
+            _copy(element, target[key], inner)
+    elif there:
+        return
+    elif isinstance(source, h5py.Group) and isinstance(target, h5py.Group):
+        source.copy(key, target)
+    elif (folders := _folders(source, target, key)) is not None:
+        shutil.copytree(*folders)
+    elif kind in _SPARSE:
+        group = target.create_group(key)
+        shape = np.asarray(element.attrs["shape"])
+        group.attrs.update(
+            {name: value for name, value in element.attrs.items() if name != "shape"}
+            | {"shape": shape if isinstance(target, h5py.Group) else shape.tolist()}
+        )
+        for part in ("data", "indices", "indptr"):
+            _copy_array(element[part], group, part)
+    elif kind == "array" and not is_group and element.ndim == 2 and element.dtype.kind in "fiub":
+        _copy_array(element, target, key)
+    else:
+        ad.io.write_elem(target, key, ad.io.read_elem(element))
+
+
+def _copy_array(array: Any, group: Any, name: str) -> None:
+    row = max(array.dtype.itemsize * int(np.prod(array.shape[1:], dtype=np.int64)), 1)
+    step = max(1, _BLOCK_BYTES // row)
+    chunks = (max(1, min(array.shape[0], step // 4)), *(max(size, 1) for size in array.shape[1:]))
+    new = _create(group, name, array.shape, array.dtype, chunks)
+    new.attrs.update(dict(array.attrs))
+    for i in range(0, array.shape[0], step):
+        new[i : i + step] = array[i : i + step]
+
+
+def _folders(source: Any, target: Any, key: str) -> tuple[Path, Path] | None:
+    """Where an element of a zarr store lies and is to lie, if both are folders."""
+    roots = [getattr(getattr(group, "store", None), "root", None) for group in (source, target)]
+    if not all(isinstance(root, Path) for root in roots):
+        return None
+    old, new = (Path(str(root)) / group.path / key for root, group in zip(roots, (source, target), strict=True))
+    return old, new
+
+
+def _close(group: Any) -> None:
+    (group if isinstance(group, h5py.Group) else group.store).close()
+
+
+def _unreadable(path: str | os.PathLike[str], error: Exception) -> ValueError:
+    why = " ".join(str(error).split())
+    return ValueError(f"{path} cannot be read as AnnData; expected .h5ad or .zarr ({type(error).__name__}: {why})")
