@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from benchmarks import _common
+
+if TYPE_CHECKING:
+    from mudata import MuData
 
 Vectors = tuple[pd.Index, np.ndarray]
 
@@ -23,6 +28,23 @@ def code_hash(*folders: Path) -> str:
         files = [folder] if folder.is_file() else sorted([*folder.rglob("*.py"), *folder.rglob("*.bundle.tsv")])
         for path in files:
             digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def source_hash(*functions: Any) -> str:
+    """Hash of the source of functions."""
+    return hashlib.sha256("\n".join(inspect.getsource(one) for one in functions).encode()).hexdigest()[:16]
+
+
+def knowledge_hash(mdata: MuData) -> str:
+    """Hash of the genes, features and values of all modalities."""
+    digest = hashlib.sha256()
+    for name, mod in mdata.mod.items():
+        X = mod.X
+        parts = [X.indptr, X.indices, X.data] if sparse.issparse(X) else [np.asarray(X)]
+        digest.update("\n".join([name, *mod.obs_names, *mod.var_names]).encode())
+        for part in parts:
+            digest.update(np.ascontiguousarray(part).tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = [
     "annotation_count",
     "frogs",
+    "frogs_parts",
     "gcca",
+    "join",
     "mashup",
     "mean_fusion",
     "newt_published",
@@ -69,11 +71,16 @@ def frogs(knowledge: MuData, *, n_comps: int | None = N_DIMS, n_epochs: int = 10
     random_state
         Seed.
     """
-    return _join(_frogs_parts(knowledge, n_epochs, random_state), n_comps, random_state)
+    return join(frogs_parts(knowledge, n_epochs, random_state), n_comps, random_state)
 
 
 def newt_published(
-    knowledge: MuData, *, n_comps: int | None = N_DIMS, n_epochs: int = 1000, random_state: int = 0
+    knowledge: MuData,
+    *,
+    n_comps: int | None = N_DIMS,
+    n_epochs: int = 1000,
+    random_state: int = 0,
+    made: Sequence[Vectors] | None = None,
 ) -> Vectors:
     """NEWT by its authors' scripts: vectors of each modality, one after the other.
 
@@ -95,16 +102,20 @@ def newt_published(
         Passes over the genes in the FRoGS embeddings.
     random_state
         Seed.
+    made
+        What :func:`frogs_parts` and :func:`node2vec` gave, if that is there already.
     """
-    parts = _frogs_parts(knowledge, n_epochs, random_state)
+    if made is None:
+        made = [*frogs_parts(knowledge, n_epochs, random_state), node2vec(knowledge, random_state=random_state)]
+    parts = list(made[:2])
     for name in ("pathway", "lineage", "regulon"):
         sentences = _sentences(_modality(knowledge, name))
         corpus = _ShuffledSets(sentences, random_state)
         genes, vectors = _skip_gram(corpus, n_dims=128, window=10, n_epochs=20, random_state=random_state)
         known = genes.isin(knowledge[name].obs_names)
         parts.append((genes[known], vectors[known]))
-    parts.append(node2vec(knowledge, random_state=random_state))
-    return _join(parts, n_comps, random_state)
+    parts.append(made[2])
+    return join(parts, n_comps, random_state)
 
 
 def node2vec(
@@ -288,7 +299,7 @@ def _modality(knowledge: MuData, name: str) -> ad.AnnData:
     return knowledge[name]
 
 
-def _join(parts: Sequence[Vectors], n_comps: int | None, random_state: int) -> Vectors:
+def join(parts: Sequence[Vectors], n_comps: int | None, random_state: int) -> Vectors:
     """Embeddings side by side, each centred and with rows of length one in the quadratic mean, absent genes zero."""
     genes = pd.Index(sorted(set().union(*(index for index, _ in parts))))
     blocks = []
@@ -311,7 +322,8 @@ def _fix_signs(vectors: NDArray[Any]) -> NDArray[Any]:
 # FRoGS
 
 
-def _frogs_parts(knowledge: MuData, n_epochs: int, random_state: int) -> list[Vectors]:
+def frogs_parts(knowledge: MuData, n_epochs: int, random_state: int) -> list[Vectors]:
+    """Make the two embeddings of :func:`frogs`, 256-dimensional: of GO and of expression."""
     function, expression = _modality(knowledge, "function"), _modality(knowledge, "coexpression")
     sets = _memberships(function)
     size = sets.sum(axis=0)

@@ -10,6 +10,8 @@ commit and score to ``benchmarks/holdout_log.tsv``: choices are never made on th
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import multiprocessing
 import os
 import re
@@ -18,15 +20,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import anndata as ad
 import numpy as np
 import pandas as pd
-import torch
 
 import newt_sc as nt
-from benchmarks import _cache, _common, _peers
+from benchmarks import _cache, _common, _peers, _tries
 
 N_DIMS = 256
 N_SEEDS = 5
@@ -35,16 +37,15 @@ MODALITIES = ("function", "coexpression", "pathway", "lineage", "regulon", "inte
 NEWT, PCA = "NEWT", "concatenation + PCA"
 EVERY = (N_SEEDS, N_SEEDS, N_SEEDS)
 TRIES: dict[str, dict[str, Any]] = {
-    "start from GCCA": {"start": "gcca"},
-    "start from PCA scores (power 1)": {"power": 1.0},
-    "equal weights at the start": {"weights": dict.fromkeys(MODALITIES, 1.0)},
-    "learning rates 5e-4": {"plan": {"lr": 5e-4, "lr_projections": 5e-4}},
-    "modality dropout 0.3": {"plan": {"modality_dropout": 0.3}},
-    "two modalities held out": {"plan": {"n_held_out": 2}},
-    "reconstruction weight 0": {"plan": {"reconstruction_weight": 0.0}},
-    "reconstruction weight 30": {"plan": {"reconstruction_weight": 30.0}},
-    "projections fixed": {"plan": {"lr_projections": 0.0}},
+    "start from GCCA, attention learned on top": {"start": "gcca"},
+    "negatives matched on degree and annotation count": {"negatives": "matched"},
+    "neighbours in the held-out modality as positives": {"positives": "neighbours"},
+    "equal weights of modalities at the start": {"weights": dict.fromkeys(MODALITIES, 1.0)},
+    "words of GO terms beside the terms in function": {"words": True},
 }
+COMPARED = (PCA, NEWT, "  weights not learned (mean)", "  transformer")
+"""Shown beside the tries."""
+
 SOURCE = _common.ROOT / "src" / "newt_sc"
 
 
@@ -88,9 +89,12 @@ def knowledge(task: str) -> Any:
 
 
 @cache
-def base(task: str) -> ad.AnnData:
-    """Blocks of a task's inputs, and what they were made from."""
-    return nt.tl.fuse(knowledge(task), n_comps=N_DIMS, power=1.0)
+def base(task: str, *, words: bool = False) -> ad.AnnData:
+    """Blocks of a task's inputs, and what they were made from; ``words``: those of GO terms too."""
+    out = nt.tl.fuse(knowledge(task), n_comps=N_DIMS, power=1.0)
+    if words:
+        out.obsm["function"] = _tries.words_block(knowledge(task)["function"], out.obs_names)
+    return out
 
 
 def newt(task: str, seed: int, **params: Any) -> _cache.Vectors:
@@ -100,53 +104,34 @@ def newt(task: str, seed: int, **params: Any) -> _cache.Vectors:
 
 
 def trained(task: str, seed: int, **params: Any) -> nt.models.NEWT:
-    """Train a model, or load it where it was kept."""
-    genes = base(task)
-    nt.models.NEWT.setup_anndata(genes, modalities=MODALITIES)
-    path = _cache.path("models", [state(), task, seed, params], ".model")
+    """Train a model, or load it where it was kept.
+
+    Parameters
+    ----------
+    task, seed
+        Whose inputs, and the seed.
+    **params
+        Of the model; ``plan``, of its training; ``modalities`` to use; and what is only tried: ``words``,
+        ``start="gcca"``, ``negatives="matched"``, ``positives="neighbours"`` (see ``_tries.py``).
+    """
+    key: list[Any] = [inputs(task), training_code(), seed, dict(params)]
+    if params.keys() & {"words", "start", "negatives", "positives"}:
+        key.append(_cache.code_hash(Path(_tries.__file__)))
+    genes, modalities = base(task, words=params.pop("words", False)), tuple(params.pop("modalities", MODALITIES))
+    nt.models.NEWT.setup_anndata(genes, modalities=modalities)
+    path = _cache.path("models", key, ".model")
     if path.exists():
         return nt.models.NEWT.load(path, genes)
-    plan = params.pop("plan", {})
-    start = params.pop("start", None)
+    plan, start = params.pop("plan", {}), params.pop("start", None)
+    tried = {name: params.pop(name) for name in ("negatives", "positives") if name in params}
     model = nt.models.NEWT(genes, n_latent=N_DIMS, random_state=seed, **params)
     if start == "gcca":
-        gcca_start(model, task)
-    model.train(enable_progress_bar=False, plan_kwargs=plan)
+        _tries.gcca_start(model, genes, modalities)
+    with _tries.planned(genes, knowledge(task), modalities, **tried) if tried else contextlib.nullcontext():
+        model.train(enable_progress_bar=False, plan_kwargs=plan)
     path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path)
     return model
-
-
-def gcca_start(model: nt.models.NEWT, task: str) -> None:
-    """Start training from GCCA instead of PCA: ridge regressions from each block to its vectors and back."""
-    names, G = _peers.gcca(base(task), n_comps=model.n_latent)
-    G = G * (np.linalg.norm(model.get_latent_representation()) / np.linalg.norm(G))
-    at = base(task).obs_names.get_indexer(names)
-    blocks = {name: np.asarray(base(task).obsm[name], dtype=np.float64)[at] for name in MODALITIES}
-    known = {name: np.isfinite(block).all(axis=1) for name, block in blocks.items()}
-    there, back, means = [], [], []
-    offset = torch.zeros(model.n_latent)
-    for name, block in blocks.items():
-        X, Y = block[known[name]], G[known[name]].astype(np.float64)
-        mean = X.mean(axis=0)
-        W = np.linalg.solve((X - mean).T @ (X - mean) + 0.1 * X.var() * len(X) * np.eye(X.shape[1]), (X - mean).T @ Y)
-        W /= len(MODALITIES)  # the fused vector is a sum over modalities
-        there.append(torch.from_numpy(W.astype(np.float32)))
-        offset += torch.from_numpy((mean @ W).astype(np.float32))
-        penalty = 0.1 * Y.var() * len(Y) * np.eye(Y.shape[1])
-        back.append(torch.from_numpy(np.linalg.solve(Y.T @ Y + penalty, Y.T @ (X - mean)).astype(np.float32)))
-        means.append(torch.from_numpy(mean.astype(np.float32)))
-    model.module.initialise(there, offset, back, means)
-
-
-def unseen(name: str) -> Callable[[str, int], _cache.Vectors]:
-    """NEWT that is not shown one modality when it embeds."""
-
-    def make(task: str, seed: int) -> _cache.Vectors:
-        model = trained(task, seed)
-        return model.gene_names, model.get_latent_representation(modalities=[m for m in MODALITIES if m != name])
-
-    return make
 
 
 def pca(task: str, _: int, **params: Any) -> _cache.Vectors:
@@ -178,7 +163,9 @@ def methods() -> dict[str, Method]:
     out = {
         NEWT: Method(newt, EVERY),
         "  weights not learned (mean)": Method(lambda task, seed: newt(task, seed, fusion="mean"), EVERY),
-        "  transformer": Method(lambda task, seed: newt(task, seed, fusion="transformer"), (N_SEEDS, 1, 1), slow=True),
+        "  transformer": Method(
+            lambda task, seed: newt(task, seed, fusion="transformer"), (N_SEEDS, 0, N_SEEDS), slow=True
+        ),
         "  untrained, random projections": Method(random_projections),
         PCA: Method(pca),
         "  weighted": Method(lambda task, seed: pca(task, seed, weights=None)),
@@ -187,7 +174,7 @@ def methods() -> dict[str, Method]:
         "GCCA, missing views": Method(lambda task, seed: _peers.gcca(base(task), random_state=seed)),
     }
     out |= {f"{name} alone": Method(block(name)) for name in MODALITIES}
-    out |= {f"{NEWT}, {name} not shown": Method(unseen(name), (1, 0, 0)) for name in MODALITIES}
+    out |= {f"{NEWT} without {name}": Method(without(name, newt), (1, 0, 0)) for name in MODALITIES}
     out |= {f"PCA without {name}": Method(without(name, pca), (1, 0, 0)) for name in MODALITIES}
     out |= {
         f"  {name}": Method(
@@ -196,15 +183,12 @@ def methods() -> dict[str, Method]:
         for name, params in TRIES.items()
     }
     peers = {
-        "FRoGS, retrained": _peers.frogs,
-        "NEWT's published recipe, retrained": _peers.newt_published,
-        "node2vec, retrained": _peers.node2vec,
-        "Mashup, retrained": _peers.mashup,
+        "FRoGS, retrained": "frogs",
+        "NEWT's published recipe, retrained": "newt_published",
+        "node2vec, retrained": "node2vec",
+        "Mashup, retrained": "mashup",
     }
-    out |= {
-        name: Method(lambda task, seed, make=make: make(knowledge(task), random_state=seed), slow=True)
-        for name, make in peers.items()
-    }
+    out |= {name: Method(retrained(peer), slow=True) for name, peer in peers.items()}
     return out | {
         "number of annotations": Method(lambda task, _: _peers.annotation_count(knowledge(task))),
         "NEWT, shuffled gene rows": Method(
@@ -217,21 +201,61 @@ def methods() -> dict[str, Method]:
 
 
 @cache
+def inputs(task: str) -> str:
+    """Hash of a task's knowledge and of the code that encodes it."""
+    code = _cache.code_hash(SOURCE / "pp" / "_encode.py", SOURCE / "kernels" / "_spectral.py")
+    return f"{code}-{_cache.knowledge_hash(knowledge(task))}"
+
+
+@cache
+def training_code() -> str:
+    """Hash of the code that a trained model depends on."""
+    parts = (nt.models.NEWT.__init__, nt.models.NEWT.train, importlib.import_module(nt.models.NEWT.__module__)._pca)
+    files = [SOURCE / "models" / f"{name}.py" for name in ("_newt_module", "_training", "_losses", "_blocks")]
+    return f"{_cache.code_hash(*files)}-{_cache.source_hash(*parts)}"
+
+
+@cache
 def state() -> str:
-    """Code that vectors depend on."""
-    rooms = [SOURCE / name for name in ("kernels", "genes", "io", "datasets", "pp", "models")]
-    return _cache.code_hash(*rooms, SOURCE / "tl" / "_fuse.py", _common.ROOT / "benchmarks" / "_peers.py")
+    """Hash of the code that vectors depend on beside the inputs."""
+    files = [SOURCE / "tl" / "_fuse.py", SOURCE / "models" / "_newt_model.py", SOURCE / "kernels" / "_spectral.py"]
+    return f"{_cache.code_hash(*files)}-{training_code()}"
+
+
+def retrained(peer: str) -> Callable[[str, int], _cache.Vectors]:
+    """Make a peer anew; it depends on the knowledge and its own code only."""
+
+    def make(task: str, seed: int) -> _cache.Vectors:
+        code = _cache.code_hash(Path(_peers.__file__), SOURCE / "kernels" / "_spectral.py")
+
+        def kept(what: str, compute: Callable[[], _cache.Vectors]) -> _cache.Vectors:
+            return _cache.vectors([inputs(task), code, what, seed], compute)
+
+        @cache
+        def halves() -> list[_cache.Vectors]:
+            return _peers.frogs_parts(knowledge(task), 1000, seed)
+
+        if peer not in ("frogs", "newt_published"):
+            return kept(peer, lambda: getattr(_peers, peer)(knowledge(task), random_state=seed))
+        made = [kept(f"frogs {i}", lambda i=i: halves()[i]) for i in (0, 1)]
+        if peer == "frogs":
+            return _peers.join(made, N_DIMS, seed)
+        made.append(kept("node2vec", lambda: _peers.node2vec(knowledge(task), random_state=seed)))
+        return _peers.newt_published(knowledge(task), random_state=seed, made=made)
+
+    return make
 
 
 def vectors(name: str, task: str, seed: int) -> _cache.Vectors:
     """Vectors of one method, kept between runs."""
-    return _cache.vectors([state(), name, task, seed], lambda: methods()[name].make(task, seed))
+    return _cache.vectors([inputs(task), state(), name, task, seed], lambda: methods()[name].make(task, seed))
 
 
 def score(name: str, task: str, seed: int, *, holdout: bool = False) -> pd.DataFrame:
     """Scores of one method, kept between runs."""
     genes, X = vectors(name, task, seed)
-    code = _cache.code_hash(SOURCE / "metrics")
+    files = ("_evaluate", "_omim", "_disease", "_go_time_split", "_interactions", "_split", "_leakage", "_check")
+    code = _cache.code_hash(*(SOURCE / "metrics" / f"{name}.py" for name in files))
 
     def compute() -> pd.DataFrame:
         made = ad.AnnData(X, obs=pd.DataFrame(index=genes))
@@ -355,7 +379,7 @@ def main() -> None:
         for name, method in methods().items()
         if (not options.only or options.only in name)
         and not (options.quick and method.slow)
-        and (method.tried or name in (NEWT, "  weights not learned (mean)", PCA) if options.tries else not method.tried)
+        and (method.tried or name in COMPARED if options.tries else not method.tried)
     ]
     work(names, holdout=final, jobs=options.jobs)
     parts = ["AUROC (development)", "AUROC (hold-out)"][: 1 + final]

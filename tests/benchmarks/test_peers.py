@@ -175,7 +175,7 @@ def test_frogs_leaves_out_genes_that_share_no_term(knowledge: MuData) -> None:
     X[:, 9] = 0
     X[4, 9] = 1  # alone in its only term
     function.X = X.tocsr()
-    genes, _ = _peers._frogs_parts(MuData({"function": function, "coexpression": knowledge["coexpression"]}), 2, 0)[0]
+    genes, _ = _peers.frogs_parts(MuData({"function": function, "coexpression": knowledge["coexpression"]}), 2, 0)[0]
     assert list(genes) == list(GENES.delete(4))
 
 
