@@ -30,6 +30,8 @@ __all__ = ["TargetPredictor", "drug_groups", "label_matrix", "read_compounds"]
 _CHUNK = 2048
 _MIN_COMPOUNDS = 5
 _SAME, _TINY = 0.999, 1e-6
+_PROFILE = 0.1
+_PENALTY, _KNOWN_PENALTY = 10.0, 60.0
 _KNOWN_WEIGHT, _MEMORY = 0.5, 0.2
 _SPACE = ("gamma", "strength_weight", "structure_weight", "structure_gamma")
 GAMMAS, PENALTIES = (2.0, 4.0, 10.0), (3.0, 10.0, 30.0)
@@ -82,9 +84,10 @@ class TargetPredictor:
     gamma
         Sharpness of the kernel of signatures.
     penalty
-        Of the ridge.
+        Of the ridge; by default 10, with ``known_targets`` 60.
     identity, profile
-        Shares of the identity and of the compounds' cosine in the kernel of targets; the rest is the embedding's.
+        Shares of the identity and of the compounds' cosine (by default .1, with ``known_targets`` 0) in the kernel of
+        targets; the rest is the embedding's.
     strength_weight
         How much compounds of unlike strength differ.
     structure_weight, structure_gamma
@@ -119,9 +122,9 @@ class TargetPredictor:
         structure: str | None = None,
         groups: Sequence[str] = ("name", "inchikey"),
         gamma: float = 4.0,
-        penalty: float = 10.0,
+        penalty: float | None = None,
         identity: float = 0.3,
-        profile: float = 0.1,
+        profile: float | None = None,
         strength_weight: float = 0.5,
         structure_weight: float = 0.8,
         structure_gamma: float = 5.0,
@@ -133,9 +136,9 @@ class TargetPredictor:
     ) -> None:
         self.params: dict[str, Any] = {
             "gamma": gamma,
-            "penalty": penalty,
+            "penalty": (_KNOWN_PENALTY if known_targets else _PENALTY) if penalty is None else penalty,
             "identity": identity,
-            "profile": profile,
+            "profile": (0.0 if known_targets else _PROFILE) if profile is None else profile,
             "strength_weight": strength_weight,
             "structure_weight": structure_weight if structure else 0.0,
             "structure_gamma": structure_gamma,
