@@ -146,7 +146,7 @@ def score_programs(
         raise ValueError(msg)
     table, weights = _weigh(programs, members, adata.var_names, found.index, varies, reference, share, n_top)
     _warn_programs(table)
-    scores = rows.project(np.hstack(weights), stats.mean)
+    scores = np.asarray(rows.project(np.hstack(weights), stats.mean))
     parts = np.split(scores, 2, axis=1)
     for part, n in zip(parts, ("n_markers", "n_soft"), strict=True):
         part[:, table[n].to_numpy() == 0] = np.nan

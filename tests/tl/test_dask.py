@@ -1,0 +1,129 @@
+"""The same calls on a cluster: two processes on this machine, and one of them dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+import newt_sc as nt
+
+da = pytest.importorskip("dask.array")
+distributed = pytest.importorskip("distributed")
+pytestmark = pytest.mark.filterwarnings("ignore", "default::DeprecationWarning:newt_sc")
+
+N, GENES, D = 400, 60, 6
+EMPTY = sparse.csr_matrix((0, 0))
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    import dask
+
+    folder = str(tmp_path_factory.mktemp("dask"))
+    quiet = {"distributed.admin.tick.limit": "1h", "distributed.worker.memory.terminate": False}
+    with (
+        dask.config.set(quiet),
+        warnings.catch_warnings(),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=folder, silence_logs=50
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        warnings.simplefilter("ignore")
+        yield client
+
+
+def symbols() -> list[str]:
+    table = nt.genes.table()
+    return table.loc[table["locus_group"] == "protein-coding gene", "symbol"].astype(str).tolist()[:GENES]
+
+
+def embedding() -> ad.AnnData:
+    E = np.random.default_rng(0).normal(size=(GENES, D)).astype(np.float32)
+    return ad.AnnData(E, obs=pd.DataFrame(index=symbols()))
+
+
+def cells() -> ad.AnnData:
+    rng = np.random.default_rng(1)
+    X = np.log1p(rng.poisson(np.exp(rng.normal(size=(N, D)) @ embedding().X.T / 2))).astype(np.float32)
+    return ad.AnnData(
+        sparse.csr_matrix(X), obs=pd.DataFrame(index=[f"c{i}" for i in range(N)]), var=pd.DataFrame(index=symbols())
+    )
+
+
+def on_dask(adata: ad.AnnData, chunk: int = 53) -> ad.AnnData:
+    out = adata.copy()
+    X = adata.X.toarray() if sparse.issparse(adata.X) else adata.X
+    out.X = da.from_array(X, chunks=(chunk, -1)).map_blocks(sparse.csr_matrix, dtype=X.dtype, meta=EMPTY)
+    return out
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("mode", ["project", "blend"])
+def test_embed(mode: Any, tmp_path: Path) -> None:
+    call: dict[str, Any] = {"embedding": embedding(), "mode": mode, "n_comps": 4, "mask_var": None}
+    expected, found = cells(), on_dask(cells())
+    nt.tl.embed(expected, **call)
+    nt.tl.embed(found, **call)
+    assert isinstance(found.obsm["X_newt"], da.Array)
+    np.testing.assert_allclose(found.uns["newt"]["variance"], expected.uns["newt"]["variance"], rtol=1e-4)
+    np.testing.assert_allclose(found.uns["newt"]["alignment"], expected.uns["newt"]["alignment"], rtol=1e-5)
+    Z = found.obsm["X_newt"].compute()
+    np.testing.assert_allclose(Z, expected.obsm["X_newt"], atol=1e-4)
+
+
+@pytest.mark.usefixtures("client")
+def test_signatures_and_programs() -> None:
+    signatures = cells()
+    signatures.X = signatures.X.toarray() - 1
+    lazy = on_dask(signatures)
+    for adata in (signatures, lazy):
+        nt.tl.embed_signatures(adata, embedding=embedding())
+    for key in ("X_newt", "X_newt_up", "X_newt_down"):
+        np.testing.assert_allclose(lazy.obsm[key], signatures.obsm[key], atol=1e-5)
+    here, there = cells(), on_dask(cells())
+    for adata in (here, there):
+        nt.tl.score_programs(adata, {"one": symbols()[:9], "two": symbols()[20:40]}, embedding=embedding())
+    pd.testing.assert_frame_equal(there.obsm["newt_programs"], here.obsm["newt_programs"], atol=1e-6)
+
+
+def _slowly(block: Any) -> Any:
+    time.sleep(0.1)
+    return block
+
+
+def test_a_worker_dies(client: Any) -> None:
+    """The first of two processes is killed while it works: what it had is computed again."""
+    import threading
+
+    expected, adata = cells(), on_dask(cells(), 20)
+    nt.tl.embed(expected, embedding=embedding(), mode="project", mask_var=None)
+    adata.X = adata.X.map_blocks(_slowly, dtype=adata.X.dtype, meta=EMPTY)
+    pids = client.run(os.getpid)
+    victim, killed = next(iter(pids.values())), threading.Event()
+
+    def kill() -> None:
+        os.kill(victim, signal.SIGKILL)
+        killed.set()
+
+    timer = threading.Timer(0.5, kill)
+    timer.start()
+    nt.tl.embed(adata, embedding=embedding(), mode="project", mask_var=None)
+    Z = adata.obsm["X_newt"].compute()
+    timer.join()
+    assert killed.is_set()
+    np.testing.assert_allclose(Z, expected.obsm["X_newt"], atol=1e-4)
+    np.testing.assert_allclose(adata.uns["newt"]["variance"], expected.uns["newt"]["variance"], rtol=1e-4)
+    client.wait_for_workers(2)
+    assert victim not in client.run(os.getpid).values()
