@@ -42,3 +42,12 @@ TARGETS: Final = "newt_targets"
 
 PROGRAMS: Final = "newt_programs"
 """``uns`` and ``obsm`` key of :func:`newt_sc.tl.score_programs`: ranks of gene programs in cells."""
+
+LINEAGE: Final = "newt_lineage"
+"""``uns`` key of :func:`newt_sc.tl.lineage`."""
+
+MAPPING: Final = "newt_mapping"
+"""``uns`` key, and prefix of ``obs`` columns, of :func:`newt_sc.tl.map_to_reference`."""
+
+SEPARATOR: Final = "; "
+"""What stands between the groups below a branch in the tables of :func:`newt_sc.tl.lineage`."""

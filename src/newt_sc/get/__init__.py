@@ -8,10 +8,24 @@ from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
     from ._explanation import explanation, features
+    from ._lineage import lineage, lineage_programs
     from ._targets import targets
 
-__all__ = ["explanation", "features", "targets"]
+__all__ = [
+    "explanation",
+    "features",
+    "lineage",
+    "lineage_programs",
+    "targets",
+]
 
 __getattr__, __dir__, _ = attach(
-    __name__, {"explanation": "_explanation", "features": "_explanation", "targets": "_targets"}
+    __name__,
+    {
+        "explanation": "_explanation",
+        "features": "_explanation",
+        "lineage": "_lineage",
+        "lineage_programs": "_lineage",
+        "targets": "_targets",
+    },
 )

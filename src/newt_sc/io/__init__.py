@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._gaf import read_gaf
     from ._gct import read_gct, read_gctx, write_gctx
     from ._gmt import read_gmt, write_gmt
+    from ._newick import read_newick
     from ._ontology import propagate_annotations, read_obo
     from ._signature_sets import read_signature_sets
     from ._string import read_string
@@ -28,6 +29,7 @@ __all__ = [
     "read_gct",
     "read_gctx",
     "read_gmt",
+    "read_newick",
     "read_obo",
     "read_regulons",
     "read_signature_sets",
@@ -47,6 +49,7 @@ __getattr__, __dir__, _names = attach(
         "read_gct": "_gct",
         "read_gctx": "_gct",
         "read_gmt": "_gmt",
+        "read_newick": "_newick",
         "read_obo": "_ontology",
         "read_regulons": "_edges",
         "read_signature_sets": "_signature_sets",

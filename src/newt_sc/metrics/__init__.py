@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from ._label_knn import label_knn
     from ._neighbors import neighbor_recovery
     from ._pseudotime import pseudotime_spearman
+    from ._trajectory import batch_transfer, stage_correlation, trajectory, trajectory_conservation
+    from ._tree import parent_child_share, tree_correlation, tree_distances, triplet_accuracy
 
 __all__ = [
     "Interval",
     "annotation_count",
+    "batch_transfer",
     "bootstrap_interval",
     "calibration_bins",
     "conflicts",
@@ -32,9 +35,16 @@ __all__ = [
     "expected_calibration_error",
     "label_knn",
     "neighbor_recovery",
+    "parent_child_share",
     "pseudotime_spearman",
+    "stage_correlation",
     "tasks",
     "term_auroc",
+    "trajectory",
+    "trajectory_conservation",
+    "tree_correlation",
+    "tree_distances",
+    "triplet_accuracy",
     "without_interactions",
 ]
 
@@ -43,6 +53,7 @@ __getattr__, __dir__, _ = attach(
     {
         "Interval": "_bootstrap",
         "annotation_count": "_go_time_split",
+        "batch_transfer": "_trajectory",
         "bootstrap_interval": "_bootstrap",
         "calibration_bins": "_calibration",
         "conflicts": "_evaluate",
@@ -50,9 +61,16 @@ __getattr__, __dir__, _ = attach(
         "expected_calibration_error": "_calibration",
         "label_knn": "_label_knn",
         "neighbor_recovery": "_neighbors",
+        "parent_child_share": "_tree",
         "pseudotime_spearman": "_pseudotime",
+        "stage_correlation": "_trajectory",
         "tasks": "_evaluate",
         "term_auroc": "_disease",
+        "trajectory": "_trajectory",
+        "trajectory_conservation": "_trajectory",
+        "tree_correlation": "_tree",
+        "tree_distances": "_tree",
+        "triplet_accuracy": "_tree",
         "without_interactions": "_interactions",
     },
 )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ._cross_modal import cross_modal
     from ._functional_hierarchy import functional_hierarchy
     from ._gene_matching import gene_matching
+    from ._lineage import lineage
     from ._maps import maps
     from ._regulon_context import regulon_context
     from ._targets import target_reliability, targets
@@ -20,6 +21,7 @@ __all__ = [
     "cross_modal",
     "functional_hierarchy",
     "gene_matching",
+    "lineage",
     "maps",
     "regulon_context",
     "target_reliability",
@@ -33,6 +35,7 @@ __getattr__, __dir__, _ = attach(
         "cross_modal": "_cross_modal",
         "functional_hierarchy": "_functional_hierarchy",
         "gene_matching": "_gene_matching",
+        "lineage": "_lineage",
         "maps": "_maps",
         "regulon_context": "_regulon_context",
         "target_reliability": "_targets",

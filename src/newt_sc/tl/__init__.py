@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ._explain import explain
     from ._functional_hierarchy import functional_hierarchy
     from ._fuse import fuse
+    from ._lineage import lineage, lineage_programs
+    from ._map_to_reference import map_to_reference
     from ._nearest_genes import nearest_genes
     from ._predict_targets import predict_targets
     from ._regulon_context import regulon_context
@@ -25,10 +27,13 @@ __all__ = [
     "explain",
     "functional_hierarchy",
     "fuse",
+    "lineage",
+    "lineage_programs",
+    "map_to_reference",
     "nearest_genes",
     "predict_targets",
     "regulon_context",
     "score_programs",
 ]
 
-__getattr__, __dir__, _ = attach(__name__, {name: f"_{name}" for name in __all__})
+__getattr__, __dir__, _ = attach(__name__, {**{name: f"_{name}" for name in __all__}, "lineage_programs": "_lineage"})

@@ -1,0 +1,215 @@
+"""Trees over groups: agglomeration, neighbour joining, spanning tree, rooting and support of branches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import pdist, squareform
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Tree",
+    "agglomerate",
+    "group_connectivity",
+    "group_distances",
+    "group_means",
+    "neighbor_joining",
+    "spanning_tree",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """A rooted tree whose first nodes are the leaves.
+
+    Attributes
+    ----------
+    parent
+        Parent of each node, -1 for the root. Leaves are ``0 .. n_leaves - 1``; a parent that is no leaf has a larger
+        number than its children.
+    length
+        Length of the branch above each node, 0 for the root.
+    n_leaves
+        How many leaves.
+    """
+
+    parent: NDArray[np.intp]
+    length: NDArray[np.float64]
+    n_leaves: int
+
+    def children(self) -> list[list[int]]:
+        """Children of each node."""
+        out: list[list[int]] = [[] for _ in self.parent]
+        for node, parent in enumerate(self.parent.tolist()):
+            if parent >= 0:
+                out[parent].append(node)
+        return out
+
+    def members(self) -> NDArray[np.bool_]:
+        """Which leaves are below each node, or are it; nodes x leaves."""
+        below = np.zeros((self.parent.size, self.n_leaves), dtype=bool)
+        below[np.arange(self.n_leaves), np.arange(self.n_leaves)] = True
+        for node in range(self.parent.size):
+            if self.parent[node] >= 0:
+                below[self.parent[node]] |= below[node]
+        return below
+
+    def splits(self) -> list[bytes]:
+        """Name of the split of the leaves that each branch makes, the same in every tree over these leaves."""
+        below = self.members()
+        below[below[:, 0]] ^= True
+        return [row.tobytes() for row in np.packbits(below, axis=1)]
+
+    def linkage(self) -> NDArray[np.float64]:
+        """Linkage of :mod:`scipy.cluster.hierarchy`: a node is as high as its farthest leaf, twice."""
+        height = np.zeros(self.parent.size)
+        size = self.members().sum(axis=1)
+        for node, parent in enumerate(self.parent.tolist()):
+            if parent >= 0:
+                height[parent] = max(height[parent], height[node] + self.length[node])
+        inner = np.arange(self.n_leaves, self.parent.size)
+        order = inner[np.argsort(height[inner], kind="stable")]
+        name = np.concatenate([np.arange(self.n_leaves), np.empty(inner.size, dtype=int)])
+        name[order] = np.arange(self.n_leaves, self.parent.size)
+        children = self.children()
+        rows = [[*sorted(name[children[node]].tolist()), 2 * height[node], size[node]] for node in order]
+        return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+    def distances(self) -> NDArray[np.float64]:
+        """Length of the path between every two leaves."""
+        depth = np.zeros(self.parent.size)
+        for node in range(self.parent.size - 2, -1, -1):
+            depth[node] = depth[self.parent[node]] + self.length[node]
+        out = depth[: self.n_leaves, None] + depth[None, : self.n_leaves]
+        below = self.members()
+        for node in range(self.parent.size - 1, self.n_leaves - 1, -1):  # the deepest common node is written last
+            at = np.flatnonzero(below[node])
+            out[np.ix_(at, at)] = depth[at, None] + depth[at] - 2 * depth[node]
+        np.fill_diagonal(out, 0)
+        return out
+
+    def rooted(self, leaf: int) -> Tree:
+        """Move the root to a leaf, which becomes a child of the root at distance 0."""
+        n, top = self.n_leaves, self.parent.size - 1
+        near: list[dict[int, float]] = [{} for _ in self.parent]
+        for node, parent in enumerate(self.parent.tolist()):
+            if parent >= 0:
+                near[node][parent] = near[parent][node] = float(self.length[node])
+        first, second = near[top].items()  # the old root has two branches that become one
+        near[first[0]].pop(top)
+        near[second[0]].pop(top)
+        near[first[0]][second[0]] = near[second[0]][first[0]] = first[1] + second[1]
+        (start, gap), *_ = near[leaf].items()
+        order, above, stack = [], {start: (-1, gap)}, [start]
+        while stack:
+            node = stack.pop()
+            order.append(node)
+            for other, gap in near[node].items():
+                if other not in (above[node][0], leaf):
+                    above[other] = (node, gap)
+                    stack.append(other)
+        name = dict(zip([*(x for x in order[::-1] if x >= n), -1], range(n, top + 1), strict=True))
+        parent = np.full(top + 1, -1, dtype=np.intp)
+        length = np.zeros(top + 1)
+        for node, (up, gap_up) in above.items():
+            parent[name.get(node, node)], length[name.get(node, node)] = name[up], gap_up
+        parent[leaf] = top
+        return Tree(parent, length, n)
+
+
+def group_means(X: NDArray[np.floating], codes: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
+    """Mean of the rows of each group, groups x dimensions; rows of code -1 are left out."""
+    used = np.flatnonzero(codes >= 0)
+    table = sparse.csr_array((np.ones(used.size), (codes[used], used)), shape=(n_groups, len(codes)))
+    size = np.bincount(codes[used], minlength=n_groups)
+    return np.asarray(table @ X.astype(np.float64)) / np.maximum(size, 1)[:, None]
+
+
+def group_distances(means: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
+    """Distances between groups; 1 where a correlation or cosine is not defined because a row does not vary."""
+    found = pdist(np.asarray(means, dtype=np.float64), metric)
+    return np.asarray(squareform(np.maximum(np.nan_to_num(found, nan=1.0), 0)))
+
+
+def agglomerate(D: NDArray[np.floating], method: str) -> Tree:
+    """Tree of :func:`scipy.cluster.hierarchy.linkage`; leaves that meet at height h are h apart."""
+    Z = hierarchy.linkage(squareform(D, checks=False), method=method)
+    n = len(D)
+    height = np.concatenate([np.zeros(n), np.maximum.accumulate(Z[:, 2])])
+    parent = np.full(2 * n - 1, -1, dtype=np.intp)
+    for i, (a, b) in enumerate(Z[:, :2].astype(int)):
+        parent[[a, b]] = n + i
+    length = np.zeros(2 * n - 1)
+    length[:-1] = (height[parent[:-1]] - height[:-1]) / 2
+    return Tree(parent, length, n)
+
+
+def neighbor_joining(D: NDArray[np.floating]) -> Tree:
+    """Join neighbours (Saitou and Nei); rooted in the branch that is left, negative lengths set to 0."""
+    n = len(D)
+    if n == 2:
+        return agglomerate(D, "average")
+    D = np.array(D, dtype=np.float64)
+    parent = np.full(2 * n - 1, -1, dtype=np.intp)
+    length = np.zeros(2 * n - 1)
+    nodes = list(range(n))
+    for new in range(n, 2 * n - 2):
+        m = len(nodes)
+        total = D.sum(axis=0)
+        Q = (m - 2) * D - total - total[:, None]
+        np.fill_diagonal(Q, np.inf)
+        a, b = sorted(divmod(int(Q.argmin()), m))
+        gap = (total[a] - total[b]) / (m - 2)
+        parent[[nodes[a], nodes[b]]] = new
+        length[[nodes[a], nodes[b]]] = (D[a, b] + gap) / 2, (D[a, b] - gap) / 2
+        D[a] = D[:, a] = (D[a] + D[b] - D[a, b]) / 2
+        D[a, a] = 0
+        D = np.delete(np.delete(D, b, axis=0), b, axis=1)
+        nodes[a] = new
+        del nodes[b]
+    parent[nodes] = 2 * n - 2
+    length[nodes] = D[0, 1] / 2
+    return Tree(parent, np.maximum(length, 0), n)
+
+
+def spanning_tree(D: NDArray[np.floating], root: int | None) -> NDArray[np.intp]:
+    """Parent of each group in the minimum spanning tree, -1 for the root; by default the most central group."""
+    from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree, shortest_path
+
+    # a zero would be no edge: distances are moved up, which leaves their order
+    shifted = np.asarray(D, dtype=np.float64) + 1e-9 * (D.max() or 1.0)
+    np.fill_diagonal(shifted, 0)
+    tree = minimum_spanning_tree(sparse.csr_array(shifted))
+    if root is None:
+        root = int(shortest_path(tree, directed=False).sum(axis=1).argmin())
+    _, parent = breadth_first_order(tree, root, directed=False)
+    return np.where(parent < 0, -1, parent).astype(np.intp)
+
+
+def group_connectivity(graph: sparse.csr_array, codes: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
+    """Connect groups as PAGA does (version 1.2): edges between groups over their expected number.
+
+    Parameters
+    ----------
+    graph
+        Neighbours of each cell, cells x cells; every stored entry is one directed edge.
+    codes
+        Group of each cell.
+    n_groups
+        How many groups.
+    """
+    table = sparse.csr_array((np.ones(codes.size), (np.arange(codes.size), codes)), shape=(codes.size, n_groups))
+    edges = sparse.csr_array((np.ones(graph.nnz), graph.indices, graph.indptr), shape=graph.shape)
+    between = np.asarray((table.T @ edges @ table).todense())
+    size = np.bincount(codes, minlength=n_groups)
+    out = between.sum(axis=1)  # edges that start in a group
+    both = between + between.T
+    np.fill_diagonal(both, 0)
+    expected = (out[:, None] * size + out * size[:, None]) / max(codes.size - 1, 1)
+    return np.where(both > 0, np.minimum(both / np.where(expected > 0, expected, 1), 1), 0)

@@ -1,0 +1,312 @@
+"""Agreement of distances between groups with a known tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ._bootstrap import Interval, bootstrap_interval
+from ._check import check_count, check_length, check_points
+
+if TYPE_CHECKING:
+    import networkx as nx
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["parent_child_share", "tree_correlation", "tree_distances", "triplet_accuracy"]
+
+
+def tree_distances(
+    tree: str | nx.DiGraph | Mapping[str, str | None] | Iterable[tuple[str, str]],
+    names: Sequence[str],
+    *,
+    lengths: bool = False,
+) -> NDArray[np.float64]:
+    """Measure how far groups are apart in a tree.
+
+    Parameters
+    ----------
+    tree
+        Newick text; a mapping of each group to its parent (missing for the root); pairs of parent and child; or a
+        :class:`networkx.DiGraph` of such edges. Groups may be inner nodes, and nodes that are not among ``names`` count
+        as steps.
+    names
+        The groups, in the order of the rows wanted.
+    lengths
+        Add up the lengths of branches, as Newick text gives them, instead of counting them.
+
+    Returns
+    -------
+    Length of the path between every two groups; NaN in rows and columns of groups that the tree lacks, and infinite
+    between groups that it does not connect.
+
+    Raises
+    ------
+    ValueError
+        If a name comes twice, fewer than two are in the tree, or a length is missing or negative.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import shortest_path
+
+    edges, weights = _edges(tree)
+    named = [str(name) for name in names]
+    if len(set(named)) < len(named):
+        twice = sorted({name for name in named if named.count(name) > 1})
+        msg = f"names has {twice} more than once; expected one row for each group."
+        raise ValueError(msg)
+    nodes = pd.Index(pd.unique(pd.Series([node for edge in edges for node in edge], dtype=object)))
+    at = nodes.get_indexer(pd.Index(named, dtype=object))
+    if (at >= 0).sum() < 2:
+        msg = f"{(at >= 0).sum()} of the {len(named)} names are in the tree, which has {[*nodes[:5]]}; expected two."
+        raise ValueError(msg)
+    if lengths and not (np.isfinite(weights).all() and (weights >= 0).all()):
+        msg = "the tree has branches without a length, or with a negative one; expected lengths from 0 up."
+        raise ValueError(msg)
+    step = np.maximum(weights, 1e-12) if lengths else np.ones(len(edges))
+    i, j = nodes.get_indexer([a for a, _ in edges]), nodes.get_indexer([b for _, b in edges])
+    paths = shortest_path(csr_array((step, (i, j)), shape=(nodes.size, nodes.size)), directed=False)
+    out = np.full((len(named), len(named)), np.nan)
+    known = np.flatnonzero(at >= 0)
+    out[np.ix_(known, known)] = paths[np.ix_(at[known], at[known])]
+    return out
+
+
+def parent_child_share(
+    X: ArrayLike,
+    names: Sequence[str],
+    tree: str | nx.DiGraph | Mapping[str, str | None] | Iterable[tuple[str, str]],
+    *,
+    metric: str = "cosine",
+    n_resamples: int = 1000,
+    random_state: int = 0,
+) -> Interval:
+    """Score how often the nearest group is the parent or a child in a known tree.
+
+    Parameters
+    ----------
+    X
+        One row a group, groups x dimensions; or with ``metric="precomputed"`` distances, groups x groups.
+    names
+        Name of each row. Groups that the tree lacks are left out, and so are, as groups that are asked but not as
+        neighbours, those of which neither the parent nor a child has a row.
+    tree
+        The known tree, see :func:`tree_distances`.
+    metric
+        Distance of :func:`scipy.spatial.distance.pdist`, or ``"precomputed"``.
+    n_resamples
+        Bootstrap resamples of the groups.
+    random_state
+        Seed.
+
+    Returns
+    -------
+    Share with its bootstrap interval over the groups.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, ``X`` is not finite, or no group has its parent or a child among the names.
+    """
+    D, path = _both(X, names, tree, metric)
+    related = path == 1
+    np.fill_diagonal(D, np.inf)
+    asked = related.any(axis=1)
+    if not asked.any():
+        msg = "no group has its parent or a child in the tree among names; expected at least one."
+        raise ValueError(msg)
+    right = related[np.arange(len(D)), D.argmin(axis=1)]
+    return bootstrap_interval(right[asked].astype(float), n_resamples=n_resamples, random_state=random_state)
+
+
+def tree_correlation(
+    X: ArrayLike,
+    names: Sequence[str],
+    tree: str | nx.DiGraph | Mapping[str, str | None] | Iterable[tuple[str, str]],
+    *,
+    metric: str = "cosine",
+    method: Literal["spearman", "pearson"] = "spearman",
+    n_resamples: int = 1000,
+    random_state: int = 0,
+) -> Interval:
+    """Correlate distances between groups with the number of steps between them in a known tree.
+
+    With ``metric="precomputed"`` and the path lengths of another tree this is the cophenetic correlation of the two.
+
+    Parameters
+    ----------
+    X
+        One row a group, groups x dimensions; or with ``metric="precomputed"`` distances, groups x groups.
+    names
+        Name of each row; groups that the tree lacks are left out.
+    tree
+        The known tree, see :func:`tree_distances`.
+    metric
+        Distance of :func:`scipy.spatial.distance.pdist`, or ``"precomputed"``.
+    method
+        Of ranks or of values.
+    n_resamples
+        Bootstrap resamples of the groups; a group is not paired with its own copies, and ranks are those of all pairs.
+    random_state
+        Seed.
+
+    Returns
+    -------
+    Correlation over pairs of groups with its bootstrap interval.
+
+    Raises
+    ------
+    ValueError
+        If ``method`` is not known, shapes do not fit, ``X`` is not finite, or fewer than three groups are in the tree.
+    """
+    if method not in ("spearman", "pearson"):
+        msg = f"method is {method!r}; expected 'spearman' or 'pearson'."
+        raise ValueError(msg)
+    D, path = _both(X, names, tree, metric, least=3)
+    upper = np.triu_indices(len(D), 1)
+    a, b = (_standard(table, upper, ranks=method == "spearman") for table in (D, path))
+
+    def correlation(weight: NDArray[np.float64]) -> float:
+        pair = weight[upper[0]] * weight[upper[1]]
+        total = pair.sum()
+        if not total:
+            return float("nan")
+        x, y = a - pair @ a / total, b - pair @ b / total
+        size = np.sqrt((pair @ x**2) * (pair @ y**2))
+        return float(pair @ (x * y) / size) if size > 0 else float("nan")
+
+    return _interval(correlation, len(D), n_resamples, random_state)
+
+
+def triplet_accuracy(
+    X: ArrayLike,
+    names: Sequence[str],
+    tree: str | nx.DiGraph | Mapping[str, str | None] | Iterable[tuple[str, str]],
+    *,
+    metric: str = "cosine",
+    max_groups: int = 120,
+    n_resamples: int = 1000,
+    random_state: int = 0,
+) -> Interval:
+    """Score how often the two nearest of three groups are those that a known tree puts nearest.
+
+    Triplets of which the tree puts no two nearer to each other than the others are left out. Chance is one third.
+
+    Parameters
+    ----------
+    X
+        One row a group, groups x dimensions; or with ``metric="precomputed"`` distances, groups x groups.
+    names
+        Name of each row; groups that the tree lacks are left out.
+    tree
+        The known tree, see :func:`tree_distances`.
+    metric
+        Distance of :func:`scipy.spatial.distance.pdist`, or ``"precomputed"``.
+    max_groups
+        Of more groups, this many are drawn.
+    n_resamples
+        Bootstrap resamples of the groups.
+    random_state
+        Seed.
+
+    Returns
+    -------
+    Share of right triplets with its bootstrap interval; a tie among distances counts as far as it is right by chance.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, ``X`` is not finite, fewer than three groups are in the tree, or it resolves no triplet.
+    """
+    D, path = _both(X, names, tree, metric, least=3)
+    check_count("max_groups", max_groups, 3)
+    if len(D) > max_groups:
+        drawn = np.random.default_rng(random_state).choice(len(D), max_groups, replace=False)
+        D, path = D[np.ix_(drawn, drawn)], path[np.ix_(drawn, drawn)]
+    three = np.array(list(combinations(range(len(D)), 3)))
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    near, true = (np.column_stack([table[three[:, i], three[:, j]] for i, j in pairs]) for table in (D, path))
+    best = true == true.min(axis=1, keepdims=True)
+    resolved = best.sum(axis=1) == 1
+    if not resolved.any():
+        msg = "the tree resolves no triplet of these groups: all are equally far apart."
+        raise ValueError(msg)
+    three, best, near = three[resolved], best[resolved], near[resolved]
+    nearest = near == near.min(axis=1, keepdims=True)
+    right = (nearest & best).sum(axis=1) / nearest.sum(axis=1)
+
+    def share(weight: NDArray[np.float64]) -> float:
+        each = weight[three].prod(axis=1)
+        total = each.sum()
+        return float(each @ right / total) if total else float("nan")
+
+    return _interval(share, len(D), n_resamples, random_state)
+
+
+def _edges(tree: Any) -> tuple[list[tuple[Any, Any]], NDArray[np.float64]]:
+    from newt_sc.io import read_newick
+
+    if isinstance(tree, str):
+        tree = read_newick(tree)
+    if hasattr(tree, "edges"):
+        return list(tree.edges), np.array([value for *_, value in tree.edges.data("length", default=np.nan)], float)
+    if isinstance(tree, Mapping):
+        pairs = [(str(parent), str(child)) for child, parent in tree.items() if not pd.isna(parent)]
+    else:
+        pairs = []
+        for pair in tree:
+            if isinstance(pair, str) or len(pair) != 2:
+                msg = f"the tree has the entry {pair!r}; expected pairs of parent and child."
+                raise ValueError(msg)
+            pairs.append((str(pair[0]), str(pair[1])))
+    if not pairs:
+        msg = "the tree has no edge; expected Newick text, a mapping of groups to parents, or pairs of both."
+        raise ValueError(msg)
+    return pairs, np.full(len(pairs), np.nan)
+
+
+def _both(
+    X: ArrayLike, names: Sequence[str], tree: Any, metric: str, least: int = 2
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distances and paths of the groups that the tree has."""
+    from scipy.spatial.distance import pdist, squareform
+
+    points = check_points(X)
+    check_length("names", np.asarray(names, dtype=object), len(points))
+    path = tree_distances(tree, names)
+    at = np.flatnonzero(np.isfinite(path).sum(axis=1) > 1)
+    if at.size < least or not np.isfinite(path[np.ix_(at, at)]).all():
+        msg = f"{at.size} groups are connected in the tree; expected at least {least}, all of one tree."
+        raise ValueError(msg)
+    if metric == "precomputed":
+        if points.shape[0] != points.shape[1]:
+            msg = f"X has shape {points.shape}; expected distances, groups x groups, with metric='precomputed'."
+            raise ValueError(msg)
+        D = points[np.ix_(at, at)]
+    else:
+        D = squareform(np.nan_to_num(pdist(points[at], metric), nan=1.0))
+    return D, path[np.ix_(at, at)]
+
+
+def _standard(
+    table: NDArray[np.float64], upper: tuple[NDArray[np.intp], NDArray[np.intp]], *, ranks: bool
+) -> NDArray[np.float64]:
+    from scipy.stats import rankdata
+
+    values: NDArray[np.float64] = rankdata(table[upper]) if ranks else table[upper]
+    return values
+
+
+def _interval(
+    statistic: Callable[[NDArray[np.float64]], float], n: int, n_resamples: int, random_state: int
+) -> Interval:
+    """Percentile interval of a statistic of weighted groups."""
+    check_count("n_resamples", n_resamples, 1)
+    rng = np.random.default_rng(random_state)
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(np.float64)
+    replicates = np.array([statistic(weight) for weight in weights])
+    finite = replicates[np.isfinite(replicates)]
+    low, high = np.quantile(finite, [0.025, 0.975]) if finite.size else (np.nan, np.nan)
+    return Interval(statistic(np.ones(n)), float(low), float(high), replicates)

@@ -1,0 +1,554 @@
+"""Hierarchies of groups of cells, and the gene sets that separate their branches."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from newt_sc import _keys, genes
+from newt_sc._docs import with_docs
+from newt_sc._settings import logger
+from newt_sc.errors import NewtWarning
+from newt_sc.io._newick import format_newick
+from newt_sc.kernels import _lineage as trees
+from newt_sc.tl._rows import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+__all__ = ["lineage", "lineage_programs"]
+
+Method = Literal["average", "complete", "single", "weighted", "ward", "nj"]
+Metric = Literal["correlation", "cosine", "euclidean"]
+_FEW: Final = 50
+_MISSING: Final = ("NA", "nan", "")
+
+
+@with_docs
+def lineage(
+    adata: AnnData,
+    groupby: str,
+    *,
+    root: str | None = None,
+    use_rep: str = "X_newt",
+    method: Method = "average",
+    metric: Metric = "cosine",
+    n_bootstraps: int = 100,
+    n_neighbors: int = 15,
+    key_added: str | None = None,
+    copy: bool = False,
+    random_state: int = 0,
+) -> AnnData | None:
+    """Arrange groups of cells in a hierarchy, with support for each branch.
+
+    A group stands for its centroid in ``use_rep``, less the mean of all centroids, so that large groups do not pull the
+    origin to themselves. Two trees are made of the distances between centroids:
+
+    - a *hierarchy*, in which groups are leaves: for cell types that part ways;
+    - a *minimum spanning tree*, in which groups are inner nodes as well: for stages that follow on each other, such as
+      sorted progenitors.
+
+    Support is the share of bootstrap samples whose tree makes the same split of the groups (has the same edge). Cells
+    are drawn anew within their groups. A group of one cell cannot be drawn anew: where there is one, the dimensions of
+    ``use_rep`` are drawn as well, for all groups.
+
+    Parameters
+    ----------
+    %(adata)s
+    groupby
+        Column of ``obs`` with the groups. Cells without one (missing, or ``"NA"``) are left out.
+    root
+        Group that the trees start from, such as the stem cells. Without it the hierarchy is as it was agglomerated
+        (``"nj"``: rooted in the last branch) and the spanning tree starts at its most central group, which says
+        nothing of time.
+    use_rep
+        Key of ``obsm``.
+    method
+        How the hierarchy is made: a linkage of :func:`scipy.cluster.hierarchy.linkage`, or ``"nj"``, neighbour joining,
+        whose branches need not be equally long.
+    metric
+        Distance between centroids. ``"ward"`` needs ``"euclidean"``.
+    n_bootstraps
+        How many bootstrap samples; 0 for no support.
+    n_neighbors
+        Neighbours of a cell in the graph that PAGA is computed from, where ``adata.uns["paga"]`` is not that of
+        ``groupby``.
+    key_added
+        Key in ``uns``, instead of ``"newt_lineage"``.
+    %(copy)s
+    %(random_state)s
+
+    Returns
+    -------
+    ``None``, or the copy. Written is ``uns["newt_lineage"]``:
+
+    - ``groups``, ``sizes``: the groups, in the order of leaves 0, 1, ..., and their numbers of cells;
+    - ``newick``: the hierarchy with lengths, and support as labels of inner nodes;
+    - ``linkage``: the same tree as a linkage of :mod:`scipy.cluster.hierarchy` (groups - 1, 4), in which a node stands
+      as high as its farthest leaf;
+    - ``branches``: a table of all nodes, see :func:`newt_sc.get.lineage`;
+    - ``spanning_tree``: a table of edges: ``parent``, ``child``, ``distance``, ``support`` and ``in_paga``;
+    - ``paga``: ``shared``, the share of the edges of PAGA's tree that the spanning tree has; ``n_edges`` of that tree;
+      ``n_components``, into how many parts the graph of groups falls; ``source``, ``"uns"`` or ``"computed"``;
+    - ``params``, of which ``resampled`` says what the bootstrap drew.
+
+    Raises
+    ------
+    TypeError
+        If ``adata`` is no AnnData, or groups are numbers with fractions.
+    KeyError
+        If ``groupby`` or ``use_rep`` is not there.
+    ValueError
+        If there are fewer than two groups, the root is not among them, values are NaN or infinite, or a parameter is
+        not known or out of range.
+
+    Warns
+    -----
+    NewtWarning
+        If cells have no group, groups no cell, there are fewer than 50 cells, or PAGA's graph falls apart.
+
+    See Also
+    --------
+    newt_sc.pl.lineage, newt_sc.get.lineage, newt_sc.tl.lineage_programs
+
+    References
+    ----------
+    Felsenstein (1985), Evolution 39:783. Saitou and Nei (1987), Mol Biol Evol 4:406. Wolf et al. (2019), Genome
+    Biology 20:59 (PAGA).
+
+    Examples
+    --------
+    >>> import newt_sc as nt
+    >>> nt.tl.embed(adata)  # doctest: +SKIP
+    >>> nt.tl.lineage(adata, "cell_type", root="HSC")  # doctest: +SKIP
+    >>> nt.get.lineage(adata)  # doctest: +SKIP
+    """
+    _check_anndata(adata)
+    _check_params(method, metric, n_bootstraps, n_neighbors)
+    codes, groups = _groups(adata, groupby)
+    X = _representation(adata, use_rep, codes >= 0)
+    start = _root(root, groups)
+    used = np.flatnonzero(codes >= 0)
+    codes, X = codes[used], X[used]
+    n = len(groups)
+    sizes = np.bincount(codes, minlength=n)
+    if used.size < _FEW:
+        warnings.warn(
+            f"{used.size} cells in {n} groups: support is a rough guide with so few.", NewtWarning, stacklevel=2
+        )
+
+    def build(means: NDArray[np.float64]) -> tuple[trees.Tree, NDArray[np.intp], NDArray[np.float64]]:
+        D = trees.group_distances(means - means.mean(axis=0), metric)
+        tree = trees.neighbor_joining(D) if method == "nj" else trees.agglomerate(D, method)
+        return tree if start is None else tree.rooted(start), trees.spanning_tree(D, start), D
+
+    tree, parent, D = build(trees.group_means(X, codes, n))
+    splits = tree.splits()
+    seen: Counter[bytes] = Counter()
+    edges: Counter[frozenset[int]] = Counter()
+    rng = np.random.default_rng(random_state)
+    for _ in range(n_bootstraps):
+        again, up, _ = build(_resampled(X, codes, sizes, rng))
+        seen.update(set(again.splits()))
+        edges.update(frozenset((int(i), int(j))) for i, j in enumerate(up) if j >= 0)
+    once = max(n_bootstraps, 1)
+    support = np.array([seen[split] / once for split in splits])
+    trivial = np.isin(tree.members().sum(axis=1), [1, n - 1, n])
+    support[trivial | (n_bootstraps == 0)] = np.nan
+
+    paga, paga_edges = _paga(adata, groupby, groups, X, codes, n_neighbors)
+    table = [
+        {
+            "parent": groups[j],
+            "child": groups[i],
+            "distance": float(D[i, j]),
+            "support": edges[frozenset((i, int(j)))] / once if n_bootstraps else np.nan,
+            "in_paga": frozenset((i, int(j))) in paga_edges,
+        }
+        for i, j in enumerate(parent)
+        if j >= 0
+    ]
+    paga["shared"] = sum(row["in_paga"] for row in table) / len(paga_edges) if paga_edges else float("nan")
+    children = tree.children()
+    labels = ["" if np.isnan(value) else f"{value:.2f}" for value in support]
+    single = bool((sizes == 1).any())
+    info = {
+        "params": {
+            "groupby": groupby,
+            "root": root or "",
+            "use_rep": use_rep,
+            "method": method,
+            "metric": metric,
+            "n_bootstraps": int(n_bootstraps),
+            "n_neighbors": int(n_neighbors),
+            "resampled": "cells" if not single else "dimensions" if (sizes == 1).all() else "cells and dimensions",
+            "random_state": random_state,
+        },
+        "groups": np.array(groups, dtype=object),
+        "sizes": sizes.astype(np.int64),
+        "newick": format_newick(
+            len(children) - 1,
+            children,
+            lambda node: groups[node] if node < n else labels[node],
+            lambda node: float(tree.length[node]),
+        ),
+        "linkage": tree.linkage(),
+        "branches": _branches(tree, groups, sizes, support),
+        "spanning_tree": pd.DataFrame(table),
+        "paga": paga,
+    }
+    logger.info("lineage of %d groups from %d cells", n, used.size)
+    out = adata.copy() if copy else adata
+    out.uns[key_added or _keys.LINEAGE] = info
+    return out if copy else None
+
+
+@with_docs
+def lineage_programs(
+    adata: AnnData,
+    gene_sets: Mapping[str, Iterable[str]] | str | PathLike[str] | pd.DataFrame | AnnData | None = None,
+    *,
+    regulons: pd.DataFrame | None = None,
+    key: str | None = None,
+    layer: str | None = None,
+    min_genes: int = 5,
+    n_permutations: int = 1000,
+    copy: bool = False,
+    random_state: int = 0,
+) -> AnnData | None:
+    """Ask which gene sets and transcription factors separate the children of each branch of a lineage.
+
+    For a node of the hierarchy with the children A and B, a gene's score is its mean in B less its mean in A, groups
+    counting alike, over its standard deviation in the cells below the node; a set's is the mean over its genes (of a
+    regulon, times the sign of its weights). The null is drawn by exchanging cells between the groups below the node,
+    which keeps how genes go together, and is scaled to the spread that genes have in the data, so that a set stands out
+    only if it differs more than genes do at large (restandardisation). Where every group is one cell, groups are
+    exchanged. Cells count as independent, which cells of one donor are not: p ranks programs, it is no proof.
+
+    Parameters
+    ----------
+    %(adata)s Log-normalised expression, after :func:`newt_sc.tl.lineage`.
+    gene_sets
+        A mapping of names to genes, a GMT file, a network with ``source`` and ``target``, or ranked markers: whatever
+        :func:`newt_sc.genes.gene_sets` takes.
+    regulons
+        Network of factors: ``source``, ``target`` and, for its sign, ``weight``, as decoupler has them.
+    key
+        Key of the lineage, ``"newt_lineage"`` by default.
+    layer
+        Layer to use instead of ``X``.
+    min_genes
+        Sets with fewer measured genes are left out.
+    n_permutations
+        Permutations; the null is pooled over the sets of a branch.
+    %(copy)s
+    %(random_state)s
+
+    Returns
+    -------
+    ``None``, or the copy. Written is ``uns["newt_lineage"]["programs"]``, one row a branching and set: ``branch``
+    (node), ``kind`` (``"set"`` or ``"regulon"``), ``name``, ``n_genes``, ``difference`` (above 0: higher in the second
+    child), ``z``, ``p`` and ``fdr`` (Benjamini-Hochberg within a branching), ``lower`` and ``higher`` (nodes). See
+    :func:`newt_sc.get.lineage_programs`.
+
+    Raises
+    ------
+    TypeError
+        If ``adata`` is no AnnData or its matrix is not numeric.
+    KeyError
+        If there is no lineage, or its groups or the layer are gone.
+    ValueError
+        If neither sets nor regulons are given, no set has enough genes, a value is not finite, or a number is out of
+        range.
+    GeneMatchError
+        If no gene of any set is measured.
+
+    Warns
+    -----
+    NewtWarning
+        If few genes are found.
+
+    References
+    ----------
+    Efron and Tibshirani (2007), On testing the significance of sets of genes, Ann Appl Stat 1:107.
+    """
+    _check_anndata(adata)
+    slot = key or _keys.LINEAGE
+    info = adata.uns.get(slot)
+    if info is None or "branches" not in info:
+        msg = f"No lineage in adata.uns[{slot!r}]: run newt_sc.tl.lineage first."
+        raise KeyError(msg)
+    for name, value, least in (("min_genes", min_genes, 1), ("n_permutations", n_permutations, 20)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            msg = f"{name} is {value!r}, expected a whole number from {least} up."
+            raise ValueError(msg)
+    if gene_sets is None and regulons is None:
+        msg = "Neither gene_sets nor regulons is given: there is nothing to compare."
+        raise ValueError(msg)
+    if layer is not None and layer not in adata.layers:
+        msg = f"layer {layer!r} is not in adata.layers, which has {[name for name in adata.layers if name]}."
+        raise KeyError(msg)
+    codes, groups = _groups(adata, str(info["params"]["groupby"]), quiet=True)
+    if groups != [str(name) for name in info["groups"]]:
+        msg = f"The groups of {info['params']['groupby']!r} are not those of the lineage: run newt_sc.tl.lineage again."
+        raise KeyError(msg)
+    members, table = _members(adata, gene_sets, regulons, min_genes)
+    name = "adata.X" if layer is None else f"layer {layer!r}"
+    rows = Rows(adata.X if layer is None else adata.layers[layer], name)
+    rows.stats()  # refuses what is not finite
+    blocks = [sparse.csr_array(block) for block in rows.blocks()]
+    X = sparse.csr_array(sparse.vstack(blocks))
+    rng = np.random.default_rng(random_state)
+    branches: pd.DataFrame = info["branches"]
+    below = {int(node): set(text.split(_keys.SEPARATOR)) for node, text in branches[["node", "groups"]].to_numpy()}
+    parts = []
+    for node, own in branches[branches["parent"] >= 0].groupby("parent"):
+        first, second = sorted(own["node"].astype(int), key=lambda child: (len(below[child]), child))
+        side = np.array([-(name in below[first]) + (name in below[second]) for name in groups])
+        found = _separate(X, codes, side, members, n_permutations, rng)
+        part = table.assign(branch=int(node), **found)
+        up = part["difference"] > 0
+        part["higher"], part["lower"] = np.where(up, second, first), np.where(up, first, second)
+        parts.append(part)
+    programs = pd.concat(parts, ignore_index=True)
+    columns = ["branch", "kind", "name", "n_genes", "difference", "z", "p", "fdr", "higher", "lower"]
+    out = adata.copy() if copy else adata
+    out.uns[slot] = {**out.uns[slot], "programs": programs[columns]}
+    return out if copy else None
+
+
+def _separate(
+    X: sparse.csr_array,
+    codes: NDArray[np.intp],
+    side: NDArray[np.intp],
+    members: sparse.csr_array,
+    n_permutations: int,
+    rng: np.random.Generator,
+) -> dict[str, NDArray[np.float64]]:
+    """Scores of sets at one branching; ``side`` of each group is -1, 1 or, outside the branch, 0."""
+    from scipy.stats import false_discovery_control
+
+    cells = np.flatnonzero((codes >= 0) & (side[codes] != 0))
+    own = codes[cells]
+    size = np.bincount(own, minlength=side.size)
+    share = np.array([(side == s).sum() for s in (-1, 0, 1)])
+    weight = side[own] / share[side[own] + 1] / size[own]  # of a cell in the difference of means; sums to 0
+    part = X[cells]
+    mean = np.asarray(part.mean(axis=0)).ravel()
+    variance = np.maximum(np.asarray(part.multiply(part).mean(axis=0)).ravel() - mean**2, 0)
+    scale = np.where(variance > 1e-12, 1 / np.sqrt(np.maximum(variance, 1e-12)), 0)
+    # a set's score in each cell: every permutation is then a product of cells x sets
+    S = np.asarray((part @ (members * scale).T.tocsr()).todense())
+    S -= (mean * scale) @ members.T
+    draws = rng.permuted(np.tile(weight, (n_permutations, 1)), axis=1)
+    null = draws @ S
+    observed = weight @ S
+    live = scale > 0
+    gene = (part.T @ weight) * scale
+    spread = np.mean([((part.T @ draw) * scale)[live].std() for draw in draws[:20]])
+    center = gene[live].mean() * np.asarray(members[:, live].sum(axis=1)).ravel()
+    ratio = gene[live].std() / spread if spread > 0 else 1.0
+    sd = null.std(axis=0) * max(ratio, 1.0)
+    sd[sd == 0] = np.inf
+    z = (observed - center) / sd
+    pool = np.sort(np.abs((null - null.mean(axis=0)) * max(ratio, 1.0) / sd).ravel())
+    p = (1 + pool.size - np.searchsorted(pool, np.abs(z), side="left")) / (1 + pool.size)
+    return {"difference": observed, "z": z, "p": p, "fdr": false_discovery_control(p)}
+
+
+def _members(
+    adata: AnnData, gene_sets: Any, regulons: pd.DataFrame | None, min_genes: int
+) -> tuple[sparse.csr_array, pd.DataFrame]:
+    """Make sets x genes, rows of absolute sum one, and say what each row is."""
+    names: Any = adata.var_names
+    if _keys.GENES in adata.var:
+        mapped = adata.var[_keys.GENES]
+        names = mapped.astype(object).where(mapped.notna(), adata.var_names.to_series().to_numpy()).to_numpy()
+    parts, tables = [], []
+
+    def add(kind: str, sets: dict[str, list[str]], members: sparse.csr_array) -> None:
+        n = np.diff(members.indptr)
+        keep = np.flatnonzero(n >= min_genes)
+        parts.append(sparse.csr_array(members[keep]) / n[keep, None])
+        listed = list(sets)
+        tables.append(pd.DataFrame({"kind": kind, "name": [listed[i] for i in keep], "n_genes": n[keep]}))
+
+    if gene_sets is not None:
+        sets = genes.gene_sets(gene_sets)
+        add("set", sets, genes.align_sets(sets, names, what="gene_sets").members)
+    if regulons is not None:
+        targets = genes.gene_sets(regulons)
+        members = genes.align_sets(targets, names, what="regulons").members
+        if "weight" in regulons:
+            down = regulons[regulons["weight"] < 0]
+            if len(down):
+                some = genes.gene_sets(down)
+                minus = {name: some.get(name, []) for name in targets}
+                found = genes.align_sets(minus, names, what="regulons", threshold=0).members
+                members = sparse.csr_array(members - 2 * members.multiply(found))
+        add("regulon", targets, members)
+    table = pd.concat(tables, ignore_index=True)
+    if table.empty:
+        msg = f"No set has {min_genes} measured genes: lower min_genes, or give larger sets."
+        raise ValueError(msg)
+    return sparse.csr_array(sparse.vstack(parts)), table
+
+
+def _branches(
+    tree: trees.Tree, groups: list[str], sizes: NDArray[np.intp], support: NDArray[np.float64]
+) -> pd.DataFrame:
+    below = tree.members()
+    return pd.DataFrame(
+        {
+            "node": np.arange(tree.parent.size),
+            "parent": tree.parent.astype(np.int64),
+            "name": [groups[i] if i < len(groups) else "" for i in range(tree.parent.size)],
+            "length": tree.length,
+            "support": support,
+            "n_groups": below.sum(axis=1),
+            "n_cells": below @ sizes,
+            "groups": [_keys.SEPARATOR.join(np.array(groups, dtype=object)[row]) for row in below],
+        }
+    )
+
+
+def _resampled(
+    X: NDArray[np.floating], codes: NDArray[np.intp], sizes: NDArray[np.intp], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Centroids of cells drawn within groups, and of drawn dimensions where a group has one cell."""
+    order = np.argsort(codes, kind="stable")
+    start = np.cumsum(sizes) - sizes
+    drawn = np.concatenate([order[a + rng.integers(0, n, n)] for a, n in zip(start, sizes, strict=True)])
+    means = trees.group_means(X[drawn], codes[drawn], sizes.size)
+    if (sizes == 1).any():
+        means = means[:, rng.integers(0, X.shape[1], X.shape[1])]
+    return means
+
+
+def _paga(
+    adata: AnnData,
+    groupby: str,
+    groups: list[str],
+    X: NDArray[np.floating],
+    codes: NDArray[np.intp],
+    n_neighbors: int,
+) -> tuple[dict[str, Any], set[frozenset[int]]]:
+    """PAGA's tree over the groups: that of ``uns["paga"]``, or computed from neighbours in the representation."""
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+
+    stored = adata.uns.get("paga", {})
+    column = adata.obs[groupby]
+    graph: Any = None
+    if str(stored.get("groups", "")) == groupby and hasattr(column, "cat"):
+        names = [str(name) for name in column.cat.categories]
+        at = [names.index(name) for name in groups if name in names]
+        whole: Any = stored.get("connectivities")
+        if whole is not None and whole.shape == (len(names),) * 2 and len(at) == len(groups):
+            graph = sparse.csr_array(whole)[at][:, at].toarray()
+    source = "computed" if graph is None else "uns"
+    if graph is None:
+        from sklearn.neighbors import kneighbors_graph
+
+        near = kneighbors_graph(X, min(n_neighbors, len(X)) - 1)  # scanpy counts the cell itself
+        graph = trees.group_connectivity(sparse.csr_array(near), codes, len(groups))
+    weight = sparse.csr_array(np.where(graph > 0, 1 / np.where(graph > 0, graph, 1), 0))
+    n_components = int(connected_components(weight, directed=False)[0])
+    tree = minimum_spanning_tree(weight).tocoo()
+    edges = {frozenset((int(i), int(j))) for i, j in zip(tree.row, tree.col, strict=True)}
+    if n_components > 1:
+        warnings.warn(
+            f"PAGA's graph of the {len(groups)} groups falls into {n_components} parts: its tree has "
+            f"{len(edges)} edges, and the lineage joins parts that no cells connect.",
+            NewtWarning,
+            stacklevel=3,
+        )
+    return {"shared": float("nan"), "n_edges": len(edges), "n_components": n_components, "source": source}, edges
+
+
+def _groups(adata: AnnData, groupby: str, *, quiet: bool = False) -> tuple[NDArray[np.intp], list[str]]:
+    """Group of each cell, -1 for none, and the names of groups that have cells."""
+    if groupby not in adata.obs:
+        msg = f"groupby {groupby!r} is not in adata.obs, which has {list(adata.obs.columns)}."
+        raise KeyError(msg)
+    column = adata.obs[groupby]
+    if column.dtype.kind == "f" or (hasattr(column, "cat") and column.cat.categories.dtype.kind == "f"):
+        msg = f"adata.obs[{groupby!r}] holds numbers with fractions ({column.dtype}): expected groups, as categories."
+        raise TypeError(msg)
+    text = column.astype(object)
+    text = text.where(text.notna(), "").astype(str)
+    names = [str(name) for name in (column.cat.categories if hasattr(column, "cat") else sorted(text.unique()))]
+    counts = text.value_counts()
+    groups = [name for name in names if name not in _MISSING and counts.get(name, 0)]
+    codes = pd.Index(groups, dtype=object).get_indexer(pd.Index(text, dtype=object)).astype(np.intp)
+    if not quiet:
+        if lost := int((codes < 0).sum()):
+            warnings.warn(f"{lost} cells have no group in {groupby!r} and are left out.", NewtWarning, stacklevel=3)
+        if empty := [name for name in names if name not in _MISSING and not counts.get(name, 0)]:
+            warnings.warn(f"Groups without a cell are left out: {empty}.", NewtWarning, stacklevel=3)
+    if len(groups) < 2:
+        msg = f"adata.obs[{groupby!r}] has {len(groups)} groups with cells {groups}; a hierarchy needs two."
+        raise ValueError(msg)
+    if separated := [name for name in groups if _keys.SEPARATOR in name]:
+        msg = f"Groups may not have {_keys.SEPARATOR!r} in their names: rename {separated}."
+        raise ValueError(msg)
+    return codes, groups
+
+
+def _root(root: str | None, groups: list[str]) -> int | None:
+    if root is None:
+        return None
+    if str(root) not in groups:
+        msg = f"root is {root!r}, which is no group with cells; there are {groups}."
+        raise ValueError(msg)
+    return groups.index(str(root))
+
+
+def _representation(adata: AnnData, use_rep: str, used: NDArray[np.bool_]) -> NDArray[np.floating]:
+    if use_rep not in adata.obsm:
+        msg = f"use_rep {use_rep!r} is not in adata.obsm, which has {list(adata.obsm)}. Run newt_sc.tl.embed first."
+        raise KeyError(msg)
+    X: Any = adata.obsm[use_rep]
+    X = X.toarray() if sparse.issparse(X) else np.asarray(X)
+    if X.ndim != 2 or X.dtype.kind not in "fiub" or not X.shape[1]:
+        msg = f"obsm[{use_rep!r}] is {X.dtype} of shape {X.shape}, expected numbers, cells x dimensions."
+        raise ValueError(msg)
+    bad = ~np.isfinite(X[used]).all(axis=1)
+    if bad.any():
+        msg = (
+            f"obsm[{use_rep!r}] is NaN or infinite in {bad.sum()} of {bad.size} cells with a group. Leave these cells "
+            "out, or embed them again."
+        )
+        raise ValueError(msg)
+    out: NDArray[np.floating] = X
+    return out
+
+
+def _check_anndata(adata: object) -> None:
+    from anndata import AnnData
+
+    if not isinstance(adata, AnnData):
+        msg = f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
+        raise TypeError(msg)
+
+
+def _check_params(method: str, metric: str, n_bootstraps: int, n_neighbors: int) -> None:
+    for name, value, known in (("method", method, get_args(Method)), ("metric", metric, get_args(Metric))):
+        if value not in known:
+            msg = f"{name} is {value!r}, expected one of {list(known)}."
+            raise ValueError(msg)
+    if method == "ward" and metric != "euclidean":
+        msg = f"method 'ward' is defined for metric='euclidean' only, found {metric!r}."
+        raise ValueError(msg)
+    for name, number, least in (("n_bootstraps", n_bootstraps, 0), ("n_neighbors", n_neighbors, 2)):
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
+            msg = f"{name} is {number!r}, expected a whole number from {least} up."
+            raise ValueError(msg)

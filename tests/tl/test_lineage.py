@@ -1,0 +1,327 @@
+"""Lineages: planted trees come out, with support, programs and PAGA beside them."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import pdist
+
+import newt_sc as nt
+from newt_sc.errors import GeneMatchError, NewtWarning
+
+pytestmark = pytest.mark.filterwarnings("ignore:PAGA's graph")  # the planted groups lie far apart
+
+GENES = [f"GENE{i}" for i in range(200)]
+
+
+def planted(sizes: tuple[int, ...] = (30, 30, 30, 30), *, noise: float = 0.3, seed: int = 0) -> ad.AnnData:
+    """Four groups, ((a, b), (c, d)) far apart; genes 0-9 split the pairs, 10-14 split a from b."""
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(4), sizes)
+    X = rng.standard_normal((codes.size, len(GENES))) * 0.5 + 2
+    X[:, :10] += np.where(codes >= 2, 1.5, 0)[:, None]
+    X[:, 10:15] += np.where(codes == 1, 1.5, 0)[:, None]
+    centers = np.array([[3, 1, 0, 0], [3, -1, 0, 0], [-3, 0, 1, 0], [-3, 0, -1, 0]], float)
+    adata = ad.AnnData(X.astype(np.float32), var=pd.DataFrame(index=GENES))
+    adata.obs["group"] = pd.Categorical(np.array(list("abcd"))[codes])
+    adata.obsm["X_newt"] = (centers[codes] + noise * rng.standard_normal((codes.size, 4))).astype(np.float32)
+    return adata
+
+
+def clades(text: str) -> set[frozenset[str]]:
+    import networkx as nx
+
+    tree = nt.io.read_newick(text)
+    leaves = {node for node in tree if not tree.out_degree(node)}
+    return {frozenset(nx.descendants(tree, node) & leaves) for node in tree if tree.out_degree(node)}
+
+
+@pytest.mark.parametrize("method", ["average", "complete", "ward", "nj"])
+def test_a_planted_tree_comes_out(method: Any) -> None:
+    adata = planted()
+    nt.tl.lineage(adata, "group", method=method, metric="euclidean", n_bootstraps=20)
+    info = adata.uns["newt_lineage"]
+    table = nt.get.lineage(adata)
+    inner = table[table["support"].notna()]
+    assert set(inner["groups"]) <= {"a; b", "c; d"}
+    assert (inner["support"] == 1).all()
+    assert table.loc[table["name"] == "a", "n_cells"].item() == 30
+    assert table.loc[table["parent"] == -1, "n_cells"].item() == 120
+    assert info["linkage"].shape == (3, 4)
+    assert {frozenset("ab"), frozenset("cd")} & clades(info["newick"])
+    assert hierarchy.is_valid_linkage(info["linkage"])
+
+
+def test_linkage_is_scipys_of_centred_centroids() -> None:
+    adata = planted()
+    nt.tl.lineage(adata, "group", n_bootstraps=0)
+    means = pd.DataFrame(adata.obsm["X_newt"]).groupby(adata.obs["group"].to_numpy()).mean()
+    Z = hierarchy.linkage(pdist(means - means.mean(), "cosine"), "average")
+    np.testing.assert_allclose(adata.uns["newt_lineage"]["linkage"], Z, rtol=1e-4)
+    assert nt.get.lineage(adata)["support"].isna().all()
+
+
+def test_large_groups_do_not_move_the_origin() -> None:
+    few, many = planted(), planted((30, 30, 30, 900))
+    for adata in (few, many):
+        nt.tl.lineage(adata, "group", n_bootstraps=0)
+    np.testing.assert_allclose(
+        few.uns["newt_lineage"]["linkage"][:, 2], many.uns["newt_lineage"]["linkage"][:, 2], atol=0.05
+    )
+
+
+def test_root_comes_first_and_the_spanning_tree_starts_there() -> None:
+    adata = planted()
+    nt.tl.lineage(adata, "group", root="c", metric="euclidean", n_bootstraps=10)
+    assert frozenset("abd") in clades(adata.uns["newt_lineage"]["newick"])
+    edges = nt.get.lineage(adata, spanning_tree=True)
+    assert "c" not in set(edges["child"])
+    assert set(edges["child"]) == set("abd")
+    assert edges.loc[edges["child"] == "d", "parent"].item() == "c"
+    assert edges.set_index("child")["support"]["d"] == 1
+    assert edges["support"].between(0, 1).all()
+    assert hierarchy.is_valid_linkage(adata.uns["newt_lineage"]["linkage"])
+
+
+def test_a_chain_is_a_chain_in_the_spanning_tree() -> None:
+    rng = np.random.default_rng(0)
+    stage = np.repeat(np.arange(5), 20)
+    adata = ad.AnnData(np.zeros((100, 1), np.float32))
+    adata.obs["stage"] = stage
+    angle = stage * 0.5
+    adata.obsm["X_newt"] = np.column_stack([np.cos(angle), np.sin(angle)]) + 0.12 * rng.standard_normal((100, 2))
+    nt.tl.lineage(adata, "stage", root="0", metric="euclidean", n_bootstraps=10)
+    edges = nt.get.lineage(adata, spanning_tree=True)
+    assert list(zip(edges["parent"], edges["child"], strict=True)) == [("0", "1"), ("1", "2"), ("2", "3"), ("3", "4")]
+    assert edges["in_paga"].all()
+    assert adata.uns["newt_lineage"]["paga"]["shared"] == 1
+
+
+def test_support_falls_with_noise() -> None:
+    clear, vague = planted(noise=0.3), planted(noise=8)
+    for adata in (clear, vague):
+        nt.tl.lineage(adata, "group", n_bootstraps=50)
+    assert nt.get.lineage(clear)["support"].min() == 1
+    assert nt.get.lineage(vague)["support"].min() < 0.9
+
+
+def test_a_group_of_one_cell_has_dimensions_drawn() -> None:
+    adata = planted((30, 30, 30, 1))
+    nt.tl.lineage(adata, "group", n_bootstraps=30)
+    assert adata.uns["newt_lineage"]["params"]["resampled"] == "cells and dimensions"
+    single = planted((1, 1, 1, 1))
+    with pytest.warns(NewtWarning, match="4 cells in 4 groups"):
+        nt.tl.lineage(single, "group", n_bootstraps=30)
+    assert single.uns["newt_lineage"]["params"]["resampled"] == "dimensions"
+    assert nt.get.lineage(single)["support"].max() > 0.3
+
+
+def test_written_read_and_copied(tmp_path: Path) -> None:
+    adata = planted()
+    out = nt.tl.lineage(adata, "group", root="a", key_added="mine", n_bootstraps=5, copy=True)
+    assert out is not None
+    assert "mine" not in adata.uns
+    nt.tl.lineage_programs(out, {"one": GENES[:10], "two": GENES[50:60]}, key="mine", n_permutations=50)
+    out.write_h5ad(tmp_path / "a.h5ad")
+    back = ad.read_h5ad(tmp_path / "a.h5ad")
+    for table in (nt.get.lineage, nt.get.lineage_programs):
+        pd.testing.assert_frame_equal(
+            table(back, key="mine"), table(out, key="mine"), check_dtype=False, check_categorical=False
+        )
+    again = nt.tl.lineage(adata, "group", root="a", n_bootstraps=5, copy=True)
+    assert again is not None
+    assert again.uns["newt_lineage"]["newick"] == out.uns["mine"]["newick"]
+
+
+def test_stored_paga_is_used() -> None:
+    adata = planted()
+    links = np.zeros((4, 4))
+    for i, j in ((0, 2), (2, 1), (1, 3), (0, 1)):  # the weakest, a-b, closes a circle
+        links[i, j] = links[j, i] = 0.1 if {i, j} == {0, 1} else 0.9
+    adata.uns["paga"] = {"groups": "group", "connectivities": sparse.csr_matrix(links)}
+    nt.tl.lineage(adata, "group", n_bootstraps=0)
+    found = adata.uns["newt_lineage"]["paga"]
+    assert (found["source"], found["n_edges"], found["n_components"]) == ("uns", 3, 1)
+    edges = nt.get.lineage(adata, spanning_tree=True)
+    shared = [{a, b} in ({"a", "c"}, {"c", "b"}, {"b", "d"}) for a, b in edges[["parent", "child"]].to_numpy()]
+    assert edges["in_paga"].tolist() == shared
+    assert found["shared"] == sum(shared) / 3
+    adata.obs["other"] = adata.obs["group"].cat.rename_categories(str.upper)
+    nt.tl.lineage(adata, "other", n_bootstraps=0)
+    assert adata.uns["newt_lineage"]["paga"]["source"] == "computed"
+
+
+def test_a_graph_in_pieces_is_said() -> None:
+    adata = planted()
+    with pytest.warns(NewtWarning, match="falls into 4 parts"):
+        nt.tl.lineage(adata, "group", n_bootstraps=0, n_neighbors=5)
+    assert adata.uns["newt_lineage"]["paga"]["n_components"] == 4
+    assert np.isnan(adata.uns["newt_lineage"]["paga"]["shared"])
+    assert not nt.get.lineage(adata, spanning_tree=True)["in_paga"].any()
+
+
+def test_two_groups() -> None:
+    adata = planted()
+    adata.obs["half"] = np.where(adata.obs["group"].isin(["a", "b"]), "left", "right")
+    nt.tl.lineage(adata, "half", root="left", n_bootstraps=3)
+    assert clades(adata.uns["newt_lineage"]["newick"]) == {frozenset({"left", "right"})}
+    assert len(nt.get.lineage(adata, spanning_tree=True)) == 1
+
+
+def test_cells_and_groups_that_are_missing() -> None:
+    adata = planted()
+    adata.obs["group"] = adata.obs["group"].cat.add_categories(["empty", "NA"])
+    adata.obs.loc[adata.obs_names[:3], "group"] = np.nan
+    adata.obs.loc[adata.obs_names[3:5], "group"] = "NA"
+    adata.obsm["X_newt"][:3] = np.nan
+    with pytest.warns(NewtWarning) as caught:
+        nt.tl.lineage(adata, "group", n_bootstraps=3)
+    text = " ".join(str(one.message) for one in caught)
+    assert "5 cells have no group" in text
+    assert "['empty']" in text
+    assert adata.uns["newt_lineage"]["sizes"].tolist() == [25, 30, 30, 30]
+
+
+def test_bad_input_is_refused_and_changes_nothing() -> None:
+    adata = planted()
+    adata.obs["one"] = "all"
+    adata.obs["number"] = 0.5
+    nan = planted()
+    nan.obsm["X_newt"][4] = np.nan
+    cases: list[tuple[ad.AnnData, str, dict[str, Any], type[Exception], str]] = [
+        (adata, "one", {}, ValueError, "1 groups"),
+        (adata, "number", {}, TypeError, "fractions"),
+        (adata, "nothing", {}, KeyError, "not in adata.obs"),
+        (adata, "group", {"root": "HSC"}, ValueError, "root is 'HSC'"),
+        (adata, "group", {"use_rep": "X_pca"}, KeyError, "X_pca"),
+        (adata, "group", {"method": "upgma"}, ValueError, "method"),
+        (adata, "group", {"metric": "manhattan"}, ValueError, "metric"),
+        (adata, "group", {"method": "ward"}, ValueError, "ward"),
+        (adata, "group", {"n_bootstraps": -1}, ValueError, "n_bootstraps"),
+        (nan, "group", {}, ValueError, "1 of 120 cells"),
+    ]
+    for data, groupby, params, error, text in cases:
+        with pytest.raises(error, match=text):
+            nt.tl.lineage(data, groupby, **params)
+    assert "newt_lineage" not in adata.uns
+    with pytest.raises(TypeError, match="expected AnnData"):
+        nt.tl.lineage(adata.X, "group")
+    with pytest.raises(KeyError, match=r"tl\.lineage first"):
+        nt.get.lineage(adata)
+
+
+# -- programs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rooted() -> ad.AnnData:
+    adata = planted()
+    nt.tl.lineage(adata, "group", metric="euclidean", n_bootstraps=0)
+    return adata
+
+
+def null_sets(seed: int, n: int = 40) -> dict[str, list[str]]:
+    rng = np.random.default_rng(seed)
+    return {f"null{i}": list(rng.choice(GENES[20:], 10, replace=False)) for i in range(n)}
+
+
+def test_planted_programs_are_found_where_they_are(rooted: ad.AnnData, array_type: Any) -> None:
+    rooted.X = array_type(rooted.X)
+    sets = {"pairs": GENES[:10], "b only": GENES[10:15], **null_sets(0)}
+    net = pd.DataFrame({"source": "TF", "target": GENES[10:16], "weight": [1, 1, 1, -1, -1, -1]})
+    nt.tl.lineage_programs(rooted, sets, regulons=net, n_permutations=200)
+    found = nt.get.lineage_programs(rooted, fdr=0.05)
+    top = found[found["n_genes"] > 0].groupby("branch").first()
+    table = nt.get.lineage(rooted).set_index("node")
+    root = table.index[table["parent"] == -1][0]
+    ab = table.index[table["groups"] == "a; b"][0]
+    assert top.loc[root, "name"] == "pairs"
+    assert top.loc[root, "higher_in"] == "c; d"
+    assert top.loc[ab, "name"] == "b only"
+    assert top.loc[ab, "higher_in"] == "b"
+    assert found["name"].str.startswith("null").sum() <= 2  # of 120
+    every = nt.get.lineage_programs(rooted, branch=ab).set_index("name")
+    # mean over genes of the difference of means over the spread of cells, by hand
+    cells = rooted.obs["group"].isin(["a", "b"]).to_numpy()
+    X = np.asarray(
+        rooted.X.compute()
+        if hasattr(rooted.X, "compute")
+        else rooted.X.todense()
+        if hasattr(rooted.X, "todense")
+        else rooted.X
+    )
+    b = (rooted.obs["group"] == "b").to_numpy()
+    each = (X[b].mean(axis=0) - X[cells & ~b].mean(axis=0)) / X[cells].std(axis=0)
+    assert abs(every.loc["b only", "difference"]) == pytest.approx(abs(each[10:15].mean()), rel=1e-3)
+    signed = each[10:16] @ np.array([1, 1, 1, -1, -1, -1]) / 6
+    assert abs(every.loc["TF", "difference"]) == pytest.approx(abs(signed), rel=1e-3)
+
+
+def test_p_of_null_sets_is_uniform_though_genes_go_together() -> None:
+    adata = planted()
+    rng = np.random.default_rng(1)
+    adata.X[:, 20:60] += 2 * rng.standard_normal((adata.n_obs, 1)).astype(np.float32)  # a program of no branch
+    nt.tl.lineage(adata, "group", metric="euclidean", n_bootstraps=0)
+    sets = {f"s{i}": list(rng.choice(GENES[20:], 12, replace=False)) for i in range(150)}
+    nt.tl.lineage_programs(adata, {"together": GENES[20:60], **sets}, n_permutations=300)
+    found = nt.get.lineage_programs(adata)
+    assert 0.01 < (found["p"] < 0.1).mean() < 0.2
+    assert (found["fdr"] > 0.05).all()
+
+
+def test_programs_of_single_cells_and_of_mapped_genes() -> None:
+    single = planted((1, 1, 1, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NewtWarning)
+        nt.tl.lineage(single, "group", n_bootstraps=0)
+    nt.tl.lineage_programs(single, {"pairs": GENES[:10], **null_sets(0, 5)}, n_permutations=20)
+    assert np.isfinite(nt.get.lineage_programs(single)["p"]).all()
+
+
+def test_bad_programs_are_refused(rooted: ad.AnnData) -> None:
+    good = {"s": GENES[:10]}
+    for args, params, error, text in (
+        ((), {}, ValueError, "Neither"),
+        ((good,), {"key": "other"}, KeyError, "No lineage"),
+        ((good,), {"layer": "counts"}, KeyError, "counts"),
+        (({"s": GENES[:2]},), {}, ValueError, "No set has 5"),
+        (({"s": ["NOGENE1", "NOGENE2"]},), {}, GeneMatchError, "gene_sets"),
+        ((good,), {"n_permutations": 3}, ValueError, "n_permutations"),
+        (("missing.gmt",), {}, FileNotFoundError, "missing"),
+    ):
+        with pytest.raises(error, match=text):
+            nt.tl.lineage_programs(rooted, *args, **params)
+    assert "programs" not in rooted.uns["newt_lineage"]
+    with pytest.raises(KeyError, match="no programs"):
+        nt.get.lineage_programs(rooted)
+    changed = rooted[rooted.obs["group"] != "d"].copy()
+    with pytest.raises(KeyError, match="again"):
+        nt.tl.lineage_programs(changed, good)
+
+
+# -- other tools on obsm ---------------------------------------------------------------------------------------------
+
+
+def test_cellrank_reads_the_representation() -> None:
+    cellrank = pytest.importorskip("cellrank")
+    import scanpy as sc
+
+    adata = planted()
+    sc.pp.neighbors(adata, use_rep="X_newt")
+    kernel = cellrank.kernels.ConnectivityKernel(adata).compute_transition_matrix()
+    np.testing.assert_allclose(np.asarray(kernel.transition_matrix.sum(axis=1)).ravel(), 1, rtol=1e-5)
+
+
+def test_palantir_reads_the_representation() -> None:
+    palantir = pytest.importorskip("palantir")
+    adata = planted()
+    palantir.utils.run_diffusion_maps(adata, n_components=3, pca_key="X_newt")
+    assert adata.obsm["DM_EigenVectors"].shape[0] == adata.n_obs
