@@ -1,0 +1,254 @@
+"""A million cells: time and memory of what is read from disk and written to disk by blocks.
+
+``python -m benchmarks.scale`` makes synthetic cells x 18,000 genes, 2,000 detected in each, as zarr on disk, and runs
+``newt-sc embed --mode project`` on 10^3 to 10^6 of them, each in a process of its own, beside what cannot be avoided:
+reading the file, and the product with the gene vectors. A second table compares ``mode="blend"`` on 100,000 cells with
+scanpy's PCA of the same genes, in memory and from dask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import zarr
+from scipy import sparse
+
+import newt_sc as nt
+from benchmarks import _common
+from benchmarks.speed import _resident, best
+
+N_GENES, DETECTED, POOL = 18_000, 2_000, 20_000
+
+
+def pool(seed: int = 0, rows: int = POOL) -> sparse.csr_array:
+    """Log-normalised synthetic cells: each detects 2,000 genes, some genes often and most seldom."""
+    rng = np.random.default_rng(seed)
+    weight = np.log(rng.gamma(0.8, size=N_GENES))
+    indices = np.empty((rows, DETECTED), dtype=np.int32)
+    for i in range(rows):
+        keys = weight + rng.gumbel(size=N_GENES)
+        indices[i] = np.sort(np.argpartition(-keys, DETECTED)[:DETECTED])
+    counts = 1 + rng.poisson(1.5, size=indices.shape)
+    data = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+    indptr = np.arange(rows + 1, dtype=np.int64) * DETECTED
+    return sparse.csr_array((data.ravel(), indices.ravel(), indptr), shape=(rows, N_GENES))
+
+
+def write(path: Path, cells: int, some: sparse.csr_array) -> None:
+    """Write so many cells, those of the pool over and over, to a zarr store as anndata lays it out."""
+    names = nt.datasets.embedding().obs_names[:N_GENES]
+    group = zarr.open_group(str(path), mode="w", zarr_format=2)
+    group.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+    ad.io.write_elem(group, "obs", pd.DataFrame(index=[f"c{i}" for i in range(cells)]))
+    ad.io.write_elem(group, "var", pd.DataFrame(index=names))
+    for name in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
+        ad.io.write_elem(group, name, {})
+    X = group.create_group("X")
+    X.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": [cells, N_GENES]})
+    n = cells * DETECTED
+    arrays = {
+        name: X.create_array(name, shape=(n,), chunks=(min(n, 1 << 21),), dtype=np.dtype(dtype))
+        for name, dtype in (("data", np.float32), ("indices", np.int32))
+    }
+    for start in range(0, cells, some.shape[0]):
+        stop = min(cells, start + some.shape[0])
+        part = slice(0, (stop - start) * DETECTED)
+        for name, array in arrays.items():
+            array[start * DETECTED : stop * DETECTED] = getattr(some, name)[part]
+    X.create_array("indptr", data=np.arange(cells + 1, dtype=np.int64) * DETECTED, chunks=(1 << 20,))
+
+
+# -- children --------------------------------------------------------------------------------------------------------
+
+
+def child(what: str, path: Path) -> None:
+    """Do one thing in a process of its own and say seconds and bytes."""
+    from newt_sc.cli import main
+    from newt_sc.io import _store
+    from newt_sc.tl._rows import Rows
+
+    E = np.asarray(nt.datasets.embedding()[:N_GENES].X, dtype=np.float32)
+    nt.kernels.project(sparse.csr_array((2, N_GENES), dtype=np.float32), E)  # compiled
+    nt.kernels.column_sums(sparse.csr_array((2, N_GENES), dtype=np.float32))
+    started = time.perf_counter()
+    if what == "read":
+        with _store.open_store(path) as group:
+            cells = _store.cells_on_disk(group, path)
+            rows = sum(block.shape[0] for block in Rows(cells.X, "X").blocks(dense=False))
+        if rows != cells.n_obs:
+            raise RuntimeError
+    elif what == "kernel":
+        with _store.open_store(path) as group:
+            X = _store.cells_on_disk(group, path).X
+            block = X[: min(X.shape[0], POOL)]
+            n = X.shape[0]
+        seconds, _ = best(lambda: nt.kernels.project(block, E), 3)
+        sys.stdout.write(f"\n{seconds * n / block.shape[0]} 0\n")
+        return
+    else:
+        out = path.with_name("out.zarr")
+        call = ["embed", str(path), str(out), "--mode", "project", "--mask-var", "all", "--embedding-only", "-q"]
+        if main(call):
+            raise RuntimeError
+    sys.stdout.write(f"\n{time.perf_counter() - started} {_resident('VmHWM')}\n")
+
+
+def run(what: str, path: Path) -> tuple[float, float]:
+    """Seconds and peak memory in bytes of a child."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scale", "--child", what, "--path", str(path)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    seconds, size = done.stdout.split()[-2:]
+    return float(seconds), float(size)
+
+
+def growth(sizes: list[int], folder: Path) -> list[list[str]]:
+    """Rows of the table of growth."""
+    some = pool()
+    out, times = [], []
+    for cells in sizes:
+        path = folder / f"{cells}.zarr"
+        write(path, cells, some)
+        read, _ = run("read", path)
+        kernel, _ = run("kernel", path)
+        embed, size = run("embed", path)
+        times.append(embed)
+        slope = ""
+        if len(times) > 1:
+            slope = f"{np.log(times[-1] / times[-2]) / np.log(cells / sizes[len(times) - 2]):.2f}"
+        ratio = embed / (read + kernel)
+        row = [f"{cells:,}", *(f"{x:.1f}" for x in (read, kernel, embed)), f"{ratio:.2f}", slope, f"{size / 2**30:.2f}"]
+        print("; ".join(row), flush=True)
+        out.append(row)
+    return out
+
+
+# -- blend -----------------------------------------------------------------------------------------------------------
+
+
+def largest_angle(A: np.ndarray, B: np.ndarray) -> float:
+    """Sine of the largest principal angle between the spaces that columns span."""
+    Q, R = (np.linalg.qr(X.astype(np.float64) - X.mean(axis=0, dtype=np.float64))[0] for X in (A, B))
+    return float(np.linalg.norm(Q - R @ (R.T @ Q), ord=2))
+
+
+def planted(cells: int, seed: int = 0) -> ad.AnnData:
+    """Cells of 80 programs with 2,000 highly variable genes among 6,000, so that 50 components are well apart."""
+    rng = np.random.default_rng(seed)
+    genes, used, k = 6_000, 2_000, 80
+    names = nt.datasets.embedding().obs_names[:genes]
+    loadings = np.zeros((k, genes), dtype=np.float32)
+    loadings[:, :used] = rng.standard_normal((k, used)) * (0.97 ** np.arange(k))[:, None] / 3
+    parts = []
+    for start in range(0, cells, 10_000):
+        n = min(10_000, cells - start)
+        rate = np.exp(rng.standard_normal((n, k), dtype=np.float32) @ loadings / 2 - 2.2)
+        counts = sparse.csr_array(rng.poisson(rate).astype(np.float32))
+        counts.data = np.log1p(counts.data)
+        parts.append(counts)
+    X = sparse.csr_matrix(sparse.vstack(parts))
+    var = pd.DataFrame({"highly_variable": np.arange(genes) < used}, index=names)
+    return ad.AnnData(X, obs=pd.DataFrame(index=[f"c{i}" for i in range(cells)]), var=var)
+
+
+def blend_rows(cells: int) -> list[list[str]]:
+    """Rows of the table of PCA and blend."""
+    import dask.array as da
+    import scanpy as sc
+
+    adata = planted(cells)
+    E = np.asarray(nt.datasets.embedding()[adata.var_names].X, dtype=np.float32)
+    nt.tl.embed(adata[:1000].copy())  # compiled
+    out = []
+
+    def timed(name: str, function: Any, repeat: int = 2) -> tuple[float, np.ndarray]:
+        seconds, found = best(function, repeat)
+        print(f"{name}: {seconds:.2f} s", flush=True)
+        return seconds, found
+
+    def pca(solver: str) -> np.ndarray:
+        return np.asarray(sc.pp.pca(adata, n_comps=50, svd_solver=solver, copy=True).obsm["X_pca"])
+
+    def embed(data: ad.AnnData, **params: Any) -> np.ndarray:
+        return np.asarray(nt.tl.embed(data, copy=True, **params).obsm["X_newt"])
+
+    projection, _ = timed("one projection", lambda: nt.kernels.project(adata.X, E))
+    exact_time, exact = timed("scanpy, covariance_eigh", lambda: pca("covariance_eigh"))
+    arpack_time, arpack = timed("scanpy, arpack", lambda: pca("arpack"), 1)
+    same_time, same = timed("alpha=beta=0", lambda: embed(adata, alpha=0, beta=0))
+    blend_time, blend = timed("blend", lambda: embed(adata))
+    lazy = adata.copy()
+    lazy.X = da.from_array(np.arange(cells), chunks=5_000).map_blocks(
+        lambda at: adata.X[at],
+        chunks=((5_000,) * (cells // 5_000), (adata.n_vars,)),
+        new_axis=1,
+        dtype=np.float32,
+        meta=sparse.csr_matrix((0, 0), dtype=np.float32),
+    )
+    dask_time, dask = timed("blend, dask", lambda: embed(lazy), 1)
+    base = exact_time + projection
+    for name, seconds, angle in (
+        ("scanpy.pp.pca, covariance_eigh", exact_time, 0.0),
+        ("scanpy.pp.pca, arpack", arpack_time, largest_angle(arpack, exact)),
+        ("one projection", projection, np.nan),
+        ("tl.embed, alpha=beta=0", same_time, largest_angle(same, exact)),
+        ("tl.embed, blend", blend_time, np.nan),
+        ("tl.embed, blend, dask array", dask_time, largest_angle(dask, blend)),
+    ):
+        out.append([name, f"{seconds:.2f}", f"{seconds / base:.2f}", "" if np.isnan(angle) else f"{angle:.1e}"])
+    return out
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--blend", type=int, default=100_000, help="cells of the table of blend; 0 leaves it out")
+    parser.add_argument("--folder", type=Path, help="where cells are written (default: a temporary folder)")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if options.child:
+        child(options.child, options.path)
+        return
+    if options.cells != [0]:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            rows = growth(options.cells, Path(folder))
+        _common.report(
+            "scale",
+            "A million cells",
+            ["cells", "read, s", "product, s", "newt-sc embed, s", "of read + product", "slope", "peak memory, GiB"],
+            rows,
+            f"Synthetic cells x {N_GENES:,} genes, {DETECTED:,} detected in each, from zarr to zarr, every time in a "
+            "new process. Read: every block of the file, nothing done with it. Product: that with the gene vectors "
+            "(256 dimensions), in memory. The command writes a float32 vector of 256 dimensions for each cell. Slope: "
+            "of the logarithm of its time over that of cells, from the row above; 1 is linear.",
+        )
+    if options.blend:
+        _common.report(
+            "scale-blend",
+            "Blend and PCA",
+            ["what", "seconds", "of scanpy's PCA + one projection", "largest principal angle"],
+            blend_rows(options.blend),
+            f"{options.blend:,} synthetic cells, 2,000 highly variable genes, 50 components. Scanpy's solver that uses "
+            "the covariance, as blend does, is what is compared with; sine of the largest principal angle to its "
+            "components, for dask to those of the same call in memory.",
+        )
+
+
+if __name__ == "__main__":
+    main()
