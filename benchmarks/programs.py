@@ -104,7 +104,9 @@ AGAINST = (
     ("rank-sum", "scanpy's score_genes"),
 )
 DEPTHS = ("full", "2000", "500")
-N_RESAMPLES = 1000
+N_RESAMPLES = 300
+SIZES = (0, 10, 3)
+N_DRAWS = 3
 
 Draws = dict[str, np.ndarray]
 
@@ -157,12 +159,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="+", choices=list(PAIRS), default=list(PAIRS))
+    parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="genes of a program, 0 for all")
     parser.add_argument("--depths", nargs="+", choices=DEPTHS, default=list(DEPTHS))
     options = parser.parse_args(argv)
     shipped = nt.datasets.embedding("newt-human")
     tables = {kind: cells.control(shipped, kind) for kind in ("newt", "shuffled", "no lineage")}
     sets = {name: members for path in SOURCES.values() for name, members in _read(path).items()}
-    every: dict[str, dict[tuple[str, str], Draws]] = defaultdict(dict)
+    every: dict[int, dict[str, dict[tuple[str, str], Draws]]] = {size: defaultdict(dict) for size in options.sizes}
     for name in options.sets:
         raw, facts = _common.load_cells(name)
         median = float(np.median(np.asarray(raw.X.sum(axis=1))))
@@ -172,13 +175,27 @@ def main(argv: Sequence[str] | None = None) -> None:
             adata = _common.preprocess(raw if depth == "full" else _common.thin_counts(raw, int(depth)), facts)
             labels = adata.obs[facts.label].astype(str).to_numpy()
             adata, labels = adata[labels != "NA"].copy(), labels[labels != "NA"]
-            pairs = PAIRS[name]
-            found = score(adata, {program: sets[program] for program in pairs}, tables)
-            result = draws(found, labels, pairs, seed=len(every[depth]))
-            for j, program in enumerate(pairs):
-                every[depth][name, program] = {method: values[j] for method, values in result.items()}
-            print(name, depth, {method: round(values[:, 0].mean(), 3) for method, values in result.items()}, flush=True)
-    _report(every)
+            for size in options.sizes:
+                pairs = PAIRS[name]
+                parts = []
+                for draw in range(N_DRAWS if size else 1):
+                    found = score(adata, {program: cut(sets[program], size, draw) for program in pairs}, tables)
+                    parts.append(draws(found, labels, pairs, seed=len(every[size][depth])))
+                result = {method: np.mean([part[method] for part in parts], axis=0) for method in METHODS}
+                for j, program in enumerate(pairs):
+                    every[size][depth][name, program] = {method: values[j] for method, values in result.items()}
+                means = {method: f"{values[:, 0].mean():.3f}" for method, values in result.items()}
+                print(name, depth, size or "whole", means, flush=True)
+    for size in options.sizes:
+        _report(size, every[size])
+
+
+def cut(members: list[str], size: int, draw: int) -> list[str]:
+    """Draw a few genes of a program at random, those with a human symbol; all where ``size`` is 0."""
+    if not size:
+        return members
+    known = sorted(set(members) & set(nt.datasets.embedding("newt-human").obs_names))
+    return list(np.random.default_rng([draw, len(known)]).choice(known, min(size, len(known)), replace=False))
 
 
 def _read(path: str) -> dict[str, list[str]]:
@@ -203,7 +220,8 @@ def _groups(found: dict[tuple[str, str], Draws]) -> dict[str, list[Draws]]:
     return {key: values for key, values in {"all": blood + other, "blood": blood, "other": other}.items() if values}
 
 
-def _report(every: dict[str, dict[tuple[str, str], Draws]]) -> None:
+def _report(size: int, every: dict[str, dict[tuple[str, str], Draws]]) -> None:
+    few = f" Of each program {size} genes drawn at random are given, mean over {N_DRAWS} draws." if size else ""
     columns = [(depth, group, values) for depth, found in every.items() for group, values in _groups(found).items()]
     header = ["score", *(f"{depth}, {group} ({len(values)})" for depth, group, values in columns)]
     rows = []
@@ -218,8 +236,8 @@ def _report(every: dict[str, dict[tuple[str, str], Draws]]) -> None:
             row.append(f"{_common.interval_text(mean[0], mean[1:], sign=True)}, {won} of {len(values)}")
         rows.append(row)
     _common.report(
-        "programs",
-        "Programs of cell types",
+        f"programs-{size}" if size else "programs",
+        f"Programs of cell types, {size} genes each" if size else "Programs of cell types",
         header,
         rows,
         "AUROC of the cells of a type against all other cells of the set, by the score of its program; mean over pairs "
@@ -230,8 +248,10 @@ def _report(every: dict[str, dict[tuple[str, str], Draws]]) -> None:
         "hold sorted blood in bulk. Full depth, and counts thinned to 2,000 and 500 a cell in the sets that have more: "
         "compare within a column. Intervals: 95 % bootstrap of cells within labels, which says nothing of other "
         "programs; beside a difference, in how many pairs it is above 0. `score_genes`: the same markers, less "
-        "scanpy's control genes. *Blood*: " + ", ".join(BLOOD) + ".",
+        "scanpy's control genes. *Blood*: " + ", ".join(BLOOD) + "." + few,
     )
+    if size:
+        return
     rows = []
     nearest = _nearest({program for _, program in every[next(iter(every))]})
     for (name, program), values in every[next(iter(every))].items():

@@ -51,3 +51,6 @@ MAPPING: Final = "newt_mapping"
 
 SEPARATOR: Final = "; "
 """What stands between the groups below a branch in the tables of :func:`newt_sc.tl.lineage`."""
+
+MATCH: Final = "newt_match"
+"""Key in ``attrs`` of what :func:`newt_sc.tl.match_compounds` returns."""

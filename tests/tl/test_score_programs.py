@@ -64,6 +64,20 @@ def test_scores_are_means_less_that_of_all_genes(cells, embedding):
     assert not cells.obsm
 
 
+def test_soft_genes_are_compared_with_genes_of_like_expression():
+    rng = np.random.default_rng(3)
+    names = [f"GENE{i}" for i in range(200)]
+    cells = ad.AnnData(rng.gamma(1 + rng.gamma(1.0, 1.0, 200), size=(20, 200)), var=pd.DataFrame(index=names))
+    embedding = ad.AnnData(rng.normal(size=(200, 5)), obs=pd.DataFrame(index=names))
+    out = nt.tl.score_programs(cells, {"a": names[:5]}, embedding=embedding, n_top=20, copy=True)
+    soft = out.uns["newt_programs"]["programs"].loc["a", "soft"].split("|")
+    plain = pd.DataFrame(cells.X - cells.X.mean(axis=0), columns=names)
+    quarter = pd.qcut(pd.Series(cells.X.mean(axis=0), index=names), 4, labels=False)  # bins of 50 genes
+    like = plain.T.groupby(quarter).mean().T
+    expected = np.mean([plain[gene] - like[quarter[gene]] for gene in soft], axis=0)
+    np.testing.assert_allclose(out.obsm["newt_programs_soft"]["a"], expected, atol=1e-5)
+
+
 def test_every_array_type(cells, embedding, array_type):
     other = ad.AnnData(array_type(cells.X), var=cells.var)
     assert nt.tl.score_programs(other, SETS, embedding=embedding, n_top=3) is None

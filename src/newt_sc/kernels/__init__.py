@@ -9,6 +9,7 @@ from newt_sc._lazy import attach
 if TYPE_CHECKING:
     from ._blend import Blend, blend, smoother
     from ._columns import ColumnSums, column_sums
+    from ._labellings import two_sample_t
     from ._loadings import loadings
     from ._moments import kept_neighbors, nearest_rows, scatter
     from ._pairs import (
@@ -61,6 +62,7 @@ __all__ = [
     "spectral_block",
     "tanimoto",
     "tfidf",
+    "two_sample_t",
     "unit_rows",
     "whitening",
     "zscore_groups",
@@ -99,6 +101,7 @@ __getattr__, __dir__, _ = attach(
         "spectral_block": "_spectral",
         "tanimoto": "_pairs",
         "tfidf": "_spectral",
+        "two_sample_t": "_labellings",
         "unit_rows": "_spectral",
         "whitening": "_pairs",
         "zscore_groups": "_spectral",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._gene_matching import gene_matching
     from ._lineage import lineage
     from ._maps import maps
+    from ._match_compounds import match_compounds
     from ._regulon_context import regulon_context
     from ._targets import target_reliability, targets
 
@@ -23,6 +24,7 @@ __all__ = [
     "gene_matching",
     "lineage",
     "maps",
+    "match_compounds",
     "regulon_context",
     "target_reliability",
     "targets",
@@ -37,6 +39,7 @@ __getattr__, __dir__, _ = attach(
         "gene_matching": "_gene_matching",
         "lineage": "_lineage",
         "maps": "_maps",
+        "match_compounds": "_match_compounds",
         "regulon_context": "_regulon_context",
         "target_reliability": "_targets",
         "targets": "_targets",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ._fuse import fuse
     from ._lineage import lineage, lineage_programs
     from ._map_to_reference import map_to_reference
+    from ._match_compounds import match_compounds
     from ._nearest_genes import nearest_genes
     from ._predict_targets import predict_targets
     from ._regulon_context import regulon_context
@@ -30,6 +31,7 @@ __all__ = [
     "lineage",
     "lineage_programs",
     "map_to_reference",
+    "match_compounds",
     "nearest_genes",
     "predict_targets",
     "regulon_context",

@@ -23,6 +23,8 @@ from newt_sc.tl._rows import Rows
 __all__ = ["score_programs"]
 
 _ORGANISMS: Final = ("auto", "human", "mouse")
+_N_BINS: Final = 25
+_BIN: Final = 50
 
 _Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -43,10 +45,10 @@ def score_programs(
     """Score gene programs in each cell by their markers and by the genes that are most like them.
 
     The *marker score* is the mean expression of the program's genes less that of all genes, which stands for the depth
-    of the cell; each gene is centred on its mean over the cells first. The *soft score* is that of the genes whose
-    vectors are nearest, by cosine, to the mean vector of the program, markers or not: many more genes carry it, also
-    where markers are not measured or not detected. Which is better differs from data to data, so both are kept beside
-    the mean of their ranks.
+    of the cell; each gene is centred on its mean over the cells first. The *soft score* is the mean expression of the
+    genes whose vectors are nearest, by cosine, to the mean vector of the program, markers or not, less that of genes of
+    like mean expression (all genes of up to 25 bins, cf. :func:`scanpy.tl.score_genes`). Both are kept, beside the mean
+    of their ranks: which is better depends on how many genes a program has.
 
     Parameters
     ----------
@@ -144,7 +146,9 @@ def score_programs(
     if not (varies & (found.index >= 0)).any():
         msg = "No gene that has a vector varies over the cells: expected log-normalised expression of several cells."
         raise ValueError(msg)
-    table, weights = _weigh(programs, members, adata.var_names, found.index, varies, reference, share, n_top)
+    table, weights = _weigh(
+        programs, members, adata.var_names, found.index, varies, stats.mean, reference, share, n_top
+    )
     _warn_programs(table)
     scores = np.asarray(rows.project(np.hstack(weights), stats.mean))
     parts = np.split(scores, 2, axis=1)
@@ -200,6 +204,7 @@ def _weigh(
     var_names: pd.Index,
     index: _Array,
     varies: _Array,
+    mean: _Array,
     reference: ad.AnnData,
     share: float,
     n_top: int | None,
@@ -209,6 +214,10 @@ def _weigh(
     unit = kernels.unit_rows(E - E.mean(axis=0, dtype=np.float64).astype(np.float32))
     pool = np.flatnonzero(varies & (index >= 0))
     n_soft = min(pool.size, int(np.ceil(share * pool.size)) if n_top is None else n_top)
+    n_bins = int(np.clip(pool.size // _BIN, 1, _N_BINS))
+    bins = np.full(len(index), -1)
+    bins[pool] = (rankdata(mean[pool], method="ordinal") - 1) * n_bins // pool.size
+    size = np.bincount(bins[pool], minlength=n_bins)
     weights = tuple(np.zeros((len(index), len(programs)), dtype=np.float32) for _ in range(2))
     records = []
     for j, (name, wanted) in enumerate(programs.items()):
@@ -219,9 +228,12 @@ def _weigh(
         if (length := np.linalg.norm(centre)) > 0:
             cosine[pool] = unit[index[pool]] @ (centre / length).astype(np.float32)
             soft = pool[np.argsort(-cosine[pool], kind="stable")[:n_soft]]
-        for weight, used in zip(weights, (markers, soft), strict=True):
-            weight[used, j] = 1 / max(used.size, 1)
-            weight[varies, j] -= 1 / varies.sum()
+        weights[0][markers, j] = 1 / max(markers.size, 1)
+        weights[0][varies, j] -= 1 / varies.sum()
+        if soft.size:
+            weights[1][soft, j] = 1 / soft.size
+            like = np.bincount(bins[soft], minlength=n_bins) / soft.size / size
+            weights[1][pool, j] -= like[bins[pool]].astype(np.float32)
         nearest = markers[np.argsort(-cosine[markers], kind="stable")]
         records.append(
             {

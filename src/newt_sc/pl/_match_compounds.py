@@ -1,0 +1,107 @@
+"""Compounds that move cells from one state towards another, beside their controls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+
+from newt_sc import _keys
+
+from ._style import COLORS, finish, legend_below
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["match_compounds"]
+
+_SHOWN = (
+    ("z", "embedding", COLORS[0], "o"),
+    ("z_shuffled", "shuffled vectors", COLORS[7], "^"),
+    ("z_correlation", "correlation of shared genes", COLORS[1], "s"),
+)
+_BAND = 1.96
+
+
+def match_compounds(
+    table: pd.DataFrame,
+    *,
+    n: int = 20,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    return_fig: bool | None = None,
+) -> Figure | Axes | list[Axes] | None:
+    """Plot the first compounds, or targets, of a match, with the null and both controls.
+
+    The grey band is where 95 % of the permutations are. Where the controls are as far out as the embedding, it adds
+    nothing.
+
+    Parameters
+    ----------
+    table
+        What :func:`newt_sc.tl.match_compounds` returned.
+    n
+        How many to show.
+    ax
+        Axes to draw on.
+    show
+        Show the figure; by default in an interactive session only.
+    return_fig
+        Return the figure instead of the axes.
+
+    Returns
+    -------
+    The axes, the figure, or ``None`` after showing.
+
+    Raises
+    ------
+    KeyError
+        If the table lacks a column.
+    ValueError
+        If ``n`` is not a whole number from 1 up, or nothing has a score.
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
+
+    missing = [column for column in ("rank", *(column for column, *_ in _SHOWN)) if column not in table]
+    if missing:
+        msg = f"table lacks the columns {missing}: give what newt_sc.tl.match_compounds returned."
+        raise KeyError(msg)
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+        msg = f"n is {n!r}, expected a whole number from 1 up."
+        raise ValueError(msg)
+    top = table[table["z"].notna()].sort_values("rank", kind="stable").head(n)
+    if top.empty:
+        msg = "No row of the table has a z: there is nothing to plot."
+        raise ValueError(msg)
+    names = top.index.astype(str).to_series()
+    if "name" in top:
+        given = top["name"].fillna("").astype(str).to_numpy()
+        names = pd.Series(np.where(given != "", given, names))
+    names = names.map(lambda name: name if len(name) <= 28 else f"{name[:27]}…")
+    if ax is None:
+        figure, ax = plt.subplots(figsize=(4.2, 0.8 + 0.19 * len(top)), layout="constrained")
+    else:
+        figure = cast("Figure", ax.figure)
+    place = np.arange(len(top))
+    ax.axvspan(-_BAND, _BAND, color="#EEEEEE", lw=0, zorder=0)
+    ax.axvline(0, color="#999999", lw=0.8, zorder=1)
+    handles = []
+    for column, label, color, marker in reversed(_SHOWN):
+        ax.scatter(top[column], place, s=22 if column == "z" else 14, color=color, marker=marker, zorder=3, lw=0)
+        handles.append(Line2D([], [], ls="", color=color, marker=marker, ms=5, label=label))
+    ax.hlines(place, 0, top["z"], color=COLORS[0], lw=1, zorder=2)
+    ax.set_yticks(place, names)
+    ax.set_ylim(len(top) - 0.4, -0.6)
+    ax.tick_params(labelsize=8, length=0)
+    ax.grid(axis="y", color="#EEEEEE", lw=0.5, zorder=0)
+    info = table.attrs.get(_keys.MATCH, {})
+    ax.set_xlabel(f"z against permuted {info.get('null', 'labels')}", fontsize=8)
+    if info.get("source"):
+        way = "towards" if info["direction"] == "towards" else "away from"
+        ax.set_title(f"{info['source']} to {info['target']}: {way} {info['target']}", fontsize=9, loc="left")
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    legend_below(figure, handles[::-1], "")
+    return finish(figure, [ax], show=show, return_fig=return_fig)
