@@ -372,6 +372,8 @@ def table(label_set: str, names: list[str], splits: list[str], *, final: bool) -
                 _common.log_holdout(f"targets {label_set} {split}", name.replace("&emsp;", ""), found[0])
         out.append(cells)
     for text, one, other in PAIRS:
+        if one not in names or other not in names:
+            continue
         cells = [text]
         for split in splits:
             if split not in METHODS[one][1] or split not in METHODS[other][1]:
@@ -398,12 +400,13 @@ def loose(label_set: str) -> str:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="methods that contain this text; no table is written")
-    parser.add_argument("--splits", help="splits, joined by commas")
+    parser.add_argument("--only", help="methods by a part of their names, joined by ';'; a table with FINAL=1 alone")
+    parser.add_argument("--splits", help="splits, joined by ';'; no table is written")
     options = parser.parse_args()
-    final = os.environ.get("FINAL") == "1" and not options.only
-    splits = [s for s in SPLITS if not options.splits or s in options.splits.split(",")]
-    names = [name for name in METHODS if not options.only or options.only in name]
+    final = os.environ.get("FINAL") == "1"
+    splits = [s for s in SPLITS if not options.splits or s in options.splits.split(";")]
+    wanted = (options.only or "").split(";")
+    names = [name for name in METHODS if any(part in name for part in wanted)]
     for name in names:
         for split in splits:
             if split in METHODS[name][1]:
@@ -412,7 +415,7 @@ def main() -> None:
                     found = replicates(name, split, label_set, final=final)
                     text.append(_common.interval_text(found[0], found[1:]))
                 print(f"{name.replace('&emsp;', '')}; {split}; {'; '.join(text)}", flush=True)
-    if options.only or options.splits:
+    if options.splits or (options.only and not final):
         return
     from benchmarks import _target_ranking
 
