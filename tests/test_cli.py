@@ -111,6 +111,18 @@ class TestEmbed:
         assert "30 cells, 40 of 42 genes matched, 30 used" in printed.out
         assert "embedding 30 cells x 42 genes" in printed.err
 
+    def test_counts(self, cells: Path, toy: Path) -> None:
+        out, adata = cells.with_name("out.h5ad"), ad.read_h5ad(cells)
+        adata.layers["counts"] = np.random.default_rng(0).poisson(3.0, adata.shape).astype(np.float32)
+        adata.write_h5ad(cells)
+        call = ["--embedding", str(toy), "--counts-layer", "counts", "--alpha", "0.3", "--n-comps", "4"]
+        assert main(["embed", str(cells), str(out), *call]) == 0
+        nt.tl.embed(adata, embedding=toy, counts_layer="counts", alpha=0.3, n_comps=4)
+        found = ad.read_h5ad(out)
+        np.testing.assert_array_equal(found.obsm["X_newt"], adata.obsm["X_newt"])
+        assert found.uns["newt"]["params"] == adata.uns["newt"]["params"]
+        assert main(["embed", str(cells), str(out), *call, "--layer", "twice"]) == 1
+
     def test_all_genes_projected(self, cells: Path, toy: Path) -> None:
         out = cells.with_name("out.h5ad")
         assert (

@@ -9,7 +9,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,15 @@ def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def _auto(kind: type[int] | type[float]) -> Callable[[str], int | float | str]:
+    """Reader of a number or the word ``auto``."""
+
+    def number(text: str) -> int | float | str:
+        return text if text == "auto" else kind(text)
+
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="newt-sc",
@@ -106,9 +115,14 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--embedding", default="newt-human", help="a shipped embedding or a file (default: %(default)s)")
     sub.add_argument("--mode", choices=("blend", "project"), default="blend", help="default: %(default)s")
     sub.add_argument("--modalities", nargs="+", help="blocks of these modalities instead of the fused vector")
-    sub.add_argument("--alpha", type=float, default=0.2, help="weight of the projection (default: %(default)s)")
+    sub.add_argument(
+        "--alpha", type=_auto(float), default="auto", help="weight of the embedding (default: %(default)s)"
+    )
     sub.add_argument("--beta", type=float, default=0.15, help="weight of neighbouring genes (default: %(default)s)")
-    sub.add_argument("--n-comps", type=int, default=50, help="components of blend (default: %(default)s)")
+    sub.add_argument("--n-comps", type=_auto(int), default="auto", help="components of blend (default: %(default)s)")
+    sub.add_argument(
+        "--counts-layer", help="layer of raw counts, or X: components and weight are chosen by held-out counts"
+    )
     sub.add_argument("--layer", help="layer to use instead of X")
     sub.add_argument("--mask-var", help="boolean column of var, or 'all' (default: highly_variable where present)")
     sub.add_argument("--organism", choices=("auto", "human", "mouse"), default="auto")
@@ -242,9 +256,15 @@ def _embed(options: argparse.Namespace) -> int:
         arguments["mask_var"] = inspect.signature(embed).parameters["mask_var"].default
     elif options.mask_var == "all":
         arguments["mask_var"] = None
+    counts, layer = options.counts_layer, options.layer
+    if counts is not None:
+        if layer is not None:
+            msg = "give --layer or --counts-layer, not both: counts take the place of log-normalised expression."
+            raise ValueError(msg)
+        layer, arguments["counts_layer"] = None if counts == "X" else counts, "X"
     slot = options.key_added or _keys.X_EMBED
     with atomic_path(options.output) as path, _store.open_store(options.input) as source:
-        adata = _store.cells_on_disk(source, options.input, layer=options.layer)
+        adata = _store.cells_on_disk(source, options.input, layer=layer)
         logger.info("embedding %d cells x %d genes of %s", *adata.shape, options.input)
         with _store.create_store(path, source) as target:
             E, _, info = compute_embedding(
@@ -253,7 +273,9 @@ def _embed(options: argparse.Namespace) -> int:
                 layer=None,
                 out=lambda n, d: _store.new_array(target, f"obsm/{slot}", (n, d)),
             )
-            info["params"]["layer"] = options.layer or "X"
+            info["params"]["layer"] = layer or "X"
+            if counts is not None:
+                info["params"]["counts_layer"] = counts
             _store.copy_elements(source, target, without=("X", "layers", "raw") if options.embedding_only else ())
             _store.write_element(target, f"varm/{slot}", E)
             _store.write_element(target, f"uns/{options.key_added or _keys.EMBED}", info)

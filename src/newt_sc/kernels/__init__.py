@@ -9,6 +9,14 @@ from newt_sc._lazy import attach
 if TYPE_CHECKING:
     from ._blend import Blend, blend, smoother
     from ._columns import ColumnSums, column_sums
+    from ._counts import (
+        CountsPrior,
+        counts_choice,
+        counts_loadings,
+        counts_prior,
+        split_counts,
+        square_root_shares,
+    )
     from ._labellings import two_sample_t
     from ._loadings import loadings
     from ._moments import kept_neighbors, nearest_rows, scatter
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Blend",
     "ColumnSums",
+    "CountsPrior",
     "PairRidge",
     "background_cosine",
     "blend",
@@ -42,6 +51,9 @@ __all__ = [
     "column_sums",
     "components",
     "cosine_rbf",
+    "counts_choice",
+    "counts_loadings",
+    "counts_prior",
     "fuse",
     "grouped_folds",
     "joined_groups",
@@ -60,6 +72,8 @@ __all__ = [
     "signed_scores",
     "smoother",
     "spectral_block",
+    "split_counts",
+    "square_root_shares",
     "tanimoto",
     "tfidf",
     "two_sample_t",
@@ -73,6 +87,7 @@ __getattr__, __dir__, _ = attach(
     {
         "Blend": "_blend",
         "ColumnSums": "_columns",
+        "CountsPrior": "_counts",
         "PairRidge": "_pairs",
         "background_cosine": "_signatures",
         "blend": "_blend",
@@ -81,6 +96,9 @@ __getattr__, __dir__, _ = attach(
         "column_sums": "_columns",
         "components": "_pairs",
         "cosine_rbf": "_pairs",
+        "counts_choice": "_counts",
+        "counts_loadings": "_counts",
+        "counts_prior": "_counts",
         "fuse": "_spectral",
         "grouped_folds": "_pairs",
         "joined_groups": "_pairs",
@@ -99,6 +117,8 @@ __getattr__, __dir__, _ = attach(
         "signed_scores": "_signatures",
         "smoother": "_blend",
         "spectral_block": "_spectral",
+        "split_counts": "_counts",
+        "square_root_shares": "_counts",
         "tanimoto": "_pairs",
         "tfidf": "_spectral",
         "two_sample_t": "_labellings",

@@ -114,7 +114,7 @@ def blend(
     if beta > 0:
         identity = sparse.eye_array(n_genes, format="csr")
         mix = sparse.csr_array((1 - beta) * identity + beta * smoother(prior, known, n_neighbors))
-    variance, vectors = _top(covariance, mix, n_comps, random_state)
+    variance, vectors = top(covariance, mix, n_comps, random_state)
     loadings = vectors if mix is None else mix @ vectors
     if alpha > 0:
         both = np.hstack([loadings, prior])
@@ -123,20 +123,21 @@ def blend(
         size_y = np.sqrt(max(np.trace(inner[n_comps:, n_comps:]), 0))
         if size_p > 0 and size_y > 0:
             scale = np.repeat([1.0, np.sqrt(alpha / (1 - alpha)) * size_p / size_y], [n_comps, prior.shape[1]])
-            variance, rotation = _leading(inner * scale * scale[:, None], n_comps)
+            variance, rotation = leading(inner * scale * scale[:, None], n_comps)
             loadings = (both * scale) @ rotation
     largest = np.abs(loadings).argmax(axis=0)
     sign = np.sign(loadings[largest, np.arange(loadings.shape[1])])
     return Blend(loadings * np.where(sign == 0, 1, sign), variance)
 
 
-def _leading(matrix: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def leading(matrix: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Largest eigenvalues, not below 0, and vectors of a symmetric array, largest first."""
     n = matrix.shape[0]
     values, vectors = linalg.eigh((matrix + matrix.T) / 2, subset_by_index=(n - k, n - 1))
     return np.maximum(values[::-1], 0), vectors[:, ::-1]
 
 
-def _top(
+def top(
     covariance: NDArray[np.float64] | LinearOperator, mix: sparse.csr_array | None, k: int, random_state: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Largest eigenvalues and vectors of ``mix.T @ covariance @ mix``."""
@@ -144,7 +145,7 @@ def _top(
     if isinstance(covariance, np.ndarray):
         mixed = covariance if mix is None else mix.T @ (mix.T @ covariance.T).T
         if n <= 512 or k > n // 4:
-            return _leading(mixed, k)
+            return leading(mixed, k)
         operator = (mixed + mixed.T) / 2
     else:
         operator = covariance

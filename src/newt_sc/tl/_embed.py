@@ -17,6 +17,7 @@ from newt_sc import _keys, datasets, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.tl._embed_counts import Counts, embed_counts
 from newt_sc.tl._rows import Rows, Stats
 
 __all__ = ["compute_embedding", "embed"]
@@ -42,9 +43,10 @@ def embed(
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
     mode: Literal["blend", "project"] = "blend",
     modalities: Sequence[str] | None = None,
-    alpha: float = 0.2,
+    alpha: float | Literal["auto"] = "auto",
     beta: float = 0.15,
-    n_comps: int = 50,
+    n_comps: int | Literal["auto"] = "auto",
+    counts_layer: str | None = None,
     center: Literal["data"] | ad.AnnData | pd.Series = "data",
     layer: str | None = None,
     mask_var: str | _Array | pd.Series | _HighlyVariable | None = _DEFAULT,
@@ -66,6 +68,10 @@ def embed(
     - ``mode="blend"``: principal components with a functional prior, ``P = PCA[(1 - beta) X + beta S]`` and
       ``Z = PCA[sqrt(1 - alpha) P / |P|, sqrt(alpha) X E / |X E|]`` (``|.|`` the Frobenius norm), scaled and signed so
       that ``alpha=beta=0`` is :func:`scanpy.pp.pca` of the same genes.
+    - ``mode="blend"`` with ``counts_layer``: principal components of square-root shares of counts, each gene denoised
+      by its reliability, which a binomial split of the counts tells, and by the genes that vary with it, in the data
+      and, with weight ``alpha``, in E. The number of components and ``alpha`` are chosen without labels, by genes and
+      counts held out; see :func:`newt_sc.kernels.counts_loadings` and :func:`newt_sc.kernels.counts_choice`.
 
     Parameters
     ----------
@@ -78,11 +84,16 @@ def embed(
         ``None`` for the fused vectors; otherwise the blocks of these modalities (``obsm`` of the embedding) side by
         side. There, a gene that one of them does not know has that block's mean, zero.
     alpha
-        Weight of the projection in ``blend``, from 0 to less than 1.
+        Weight of E in ``blend``, from 0 to less than 1. ``"auto"`` is 0.2; with ``counts_layer`` it is chosen by
+        held-out counts from 0.1, 0.2, 0.4 and 0.6, and is 0 where E does not predict them, with a warning.
     beta
-        Weight of the expression of neighbouring genes in ``blend``, from 0 to 1.
+        Weight of the expression of neighbouring genes in ``blend``, from 0 to 1. Without effect on counts.
     n_comps
-        Components of ``blend``, less than the number of cells and of genes.
+        Components of ``blend``, less than the number of cells and of genes. ``"auto"`` is 50, or as many as there can
+        be; with ``counts_layer`` it is chosen by held-out genes from 5, 10, 20, 30 and 50.
+    counts_layer
+        Layer with raw counts, or ``"X"``. ``blend`` then uses these instead of log-normalised expression: of all genes,
+        or of ``mask_var`` where it is given, the 5,000 that vary most. Their counts are held in memory as sparse rows.
     center
         What ``project`` centres each gene on: ``"data"`` for its mean in ``adata``; or a reference's means, an AnnData
         (its ``X``, in the same units) or a Series of means by gene, of either species. With a reference only genes
@@ -91,8 +102,8 @@ def embed(
         Layer to use instead of ``X``.
     mask_var
         Genes to use: a boolean column of ``var``, a boolean array or Series in the order of ``var_names``, or
-        ``None`` for all. By default ``"highly_variable"`` where present; otherwise all, with a warning. To compare
-        data sets by ``project``, give all of them the same genes.
+        ``None`` for all. By default ``"highly_variable"`` where present; otherwise all, with a warning; all for
+        ``counts_layer``. To compare data sets by ``project``, give all of them the same genes.
     organism
         Species of the gene names; ``"auto"`` decides by what they match. Not asked where
         :func:`newt_sc.pp.map_genes` was run.
@@ -111,7 +122,9 @@ def embed(
     - ``uns["newt"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes were matched;
       ``n_genes_used``; ``variance`` of each component; and ``alignment``: variance of X E divided by what is expected
       if E's rows were shuffled over the genes. About 1 means that the embedding knows nothing of how these genes vary
-      together.
+      together. ``choice`` says how ``alpha`` and ``n_comps`` came about: ``alpha_by`` and ``n_comps_by``
+      (``"held-out counts"``, ``"held-out genes"``, ``"fixed default"`` or ``"given"``), ``prior_on``, and with
+      ``counts_layer`` what was tried, how well it predicted, and how well shuffled rows did.
 
     Raises
     ------
@@ -122,14 +135,22 @@ def embed(
     FileNotFoundError
         If ``embedding`` is neither a name nor a file.
     ValueError
-        If a parameter is out of range, a value is NaN or infinite, or there are too few cells or genes.
+        If a parameter is out of range, a value is NaN or infinite, counts are no counts, or there are too few cells
+        or genes.
     GeneMatchError
         If no gene that is used has a vector.
 
     Warns
     -----
     NewtWarning
-        On raw counts, scaled data, empty cells, few mapped genes, or when all genes are used for want of a mask.
+        On raw counts, scaled data, empty cells, few mapped genes, when all genes are used for want of a mask, or when
+        the weight of E is set to 0.
+
+    Examples
+    --------
+    >>> nt.tl.embed(adata)  # log-normalised  # doctest: +SKIP
+    >>> nt.tl.embed(adata, counts_layer="counts")  # doctest: +SKIP
+    >>> adata.uns["newt"]["choice"]["prior_on"]  # doctest: +SKIP
     """
     E, Z, info = compute_embedding(
         adata,
@@ -139,6 +160,7 @@ def embed(
         alpha=alpha,
         beta=beta,
         n_comps=n_comps,
+        counts_layer=counts_layer,
         center=center,
         layer=layer,
         mask_var=mask_var,
@@ -162,9 +184,10 @@ def compute_embedding(
     embedding: str | PathLike[str] | ad.AnnData,
     mode: Literal["blend", "project"],
     modalities: Sequence[str] | None,
-    alpha: float,
+    alpha: float | Literal["auto"],
     beta: float,
-    n_comps: int,
+    n_comps: int | Literal["auto"],
+    counts_layer: str | None,
     center: Literal["data"] | ad.AnnData | pd.Series,
     layer: str | None,
     mask_var: str | _Array | pd.Series | _HighlyVariable | None,
@@ -184,13 +207,18 @@ def compute_embedding(
     if not isinstance(adata, ad.AnnData):
         msg = f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
         raise TypeError(msg)
-    _check_params(mode, alpha, beta, n_comps, center, random_state)
+    _check_params(mode, alpha, beta, n_comps, center, random_state, layer, counts_layer)
     if adata.n_obs == 0 or adata.n_vars == 0:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to embed."
         raise ValueError(msg)
     if layer is not None and layer not in adata.layers:
         msg = f"layer {layer!r} is not in adata.layers, which has {[name for name in adata.layers if name]}."
         raise KeyError(msg)
+    if counts_layer is not None and counts_layer != "X" and counts_layer not in adata.layers:
+        msg = f"counts_layer {counts_layer!r} is not in adata.layers, which has {list(filter(None, adata.layers))}."
+        raise KeyError(msg)
+    if counts_layer is not None and isinstance(mask_var, _HighlyVariable):
+        mask_var = None
     mask, mask_name = _mask(adata, mask_var)
     reference = datasets.resolve_embedding(embedding)
     E_all, modality_names = _vectors(reference, modalities)
@@ -205,7 +233,9 @@ def compute_embedding(
             f"{adata.n_vars:,} genes do. Choose other genes, e.g. mask_var=None."
         )
         raise GeneMatchError(msg)
-    rows = Rows(adata.X if layer is None else adata.layers[layer], "adata.X" if layer is None else f"layer {layer!r}")
+    matrix = layer or (counts_layer if counts_layer != "X" else None)
+    name = "adata.X" if matrix is None else f"layer {matrix!r}"
+    rows = Rows(adata.X if matrix is None else adata.layers[matrix], name)
     share = (known & mask).sum() / mask.sum()
     if share < 0.5:
         warnings.warn(
@@ -214,29 +244,55 @@ def compute_embedding(
             NewtWarning,
             stacklevel=3,
         )
+    weight = 0.2 if isinstance(alpha, str) else alpha
+    number = max(1, min(50, adata.n_obs - 1, int(mask.sum()) - 1)) if isinstance(n_comps, str) else n_comps
+    choice: dict[str, Any] = {}
     if mode == "project":
         mean, used = _center(center, found, known & mask, organism)
         done = rows.project_once(E, used, mean, out=out and out(adata.n_obs, E.shape[1]))
         Z, variance = done.Z, done.variance
         _warn_values(rows.name, done.stats, adata.n_obs)
         alignment = _alignment(float(variance.sum()), done.sum_variance, done.stats.variance, E, used)
+    elif counts_layer is not None:
+        counts = Counts(rows, mask)
+        used = np.zeros(adata.n_vars, dtype=bool)
+        used[counts.at] = True
+        Z, variance, choice = embed_counts(
+            counts,
+            np.nan_to_num(E[counts.at]),
+            known[counts.at],
+            alpha=None if isinstance(alpha, str) else alpha,
+            n_comps=None if isinstance(n_comps, str) else n_comps,
+            random_state=random_state,
+        )
+        weight, number = choice.pop("alpha"), choice.pop("n_comps")
+        shares = Rows(kernels.square_root_shares(counts.table, counts.totals), name)
+        done = shares.project_once(E[counts.at], known[counts.at], None)
+        alignment = _alignment(
+            float(done.variance.sum()), done.sum_variance, done.stats.variance, E[counts.at], known[counts.at]
+        )
+        if out is not None:
+            Z, computed = out(*Z.shape), Z
+            Z[:] = computed
     else:
         used = mask
         stats = rows.stats()
         _warn_values(rows.name, stats, adata.n_obs)
-        Z, variance, alignment = _blend(rows, stats, E, known, mask, alpha, beta, n_comps, random_state, out)
+        Z, variance, alignment = _blend(rows, stats, E, known, mask, weight, beta, number, random_state, out)
     logger.info("embedded %d cells by %d genes (%s)", adata.n_obs, int((used & known).sum()), mode)
     params: dict[str, Any] = {
         "mode": mode,
         "modalities": np.array(modality_names, dtype=str) if modality_names else "fused",
         "center": center if isinstance(center, str) else "reference",
-        "layer": layer or "X",
+        "layer": matrix or "X",
         "mask_var": mask_name,
         "organism": organism,
         "random_state": random_state,
     }
     if mode == "blend":
-        params |= {"alpha": alpha, "beta": beta, "n_comps": n_comps}
+        params |= {"alpha": weight, "n_comps": number} | (
+            {"counts_layer": counts_layer} if counts_layer is not None else {"beta": beta}
+        )
     info = {
         "params": params,
         "embedding": datasets.describe_embedding(reference, embedding),
@@ -245,23 +301,46 @@ def compute_embedding(
         "variance": np.asarray(variance, dtype=np.float64),
         "alignment": alignment,
     }
+    if mode == "blend":
+        auto = "fixed default" if counts_layer is None else "held-out counts"
+        info["choice"] = {
+            "alpha_by": auto if isinstance(alpha, str) else "given",
+            "n_comps_by": auto.replace("counts", "genes") if isinstance(n_comps, str) else "given",
+            "prior_on": bool(weight > 0 or (counts_layer is None and beta > 0)),
+            **choice,
+        }
     return E, Z, info
 
 
-def _check_params(mode: str, alpha: float, beta: float, n_comps: int, center: object, random_state: object) -> None:
+def _check_params(
+    mode: str,
+    alpha: float | str,
+    beta: float,
+    n_comps: int | str,
+    center: object,
+    random_state: object,
+    layer: str | None,
+    counts_layer: str | None,
+) -> None:
     if mode not in ("blend", "project"):
         msg = f"mode is {mode!r}, expected 'blend' or 'project'."
         raise ValueError(msg)
-    if not 0 <= alpha < 1:
-        msg = f"alpha is {alpha}, expected 0 <= alpha < 1."
+    if alpha != "auto" and (isinstance(alpha, str) or not 0 <= alpha < 1):
+        msg = f"alpha is {alpha!r}, expected 0 <= alpha < 1 or 'auto'."
         raise ValueError(msg)
     if not 0 <= beta <= 1:
         msg = f"beta is {beta}, expected 0 <= beta <= 1."
         raise ValueError(msg)
     for name, value, least in (("n_comps", n_comps, 1), ("random_state", random_state, 0)):
+        if isinstance(value, str) and (name, value) == ("n_comps", "auto"):
+            continue
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            msg = f"{name} is {value!r}, expected a whole number from {least} up."
+            msg = f"{name} is {value!r}, expected a whole number from {least} up{' or auto' * (name == 'n_comps')}."
             raise ValueError(msg)
+    if counts_layer is not None and (layer is not None or mode != "blend"):
+        what = f"layer={layer!r}" if layer is not None else f"mode={mode!r}"
+        msg = f"counts_layer was given with {what}: it is for mode='blend', which then reads no other layer."
+        raise ValueError(msg)
     if not (isinstance(center, ad.AnnData | pd.Series) or (isinstance(center, str) and center == "data")):
         what = repr(center) if isinstance(center, str) else type(center).__name__
         msg = f"center is {what}, expected 'data', an AnnData or a Series of means by gene."
