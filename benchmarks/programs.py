@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
 
 import newt_sc as nt
 from benchmarks import _common, cells
@@ -104,19 +103,22 @@ AGAINST = (
     ("rank-sum", "scanpy's score_genes"),
 )
 DEPTHS = ("full", "2000", "500")
-N_RESAMPLES = 300
+N_RESAMPLES = 500
 SIZES = (0, 10, 3)
 N_DRAWS = 3
 
 Draws = dict[str, np.ndarray]
 
 
-def auroc(scores: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-    """AUROC of each column of ``scores``, over the rows ``positive`` and ``negative``, which may repeat."""
-    ranks = stats.rankdata(scores[np.concatenate([positive, negative])], axis=0)
-    n = len(positive)
-    won = ranks[:n].sum(axis=0) - n * (n + 1) / 2
-    return np.asarray(won / (n * len(negative)))
+def auroc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """AUROC of the cells ``positive`` against the others, for each row of weights of the cells; ties one half."""
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])
+    inside, outside = (
+        np.add.reduceat(weights[:, order] * which[order], starts, axis=1) for which in (positive, ~positive)
+    )
+    below = np.cumsum(outside, axis=1) - outside
+    return np.asarray((inside * (below + outside / 2)).sum(axis=1) / (inside.sum(axis=1) * outside.sum(axis=1)))
 
 
 def score(adata: ad.AnnData, programs: dict[str, list[str]], tables: dict[str, ad.AnnData]) -> dict[str, np.ndarray]:
@@ -135,23 +137,27 @@ def score(adata: ad.AnnData, programs: dict[str, list[str]], tables: dict[str, a
     used = adata.uns["newt_programs"]["programs"]["markers"]
     peer = []
     for name in programs:
+        if not used[name]:
+            peer.append(np.zeros(adata.n_obs))
+            continue
         sc.tl.score_genes(adata, used[name].split("|"), score_name="peer", use_raw=False, random_state=0)
         peer.append(adata.obs["peer"].to_numpy())
     out["scanpy's score_genes"] = np.column_stack(peer)
-    return out
+    return {method: np.nan_to_num(values) for method, values in out.items()}  # no marker is measured: chance
 
 
 def draws(found: dict[str, np.ndarray], labels: np.ndarray, pairs: dict[str, tuple[str, ...]], seed: int) -> Draws:
     """AUROC of each method, pairs x (1 + resamples): as it is, then with cells resampled within their labels."""
     rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    scores = np.stack([found[name] for name in METHODS], axis=-1)
+    weights = np.ones((1 + N_RESAMPLES, len(labels)))
+    for label in np.unique(labels):
+        of_label = np.flatnonzero(labels == label)
+        chance = np.full(of_label.size, 1 / of_label.size)
+        weights[1:, of_label] = rng.multinomial(of_label.size, chance, size=N_RESAMPLES)
     out = np.empty((len(pairs), 1 + N_RESAMPLES, len(METHODS)))
-    for b in range(1 + N_RESAMPLES):
-        rows = np.concatenate([part if b == 0 else rng.choice(part, part.size) for part in members])
-        for j, wanted in enumerate(pairs.values()):
-            own = np.isin(labels[rows], wanted)
-            out[j, b] = auroc(scores[:, j], rows[own], rows[~own])
+    for j, wanted in enumerate(pairs.values()):
+        for i, name in enumerate(METHODS):
+            out[j, :, i] = auroc(found[name][:, j], np.isin(labels, wanted), weights)
     return {name: out[..., i] for i, name in enumerate(METHODS)}
 
 
@@ -175,11 +181,19 @@ def main(argv: Sequence[str] | None = None) -> None:
             adata = _common.preprocess(raw if depth == "full" else _common.thin_counts(raw, int(depth)), facts)
             labels = adata.obs[facts.label].astype(str).to_numpy()
             adata, labels = adata[labels != "NA"].copy(), labels[labels != "NA"]
+            pairs = PAIRS[name]
+            given = {
+                (size, draw, program): cut(sets[program], size, draw)
+                for size in options.sizes
+                for draw in range(N_DRAWS if size else 1)
+                for program in pairs
+            }
+            scored = score(adata, {str(key): members for key, members in given.items()}, tables)
             for size in options.sizes:
-                pairs = PAIRS[name]
                 parts = []
                 for draw in range(N_DRAWS if size else 1):
-                    found = score(adata, {program: cut(sets[program], size, draw) for program in pairs}, tables)
+                    at = [i for i, key in enumerate(given) if key[:2] == (size, draw)]
+                    found = {method: values[:, at] for method, values in scored.items()}
                     parts.append(draws(found, labels, pairs, seed=len(every[size][depth])))
                 result = {method: np.mean([part[method] for part in parts], axis=0) for method in METHODS}
                 for j, program in enumerate(pairs):

@@ -283,3 +283,18 @@ def test_objects(cells, signatures, embedding):
     cells.X[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         match(cells, signatures, embedding)
+
+
+# -- the real files --------------------------------------------------------------------------------------------------
+
+
+def test_a_compound_finds_its_twin(data_dir, monkeypatch):
+    """Naltrexone and two other names have one signature."""
+    monkeypatch.setattr(nt.settings, "data_dir", data_dir)
+    mdata = nt.datasets.l1000(redistributable_only=True)
+    compounds = mdata["compound"]
+    change = pd.Series(compounds["DB00704"].X[0], index=compounds.var_names)
+    table = nt.tl.match_compounds(change, mdata, n_permutations=20, n_shuffles=1)
+    assert table.loc[["DB00704", "DB05302"], ["rank", "rank_correlation"]].eq(1).all(axis=None)
+    assert table["score"].nlargest(2).index.isin(["DB00704", "DB05302", "DB05508"]).all()
+    assert table.attrs["newt_match"]["n_genes_shared"] == 978
