@@ -246,16 +246,37 @@ def retrained(peer: str) -> Callable[[str, int], _cache.Vectors]:
     return make
 
 
+def vectors_key(name: str, task: str, seed: int) -> list[Any]:
+    """Tell what vectors depend on."""
+    return [inputs(task), state(), name, task, seed]
+
+
 def vectors(name: str, task: str, seed: int) -> _cache.Vectors:
     """Vectors of one method, kept between runs."""
-    return _cache.vectors([inputs(task), state(), name, task, seed], lambda: methods()[name].make(task, seed))
+    return _cache.vectors(vectors_key(name, task, seed), lambda: methods()[name].make(task, seed))
+
+
+def score_key(X: np.ndarray, genes: pd.Index, task: str, holdout: bool) -> list[Any]:
+    """Tell what scores depend on."""
+    files = ("_evaluate", "_omim", "_disease", "_go_time_split", "_interactions", "_split", "_leakage", "_check")
+    code = _cache.code_hash(*(SOURCE / "metrics" / f"{name}.py" for name in files))
+    return [code, _cache.sha256(X, genes), task, holdout]
+
+
+def n_kept(name: str, task: str) -> int:
+    """How many seeds of a method have been scored before, of those that are to be shown."""
+    for seed in range(methods()[name].n_seeds(task)):
+        if not _cache.path("vectors", vectors_key(name, task, seed), ".npz").exists():
+            return seed
+        genes, X = vectors(name, task, seed)
+        if not _cache.path("scores", score_key(X, genes, task, False), ".tsv").exists():
+            return seed
+    return methods()[name].n_seeds(task)
 
 
 def score(name: str, task: str, seed: int, *, holdout: bool = False) -> pd.DataFrame:
     """Scores of one method, kept between runs."""
     genes, X = vectors(name, task, seed)
-    files = ("_evaluate", "_omim", "_disease", "_go_time_split", "_interactions", "_split", "_leakage", "_check")
-    code = _cache.code_hash(*(SOURCE / "metrics" / f"{name}.py" for name in files))
 
     def compute() -> pd.DataFrame:
         made = ad.AnnData(X, obs=pd.DataFrame(index=genes))
@@ -268,7 +289,7 @@ def score(name: str, task: str, seed: int, *, holdout: bool = False) -> pd.DataF
             out = nt.metrics.evaluate(made, task, holdout=holdout)
         return pd.DataFrame(out.attrs["pairs"]) if task == "interactions" else out[["item", "score"]]
 
-    return _cache.table([code, _cache.sha256(X, genes), task, holdout], compute)
+    return _cache.table(score_key(X, genes, task, holdout), compute)
 
 
 def weighted_auroc(score: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> float:
@@ -332,16 +353,21 @@ def work(names: list[str], *, holdout: bool, jobs: int) -> None:
             print(line, flush=True)
 
 
-def rows(names: list[str], *, holdout: bool) -> Iterator[list[str]]:
+Count = Callable[[str, str], int]
+"""Tells how many seeds of a method are shown in a task."""
+
+
+def rows(names: list[str], count: Count, *, holdout: bool) -> Iterator[list[str]]:
     """Cells of the table."""
     for name in names:
         cells = [name.replace("  ", "&emsp;", 1) if name.startswith("  ") else name]
         for task in TASKS:
-            seeds = methods()[name].n_seeds(task)
+            seeds, most = count(name, task), methods()[name].n_seeds(task)
             if not seeds:
                 cells += [""] * (1 + holdout)
                 continue
-            cells.append(_common.interval_text(*replicates(name, task, seeds)))
+            few = f", {seeds} of {most} seeds" if seeds < most else ""
+            cells.append(_common.interval_text(*replicates(name, task, seeds)) + few)
             if holdout:
                 mean, draws = replicates(name, task, seeds, holdout=True)
                 cells.append(_common.interval_text(mean, draws))
@@ -349,18 +375,22 @@ def rows(names: list[str], *, holdout: bool) -> Iterator[list[str]]:
         yield cells
 
 
-def differences(names: list[str], *, holdout: bool) -> Iterator[list[str]]:
-    """NEWT less each plain fusion, paired over terms or genes."""
-    for other in [PCA, "  weighted", "  weighted, power 0.5", "GCCA, missing views"]:
-        if other not in names or NEWT not in names:
-            continue
-        cells = [
-            f"NEWT less {other.strip() if other == PCA or not other.startswith(' ') else PCA + ', ' + other.strip()}"
-        ]
+def differences(names: list[str], count: Count, *, holdout: bool, tries: bool) -> Iterator[list[str]]:
+    """NEWT less each plain fusion, or each try less NEWT, paired over terms or genes."""
+    plain = [PCA, "  weighted", "  weighted, power 0.5", "GCCA, missing views"]
+    pairs = [(NEWT, other) for other in plain if other in names]
+    if tries:
+        pairs = [(name, NEWT) for name in names if name not in (NEWT, PCA)]
+    for name, other in pairs:
+        of = other.strip() if other == PCA or not other.startswith(" ") else f"{PCA}, {other.strip()}"
+        cells = [f"{name.strip()} less {of}"]
         for task in TASKS:
             for held in (False, True)[: 1 + holdout]:
-                one = replicates(NEWT, task, methods()[NEWT].n_seeds(task), holdout=held)
-                two = replicates(other, task, methods()[other].n_seeds(task), holdout=held)
+                if not (count(name, task) and count(other, task)):
+                    cells.append("")
+                    continue
+                one = replicates(name, task, count(name, task), holdout=held)
+                two = replicates(other, task, count(other, task), holdout=held)
                 cells.append(_common.interval_text(one[0] - two[0], one[1] - two[1], sign=True))
         yield cells
 
@@ -371,9 +401,10 @@ def main() -> None:
     parser.add_argument("--only", help="methods that contain this text")
     parser.add_argument("--quick", action="store_true", help="without the transformer and the retrained peers")
     parser.add_argument("--tries", action="store_true", help="NEWT and the variants of its training, only")
+    parser.add_argument("--kept", action="store_true", help="only what was computed before, and blanks for the rest")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     options = parser.parse_args()
-    final = os.environ.get("FINAL") == "1" and not (options.only or options.quick or options.tries)
+    final = os.environ.get("FINAL") == "1" and not (options.only or options.quick or options.tries or options.kept)
     names = [
         name
         for name, method in methods().items()
@@ -381,19 +412,24 @@ def main() -> None:
         and not (options.quick and method.slow)
         and (method.tried or name in COMPARED if options.tries else not method.tried)
     ]
-    work(names, holdout=final, jobs=options.jobs)
+    count: Count = cache(n_kept) if options.kept else lambda name, task: methods()[name].n_seeds(task)
+    if options.kept:
+        names = [name for name in names if any(count(name, task) for task in TASKS)]
+    else:
+        work(names, holdout=final, jobs=options.jobs)
     parts = ["AUROC (development)", "AUROC (hold-out)"][: 1 + final]
     titles = {"omim": "OMIM disease genes", "go_time_split": "GO after 2023", "interactions": "new interactions"}
     header = ["embedding", *(f"{titles[task]}, {part}" if final else titles[task] for task in TASKS for part in parts)]
-    main_rows, less = list(rows(names, holdout=final)), list(differences(names, holdout=final))
+    main_rows = list(rows(names, count, holdout=final))
+    less = list(differences(names, count, holdout=final, tries=options.tries))
     if options.tries:
         _common.report(
             "fusion-tries",
             "Variants of NEWT's training",
             header,
-            main_rows,
-            f"As in the table of gene embeddings, development parts; {N_SEEDS} seeds for each trained row. Each "
-            "variant changes one thing of NEWT's defaults.",
+            [*main_rows, *less],
+            f"As in the table of gene embeddings, development parts; {N_SEEDS} seeds for each trained row unless said. "
+            "Each variant changes one thing of NEWT's defaults.",
         )
         return
     if options.only:  # not the table of the docs

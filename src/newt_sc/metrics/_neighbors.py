@@ -81,12 +81,25 @@ def neighbor_recovery(
     precision_at = np.arange(1, n_neighbors + 1)
     for start in range(0, len(query), _BLOCK):
         at = slice(start, start + _BLOCK)
-        true = np.argsort(-(true_query[at] @ true_reference.T), axis=1, kind="stable")[:, :n_neighbors]
-        order = np.argsort(-(query[at] @ reference.T), axis=1, kind="stable")
+        true = _nearest(true_query[at] @ true_reference.T, n_neighbors)
+        cosine = query[at] @ reference.T
+        if metric == "recall":
+            among = np.zeros(cosine.shape, dtype=bool)
+            np.put_along_axis(among, _nearest(cosine, n_neighbors), True, axis=1)
+            out[at] = np.take_along_axis(among, true, axis=1).mean(axis=1)
+            continue
+        order = np.argsort(-cosine, axis=1, kind="stable")
         rank = np.empty_like(order)
         np.put_along_axis(rank, order, np.arange(order.shape[1])[None], axis=1)
         found = np.sort(np.take_along_axis(rank, true, axis=1), axis=1)
-        out[at] = (
-            (found < n_neighbors).mean(axis=1) if metric == "recall" else (precision_at / (found + 1)).mean(axis=1)
-        )
+        out[at] = (precision_at / (found + 1)).mean(axis=1)
     return out
+
+
+def _nearest(cosine: NDArray[np.floating], n: int) -> NDArray[np.intp]:
+    """Columns of the n largest of each row, as a stable sort would choose them; their order within a row is free."""
+    chosen: NDArray[np.intp] = np.argpartition(-cosine, n - 1, axis=1)[:, :n]
+    least = np.take_along_axis(cosine, chosen, axis=1).min(axis=1, keepdims=True)
+    tied = np.flatnonzero((cosine >= least).sum(axis=1) > n)  # of equals the first are nearer
+    chosen[tied] = np.argsort(-cosine[tied], axis=1, kind="stable")[:, :n]
+    return chosen

@@ -1,0 +1,94 @@
+"""A full training run: time, memory, and whether it repeats.
+
+``python -m benchmarks.training`` reads the bundle ``newt-human``, encodes it and trains NEWT by its defaults, twice in
+processes of their own with the same seed, and prints how long it takes, the peak memory of each process, and the
+largest difference between their vectors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import _common
+
+
+def run(path: Path) -> None:
+    """Train once; vectors into a file, times and memory to standard output."""
+    import torch
+
+    import newt_sc as nt
+
+    started = time.perf_counter()
+    mdata = nt.datasets.bundle("newt-human", redistributable_only=True)
+    nt.pp.encode(mdata)
+    encoded = time.perf_counter()
+    nt.models.NEWT.setup_mudata(mdata)
+    model = nt.models.NEWT(mdata)
+    model.train(enable_progress_bar=False)
+    trained = time.perf_counter()
+    np.save(path, model.get_latent_representation())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(
+        json.dumps(
+            {
+                "encode": encoded - started,
+                "train": trained - encoded,
+                "peak": peak,
+                "epochs": model.training["epochs"],
+                "genes": len(model.gene_names),
+                "threads": torch.get_num_threads(),
+            }
+        )
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
+    into = parser.parse_args().into
+    if into is not None:
+        run(into)
+        return
+    rows, vectors = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in (1, 2):
+            path = Path(folder) / f"{number}.npy"
+            command = [sys.executable, "-W", "ignore", "-m", "benchmarks.training", "--into", str(path)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            facts = json.loads(done.stdout.splitlines()[-1])
+            vectors.append(np.load(path))
+            rows.append(
+                [
+                    f"run {number}",
+                    f"{facts['genes']:,}",
+                    str(facts["epochs"]),
+                    str(facts["threads"]),
+                    f"{facts['encode']:.0f} s",
+                    f"{facts['train']:.0f} s",
+                    f"{facts['peak'] / 1e9:.1f} GB",
+                    "" if number == 1 else f"{np.nanmax(np.abs(vectors[1] - vectors[0])):.1e}",
+                ]
+            )
+    _common.report(
+        "training",
+        "A training run",
+        ["", "genes", "epochs", "threads", "reading and encoding", "training", "peak memory", "largest difference"],
+        rows,
+        "The bundle newt-human, sources that may be shipped, default settings, seed 0 both times. Largest difference: "
+        f"between the vectors of the two runs, whose standard deviation is {np.nanstd(vectors[0]):.3f}. Times by the "
+        "clock, other work running beside.",
+    )
+
+
+if __name__ == "__main__":
+    main()
