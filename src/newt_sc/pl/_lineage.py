@@ -100,14 +100,14 @@ def lineage(
     ax.set_title(text, fontsize=9, loc="left", pad=5 + room)
     ax.spines[["top", "right", "left"]].set_visible(False)
     if kind == "hierarchy":
-        label = f"{params['metric']} distance"
+        label = f"{params['metric']} distance along the branches"
     else:
         label = "steps"
         ax.spines["bottom"].set_visible(False)
         ax.set_xticks([])
     if int(params["n_bootstraps"]):
         label += f"\nsupport: ● ≥ {_STRONG}, grey ≥ {_FAIR}, ○ below"
-    ax.set_xlabel(label, fontsize=7)
+    ax.set_xlabel(label, fontsize=7, loc="left")
     return finish(figure, [ax], show=show, return_fig=return_fig)
 
 
