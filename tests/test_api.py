@@ -394,6 +394,7 @@ EXPORTED = [
     "newt_sc.pp",
     "newt_sc.pp.encode",
     "newt_sc.pp.map_genes",
+    "newt_sc.pp.shared_genes",
     "newt_sc.pp.signatures",
     "newt_sc.settings",
     "newt_sc.tl",

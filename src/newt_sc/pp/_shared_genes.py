@@ -1,0 +1,160 @@
+"""Two data sets on the genes that both measure."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from scipy.stats import rankdata
+
+from newt_sc import _keys, genes
+from newt_sc._docs import with_docs
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+__all__ = ["shared_genes"]
+
+
+@with_docs
+def shared_genes(
+    adata: AnnData,
+    ref: AnnData,
+    *,
+    n_top_genes: int | None = 2000,
+    match_values: bool = False,
+) -> tuple[AnnData, AnnData]:
+    """Bring a query and a reference, of either species, to the genes that both measure.
+
+    Laboratories and protocols differ in how values are distributed within a cell: counts of molecules against reads by
+    length, many zeros against few. With ``match_values`` the values of each cell, of both sides, are replaced by those
+    that stand at the same ranks in the reference's mean sorted profile. What is left is the order of genes within a
+    cell; no other cell of the query is looked at, so a query of one cell type is treated like any other.
+
+    Parameters
+    ----------
+    %(adata)s The query, log-normalised: numpy or scipy sparse.
+    ref
+        The reference, log-normalised.
+    n_top_genes
+        Keep so many of the reference's highly variable genes (flavour ``"seurat"`` of
+        :func:`scanpy.pp.highly_variable_genes`); ``None`` for all.
+    match_values
+        Replace values as above; ``X`` is dense then.
+
+    Returns
+    -------
+    Copies of the query and of the reference, cells x shared genes, float32, with the reference's names of genes in the
+    same order, and ``obs`` as it was. Query columns that are one gene of the reference are summed.
+
+    Raises
+    ------
+    TypeError
+        If one is no AnnData, or its matrix is not numeric, numpy or sparse.
+    ValueError
+        If a value is not finite, names of the reference's genes are not unique, or ``n_top_genes`` is out of range.
+    GeneMatchError
+        If no gene is shared.
+
+    Warns
+    -----
+    NewtWarning
+        If less than a tenth of the query's genes are shared.
+
+    Examples
+    --------
+    >>> import newt_sc as nt
+    >>> query, reference = nt.pp.shared_genes(adata, ref, match_values=True)  # doctest: +SKIP
+    >>> nt.tl.embed(reference, mode="project", mask_var=None)  # doctest: +SKIP
+    >>> nt.tl.embed(query, mode="project", mask_var=None, center=reference)  # doctest: +SKIP
+    >>> nt.tl.map_to_reference(query, reference, label="cell_type")  # doctest: +SKIP
+    """
+    import anndata as ad
+
+    if n_top_genes is not None and (
+        isinstance(n_top_genes, bool) or not isinstance(n_top_genes, int | np.integer) or n_top_genes < 1
+    ):
+        msg = f"n_top_genes is {n_top_genes!r}, expected a whole number from 1 up, or None."
+        raise ValueError(msg)
+    X, R = _matrix(adata, "adata"), _matrix(ref, "ref")
+    if not ref.var_names.is_unique:
+        msg = f"ref.var_names has {ref.var_names[ref.var_names.duplicated()][0]!r} more than once: make them unique."
+        raise ValueError(msg)
+    names, given = _names(ref), _names(adata)
+    found = genes.align(given, names)
+    genes.require_overlap(found, given, names, what="adata.var_names")
+    genes.warn_coverage(found, 0.1, what="adata.var_names")
+    index = found.index
+    at = np.flatnonzero(index >= 0)
+    shared = np.unique(index[at])
+    joined = sparse.csr_array(
+        (np.ones(at.size, np.float32), (at, np.searchsorted(shared, index[at]))), shape=(adata.n_vars, shared.size)
+    )
+    query, reference = sparse.csr_array(X) @ joined, sparse.csr_array(R)[:, shared]
+    if n_top_genes is not None and n_top_genes < shared.size:
+        top = _variable(reference, int(n_top_genes))
+        query, reference, shared = query[:, top], reference[:, top], shared[top]
+    out = []
+    profile = _profile(reference) if match_values else None
+    for table, whole in ((query, adata), (reference, ref)):
+        values: Any = sparse.csr_matrix(table, dtype=np.float32) if profile is None else _matched(table, profile)
+        out.append(ad.AnnData(values, obs=whole.obs.copy(), var=pd.DataFrame(index=ref.var_names[shared].copy())))
+    return out[0], out[1]
+
+
+def _matrix(adata: AnnData, what: str) -> Any:
+    from anndata import AnnData
+
+    if not isinstance(adata, AnnData):
+        msg = f"{what} is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
+        raise TypeError(msg)
+    X: Any = adata.X
+    if not (isinstance(X, np.ndarray) or sparse.issparse(X)) or X.dtype.kind not in "fiub":
+        msg = f"{what}.X is {type(X).__name__}, expected numbers in a numpy array or a scipy sparse matrix in memory."
+        raise TypeError(msg)
+    if not np.isfinite(X.data if sparse.issparse(X) else X).all():
+        msg = f"{what}.X has NaN or infinite values: remove or impute them first."
+        raise ValueError(msg)
+    return X
+
+
+def _names(adata: AnnData) -> NDArray[np.object_]:
+    """Take what :func:`newt_sc.pp.map_genes` found where it was run, names as they are otherwise."""
+    names: NDArray[np.object_] = adata.var_names.to_numpy(dtype=object)
+    if _keys.GENES not in adata.var:
+        return names
+    mapped = adata.var[_keys.GENES].astype(object)
+    return np.where(mapped.notna(), mapped, names)
+
+
+def _variable(reference: sparse.csr_array, n_top_genes: int) -> NDArray[np.intp]:
+    import anndata as ad
+    import scanpy as sc
+
+    cells = ad.AnnData(sparse.csr_matrix(reference))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of logarithms of empty genes
+        table = sc.pp.highly_variable_genes(cells, n_top_genes=n_top_genes, flavor="seurat", inplace=False)
+    return np.flatnonzero(table["highly_variable"].to_numpy())
+
+
+def _profile(reference: sparse.csr_array) -> NDArray[np.float64]:
+    """Mean over cells of their sorted values."""
+    total: NDArray[np.float64] = np.zeros(reference.shape[1])
+    for i in range(reference.shape[0]):
+        total += np.sort(reference[[i]].toarray().ravel())
+    total /= max(reference.shape[0], 1)
+    return total
+
+
+def _matched(table: sparse.csr_array, profile: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Values of the profile at each cell's ranks; ties take the value at their mean rank."""
+    grid = np.arange(profile.size)
+    out = np.empty(table.shape, dtype=np.float32)
+    for i in range(table.shape[0]):
+        out[i] = np.interp(rankdata(table[[i]].toarray().ravel()) - 1, grid, profile)
+    return out
