@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import anndata as ad
@@ -153,65 +152,71 @@ def test_controls() -> None:
         cells.control(embedding, "sorted")
 
 
-def test_tree_outcome() -> None:
-    names = ["root", "left", "right", "leaf", "alone", "outside"]
-    adata = ad.AnnData(obs=pd.DataFrame({"in_tree": [True] * 5 + [False]}, index=names))
-    adata.uns["hierarchy"] = json.dumps([["root", "left"], ["root", "right"], ["left", "leaf"], ["alone", "absent"]])
-    angle = np.deg2rad([0, 10, 80, 16, 79, 1])  # outside would be nearest to root
-    right, chance = cells.tree_outcome(np.column_stack([np.cos(angle), np.sin(angle)]), adata)
-    np.testing.assert_array_equal(right, [1, 1, 0, 1, np.nan])
-    np.testing.assert_array_equal(chance, [0.5, 0.5, 0.25, 0.25, 0])
-
-
 def test_run_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_common, "load_cells", lambda _: (counts(), FACTS))
     monkeypatch.setattr(_common, "BUILD", tmp_path)
     monkeypatch.setattr(cells, "SETS", ("made_up",))
     monkeypatch.setattr(cells, "N_RESAMPLES", 20)
+    monkeypatch.setattr(cells, "N_COMPS", (2, 3))
     monkeypatch.setattr(cells, "code_hash", lambda: "")
     monkeypatch.setattr(nt.metrics, "pseudotime_spearman", lambda X, order, *, return_per_cell: (0.0, X[:, 0]))
-    methods = cells.all_methods(cells.METHODS[:2], (), (2, 3))
-    assert [str(method) for method in methods] == ["PCA of HVGs"] * 2 + ["PCA of all genes"] * 2
-    results, sets = cells.run(["made_up"], ("full", "500", "2000"), methods, 2, None)
-    depths = {(depth, seed) for _, depth, seed, _ in results}
-    assert depths == {("full", 0), ("500", 0), ("500", 1)}  # cells have fewer than 2,000 counts
-    assert len(list((tmp_path / "cells").glob("*.npz"))) == len(results) == 12
 
-    def forbidden(*_: object) -> None:
+    def results(*depths: str) -> cells.Results:
+        grid = cells.grid(["made_up"], depths, ("all", "50"), 2, 1)
+        return cells.run(grid, cells.FAMILIES[:2], made_up_embedding())
+
+    found = results("full", "500", "2000")
+    assert [key[1:] for key in found] == [  # cells have fewer than 2,000 counts
+        ("full", "all", 0),
+        ("500", "all", 0),
+        ("500", "all", 1),
+        ("full", "50", 0),
+        ("500", "50", 0),
+    ]
+    rows = found["made_up", "full", "all", 0]
+    assert list(rows) == [f"{name}{k}" for name in cells.FAMILIES[:2] for k in (", 2", ", 3", "")]
+    assert len(list((tmp_path / "cells").glob("*.npz"))) == 10
+
+    def forbidden(*_: object, **__: object) -> None:
         pytest.fail("computed although it is in the cache")
 
     monkeypatch.setattr(cells, "represent", forbidden)
-    again, _ = cells.run(["made_up"], ("full", "500"), methods, 2, None)
-    for key, result in again.items():
-        assert result.estimate == results[key].estimate
-        np.testing.assert_array_equal(result.replicates["order"], results[key].replicates["order"])
+    for key, again in results("full", "500").items():
+        for row, result in again.items():
+            assert result.estimate == found[key][row].estimate
+            np.testing.assert_array_equal(result.replicates["label"], found[key][row].replicates["label"])
 
-    averages = cells.over_seeds(results)
-    first, second = methods[:2]
-    seeds = [results["made_up", "500", seed, first].estimate["order"] for seed in (0, 1)]
-    assert averages["order", "made_up", "500", first][0] == pytest.approx(np.mean(seeds))
-    found = cells.over_sets(averages, "label", "full", first, second)
-    assert found is not None
-    direct = [results["made_up", "full", 0, method].estimate["label"] for method in (first, second)]
-    assert found[0] == pytest.approx(direct[0] - direct[1])
-    assert cells.over_sets(averages, "label", "2000", first) is None
-    text = cells.report(results, sets, methods, ("full", "500", "2000"), 2)
-    assert "| PCA of HVGs      |          2 |" in text
-    assert "pseudotime, 500 counts (1 sets)" in text
+    averages = cells.over_seeds(found)
+    first, second = list(rows)[:2]
+    seeds = [found["made_up", "500", "all", seed][first].estimate["label"] for seed in (0, 1)]
+    assert averages["label", "made_up", "500", "all", first][0] == pytest.approx(np.mean(seeds))
+    difference = cells.over_sets(averages, "label", "full", "all", first, second)
+    assert difference is not None
+    assert difference[0] == pytest.approx(rows[first].estimate["label"] - rows[second].estimate["label"])
+    assert cells.over_sets(averages, "label", "2000", "all", first) is None
+    text = cells.report(found, 2, 1)
+    assert "| PCA of HVGs, 2 " in text
+    assert "500 counts, 50 cells (1 sets)" in text
 
 
-def test_pairs_that_are_compared() -> None:
-    methods = cells.all_methods(("PCA of HVGs", "blend", "project"), ("newt", "shuffled"), (10, 20))
-    pairs = {(str(a), a.n_comps, str(b), b.n_comps) for a, b in cells.comparisons(methods)}
-    assert pairs == {
-        ("blend", 10, "PCA of HVGs", 10),
-        ("blend", 20, "PCA of HVGs", 20),
-        ("project", None, "PCA of HVGs", 10),
-        ("project", None, "PCA of HVGs", 20),
-        ("blend", 10, "blend, shuffled", 10),
-        ("blend", 20, "blend, shuffled", 20),
-        ("project", None, "project, shuffled", None),
-    }
+def test_resamples_are_those_of_a_balanced_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "N_RESAMPLES", 4000)
+    adata = counts()
+    scorer = cells.Scorer(adata, FACTS, few=False, orders=False)
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    result = scorer(X)
+    _, right = nt.metrics.label_knn(X, adata.obs["type"].to_numpy(), return_per_cell=True)
+    peer = nt.metrics.bootstrap_interval(right, groups=adata.obs["type"].to_numpy(), n_resamples=4000)
+    assert result.replicates["label"].mean() == pytest.approx(result.estimate["label"], abs=0.01)
+    assert result.replicates["label"].std() == pytest.approx(peer.replicates.std(), rel=0.1)
+
+
+def test_components_chosen_without_labels() -> None:
+    rng = np.random.default_rng(0)
+    noise = 0.5 * rng.normal(size=(150, 80))
+    for rank, expected in ((2, 5), (9, 10)):
+        X = rng.normal(size=(150, rank)) @ rng.normal(size=(rank, 80)) + noise
+        assert cells.label_free(ad.AnnData(X)) == expected
 
 
 def test_without_data_there_is_a_clear_end(monkeypatch: pytest.MonkeyPatch) -> None:
