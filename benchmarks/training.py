@@ -86,7 +86,7 @@ def main() -> None:
         "A training run",
         ["", "genes", "epochs", "threads", "reading and encoding", "training", "processor", "memory", "difference"],
         rows,
-        "The bundle newt-human, sources that may be shipped, default settings, seed 0 both times. Seconds by the clock, "
+        "The bundle newt-human, sources that may be shipped, default settings, seed 0. Seconds by the clock, "
         "other work running beside, and of processor time; peak memory of the process. Difference: the largest "
         f"between the vectors of the two runs, whose standard deviation is {np.nanstd(vectors[0]):.3f}.",
     )
