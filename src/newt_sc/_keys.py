@@ -54,3 +54,9 @@ SEPARATOR: Final = "; "
 
 MATCH: Final = "newt_match"
 """Key in ``attrs`` of what :func:`newt_sc.tl.match_compounds` returns."""
+
+NETWORK: Final = "newt_network"
+"""``uns``, ``obsp`` and, with a suffix, ``obs`` key of :func:`newt_sc.tl.pharmacology_network`."""
+
+MECHANISM: Final = "newt_mechanism"
+"""``uns`` and ``obs`` key of :func:`newt_sc.tl.mechanism`."""

@@ -9,6 +9,8 @@ from newt_sc._lazy import attach
 if TYPE_CHECKING:
     from ._explanation import explanation, features
     from ._lineage import lineage, lineage_programs
+    from ._mechanism import mechanism
+    from ._network import network
     from ._targets import targets
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "features",
     "lineage",
     "lineage_programs",
+    "mechanism",
+    "network",
     "targets",
 ]
 
@@ -26,6 +30,8 @@ __getattr__, __dir__, _ = attach(
         "features": "_explanation",
         "lineage": "_lineage",
         "lineage_programs": "_lineage",
+        "mechanism": "_mechanism",
+        "network": "_network",
         "targets": "_targets",
     },
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._gaf import read_gaf
     from ._gct import read_gct, read_gctx, write_gctx
     from ._gmt import read_gmt, write_gmt
+    from ._network import write_cytoscape, write_graphml, write_network_html
     from ._newick import read_newick
     from ._ontology import propagate_annotations, read_obo
     from ._signature_sets import read_signature_sets
@@ -34,9 +35,12 @@ __all__ = [
     "read_regulons",
     "read_signature_sets",
     "read_string",
+    "write_cytoscape",
     "write_embedding",
     "write_gctx",
     "write_gmt",
+    "write_graphml",
+    "write_network_html",
 ]
 
 __getattr__, __dir__, _names = attach(
@@ -54,8 +58,11 @@ __getattr__, __dir__, _names = attach(
         "read_regulons": "_edges",
         "read_signature_sets": "_signature_sets",
         "read_string": "_string",
+        "write_cytoscape": "_network",
         "write_embedding": "_embedding",
         "write_gctx": "_gct",
         "write_gmt": "_gmt",
+        "write_graphml": "_network",
+        "write_network_html": "_network",
     },
 )

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from ._labellings import two_sample_t
     from ._loadings import loadings
     from ._moments import kept_neighbors, nearest_rows, scatter
+    from ._network import (
+        borrowed_similarity,
+        null_similarities,
+        strata_overlap,
+        tail_p,
+        top_pairs,
+        whitened,
+    )
     from ._pairs import (
         PairRidge,
         centered_cosine,
@@ -46,6 +54,7 @@ __all__ = [
     "PairRidge",
     "background_cosine",
     "blend",
+    "borrowed_similarity",
     "centered_cosine",
     "column_auroc",
     "column_sums",
@@ -63,6 +72,7 @@ __all__ = [
     "loadings",
     "nearest_rows",
     "normal_scores",
+    "null_similarities",
     "ppmi",
     "profile_cosine",
     "project",
@@ -74,10 +84,14 @@ __all__ = [
     "spectral_block",
     "split_counts",
     "square_root_shares",
+    "strata_overlap",
+    "tail_p",
     "tanimoto",
     "tfidf",
+    "top_pairs",
     "two_sample_t",
     "unit_rows",
+    "whitened",
     "whitening",
     "zscore_groups",
 ]
@@ -91,6 +105,7 @@ __getattr__, __dir__, _ = attach(
         "PairRidge": "_pairs",
         "background_cosine": "_signatures",
         "blend": "_blend",
+        "borrowed_similarity": "_network",
         "centered_cosine": "_pairs",
         "column_auroc": "_pairs",
         "column_sums": "_columns",
@@ -108,6 +123,7 @@ __getattr__, __dir__, _ = attach(
         "loadings": "_loadings",
         "nearest_rows": "_moments",
         "normal_scores": "_pairs",
+        "null_similarities": "_network",
         "ppmi": "_spectral",
         "profile_cosine": "_pairs",
         "project": "_project",
@@ -122,7 +138,11 @@ __getattr__, __dir__, _ = attach(
         "tanimoto": "_pairs",
         "tfidf": "_spectral",
         "two_sample_t": "_labellings",
+        "strata_overlap": "_network",
+        "tail_p": "_network",
+        "top_pairs": "_network",
         "unit_rows": "_spectral",
+        "whitened": "_network",
         "whitening": "_pairs",
         "zscore_groups": "_spectral",
     },

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._lineage import lineage
     from ._maps import maps
     from ._match_compounds import match_compounds
+    from ._network import network, network_html
     from ._regulon_context import regulon_context
     from ._targets import target_reliability, targets
 
@@ -25,6 +26,8 @@ __all__ = [
     "lineage",
     "maps",
     "match_compounds",
+    "network",
+    "network_html",
     "regulon_context",
     "target_reliability",
     "targets",
@@ -40,6 +43,8 @@ __getattr__, __dir__, _ = attach(
         "lineage": "_lineage",
         "maps": "_maps",
         "match_compounds": "_match_compounds",
+        "network": "_network",
+        "network_html": "_network",
         "regulon_context": "_regulon_context",
         "target_reliability": "_targets",
         "targets": "_targets",

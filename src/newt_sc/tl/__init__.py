@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from ._lineage import lineage, lineage_programs
     from ._map_to_reference import map_to_reference
     from ._match_compounds import match_compounds
+    from ._mechanism import mechanism
     from ._nearest_genes import nearest_genes
+    from ._pharmacology_network import pharmacology_network
     from ._predict_targets import predict_targets
     from ._regulon_context import regulon_context
+    from ._repurpose import repurpose
     from ._score_programs import score_programs
 
 __all__ = [
@@ -32,9 +35,12 @@ __all__ = [
     "lineage_programs",
     "map_to_reference",
     "match_compounds",
+    "mechanism",
     "nearest_genes",
+    "pharmacology_network",
     "predict_targets",
     "regulon_context",
+    "repurpose",
     "score_programs",
 ]
 

@@ -1,0 +1,399 @@
+"""Networks of compounds: who is like whom, communities, mechanisms and indications, each against chance.
+
+``python -m benchmarks.network`` asks for the neighbours of the drugs of four of five folds (those of
+``benchmarks/targets.py``). ``FINAL=1`` asks for those of the fifth, which choices were never made on, and logs it.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import cache
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pandas as pd
+
+import newt_sc as nt
+from benchmarks import _cache, _common
+from benchmarks.targets import N_FOLDS, SETS, SOURCE, data, drugs, folds, labels
+from newt_sc import kernels
+from newt_sc.models._target_predictor import read_compounds
+from newt_sc.tl._compound_space import WHITENING
+from newt_sc.tl._repurpose import _indication_scores
+
+PROFILE_WHITENING = -0.25
+GAMMAS, SHARES = (4.0, 12.0, 20.0, 30.0), (0.0, 0.25, 0.5, 1.0)
+N_BOOTSTRAP, N_NULL = 2000, 10
+
+
+@cache
+def state() -> str:
+    """Code that scores depend on."""
+    rooms = [SOURCE / name for name in ("kernels", "genes", "datasets")]
+    models = sorted((SOURCE / "models").glob("_target*.py"))
+    return _cache.code_hash(*rooms, *models, _common.ROOT / "benchmarks" / "targets.py")
+
+
+# -- what is known ---------------------------------------------------------------------------------------------------
+
+
+def annotation(column: str) -> np.ndarray:
+    """Compounds x values of a column."""
+    some = [set(str(text).split("|")) - {""} for text in data().obs[column]]
+    values = sorted(set().union(*some))
+    return np.array([[value in known for value in values] for known in some])
+
+
+@cache
+def truth(kind: str) -> np.ndarray:
+    """Compounds x labels that a neighbour should share: mechanisms, or targets by DrugBank."""
+    return annotation("moa") if kind == "mechanism" else labels("drugbank").to_numpy() > 0
+
+
+@cache
+def shared_targets() -> np.ndarray:
+    """How much compounds share known targets: mean cosine over the label sets; 0 where nothing is known."""
+    return np.mean([kernels.profile_cosine(labels(name).to_numpy().T) for name in (*SETS, "hub")], axis=0)
+
+
+# -- similarities ----------------------------------------------------------------------------------------------------
+
+
+def cosine(X: np.ndarray) -> np.ndarray:
+    U = kernels.unit_rows(X)
+    return U @ U.T
+
+
+@cache
+def raw() -> np.ndarray:
+    return cosine(np.asarray(data().X, dtype=np.float64))
+
+
+@cache
+def whitened() -> np.ndarray:
+    return cosine(kernels.whitened(read_compounds(data(), data().var_names).scores, WHITENING))
+
+
+@cache
+def profiles() -> np.ndarray:
+    """Cosine of predicted profiles; those of a pair come from one model that has seen no label of either's fold."""
+
+    def compute() -> tuple[pd.Index, np.ndarray]:
+        n, fold = data().n_obs, folds()
+        out = np.zeros((n, n))
+        for f, g in combinations_with_replacement(range(N_FOLDS), 2):
+            train, test = np.flatnonzero((fold != f) & (fold != g)), np.flatnonzero((fold == f) | (fold == g))
+            model = nt.models.TargetPredictor(data()[train].copy(), data().uns["targets"])
+            z = np.asarray(model.train(calibrate=False).predict(data()[test]).X, dtype=np.float64)
+            S = cosine(kernels.whitened(z, PROFILE_WHITENING))
+            a, b = np.flatnonzero(fold[test] == f), np.flatnonzero(fold[test] == g)
+            out[np.ix_(test[a], test[b])] = S[np.ix_(a, b)]
+            out[np.ix_(test[b], test[a])] = S[np.ix_(b, a)]
+        return data().obs_names, out
+
+    return _cache.vectors([state(), "profiles of fold pairs", PROFILE_WHITENING], compute)[1].astype(np.float64)
+
+
+@cache
+def against_known() -> np.ndarray:
+    """Mean z of the known targets of the candidate, predicted for the query by a model without its drug's labels."""
+
+    def compute() -> tuple[pd.Index, np.ndarray]:
+        model = nt.models.TargetPredictor(data(), data().uns["targets"]).train()
+        found = model.predict()
+        Y = labels("union").reindex(columns=found.var_names, fill_value=0).to_numpy(np.float64)
+        with np.errstate(invalid="ignore"):
+            mean = np.asarray(found.X, dtype=np.float64) @ (Y / Y.sum(axis=1, keepdims=True)).T
+        return data().obs_names, np.where(np.isnan(mean), np.nanmean(mean, axis=1, keepdims=True), mean)
+
+    return _cache.vectors([state(), "profile against known targets"], compute)[1].astype(np.float64)
+
+
+def scaled(S: np.ndarray) -> np.ndarray:
+    """Scale by the mean and standard deviation of pairs."""
+    off = S[~np.eye(len(S), dtype=bool)]
+    return (S - off.mean()) / off.std()
+
+
+def by_row(S: np.ndarray) -> np.ndarray:
+    return (S - S.mean(axis=1, keepdims=True)) / S.std(axis=1, keepdims=True)
+
+
+def borrowed(C: np.ndarray, shared: np.ndarray, gamma: float = 20.0) -> np.ndarray:
+    """Similarity to a candidate and to those that share its labels, where the query's own never count."""
+    return kernels.borrowed_similarity(np.exp(gamma * (C - 1)), shared, drugs())
+
+
+def informed(C: np.ndarray, A: np.ndarray, gamma: float, share: float) -> np.ndarray:
+    return by_row(borrowed(C, shared_targets(), gamma)) + share * by_row(A)
+
+
+# -- scores ----------------------------------------------------------------------------------------------------------
+
+
+def precision(S: np.ndarray, known: np.ndarray, *, strict: bool = True) -> np.ndarray:
+    """Average precision of each compound's ranked neighbours; NaN where there is none to find.
+
+    Compounds of the query's own drug are no neighbours; if not strict, only the compound itself is none.
+    """
+    group = drugs() if strict else np.arange(len(S))
+    told = known.any(axis=1)
+    shares = (known.astype(np.float32) @ known.T.astype(np.float32)) > 0
+    out = np.full(len(S), np.nan)
+    for i in np.flatnonzero(told):
+        candidates = np.flatnonzero(told & (group != group[i]))
+        y = shares[i, candidates][np.argsort(-S[i, candidates], kind="stable")]
+        at = np.flatnonzero(y) + 1
+        if at.size:
+            out[i] = (np.arange(1, len(at) + 1) / at).mean()
+    return out
+
+
+@cache
+def asked() -> np.ndarray:
+    """Compounds whose neighbours are asked for."""
+    final = os.environ.get("FINAL") == "1"
+    return (folds() == N_FOLDS - 1) if final else (folds() != N_FOLDS - 1)
+
+
+@cache
+def draws() -> np.ndarray:
+    """Bootstrap weights of compounds, by drug; the first row is 1."""
+    n = drugs().max() + 1
+    count = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), N_BOOTSTRAP)
+    return np.vstack([np.ones(len(drugs())), count[:, drugs()]])
+
+
+def mean_precision(ap: np.ndarray) -> np.ndarray:
+    """Mean over the compounds asked of, then of bootstrap replicates by drug."""
+    use = asked() & np.isfinite(ap)
+    w = draws()[:, use]
+    return (w @ ap[use]) / np.maximum(w.sum(axis=1), 1e-12)
+
+
+def chosen(C: np.ndarray, A: np.ndarray, kind: str) -> tuple[np.ndarray, list[tuple[float, float]]]:
+    """Average precision, sharpness and share chosen for each fold on the other development folds."""
+    grid = [(gamma, share) for gamma in GAMMAS for share in SHARES]
+    found = np.stack([precision(informed(C, A, *one), truth(kind)) for one in grid])
+    out, made = np.full(len(C), np.nan), []
+    for fold in range(N_FOLDS):
+        others = (folds() != fold) & (folds() != N_FOLDS - 1)
+        best = int(np.nanmean(found[:, others], axis=1).argmax())
+        made.append(grid[best])
+        out[folds() == fold] = found[best, folds() == fold]
+    return out, made
+
+
+METHODS = (
+    "raw cosine",
+    "whitened signatures",
+    "predicted profiles",
+    "both",
+    "whitened signatures, through the candidates' known targets",
+    "predicted profile, against the candidates' known targets",
+    "both, through the candidates' known targets",
+    "whitened signatures, through the candidates' known mechanisms",
+)
+
+
+def average(name: str, kind: str, order: np.ndarray | None = None) -> np.ndarray:
+    """Average precision of a method; with an order, signatures are dealt to other compounds."""
+    o = np.arange(data().n_obs) if order is None else order
+    C, P, A = whitened()[np.ix_(o, o)], profiles()[np.ix_(o, o)], against_known()[o]
+    if name == METHODS[6]:
+        return chosen(C, A, kind)[0]
+    S = {
+        METHODS[0]: lambda: raw()[np.ix_(o, o)],
+        METHODS[1]: lambda: C,
+        METHODS[2]: lambda: P,
+        METHODS[3]: lambda: scaled(C) + scaled(P),
+        METHODS[4]: lambda: borrowed(C, shared_targets()),
+        METHODS[5]: lambda: A,
+        METHODS[7]: lambda: borrowed(C, kernels.profile_cosine(annotation("moa").T.astype(float))),
+    }[name]()
+    return precision(S, truth(kind))
+
+
+def similarity() -> None:
+    """Print the table of neighbours."""
+    final = os.environ.get("FINAL") == "1"
+    code = _cache.code_hash(_common.ROOT / "benchmarks" / "network.py")
+    rng = np.random.default_rng(0)
+    orders = [rng.permutation(data().n_obs) for _ in range(N_NULL)]
+    rows, plain = [], {}
+    for name in METHODS:
+        cells = [name]
+        for kind in ("mechanism", "target"):
+            found = mean_precision(average(name, kind))
+            n = 3 if name == METHODS[6] else N_NULL
+
+            def compute(name: str = name, kind: str = kind, n: int = n) -> pd.DataFrame:
+                return pd.DataFrame({"mean": [mean_precision(average(name, kind, o))[0] for o in orders[:n]]})
+
+            null = _cache.table([state(), code, "null", name, kind, final], compute)["mean"].to_numpy()
+            plain[name, kind] = found
+            cells += [_common.interval_text(found[0], found[1:]), f"{null.mean():.3f} ± {null.std():.3f}"]
+            if final:
+                _common.log_holdout(f"network {kind}", name, found[0])
+        rows.append(cells)
+        print("; ".join(cells), flush=True)
+    for a, b in ((METHODS[1], METHODS[0]), (METHODS[3], METHODS[1]), (METHODS[6], METHODS[4])):
+        cells = [f"{a}, less {b}"]
+        for kind in ("mechanism", "target"):
+            x, y = plain[a, kind], plain[b, kind]
+            cells += [_common.interval_text(x[0] - y[0], x[1:] - y[1:], sign=True), ""]
+        rows.append(cells)
+    loose = [mean_precision(precision(S, truth("mechanism"), strict=False))[0] for S in (raw(), whitened())]
+    made = chosen(whitened(), against_known(), "mechanism")[1]
+    n = [int((asked() & np.isfinite(average(METHODS[1], kind))).sum()) for kind in ("mechanism", "target")]
+    _common.report(
+        "network-similarity" + ("-holdout" if final else ""),
+        "Networks: neighbours of the same mechanism or target" + (", hold-out" if final else ""),
+        ["similarity", "same mechanism (mAP)", "chance", "same target (mAP)", "chance"],
+        rows,
+        f"Mean average precision over {n[0]} compounds with a mechanism that another drug has (Drug Repurposing Hub) "
+        f"and {n[1]} with a DrugBank target that another has, of {'the fifth fold' if final else 'four of five folds'} "
+        "of drugs, each against all others of which something is known. Names of one drug are no neighbours; with them "
+        f"left in, same mechanism is {loose[0]:.3f} by the raw cosine and {loose[1]:.3f} whitened. Intervals: 95 % "
+        f"bootstrap over drugs. Chance: signatures dealt to other compounds, mean ± standard deviation of {N_NULL} (3 "
+        "for the row with a choice). *Predicted profiles* of a pair come from one model that has seen no label of "
+        "either's fold, so the first four rows use no label of either compound; they are the similarities of "
+        "`tl.pharmacology_network`. The rows below them use what is known of the *candidates*, as for a new compound "
+        "against an annotated library; labels of the query's drug enter neither the similarity nor the training of its "
+        "profile. *Both*, there: sharpness of the kernel and share of the profile are chosen for each fold on the "
+        f"others (for mechanisms {', '.join(f'{g:g} and {s:g}' for g, s in dict.fromkeys(made))}). The target columns "
+        "of these rows rank candidates by the very labels that are asked for. "
+        "[What was tried](../notes/network.md).",
+    )
+
+
+def communities() -> None:
+    """Print what communities are enriched in."""
+    adata = data().copy()
+    nt.tl.pharmacology_network(adata, similarity="signature", n_rewirings=100)
+    info = adata.uns["newt_network"]
+    names = {"moa": "mechanism", "atc_codes": "ATC class", "target": "target", "modularity": "modularity"}
+    rows = [
+        [
+            f"{'links within a ' if row['kind'] != 'modularity' else ''}{names[row['kind']]}",
+            f"{row['observed']:.3f}",
+            f"{row['null_mean']:.3f} ± {row['null_sd']:.3f}",
+            f"{row['z']:.1f}",
+            f"{row['p']:.3f}",
+        ]
+        for row in info["organisation"].to_dict("records")
+    ]
+    found = info["enrichment"]
+    for kind in ("moa", "atc_codes", "target"):
+        some = found[found["kind"] == kind]
+        best = some.iloc[0]
+        rows.append(
+            [
+                f"enriched {names[kind]}, best {best['label']}: {best['n']} of {best['size']}, {best['fold']:.1f}-fold",
+                f"{int((some['fdr'] < 0.05).sum())} of {len(some)} tests",
+                "",
+                "",
+                f"{best['p']:.0e}",
+            ]
+        )
+    n = int(adata.obs["newt_network_community"].nunique())
+    _common.report(
+        "network-communities",
+        "Networks: organisation and communities",
+        ["", "observed", "rewired", "z", "p"],
+        rows,
+        f"`tl.pharmacology_network(similarity='signature')`, which has seen no label: "
+        f"{int((info['edges']['kind'] == 'similar').sum()):,} links of {adata.n_obs:,} compounds at a false discovery "
+        f"rate of 5 %, {n} Leiden communities. Rewired: 100 graphs with the same degrees (double-edge swaps), "
+        "communities found anew. Links within a label: of those whose two compounds both have some. Enrichment: labels "
+        "permuted among drugs of like degree (exact), false discovery rate 5 % over all tests; drugs count once.",
+    )
+
+
+def mechanisms() -> None:
+    """Print the accuracy of calls by confidence."""
+    adata = data().copy()
+    nt.tl.mechanism(adata)
+    info = adata.uns["newt_mechanism"]
+    calls = info["calls"]
+    told = (calls["known"] != "").to_numpy()
+    right = np.array([a in b.split("|") for a, b in zip(calls["mechanism"], calls["known"], strict=True)])
+    p = calls["confidence"].to_numpy()
+    error = nt.metrics.expected_calibration_error(p[told], right[told], n_bins=10)
+    rows = []
+    for row in info["accuracy"].to_dict("records"):
+        use = told & (p >= row["min_confidence"])
+        w = draws()[:, use]
+        values = (w @ right[use]) / np.maximum(w.sum(axis=1), 1)
+        rows.append(
+            [
+                f"{row['min_confidence']:.1f}",
+                f"{row['answered']:.3f}",
+                int(row["n"]),
+                _common.interval_text(values[0], values[1:]),
+                f"{row['most_frequent']:.3f}",
+            ]
+        )
+    _common.report(
+        "network-mechanism",
+        "Networks: mechanisms called, by confidence",
+        ["confidence at least", "answered", "compounds", "accuracy", "most frequent mechanism"],
+        rows,
+        f"`tl.mechanism` on {int(told.sum())} compounds whose mechanism is known, their own drug left out; confidences "
+        f"are cross-fitted by drug. A compound whose mechanism no other drug has counts as wrong. Expected calibration "
+        f"error {error:.3f}. Intervals: 95 % bootstrap over drugs. Sharpness of the kernel and the prior of the call "
+        "were chosen on four of the five folds.",
+    )
+
+
+def indications() -> None:
+    """Print how well lists for indications find what is known."""
+    has, moa, group = annotation("indication"), annotation("moa"), drugs()
+    same = (moa.astype(np.float32) @ moa.T.astype(np.float32)) > 0
+    other = group[:, None] != group[None]
+    told = np.flatnonzero(has.any(axis=1))
+    told = told[np.unique(group[told], return_index=True)[1]]
+    often = has[told].sum(axis=0) >= 5
+
+    def areas(order: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        K = np.exp(4.0 * (whitened()[np.ix_(order, order)] - 1))
+        S = _indication_scores(K, has, group, counts)
+        return kernels.column_auroc(S[told][:, often], has[told][:, often].astype(np.float64))
+
+    rng = np.random.default_rng(0)
+    n = data().n_obs
+    rows = []
+    for title, counts in (("all drugs count", other), ("drugs of the same mechanism do not count", other & ~same)):
+        found = areas(np.arange(n), counts)
+        use = np.isfinite(found)
+        draw = rng.integers(0, use.sum(), (N_BOOTSTRAP, int(use.sum())))
+        null = np.array([np.nanmean(areas(rng.permutation(n), counts)) for _ in range(N_NULL)])
+        p = (1 + (null >= found[use].mean()).sum()) / (1 + len(null))
+        text = _common.interval_text(found[use].mean(), found[use][draw].mean(axis=1))
+        rows.append([title, text, f"{null.mean():.3f} ± {null.std():.3f}", f"{p:.3f}"])
+    _common.report(
+        "network-indications",
+        "Networks: drugs of the same indication",
+        ["evidence", "AUROC", "chance", "p"],
+        rows,
+        f"`tl.repurpose(indication=...)`: mean area over {int(often.sum())} indications of five drugs or more (Drug "
+        f"Repurposing Hub), among {len(told)} drugs of which some indication is known, each once and its own labels "
+        "left out. Intervals: 95 % bootstrap over indications. Chance: signatures dealt to other compounds, mean ± "
+        f"standard deviation of {N_NULL}.",
+    )
+
+
+def main() -> None:
+    """Print the tables."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nt.errors.NewtWarning)
+        similarity()
+        if os.environ.get("FINAL") != "1":
+            communities()
+            mechanisms()
+            indications()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The network of compounds and targets as a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from newt_sc import _keys
+
+if TYPE_CHECKING:
+    import networkx as nx
+    from anndata import AnnData
+    from mudata import MuData
+
+__all__ = ["network"]
+
+_KINDS = ("similar", "known", "predicted", "gene")
+
+
+def network(
+    mdata: MuData | AnnData,
+    *,
+    compound: str | None = None,
+    kinds: Collection[str] = _KINDS,
+    modality: str = "compound",
+    key: str | None = None,
+) -> nx.Graph:
+    """Get the network that :func:`newt_sc.tl.pharmacology_network` found as a networkx graph.
+
+    Parameters
+    ----------
+    mdata
+        MuData, or an AnnData of signatures, after :func:`newt_sc.tl.pharmacology_network`.
+    compound
+        A compound, by its id or name: take it, what it is linked to, and the links among these alone.
+    kinds
+        Kinds of edges to take: ``"similar"``, ``"known"``, ``"predicted"``, ``"gene"``.
+    modality
+        Modality of the compounds; not asked of an AnnData.
+    key
+        ``key_added`` of :func:`newt_sc.tl.pharmacology_network`.
+
+    Returns
+    -------
+    Graph. Nodes are ids of compounds, and ``gene:SYMBOL`` of targets that have an edge of these kinds, with ``kind``
+    (``compound`` or ``target``), ``name``, ``community`` (-1 for none), ``mechanism``, ``drug``, ``degree``, ``x``,
+    ``y`` and further annotations; edges have ``kind``, ``weight``, ``fdr``, and, to targets, ``z`` and
+    ``probability``, where there are some. :func:`newt_sc.io.write_graphml`, :func:`newt_sc.io.write_cytoscape` and
+    :func:`newt_sc.io.write_network_html` write it.
+
+    Raises
+    ------
+    KeyError
+        If there is no network under this key, or no such compound or modality.
+    ValueError
+        If a kind of edges is unknown.
+    """
+    import networkx as nx
+
+    wanted = [kinds] if isinstance(kinds, str) else list(kinds)
+    if set(wanted) - set(_KINDS):
+        msg = f"kinds is {wanted}; expected some of {list(_KINDS)}."
+        raise ValueError(msg)
+    nodes, edges = _tables(mdata, modality, key)
+    edges = edges[edges["kind"].astype(str).isin(wanted)]
+    linked = set(edges["source"].astype(str)) | set(edges["target"].astype(str))
+    nodes = nodes[(nodes["kind"].astype(str) == "compound") | nodes["id"].astype(str).isin(linked)]
+    graph = nx.Graph()
+    for record in nodes.to_dict("records"):
+        graph.add_node(str(record.pop("id")), **record)
+    for record in edges.to_dict("records"):
+        told = {name: value for name, value in record.items() if not pd.isna(value)}
+        graph.add_edge(str(told.pop("source")), str(told.pop("target")), **told)
+    if compound is None:
+        return graph
+    at = [node for node in graph if node == compound] or [
+        node for node, name in graph.nodes(data="name") if name == compound
+    ]
+    if not at:
+        msg = f"No compound or target {compound!r} in the network; there are {list(graph)[:3]} and others."
+        raise KeyError(msg)
+    return graph.subgraph([at[0], *graph[at[0]]]).copy()
+
+
+def _tables(mdata: Any, modality: str, key: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    mod = mdata
+    if hasattr(mdata, "mod"):
+        if modality not in mdata.mod:
+            msg = f"modality {modality!r} is not in the MuData, which has {list(mdata.mod)}."
+            raise KeyError(msg)
+        mod = mdata.mod[modality]
+    slot = key or _keys.NETWORK
+    info: Any = mod.uns.get(slot)
+    if not isinstance(info, Mapping) or "nodes" not in info or "edges" not in info:
+        msg = f"No network under {slot!r}: run newt_sc.tl.pharmacology_network first."
+        raise KeyError(msg)
+    return info["nodes"], info["edges"]

@@ -1,0 +1,148 @@
+"""Networks as files: GraphML, Cytoscape JSON, and a page for the browser."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from newt_sc.io._atomic import atomic_path
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+__all__ = ["write_cytoscape", "write_graphml", "write_network_html"]
+
+_PAGE: Final = Path(__file__).with_name("_network_page.html")
+_ILLEGAL: Final = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)])
+
+
+def write_graphml(graph: nx.Graph, path: str | PathLike[str]) -> None:
+    """Write a network as GraphML, which Cytoscape, Gephi and yEd read.
+
+    Parameters
+    ----------
+    graph
+        Network, such as of :func:`newt_sc.get.network`. Attributes that are missing (None, NaN) are left out, those
+        that are no text, number or truth value are written as text, and characters that XML forbids are dropped.
+    path
+        File to write; it appears complete or not at all.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the directory does not exist.
+    """
+    import networkx as nx
+
+    with atomic_path(path) as temporary:
+        nx.write_graphml_xml(_plain(graph, xml=True), temporary)
+
+
+def write_cytoscape(graph: nx.Graph, path: str | PathLike[str]) -> None:
+    """Write a network as Cytoscape JSON (``elements`` of ``nodes`` and ``edges``), for Cytoscape and cytoscape.js.
+
+    Parameters
+    ----------
+    graph
+        Network, such as of :func:`newt_sc.get.network`. Attributes that are missing (None, NaN) are left out; ``x`` and
+        ``y`` of nodes become their ``position``.
+    path
+        File to write; it appears complete or not at all.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the directory does not exist.
+    """
+    import networkx as nx
+
+    data = nx.cytoscape_data(_plain(graph))
+    for node, (_, of_node) in zip(data["elements"]["nodes"], graph.nodes(data=True), strict=True):
+        node["data"]["name"] = str(of_node.get("name") or node["data"]["id"])
+        if {"x", "y"} <= node["data"].keys():
+            node["position"] = {"x": 100 * node["data"]["x"], "y": -100 * node["data"]["y"]}
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="replace")
+
+
+def write_network_html(graph: nx.Graph, path: str | PathLike[str], *, title: str = "Pharmacological network") -> None:
+    """Write a network as one page for the browser, which needs nothing else: no server, no request, no library.
+
+    Compounds are found by name; a click shows neighbours and targets with their scores. ``page.html#compound=NAME``
+    opens with a compound chosen. Names are shown as text, whatever they hold.
+
+    Parameters
+    ----------
+    graph
+        Network of :func:`newt_sc.get.network`: nodes with ``kind``, ``name``, ``x`` and ``y``, edges with ``kind`` and
+        ``weight``.
+    path
+        File to write; it appears complete or not at all.
+    title
+        Heading of the page.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the directory does not exist.
+    KeyError
+        If nodes have no position.
+    """
+    plain = _plain(graph)
+    at = {node: i for i, node in enumerate(plain.nodes)}
+    if any(not {"x", "y"} <= attributes.keys() for _, attributes in plain.nodes(data=True)):
+        msg = "Nodes have no 'x' and 'y': take the graph from newt_sc.get.network, or add a layout."
+        raise KeyError(msg)
+    rounded = {"x": 4, "y": 4, "weight": 4, "fdr": 5, "z": 2}
+    nodes = [
+        {"id": str(node), **{key: _round(value, rounded.get(key)) for key, value in attributes.items()}}
+        for node, attributes in plain.nodes(data=True)
+    ]
+    edges = [
+        [at[a], at[b], {key: _round(value, rounded.get(key)) for key, value in attributes.items()}]
+        for a, b, attributes in plain.edges(data=True)
+    ]
+    data = json.dumps({"nodes": nodes, "edges": edges}, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&":  # nothing in the data can end the element that holds it
+        data = data.replace(sign, f"\\u{ord(sign):04x}")
+    parts = {"{{title}}": escape(title), "{{data}}": data}
+    page = re.sub(r"\{\{(?:title|data)\}\}", lambda found: parts[found[0]], _PAGE.read_text(encoding="utf-8"))
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _round(value: Any, digits: int | None) -> Any:
+    return round(value, digits) if digits is not None and isinstance(value, float) else value
+
+
+def _plain(graph: nx.Graph, *, xml: bool = False) -> nx.Graph:
+    """Copy whose attributes are text, numbers and truth values of Python."""
+    import networkx as nx
+
+    def one(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+            return None
+        if isinstance(value, bool | int | float):
+            return value
+        text = str(value)
+        return text.translate(_ILLEGAL) if xml else text
+
+    def some(attributes: dict[Any, Any]) -> dict[str, Any]:
+        found = {str(key): one(value) for key, value in attributes.items()}
+        return {key: value for key, value in found.items() if value is not None}
+
+    out = nx.Graph()
+    names = {node: str(node).translate(_ILLEGAL) if xml else str(node) for node in graph.nodes}
+    out.add_nodes_from((names[node], some(attributes)) for node, attributes in graph.nodes(data=True))
+    out.add_edges_from((names[a], names[b], some(attributes)) for a, b, attributes in graph.edges(data=True))
+    return out

@@ -1,0 +1,196 @@
+"""Similarity of compounds, what it would be by chance, and labels in groups of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import gammaln
+
+from ._pairs import whitening
+from ._spectral import unit_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["borrowed_similarity", "null_similarities", "strata_overlap", "tail_p", "top_pairs", "whitened"]
+
+
+def whitened(X: NDArray[np.floating], power: float) -> NDArray[np.float64]:
+    """Standardise columns and whiten them in part, see :func:`whitening`.
+
+    Parameters
+    ----------
+    X
+        Rows x columns, finite.
+    power
+        Exponent.
+
+    Returns
+    -------
+    Array of the same shape.
+    """
+    mean, sd, white = whitening(X, power)
+    out: NDArray[np.float64] = ((np.asarray(X, dtype=np.float64) - mean) / sd) @ white
+    return out
+
+
+def null_similarities(
+    parts: Sequence[NDArray[np.float64]],
+    moments: Sequence[tuple[float, float]],
+    *,
+    n_permutations: int,
+    random_state: int = 0,
+) -> Iterator[NDArray[np.float64]]:
+    """Similarities of rows whose columns were permuted, each on its own: what rows share when columns are independent.
+
+    Every column keeps its values, so the null has the same whitening, tails and number of columns as the data; what it
+    lacks is that columns go together.
+
+    Parameters
+    ----------
+    parts
+        Matrices of the same rows, any columns.
+    moments
+        Mean and standard deviation to scale the cosines of each part by, before their mean is taken.
+    n_permutations
+        How often.
+    random_state
+        Seed.
+
+    Yields
+    ------
+    Similarities of the pairs above the diagonal, in the order of ``numpy.triu_indices(n, 1)``.
+    """
+    rng = np.random.default_rng(random_state)
+    above = np.triu_indices(len(parts[0]), 1)
+    for _ in range(n_permutations):
+        total = np.zeros(len(above[0]))
+        for X, (mean, sd) in zip(parts, moments, strict=True):
+            U = unit_rows(rng.permuted(X, axis=0))
+            total += ((U @ U.T)[above] - mean) / sd
+        yield total / len(parts)
+
+
+def tail_p(observed: NDArray[np.floating], null: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Share of null values that are at least as large, the observed one counted among them.
+
+    Parameters
+    ----------
+    observed
+        Values.
+    null
+        Values by chance, in one dimension.
+
+    Returns
+    -------
+    ``(1 + number of null values >= observed) / (1 + number of null values)``.
+    """
+    ordered = np.sort(np.asarray(null))
+    above = len(ordered) - np.searchsorted(ordered, observed, side="left")
+    out: NDArray[np.float64] = (1 + above) / (1 + len(ordered))
+    return out
+
+
+def top_pairs(S: NDArray[np.floating], allowed: NDArray[np.bool_], n_neighbors: int) -> NDArray[np.bool_]:
+    """Keep the most similar pairs of each row.
+
+    Parameters
+    ----------
+    S
+        Similarities, n x n, symmetric.
+    allowed
+        Pairs to choose from, n x n, symmetric.
+    n_neighbors
+        Pairs of each row to keep; one that either of its rows keeps stays.
+
+    Returns
+    -------
+    Symmetric mask, n x n.
+    """
+    if not allowed.any():
+        return allowed.copy()
+    ranked = np.where(allowed, S, -np.inf)
+    k = min(n_neighbors, len(S))
+    best = np.argpartition(-ranked, k - 1, axis=1)[:, :k]
+    keep = np.zeros(S.shape, dtype=bool)
+    np.put_along_axis(keep, best, True, axis=1)
+    keep &= allowed
+    return keep | keep.T
+
+
+def borrowed_similarity(
+    K: NDArray[np.floating], L: NDArray[np.floating], groups: NDArray[np.integer], *, power: float = 2.0
+) -> NDArray[np.float64]:
+    """Mean similarity of a row to a candidate and to all that share its labels; labels of the row itself never count.
+
+    Parameters
+    ----------
+    K
+        Similarity of rows, n x n, not negative.
+    L
+        How much candidates share labels, n x n, from 0 to 1; weights are its powers, and 1 for the candidate itself.
+    groups
+        Group of each row; of its own group nothing is borrowed, and scores inside it are of others alone.
+    power
+        Exponent of the weights.
+
+    Returns
+    -------
+    Rows x candidates.
+    """
+    other = (groups[:, None] != groups[None]).astype(np.float64)
+    weight = np.maximum(L, 0) ** power
+    np.fill_diagonal(weight, 1.0)
+    out: NDArray[np.float64] = (K * other) @ weight / np.maximum(other @ weight, 1e-12)
+    return out
+
+
+def strata_overlap(
+    inside: NDArray[np.bool_], labelled: NDArray[np.bool_], strata: NDArray[np.integer]
+) -> tuple[int, float, float, float]:
+    """Test exactly how many labels are inside a group, labels being permuted within strata.
+
+    The count is a sum of independent hypergeometric counts, one a stratum, whose distribution is their convolution.
+
+    Parameters
+    ----------
+    inside
+        Which items are in the group.
+    labelled
+        Which items have the label.
+    strata
+        Stratum of each item, from 0.
+
+    Returns
+    -------
+    The count, its mean and standard deviation under the null, and the probability of at least that many.
+    """
+    count = int((inside & labelled).sum())
+    total = np.bincount(strata)
+    group = np.bincount(strata, weights=inside).astype(int)
+    label = np.bincount(strata, weights=labelled).astype(int)
+    pmf = np.ones(1)
+    for N, n, k in zip(total, group, label, strict=True):
+        if n and k:
+            pmf = np.convolve(pmf, _hypergeometric(N, k, n))
+    values = np.arange(len(pmf))
+    mean = float(pmf @ values)
+    sd = float(pmf @ (values - mean) ** 2) ** 0.5
+    return count, mean, sd, float(np.clip(pmf[count:].sum(), 0, 1))
+
+
+def _hypergeometric(N: int, k: int, n: int) -> NDArray[np.float64]:
+    """Probabilities of 0, 1, ... min(n, k) marked items among n that are drawn of N with k marked."""
+    x: NDArray[np.intp] = np.arange(min(n, k) + 1, dtype=np.intp)
+    possible = N - k - n + x >= 0
+    y = x[possible]
+    log = _log_choose(k, y) + _log_choose(N - k, n - y) - _log_choose(N, np.array([n]))
+    out = np.zeros(len(x))
+    out[possible] = np.exp(log)
+    return out
+
+
+def _log_choose(n: int, k: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0), dtype=np.float64)

@@ -1,0 +1,249 @@
+"""What networks, mechanisms and repurposing share: compounds, which are one drug, and how alike they are."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from newt_sc import _keys, kernels
+from newt_sc.errors import NewtWarning
+from newt_sc.tl._predict_targets import _dense, _find_labels, _modalities
+
+if TYPE_CHECKING:
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+__all__ = [
+    "DRUG",
+    "WHITENING",
+    "CompoundSpace",
+    "annotation_matrix",
+    "check_share",
+    "known_pairs",
+    "radial",
+    "writable",
+]
+
+DRUG = ("name", "inchikey")
+WHITENING = -0.4
+_PROFILE_WHITENING = -0.25
+_FEW, _MOST = 20, 20_000
+
+
+@dataclass(frozen=True)
+class CompoundSpace:
+    """Compounds of a modality, and how alike they are.
+
+    Attributes
+    ----------
+    mod
+        The modality.
+    names
+        Names to show.
+    known
+        Which compounds can be compared.
+    drug
+        Group of each compound; compounds of one group are one drug.
+    parts
+        Matrices whose cosines are the similarity, one or two, rows of ``known`` alone.
+    moments
+        Mean and standard deviation that each part's cosines are scaled by; 0 and 1 for one part.
+    strength
+        Log mean absolute value of each signature.
+    """
+
+    mod: ad.AnnData
+    names: NDArray[np.object_]
+    known: NDArray[np.bool_]
+    drug: NDArray[np.intp]
+    parts: tuple[NDArray[np.float64], ...]
+    moments: tuple[tuple[float, float], ...]
+    strength: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, mdata: object, compound: str, similarity: str, *, key: str | None, whitening: float, groups: Sequence[str]
+    ) -> CompoundSpace:
+        """Read signatures, predicted profiles or both.
+
+        Raises
+        ------
+        TypeError, KeyError, ValueError
+            See :func:`newt_sc.tl.pharmacology_network`.
+        """
+        from newt_sc.models._target_predictor import drug_groups, read_compounds
+
+        if similarity not in ("signature", "profile", "both"):
+            msg = f"similarity is {similarity!r}; expected 'signature', 'profile' or 'both'."
+            raise ValueError(msg)
+        if isinstance(whitening, bool) or not -1 <= whitening <= 0:
+            msg = f"whitening is {whitening!r}; expected an exponent from -1 to 0."
+            raise ValueError(msg)
+        mod, _ = _modalities(mdata, compound, None)
+        if not mod.obs_names.is_unique:
+            twice = list(mod.obs_names[mod.obs_names.duplicated()].unique()[:3])
+            msg = f"Compounds have the name of another, such as {twice}: call obs_names_make_unique(), or pool them."
+            raise ValueError(msg)
+        if mod.n_obs > _MOST:
+            msg = f"There are {mod.n_obs:,} signatures; at most {_MOST:,} are compared, pair by pair. Pool them."
+            raise ValueError(msg)
+        data = _dense(mod)
+        compounds = read_compounds(data, pd.Index(data.var_names.astype(str)))
+        known = compounds.known.copy()
+        profile = None
+        if similarity != "signature":
+            slot = key or _keys.TARGETS
+            if slot not in mod.obsm or slot not in mod.uns:
+                msg = (
+                    f"No predicted targets under {slot!r}: run newt_sc.tl.predict_targets first, or set "
+                    "similarity='signature'."
+                )
+                raise KeyError(msg)
+            profile = np.asarray(mod.obsm[slot], dtype=np.float64)
+            known &= np.isfinite(profile).all(axis=1)
+        lost = int((~known).sum())
+        if lost:
+            text = f"{lost:,} of {mod.n_obs:,} compounds have no usable signature (zero, constant or NaN): left out."
+            warnings.warn(text, NewtWarning, stacklevel=4)
+        if known.sum() < _FEW:
+            text = f"{int(known.sum())} compounds have a signature: too few to tell what is usual among them."
+            warnings.warn(text, NewtWarning, stacklevel=4)
+        parts: list[NDArray[np.float64]] = []
+        if known.any():
+            if similarity != "profile":
+                parts.append(kernels.whitened(compounds.scores[known], whitening))
+            if profile is not None:
+                parts.append(kernels.whitened(profile[known], _PROFILE_WHITENING))
+        moments = [(0.0, 1.0)] if len(parts) == 1 else [_moments(part) for part in parts]
+        return cls(
+            mod,
+            _names(mod),
+            known,
+            drug_groups(mod, compounds, groups),
+            tuple(parts),
+            tuple(moments),
+            compounds.strength,
+        )
+
+    def similarity(self) -> NDArray[np.float64]:
+        """Similarity of all pairs: a cosine, or the mean of two scaled to z; 0 where there is no signature."""
+        n = self.mod.n_obs
+        out = np.zeros((n, n))
+        if self.parts:
+            total = sum(
+                (_cosine(part) - mean) / sd for part, (mean, sd) in zip(self.parts, self.moments, strict=True)
+            ) / len(self.parts)
+            out[np.ix_(self.known, self.known)] = total
+        return out
+
+
+def _cosine(part: NDArray[np.float64]) -> NDArray[np.float64]:
+    U = kernels.unit_rows(part)
+    out: NDArray[np.float64] = U @ U.T
+    return out
+
+
+def _moments(part: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation of the cosines of pairs."""
+    values = _cosine(part)[np.triu_indices(len(part), 1)]
+    sd = float(values.std()) if values.size else 0.0
+    return (float(values.mean()) if values.size else 0.0), sd if sd > 0 else 1.0
+
+
+def _names(mod: ad.AnnData) -> NDArray[np.object_]:
+    """Names to show: ``obs["name"]`` or else ``obs["hub_name"]`` where there is one, the compound's own otherwise."""
+    out = mod.obs_names.to_numpy(dtype=object).astype(str).astype(object)
+    for column in ("hub_name", "name"):
+        if column in mod.obs:
+            told = mod.obs[column].astype(object)
+            told = told.where(told.notna(), "").astype(str).to_numpy(dtype=object)
+            out = np.where(told != "", told, out)
+    return np.asarray(out, dtype=object)
+
+
+def annotation_matrix(
+    mod: ad.AnnData, column: str, *, length: int | None = None
+) -> tuple[NDArray[np.bool_], NDArray[np.object_]]:
+    """Take the values of a column, several joined by ``|``.
+
+    Returns
+    -------
+    Compounds x values, and the values, sorted.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+    ValueError
+        If it is empty.
+    """
+    if column not in mod.obs:
+        msg = f"No column {column!r} in obs, which has {list(mod.obs.columns)}."
+        raise KeyError(msg)
+    told = mod.obs[column].astype(object)
+    told = told.where(told.notna(), "").astype(str)
+    lists = [sorted({part.strip()[:length] for part in text.split("|")} - {""}) for text in told]
+    values = sorted({value for some in lists for value in some})
+    if not values:
+        msg = f"obs[{column!r}] is empty: nothing is known of any compound."
+        raise ValueError(msg)
+    at = {value: i for i, value in enumerate(values)}
+    out = np.zeros((mod.n_obs, len(values)), dtype=bool)
+    for row, some in enumerate(lists):
+        out[row, [at[value] for value in some]] = True
+    return out, np.array(values, dtype=object)
+
+
+def known_pairs(mod: ad.AnnData, key: str | None) -> pd.DataFrame:
+    """Take the known pairs of compound and target: those that predictions were written with, or ``uns["targets"]``."""
+    info: Any = mod.uns.get(key or _keys.TARGETS)
+    told = info.get("labels") if isinstance(info, Mapping) else None
+    labels = pd.DataFrame(told) if told is not None else _find_labels(mod, None, None)
+    if labels is None:
+        return pd.DataFrame({"compound": pd.Series(dtype=object), "target": pd.Series(dtype=object)})
+    some = labels[["compound", "target"]].dropna().astype(str).astype(object).drop_duplicates()
+    return some[some["compound"].isin(mod.obs_names)].reset_index(drop=True)
+
+
+def check_share(**values: object) -> None:
+    """Refuse what is no number from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If one is not.
+    """
+    for name, value in values.items():
+        ok = isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= value <= 1
+        if not ok:
+            msg = f"{name} is {value!r}, expected a number from 0 to 1."
+            raise ValueError(msg)
+
+
+def writable(mdata: MuData | ad.AnnData, compound: str, *, copy: bool) -> tuple[MuData | ad.AnnData, ad.AnnData]:
+    """Get the object to write into and its modality of compounds."""
+    from mudata import MuData
+
+    out = mdata
+    if copy:
+        out = mdata.to_memory() if isinstance(mdata, ad.AnnData) and mdata.isbacked else mdata.copy()
+    return out, out.mod[compound] if isinstance(out, MuData) else out
+
+
+def radial(S: NDArray[np.float64], space: CompoundSpace, gamma: float) -> NDArray[np.float64]:
+    """Turn a similarity into a kernel, ``exp(-gamma (1 - cos))``; 0 with compounds that cannot be compared.
+
+    Similarities that are means of z are put on the scale of the cosines of the first part.
+    """
+    cosine = S
+    if len(space.parts) > 1:
+        mean, sd = space.moments[0]
+        cosine = S * sd + mean
+    out: NDArray[np.float64] = np.exp(gamma * (cosine - 1)) * np.outer(space.known, space.known)
+    return out

@@ -1,0 +1,271 @@
+"""By which mechanism a compound works, from compounds whose mechanism is known."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from newt_sc import _keys, kernels
+from newt_sc._docs import with_docs
+from newt_sc.errors import NewtWarning
+from newt_sc.tl._compound_space import (
+    DRUG,
+    WHITENING,
+    CompoundSpace,
+    annotation_matrix,
+    check_share,
+    radial,
+    writable,
+)
+
+if TYPE_CHECKING:
+    import anndata as ad
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+__all__ = ["mechanism"]
+
+_GAMMA, _PRIOR = 4.0, 2.0
+_N_FOLDS, _FEWEST_DRUGS = 5, 20
+_LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@with_docs
+def mechanism(
+    mdata: MuData | ad.AnnData,
+    *,
+    compound: str = "compound",
+    annotation: str = "moa",
+    similarity: Literal["signature", "profile", "both"] = "signature",
+    n_neighbors: int = 5,
+    min_confidence: float = 0.5,
+    groups: Sequence[str] = DRUG,
+    whitening: float = WHITENING,
+    random_state: int = 0,
+    key: str | None = None,
+    key_added: str | None = None,
+    copy: bool = False,
+) -> MuData | ad.AnnData | None:
+    """Call the mechanism of each compound by those of the compounds that it is like, or abstain.
+
+    A mechanism scores the summed similarity of a compound to the drugs that have it, over their number plus two; its
+    own drug, under whatever name, is left out. How often such calls are right is measured on the compounds whose
+    mechanism is known, and turned into a confidence, which for these compounds is cross-fitted by drug. Most calls are
+    wrong, as most mechanisms leave no mark that tells them from others: ask for a confidence.
+
+    Parameters
+    ----------
+    mdata
+        Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an AnnData of
+        signatures x genes.
+    compound
+        Modality of the compounds; not asked of an AnnData.
+    annotation
+        Column of ``obs`` with mechanisms, several joined by ``|``, empty where none is known.
+    similarity
+        As of :func:`newt_sc.tl.pharmacology_network`.
+    n_neighbors
+        Compounds with a known mechanism to list for each compound, the most similar ones.
+    min_confidence
+        Below it no mechanism is called.
+    groups
+        Columns of ``obs``: compounds that share a value in any of them, or the same signature, are one drug.
+    whitening
+        Exponent of the partial whitening of signatures.
+    %(random_state)s
+    key
+        ``key_added`` of :func:`newt_sc.tl.predict_targets`.
+    key_added
+        Key instead of ``newt_mechanism``, in every slot.
+    copy
+        Return a changed copy instead of writing into ``mdata``.
+
+    Returns
+    -------
+    ``None``, or the copy. Written into the modality, or the AnnData:
+
+    - ``obs["newt_mechanism"]``: the mechanism called, empty where there is none;
+      ``obs["newt_mechanism_confidence"]``: probability that the call is right, NaN without a usable signature.
+    - ``uns["newt_mechanism"]``: ``params``; ``calls`` (``compound``, ``name``, ``mechanism``: the best one, called or
+      not, ``confidence``, ``answered``, ``score``, ``margin`` over the second, ``known``: what is known already);
+      ``neighbors`` (``compound``, ``rank``, ``neighbor``, ``name``, ``similarity``, ``mechanism``); ``accuracy``
+      (``min_confidence``, ``answered``: share of compounds with a known mechanism, ``n`` compounds, ``accuracy`` among
+      them, and ``most_frequent``: accuracy of always naming the most frequent mechanism). :func:`newt_sc.get.mechanism`
+      gives both for a compound.
+
+    Raises
+    ------
+    TypeError
+        If ``mdata`` is neither MuData nor AnnData, or ``X`` is not numeric.
+    KeyError
+        If the modality or the column is not there, or there are no predicted targets and ``similarity`` asks for them.
+    ValueError
+        If the MuData does not share genes, a parameter is out of range, names of compounds are not unique, or the
+        column is empty.
+
+    Warns
+    -----
+    NewtWarning
+        If compounds have no usable signature, or too few mechanisms are known to tell how often calls are right; then
+        there is no confidence and no call.
+    """
+    check_share(min_confidence=min_confidence)
+    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int | np.integer) or n_neighbors < 1:
+        msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 1."
+        raise ValueError(msg)
+    space = CompoundSpace.of(mdata, compound, similarity, key=key, whitening=whitening, groups=groups)
+    has, labels = annotation_matrix(space.mod, annotation)
+    S = space.similarity()
+    score = mechanism_scores(radial(S, space, _GAMMA), has & space.known[:, None], space.drug)
+    best, value, margin = _best(score)
+    labelled = has.any(axis=1) & space.known
+    right = has[np.arange(len(has)), best]
+    features = np.column_stack([np.log(np.maximum(value, 1e-12)), margin, np.nan_to_num(space.strength)])
+    confidence = _confidence(features, right, labelled, space.drug, random_state)
+    confidence[~space.known] = np.nan
+    answered = np.nan_to_num(confidence, nan=-1.0) >= min_confidence
+    ids = space.mod.obs_names.to_numpy(dtype=object).astype(str)
+    calls = pd.DataFrame(
+        {
+            "compound": ids,
+            "name": space.names,
+            "mechanism": np.where(space.known, labels[best], ""),
+            "confidence": confidence,
+            "answered": answered,
+            "score": np.where(space.known, value, np.nan),
+            "margin": np.where(space.known, margin, np.nan),
+            "known": ["|".join(labels[row]) for row in has],
+        }
+    )
+    info: dict[str, Any] = {
+        "params": {
+            "compound": compound,
+            "annotation": annotation,
+            "similarity": similarity,
+            "n_neighbors": int(n_neighbors),
+            "min_confidence": float(min_confidence),
+            "groups": np.array(list(groups), dtype=str),
+            "whitening": float(whitening),
+            "random_state": int(random_state),
+            "key": key or _keys.TARGETS,
+        },
+        "calls": calls,
+        "neighbors": _neighbors(S, space, has, labels, n_neighbors),
+        "accuracy": _accuracy(confidence[labelled], right[labelled], has[labelled]),
+    }
+    slot = key_added or _keys.MECHANISM
+    out, into = writable(mdata, compound, copy=copy)
+    into.obs[slot] = np.where(answered, calls["mechanism"], "").astype(object)
+    into.obs[f"{slot}_confidence"] = confidence
+    into.uns[slot] = info
+    return out if copy else None
+
+
+def mechanism_scores(K: NDArray[np.float64], has: NDArray[np.bool_], drug: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Mean similarity of each compound to the drugs of each mechanism, shrunk to 0; its own drug is left out."""
+    size = np.bincount(drug)[drug]
+    one = has / size[:, None]  # a drug counts once, however many names it has
+    other = (drug[:, None] != drug[None]).astype(np.float64)
+    out: NDArray[np.float64] = ((K * other) @ one) / (other @ one + _PRIOR)
+    return out
+
+
+def _best(score: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """Best column of each row, its score, and the log ratio to the second."""
+    best = score.argmax(axis=1)
+    rows = np.arange(len(score))
+    value = score[rows, best]
+    if score.shape[1] < 2:
+        return best, value, np.zeros(len(score))
+    rest = score.copy()
+    rest[rows, best] = -np.inf
+    return best, value, np.log(np.maximum(value, 1e-12) / np.maximum(rest.max(axis=1), 1e-12))
+
+
+def _confidence(
+    features: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    labelled: NDArray[np.bool_],
+    drug: NDArray[np.intp],
+    random_state: int,
+) -> NDArray[np.float64]:
+    """Probability that a call is right, cross-fitted by drug where that is known."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    def fit(rows: NDArray[np.bool_]) -> Any:
+        if not 0 < right[rows].sum() < rows.sum():
+            return None
+        return make_pipeline(StandardScaler(), LogisticRegression()).fit(features[rows], right[rows])
+
+    out = np.full(len(features), np.nan)
+    model = fit(labelled) if len(np.unique(drug[labelled])) >= _FEWEST_DRUGS else None
+    if model is None:
+        text = (
+            f"Mechanisms of {len(np.unique(drug[labelled]))} drugs are known, and {int(right[labelled].sum())} calls "
+            "are right: too few to say how often calls are, so none is made."
+        )
+        warnings.warn(text, NewtWarning, stacklevel=3)
+        return out
+    out[~labelled] = model.predict_proba(features[~labelled])[:, 1] if not labelled.all() else out[~labelled]
+    folds = np.full(len(features), -1)
+    folds[labelled] = kernels.grouped_folds(drug[labelled], _N_FOLDS, random_state=random_state)
+    # a compound whose mechanism is not known may be a twin of one of which it is: it is no fold's
+    for fold in range(_N_FOLDS):
+        test = folds == fold
+        inner = fit(labelled & ~test)
+        if test.any():
+            out[test] = (model if inner is None else inner).predict_proba(features[test])[:, 1]
+    return out
+
+
+def _neighbors(
+    S: NDArray[np.float64],
+    space: CompoundSpace,
+    has: NDArray[np.bool_],
+    labels: NDArray[Any],
+    n: int,
+) -> pd.DataFrame:
+    candidates = np.flatnonzero(has.any(axis=1) & space.known)
+    rows = np.flatnonzero(space.known)
+    some = np.where(space.drug[rows][:, None] != space.drug[candidates][None], S[np.ix_(rows, candidates)], -np.inf)
+    order = np.argsort(-some, axis=1, kind="stable")[:, :n]
+    kept = np.isfinite(np.take_along_axis(some, order, 1))
+    row, place = np.nonzero(kept)
+    column = order[row, place]
+    ids = space.mod.obs_names.to_numpy(dtype=object).astype(str)
+    text = np.array(["|".join(labels[line]) for line in has], dtype=object)
+    return pd.DataFrame(
+        {
+            "compound": ids[rows[row]],
+            "rank": place + 1,
+            "neighbor": ids[candidates[column]],
+            "name": space.names[candidates[column]],
+            "similarity": some[row, column],
+            "mechanism": text[candidates[column]],
+        }
+    )
+
+
+def _accuracy(confidence: NDArray[np.float64], right: NDArray[np.bool_], has: NDArray[np.bool_]) -> pd.DataFrame:
+    """Accuracy of calls of at least some confidence, and of always naming the most frequent mechanism."""
+    frequent = has[:, has.sum(axis=0).argmax()] if len(has) else np.zeros(0, dtype=bool)
+    rows = []
+    for level in _LEVELS:
+        some = np.nan_to_num(confidence, nan=-1.0) >= level
+        n = int(some.sum())
+        rows.append(
+            (
+                level,
+                n / len(right) if len(right) else np.nan,
+                n,
+                float(right[some].mean()) if n else np.nan,
+                float(frequent[some].mean()) if n else np.nan,
+            )
+        )
+    return pd.DataFrame(rows, columns=["min_confidence", "answered", "n", "accuracy", "most_frequent"])

@@ -1,0 +1,484 @@
+"""Networks of compounds and targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import sparse, stats
+
+from newt_sc import _keys, datasets, genes, kernels
+from newt_sc._docs import with_docs
+from newt_sc._settings import logger
+from newt_sc.tl._compound_space import (
+    DRUG,
+    WHITENING,
+    CompoundSpace,
+    annotation_matrix,
+    check_share,
+    known_pairs,
+    writable,
+)
+from newt_sc.tl._graph import Graph
+
+if TYPE_CHECKING:
+    import anndata as ad
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+__all__ = ["pharmacology_network"]
+
+_ATC, _ATC_LENGTH = "atc_codes", 4
+_NULL_PAIRS, _MOST_PERMUTATIONS = 500_000, 200
+_STRATUM, _STRATA = 30, 10
+_FEWEST = 3
+_EDGES = ["source", "target", "kind", "weight", "fdr", "z", "probability"]
+
+
+@with_docs
+def pharmacology_network(
+    mdata: MuData | ad.AnnData,
+    *,
+    compound: str = "compound",
+    similarity: Literal["signature", "profile", "both"] = "both",
+    fdr: float = 0.05,
+    n_neighbors: int = 10,
+    min_probability: float = 0.1,
+    min_z: float = 5.0,
+    embedding: str | PathLike[str] | ad.AnnData = "newt-human",
+    gene_neighbors: int = 3,
+    annotations: Sequence[str] = ("moa", "atc_codes"),
+    groups: Sequence[str] = DRUG,
+    resolution: float = 1.0,
+    n_rewirings: int = 50,
+    whitening: float = WHITENING,
+    random_state: int = 0,
+    key: str | None = None,
+    key_added: str | None = None,
+    copy: bool = False,
+) -> MuData | ad.AnnData | None:
+    """Build a network of compounds and targets, with communities and what these are enriched in.
+
+    Compounds are linked if they are more alike than chance, compounds and targets if the labels know the pair or it is
+    predicted, and targets if their genes are of like function. :func:`newt_sc.get.network` gives the graph,
+    :func:`newt_sc.pl.network` a figure and :func:`newt_sc.pl.network_html` a page for the browser. Needs igraph (extra
+    ``network``).
+
+    Parameters
+    ----------
+    mdata
+        Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an AnnData of
+        signatures x genes.
+    compound
+        Modality of the compounds; not asked of an AnnData.
+    similarity
+        ``"signature"``: cosine of ranked, standardised, partly whitened signatures. ``"profile"``: cosine of the
+        profiles of z that :func:`newt_sc.tl.predict_targets` wrote, standardised and partly whitened. ``"both"``: the
+        mean of the two, each scaled to mean 0 and standard deviation 1 over pairs. Cross-fitted profiles have not seen
+        a compound's own labels, but have seen those of others.
+    fdr
+        Largest false discovery rate of links between compounds, and between genes.
+    n_neighbors
+        Links of each compound to keep, the strongest; one that either end keeps stays.
+    min_probability, min_z
+        A pair of compound and target is predicted if both its probability and its z are at least so large. Without
+        predictions there are known targets alone.
+    %(embedding)s Its cosines link targets; ``gene_neighbors=0`` asks for none.
+    gene_neighbors
+        Links of each target to other targets to keep.
+    annotations
+        Columns of ``obs`` to test communities for, several values in a field joined by ``|``. Of ``atc_codes`` the
+        first four characters count (pharmacological subgroup). Columns that are not there are passed over. The first
+        is the mechanism that is shown.
+    groups
+        Columns of ``obs``: compounds that share a value in any of them, or the same signature, are one drug. They are
+        never linked, and count once in tests.
+    resolution
+        Of the Leiden communities.
+    n_rewirings
+        Rewired graphs to compare the whole network with.
+    whitening
+        Exponent of the partial whitening of signatures.
+    %(random_state)s
+    key
+        ``key_added`` of :func:`newt_sc.tl.predict_targets`.
+    key_added
+        Key instead of ``newt_network``, in every slot.
+    copy
+        Return a changed copy instead of writing into ``mdata``.
+
+    Returns
+    -------
+    ``None``, or the copy. Written into the modality, or the AnnData:
+
+    - ``obsp["newt_network"]``: similarity of linked compounds, float32 CSR, symmetric.
+    - ``obs["newt_network_community"]``: categorical, numbered from 0 by size, missing where a compound is in no
+      community of three or more.
+    - ``uns["newt_network"]``: ``params``; ``nodes`` (``id``, ``kind``, ``name``, ``community``, ``mechanism``,
+      ``drug``, ``degree``, ``x``, ``y`` and the other annotations), targets having the id ``gene:SYMBOL``; ``edges``
+      (``source``, ``target``, ``kind``, ``weight``, ``fdr``, ``z``, ``probability``), ``kind`` being ``similar``,
+      ``known``, ``predicted`` or ``gene``; ``enrichment`` (``community``, ``kind``, ``label``, ``n`` drugs with it of
+      ``size``, ``expected``, ``fold``, ``p``, ``fdr``); ``organisation`` (``kind``, ``observed``, ``null_mean``,
+      ``null_sd``, ``z``, ``p``).
+
+    Raises
+    ------
+    ImportError
+        If igraph is not installed.
+    TypeError
+        If ``mdata`` is neither MuData nor AnnData, or ``X`` is not numeric.
+    KeyError
+        If the modality is not there, or there are no predicted targets and ``similarity`` asks for them.
+    ValueError
+        If the MuData does not share genes, a parameter is out of range, names of compounds are not unique, or there are
+        more than 20,000.
+
+    Warns
+    -----
+    NewtWarning
+        If compounds have no usable signature, or fewer than 20 have one.
+
+    Notes
+    -----
+    *Links of compounds.* The null is the similarity of compounds after each column of the whitened matrix was permuted
+    among compounds on its own: every gene keeps its values, what two compounds share beyond single genes is gone. p is
+    the share of null pairs that are at least as similar, corrected by Benjamini and Hochberg over all pairs.
+
+    *Targets.* ``fdr`` of a predicted pair is one minus the mean probability of all predicted pairs that are at least as
+    probable. *Genes.* Cosines of vectors, centred over all genes, against the same null: columns permuted among the
+    targets.
+
+    *Enrichment.* Labels are permuted among drugs of like degree, in up to ten strata: well-connected drugs are in large
+    communities and are well annotated, too. The distribution of the count is a convolution of hypergeometric ones, so p
+    is exact. *Organisation.* The share of links whose two drugs share a label, and the modularity, against graphs
+    rewired by double-edge swaps, which keep the degree of each compound. Similarity by profiles has seen labels of
+    other compounds; ``similarity="signature"`` has seen none.
+
+    References
+    ----------
+    Traag et al. (2019), Scientific Reports 9:5233, on Leiden communities; Maslov and Sneppen (2002), Science 296:910,
+    on rewiring; Benjamini and Hochberg (1995), JRSS B 57:289.
+    """
+    check_share(fdr=fdr, min_probability=min_probability)
+    for name, value, least in (
+        ("n_neighbors", n_neighbors, 1),
+        ("gene_neighbors", gene_neighbors, 0),
+        ("n_rewirings", n_rewirings, 0),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            msg = f"{name} is {value!r}, expected a whole number from {least}."
+            raise ValueError(msg)
+    if not resolution > 0:
+        msg = f"resolution is {resolution!r}, expected a number above 0."
+        raise ValueError(msg)
+    space = CompoundSpace.of(mdata, compound, similarity, key=key, whitening=whitening, groups=groups)
+    mod, slot = space.mod, key_added or _keys.NETWORK
+    pairs, weight, q = _links(space, fdr, n_neighbors, random_state)
+    graph = Graph(mod.n_obs, pairs, np.maximum(weight, 1e-6), random_state)
+    community = graph.communities(resolution)
+    at = graph.positions()
+    ids = mod.obs_names.to_numpy(dtype=object).astype(str).astype(object)
+    edges = [pd.DataFrame({"source": ids[pairs[:, 0]], "target": ids[pairs[:, 1]], "weight": weight, "fdr": q})]
+    edges[0]["kind"] = "similar"
+    targets = _targets(mod, key, min_probability, min_z)
+    edges.append(targets.assign(target="gene:" + targets["target"].astype(object)))
+    symbols = np.array(sorted(targets["target"].unique()), dtype=object)
+    edges.append(_gene_links(symbols, embedding, fdr, gene_neighbors, random_state))
+    told = {name: annotation_matrix(mod, name) for name in annotations if _told(mod, name)}
+    tested = {
+        name: annotation_matrix(mod, name, length=_ATC_LENGTH if name == _ATC else None)
+        for name in annotations
+        if _told(mod, name)
+    }
+    known = known_pairs(mod, key)
+    if len(known):
+        columns, code = np.unique(known["target"].to_numpy(dtype=str), return_inverse=True)
+        has = np.zeros((mod.n_obs, len(columns)), dtype=bool)
+        has[mod.obs_names.get_indexer(known["compound"]), code] = True
+        tested["target"] = has, columns.astype(object)
+    degree = np.bincount(pairs.ravel(), minlength=mod.n_obs)
+    nodes = _nodes(space, community, degree, at, targets, symbols, told, annotations)
+    info: dict[str, Any] = {
+        "params": {
+            "compound": compound,
+            "similarity": similarity,
+            "fdr": float(fdr),
+            "n_neighbors": int(n_neighbors),
+            "min_probability": float(min_probability),
+            "min_z": float(min_z),
+            "gene_neighbors": int(gene_neighbors),
+            "annotations": np.array(list(annotations), dtype=str),
+            "groups": np.array(list(groups), dtype=str),
+            "resolution": float(resolution),
+            "n_rewirings": int(n_rewirings),
+            "whitening": float(whitening),
+            "random_state": int(random_state),
+            "key": key or _keys.TARGETS,
+        },
+        "nodes": nodes,
+        "edges": pd.concat([part for part in edges if len(part)] or edges[:1], ignore_index=True).reindex(
+            columns=_EDGES
+        ),
+        "enrichment": _enrichment(community, degree, space.drug, space.known, tested),
+        "organisation": _organisation(graph, pairs, tested, resolution, n_rewirings),
+    }
+    logger.info("network of %d compounds, %d targets and %d edges", mod.n_obs, len(symbols), len(info["edges"]))
+
+    n = mod.n_obs
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    adjacency = sparse.csr_matrix((np.tile(weight, 2).astype(np.float32), (both[:, 0], both[:, 1])), shape=(n, n))
+    out, into = writable(mdata, compound, copy=copy)
+    into.obsp[slot] = adjacency
+    numbers = [str(i) for i in range(community.max(initial=-1) + 1)]
+    into.obs[f"{slot}_community"] = pd.Categorical.from_codes(community, numbers)
+    into.uns[slot] = info
+    return out if copy else None
+
+
+def _joined(edges: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    out = pd.concat([part for part in edges if len(part)] or edges[:1], ignore_index=True).reindex(columns=_EDGES)
+    return out.astype(dict.fromkeys(_EDGES[:3], str) | dict.fromkeys(_EDGES[3:], np.float64))
+
+
+def _told(mod: ad.AnnData, name: str) -> bool:
+    return name in mod.obs and bool((mod.obs[name].astype(object).fillna("").astype(str) != "").any())
+
+
+def _links(
+    space: CompoundSpace, fdr: float, n_neighbors: int, random_state: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """Linked pairs of compounds, their similarity and false discovery rate."""
+    rows = np.flatnonzero(space.known)
+    nothing = np.zeros((0, 2), dtype=np.intp), np.zeros(0), np.zeros(0)
+    if len(rows) < 2:
+        return nothing
+    drug = space.drug[rows]
+    apart = drug[:, None] != drug[None]  # twins are alike by definition and tell nothing of the rate
+    S = space.similarity()[np.ix_(rows, rows)]
+    at, q = _beyond_chance(S, space.parts, space.moments, apart, fdr, n_neighbors, random_state)
+    return rows[at], S[at[:, 0], at[:, 1]], q
+
+
+def _beyond_chance(
+    S: NDArray[np.float64],
+    parts: Sequence[NDArray[np.float64]],
+    moments: Sequence[tuple[float, float]],
+    allowed: NDArray[np.bool_],
+    fdr: float,
+    n_neighbors: int,
+    random_state: int,
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Pairs that are more alike than rows of independent columns, the best of each row, and their q."""
+    above = np.triu_indices(len(S), 1)
+    n = int(np.clip(-(-_NULL_PAIRS // len(above[0])), 1, _MOST_PERMUTATIONS))
+    null = np.concatenate(list(kernels.null_similarities(parts, moments, n_permutations=n, random_state=random_state)))
+    use = allowed[above]
+    q = np.ones(len(use))
+    if use.any():
+        q[use] = stats.false_discovery_control(kernels.tail_p(S[above][use], null))
+    passed = np.zeros(S.shape, dtype=bool)
+    passed[above] = (q <= fdr) & use
+    keep = kernels.top_pairs(S, passed | passed.T, n_neighbors)[above]
+    return np.stack([above[0][keep], above[1][keep]], axis=1), q[keep]
+
+
+def _targets(mod: ad.AnnData, key: str | None, min_probability: float, min_z: float) -> pd.DataFrame:
+    """Pairs of a compound and a target: known, with their prediction where there is one, or predicted."""
+    slot = key or _keys.TARGETS
+    found = known_pairs(mod, key).rename(columns={"compound": "source"}).assign(kind="known", weight=1.0, fdr=0.0)
+    found["z"], found["probability"] = np.nan, np.nan
+    if slot not in mod.obsm or f"{slot}_probability" not in mod.obsm or slot not in mod.uns:
+        return found[["source", "target", "kind", "weight", "fdr", "z", "probability"]]
+    names = pd.Index(np.asarray(mod.uns[slot]["targets"], dtype=object))
+    z = np.asarray(mod.obsm[slot], dtype=np.float64)
+    p = np.asarray(mod.obsm[f"{slot}_probability"], dtype=np.float64)
+    row, column = mod.obs_names.get_indexer(found["source"]), names.get_indexer(found["target"])
+    scored = column >= 0
+    for name, values in (("z", z), ("probability", p)):
+        found.loc[scored, name] = values[row[scored], column[scored]]
+    row, column = np.nonzero((z >= min_z) & (p >= min_probability))
+    new = pd.DataFrame(
+        {
+            "source": mod.obs_names.to_numpy(dtype=object)[row],
+            "target": names.to_numpy(dtype=object)[column],
+            "kind": "predicted",
+            "weight": p[row, column],
+            "z": z[row, column],
+            "probability": p[row, column],
+        }
+    ).sort_values("probability", ascending=False, kind="stable")
+    new["fdr"] = 1 - new["probability"].cumsum() / np.arange(1, len(new) + 1)
+    have = pd.MultiIndex.from_frame(found[["source", "target"]])
+    new = new[~pd.MultiIndex.from_frame(new[["source", "target"]]).isin(have)]
+    parts = [part[_EDGES] for part in (found, new) if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else found[_EDGES]
+
+
+def _gene_links(
+    symbols: NDArray[Any], embedding: str | PathLike[str] | ad.AnnData, fdr: float, n_neighbors: int, random_state: int
+) -> pd.DataFrame:
+    """Pairs of targets whose vectors are more alike than vectors of independent columns."""
+    empty = pd.DataFrame({name: pd.Series(dtype=object) for name in _EDGES})
+    if n_neighbors == 0 or len(symbols) < 2:
+        return empty
+    reference = datasets.resolve_embedding(embedding)
+    found = genes.align(symbols, reference.obs_names)
+    X = np.asarray(reference.X, dtype=np.float64)
+    has = np.isfinite(X).all(axis=1) & (X != 0).any(axis=1)
+    if has.sum() < 2:
+        return empty
+    mean = kernels.unit_rows(X[has]).mean(axis=0)
+    U, _ = kernels.centered_cosine(X, mean)
+    usable = np.flatnonzero((found.index >= 0) & has[found.index])
+    usable = usable[np.unique(found.index[usable], return_index=True)[1]]
+    if len(usable) < 2:
+        return empty
+    V = U[found.index[usable]]
+    S = V @ V.T
+    allowed = ~np.eye(len(V), dtype=bool)
+    at, q = _beyond_chance(S, [V], [(0.0, 1.0)], allowed, fdr, n_neighbors, random_state)
+    names = symbols[usable]
+    return pd.DataFrame(
+        {
+            "source": "gene:" + names[at[:, 0]],
+            "target": "gene:" + names[at[:, 1]],
+            "kind": "gene",
+            "weight": S[at[:, 0], at[:, 1]],
+            "fdr": q,
+        }
+    )
+
+
+def _nodes(
+    space: CompoundSpace,
+    community: NDArray[np.intp],
+    degree: NDArray[np.intp],
+    at: NDArray[np.float64],
+    targets: pd.DataFrame,
+    symbols: NDArray[Any],
+    told: dict[str, tuple[NDArray[np.bool_], NDArray[np.object_]]],
+    annotations: Sequence[str],
+) -> pd.DataFrame:
+    """Nodes: compounds in their order, then targets, each in the middle of its compounds."""
+    mod = space.mod
+    text = {name: ["|".join(values[row]) for row in has] for name, (has, values) in told.items()}
+    first = next(iter(annotations), "")
+    nodes = pd.DataFrame(
+        {
+            "id": mod.obs_names.to_numpy(dtype=object).astype(str),
+            "kind": "compound",
+            "name": space.names,
+            "community": community,
+            "mechanism": text.get(first, [""] * mod.n_obs),
+            "drug": space.drug,
+            "degree": degree,
+            "x": at[:, 0],
+            "y": at[:, 1],
+            **{name: values for name, values in text.items() if name != first},
+        }
+    )
+    if not len(symbols):
+        return nodes
+    row = mod.obs_names.get_indexer(targets["source"])
+    code = pd.Index(symbols).get_indexer(targets["target"])
+    n = np.bincount(code, minlength=len(symbols))
+    middle = np.stack([np.bincount(code, weights=at[row, i], minlength=len(symbols)) / n for i in (0, 1)], axis=1)
+    angle = np.pi * (3 - np.sqrt(5)) * np.arange(len(symbols))  # those of the same compounds are spread around them
+    middle += 0.03 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    of_targets = pd.DataFrame(
+        {
+            "id": "gene:" + symbols,
+            "kind": "target",
+            "name": symbols,
+            "community": -1,
+            "mechanism": "",
+            "drug": -1,
+            "degree": n,
+            "x": middle[:, 0],
+            "y": middle[:, 1],
+            **{name: "" for name in text if name != first},
+        }
+    )
+    return pd.concat([nodes, of_targets], ignore_index=True)
+
+
+def _enrichment(
+    community: NDArray[np.intp],
+    degree: NDArray[np.intp],
+    drug: NDArray[np.intp],
+    known: NDArray[np.bool_],
+    tested: dict[str, tuple[NDArray[np.bool_], NDArray[np.object_]]],
+) -> pd.DataFrame:
+    """Labels of communities, counted by drugs, against labels permuted among drugs of like degree."""
+    columns = ["community", "kind", "label", "n", "size", "expected", "fold", "p", "fdr"]
+    rows: list[tuple[Any, ...]] = []
+    _, first, code = np.unique(drug[known], return_index=True, return_inverse=True)
+    n_drugs = len(first)
+    if n_drugs and community.max(initial=-1) >= 0:
+        # a drug is where most of its compounds are
+        votes = np.zeros((n_drugs, community.max() + 2))
+        np.add.at(votes, (code, community[known]), 1.0)  # -1 is the last column
+        votes[:, -1] *= 0.5
+        place = votes.argmax(axis=1)
+        mean_degree = np.bincount(code, weights=degree[known]) / np.bincount(code)
+        strata = _strata(mean_degree)
+        for kind, (has, labels) in tested.items():
+            of_drug = np.zeros((n_drugs, len(labels)), dtype=bool)
+            np.logical_or.at(of_drug, code, has[known])
+            some = of_drug.any(axis=1)  # those of which nothing is known are neither with nor without
+            for column in np.flatnonzero(of_drug.sum(axis=0) >= _FEWEST):
+                for number in np.unique(place[of_drug[:, column]]):
+                    inside = place == number
+                    if number == votes.shape[1] - 1 or (inside & of_drug[:, column]).sum() < 2:
+                        continue
+                    count, mean, _, p = kernels.strata_overlap(inside[some], of_drug[some, column], strata[some])
+                    size = int((inside & some).sum())
+                    rows.append((int(number), kind, str(labels[column]), count, size, mean, count / max(mean, 1e-9), p))
+    out = pd.DataFrame(rows, columns=columns[:-1])
+    out["fdr"] = stats.false_discovery_control(out["p"]) if len(out) else np.zeros(0)
+    kinds = {"community": int, "kind": object, "label": object, "n": int, "size": int}
+    out = out.astype(kinds | dict.fromkeys(("expected", "fold", "p", "fdr"), float))
+    return out.sort_values(["p", "community"], kind="stable", ignore_index=True)
+
+
+def _strata(value: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Strata of like value, up to ten, of about thirty items at least; equal values are in one."""
+    n = int(np.clip(len(value) // _STRATUM, 1, _STRATA))
+    edges = np.unique(np.quantile(value, np.arange(1, n) / n)) if n > 1 else np.zeros(0)
+    return np.asarray(np.unique(np.searchsorted(edges, value, side="left"), return_inverse=True)[1], dtype=np.intp)
+
+
+def _organisation(
+    graph: Graph,
+    pairs: NDArray[np.intp],
+    tested: dict[str, tuple[NDArray[np.bool_], NDArray[np.object_]]],
+    resolution: float,
+    n: int,
+) -> pd.DataFrame:
+    """Share of links within a label, and modularity, against rewired graphs."""
+    kinds = [*tested, "modularity"]
+    columns = ["kind", "observed", "null_mean", "null_sd", "z", "p"]
+    if not len(pairs):
+        return pd.DataFrame({name: pd.Series(dtype=object if name == "kind" else float) for name in columns})
+
+    def shares(edges: NDArray[np.intp]) -> list[float]:
+        out = []
+        for has, _ in tested.values():
+            told = np.asarray(has.any(axis=1))
+            some = told[edges[:, 0]] & told[edges[:, 1]]
+            shared = (has[edges[some, 0]] & has[edges[some, 1]]).any(axis=1)
+            out.append(float(shared.mean()) if some.any() else np.nan)
+        return out
+
+    observed = np.array([*shares(pairs), graph.modularity(resolution)])
+    null = np.array([[*shares(edges), modularity] for edges, modularity in graph.rewired(n, resolution)])
+    null = null.reshape(-1, len(kinds))
+    if not len(null):
+        return pd.DataFrame({"kind": kinds, "observed": observed}).reindex(columns=columns)
+    mean, sd = null.mean(axis=0), null.std(axis=0)
+    z = np.divide(observed - mean, sd, out=np.full(len(sd), np.nan), where=sd > 0)
+    p = (1 + (null >= observed - 1e-12).sum(axis=0)) / (1 + len(null))
+    return pd.DataFrame(dict(zip(columns, (kinds, observed, mean, sd, z, p), strict=True)))

@@ -1,0 +1,313 @@
+"""Hypotheses of what else a compound may be used for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from newt_sc import _keys, datasets, kernels
+from newt_sc import genes as gene_names
+from newt_sc._docs import with_docs
+from newt_sc.errors import NewtWarning
+from newt_sc.tl._compound_space import DRUG, WHITENING, CompoundSpace, annotation_matrix, known_pairs, radial
+
+if TYPE_CHECKING:
+    import anndata as ad
+    from mudata import MuData
+    from numpy.typing import NDArray
+
+__all__ = ["repurpose"]
+
+_GAMMA, _PRIOR, _PATHS = 4.0, 2.0, 3
+_FEWEST, _N_BOOTSTRAP = 5, 500
+_NEAR_TARGETS, _NEAR_COSINE = 3, 0.5
+_ACCURACY = ["auroc", "auroc_low", "auroc_high", "auroc_beyond_mechanism"]
+
+
+@with_docs
+def repurpose(
+    mdata: MuData | ad.AnnData,
+    *,
+    indication: str | None = None,
+    genes: Sequence[str] | None = None,
+    compound: str = "compound",
+    annotation: str = "indication",
+    mechanism: str = "moa",
+    similarity: Literal["signature", "profile", "both"] = "signature",
+    top: int | None = 50,
+    include_known: bool = False,
+    embedding: str | PathLike[str] | ad.AnnData = "newt-human",
+    groups: Sequence[str] = DRUG,
+    whitening: float = WHITENING,
+    random_state: int = 0,
+    key: str | None = None,
+) -> pd.DataFrame:
+    """Rank compounds as hypotheses for an indication or a set of disease genes, with the evidence and its accuracy.
+
+    These are hypotheses to test and no more: how well such lists find what is known already stands in every row, and
+    for indications that is little better than chance once drugs of the same mechanism are set aside.
+
+    Parameters
+    ----------
+    mdata
+        Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an AnnData of
+        signatures x genes.
+    indication
+        A value of the column ``annotation``. Compounds are ranked by their mean similarity to the drugs that have it,
+        over that to all drugs, their own drug left out.
+    genes
+        Disease genes, by any identifier, instead of an indication. Compounds are ranked by the z, predicted by
+        :func:`newt_sc.tl.predict_targets`, of the targets that are these genes or of like function (the three nearest,
+        with a cosine of at least .5): sum of z times cosine, over the root of the sum of squared cosines.
+    compound
+        Modality of the compounds; not asked of an AnnData.
+    annotation
+        Column of ``obs`` with indications, several joined by ``|``.
+    mechanism
+        Column of ``obs`` with mechanisms, likewise, to measure accuracy beyond the same mechanism.
+    similarity
+        As of :func:`newt_sc.tl.pharmacology_network`.
+    top
+        Compounds to return; ``None`` for all.
+    include_known
+        Also return compounds that have the indication, or one of the genes as target, already.
+    %(embedding)s
+    groups
+        Columns of ``obs``: compounds that share a value in any of them, or the same signature, are one drug.
+    whitening
+        Exponent of the partial whitening of signatures.
+    %(random_state)s
+    key
+        ``key_added`` of :func:`newt_sc.tl.predict_targets`.
+
+    Returns
+    -------
+    One row a compound, best first: ``rank``, ``compound``, ``name``, ``score``, ``evidence`` (up to three paths, joined
+    by ``"; "``: like which drugs with the indication, or by which predicted or known target to which gene), ``known``
+    (has it already), and how good the whole list is, the same in each row: ``auroc``, over drugs of which something is
+    known, each scored without its own labels, with a 95 % bootstrap interval over drugs (``auroc_low``,
+    ``auroc_high``), and, for indications, ``auroc_beyond_mechanism``, where drugs do not count as evidence for one of
+    the same mechanism. For genes, it is the area for compounds with one of them as a known target: it tells how well
+    targets are found, not whether hitting them helps. NaN where fewer than two drugs are positive.
+    ``attrs["accuracy"]`` has, for indications, also ``mean_auroc`` over all indications of five drugs or more,
+    ``mean_low``, ``mean_high`` (bootstrap over indications), ``mean_beyond_mechanism`` and ``n_indications``.
+
+    Raises
+    ------
+    TypeError
+        If ``mdata`` is neither MuData nor AnnData, or ``X`` is not numeric.
+    KeyError
+        If the modality or a column is not there, no compound has the indication, or there are no predicted targets and
+        genes are given.
+    ValueError
+        If not exactly one of ``indication`` and ``genes`` is given, or a parameter is out of range.
+    GeneMatchError
+        If none of the genes is in the embedding.
+
+    Warns
+    -----
+    NewtWarning
+        If compounds have no usable signature, some genes are unknown, or predictions are not cross-fitted, so that
+        their accuracy cannot be measured.
+    """
+    if (indication is None) == (genes is None):
+        msg = f"indication is {indication!r} and genes is {genes!r}: give one of the two."
+        raise ValueError(msg)
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
+        msg = f"top is {top!r}, expected a whole number above 0, or None for all."
+        raise ValueError(msg)
+    if genes is not None:
+        space = CompoundSpace.of(mdata, compound, "signature", key=key, whitening=whitening, groups=groups)
+        score, has, paths, accuracy = _by_genes(space, list(genes), embedding, key, random_state)
+    else:
+        space = CompoundSpace.of(mdata, compound, similarity, key=key, whitening=whitening, groups=groups)
+        score, has, paths, accuracy = _by_indication(space, str(indication), annotation, mechanism, random_state)
+    usable = np.isfinite(score) & (include_known | ~has)
+    order = np.argsort(np.where(usable, -score, np.inf), kind="stable")[: int(usable.sum())][:top]
+    out = pd.DataFrame(
+        {
+            "rank": np.arange(1, len(order) + 1),
+            "compound": space.mod.obs_names.to_numpy(dtype=object).astype(str)[order],
+            "name": space.names[order],
+            "score": score[order],
+            "evidence": [paths(row) for row in order],
+            "known": has[order],
+        }
+    )
+    for name in _ACCURACY:
+        if name in accuracy:
+            out[name] = accuracy[name]
+    out.attrs["accuracy"] = accuracy
+    return out
+
+
+def _by_indication(
+    space: CompoundSpace, indication: str, annotation: str, mechanism: str, random_state: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], Any, dict[str, float]]:
+    has, values = annotation_matrix(space.mod, annotation)
+    at = np.flatnonzero(values == indication)
+    if not at.size:
+        near = [value for value in values if indication.lower() in value.lower()][:5] or list(values[:5])
+        msg = f"No compound has the indication {indication!r}; there are {near} and others."
+        raise KeyError(msg)
+    S = space.similarity()
+    K = radial(S, space, _GAMMA)
+    usable = has & space.known[:, None]
+    other = space.drug[:, None] != space.drug[None]
+    scores = _indication_scores(K, usable, space.drug, other)
+    scores[~space.known] = np.nan
+    beyond = None
+    if mechanism in space.mod.obs and (space.mod.obs[mechanism].astype(object).fillna("") != "").any():
+        of, _ = annotation_matrix(space.mod, mechanism)
+        same = (of.astype(np.float64) @ of.T.astype(np.float64)) > 0
+        beyond = _indication_scores(K, usable, space.drug, other & ~same)
+    accuracy = _list_accuracy(scores, beyond, usable, at[0], space.drug, random_state)
+    column = has[:, at[0]]
+
+    def paths(row: int) -> str:
+        others = np.flatnonzero(column & space.known & (space.drug != space.drug[row]))
+        best = others[np.argsort(-S[row, others], kind="stable")][:_PATHS]
+        return "; ".join(f"like {space.names[j]} ({S[row, j]:.2f}), used for {indication}" for j in best)
+
+    return scores[:, at[0]], column, paths, accuracy
+
+
+def _indication_scores(
+    K: NDArray[np.float64], has: NDArray[np.bool_], drug: NDArray[np.intp], counts: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Mean similarity to the drugs of each indication, over that to all drugs that have some, shrunk to 0.
+
+    Taken as a difference, so that a compound that has the indication, and thus one drug less to be like, is not scored
+    lower for it.
+    """
+    one = has / np.bincount(drug)[drug][:, None]  # a drug counts once, however many names it has
+    some = has.any(axis=1) / np.bincount(drug)[drug]
+    counted = counts.astype(np.float64)
+    usual = ((K * counted) @ some) / np.maximum(counted @ some, 1e-12)
+    n = counted @ one
+    out: NDArray[np.float64] = ((K * counted) @ one - n * usual[:, None]) / (n + _PRIOR)
+    return out
+
+
+def _list_accuracy(
+    scores: NDArray[np.float64],
+    beyond: NDArray[np.float64] | None,
+    has: NDArray[np.bool_],
+    column: int,
+    drug: NDArray[np.intp],
+    random_state: int,
+) -> dict[str, float]:
+    """Area for one indication, and the mean over all, each drug once and scored without its own labels."""
+    told = np.flatnonzero(has.any(axis=1) & np.isfinite(scores).all(axis=1))
+    told = told[np.unique(drug[told], return_index=True)[1]]
+    Y = has[told].astype(np.float64)
+    out = _interval(scores[told, column], has[told, column], random_state)
+    often = (Y.sum(axis=0) >= _FEWEST) & ~Y.all(axis=0)
+    areas = kernels.column_auroc(scores[told][:, often], Y[:, often])
+    out |= {"n_indications": float(often.sum()), "mean_auroc": _mean(areas)}
+    if beyond is not None:
+        out["auroc_beyond_mechanism"] = float(kernels.column_auroc(beyond[told][:, [column]], Y[:, [column]])[0])
+        out["mean_beyond_mechanism"] = _mean(kernels.column_auroc(beyond[told][:, often], Y[:, often]))
+    if often.sum() > 1:
+        rng = np.random.default_rng(random_state)
+        means = areas[rng.integers(0, len(areas), (_N_BOOTSTRAP, len(areas)))].mean(axis=1)
+        out["mean_low"], out["mean_high"] = (float(x) for x in np.quantile(means, [0.025, 0.975]))
+    return out
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _interval(score: NDArray[np.float64], y: NDArray[np.bool_], random_state: int) -> dict[str, float]:
+    """Area under the ROC curve with its bootstrap interval; NaN where there is too little."""
+    out = dict.fromkeys(("auroc", "auroc_low", "auroc_high"), float("nan"))
+    if not 2 <= y.sum() < len(y):
+        return out
+    labels = y.astype(np.float64)
+    rng = np.random.default_rng(random_state)
+    rows = rng.integers(0, len(y), (_N_BOOTSTRAP, len(y)))
+    areas = [float(kernels.column_auroc(score[some, None], labels[some, None])[0]) for some in rows]
+    out["auroc"] = float(kernels.column_auroc(score[:, None], labels[:, None])[0])
+    out["auroc_low"], out["auroc_high"] = (float(x) for x in np.nanquantile(areas, [0.025, 0.975]))
+    return out
+
+
+def _by_genes(
+    space: CompoundSpace,
+    wanted: list[str],
+    embedding: str | PathLike[str] | ad.AnnData,
+    key: str | None,
+    random_state: int,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], Any, dict[str, float]]:
+    mod, slot = space.mod, key or _keys.TARGETS
+    info: Any = mod.uns.get(slot)
+    if not isinstance(info, Mapping) or slot not in mod.obsm:
+        msg = f"No predicted targets under {slot!r}: run newt_sc.tl.predict_targets first, or ask for an indication."
+        raise KeyError(msg)
+    if not wanted:
+        msg = "genes is empty: name at least one disease gene."
+        raise ValueError(msg)
+    z = np.asarray(mod.obsm[slot], dtype=np.float64)
+    probability = np.asarray(mod.obsm[f"{slot}_probability"], dtype=np.float64)
+    targets = np.asarray(info["targets"], dtype=object)
+    reference = datasets.resolve_embedding(embedding)
+    found = gene_names.align(wanted, reference.obs_names)
+    gene_names.require_overlap(found, wanted, reference.obs_names, what="genes")
+    gene_names.warn_coverage(found, 1.0, what="genes", stacklevel=4)
+    symbols = np.unique(np.asarray(found.gene, dtype=object)[found.index >= 0])
+    weight = _to_targets(symbols, targets, reference)
+    best = weight.max(axis=0)
+    if not best.any():
+        msg = f"None of the genes, such as {list(symbols[:3])}, is a predicted target or like one."
+        raise ValueError(msg)
+    score = z @ best / np.sqrt((best**2).sum())
+    pairs = known_pairs(mod, key)
+    labelled = np.zeros(mod.n_obs, dtype=bool)
+    labelled[mod.obs_names.get_indexer(pairs["compound"])] = True
+    hits = pairs[pairs["target"].isin(symbols)]
+    has = np.zeros(mod.n_obs, dtype=bool)
+    has[mod.obs_names.get_indexer(hits["compound"])] = True
+    fitted = np.asarray(info["cross_fitted"], dtype=bool)
+    fitted = fitted if len(fitted) == mod.n_obs else np.zeros(mod.n_obs, dtype=bool)
+    use = np.flatnonzero(labelled & fitted & np.isfinite(score))
+    if not use.size:
+        text = "Predictions are not cross-fitted, so the accuracy of the list cannot be measured: NaN."
+        warnings.warn(text, NewtWarning, stacklevel=3)
+    use = use[np.unique(space.drug[use], return_index=True)[1]]
+    accuracy = _interval(score[use], has[use], random_state)
+    of = {str(name): sorted(part["target"]) for name, part in hits.groupby("compound")}
+
+    def paths(row: int) -> str:
+        told = [f"known target {target}" for target in of.get(str(mod.obs_names[row]), [])][:_PATHS]
+        for t in np.argsort(-(best * z[row]), kind="stable")[: _PATHS - len(told)]:
+            if best[t] * z[row, t] <= 0:
+                break
+            text = f"predicted target {targets[t]} (z {z[row, t]:.1f}, p {probability[row, t]:.2f})"
+            gene = symbols[weight[:, t].argmax()]
+            told.append(text if gene == targets[t] else f"{text}, like {gene} ({best[t]:.2f})")
+        return "; ".join(told)
+
+    return score, has, paths, accuracy
+
+
+def _to_targets(symbols: NDArray[Any], targets: NDArray[Any], reference: ad.AnnData) -> NDArray[np.float64]:
+    """Weight of each target for each gene: 1 for itself, the cosine for the nearest others."""
+    out: NDArray[np.float64] = (symbols[:, None] == targets[None]).astype(np.float64)
+    X = np.asarray(reference.X, dtype=np.float64)
+    has = np.isfinite(X).all(axis=1) & (X != 0).any(axis=1)
+    U, _ = kernels.centered_cosine(X, kernels.unit_rows(X[has]).mean(axis=0))
+    names = pd.Index(reference.obs_names.astype(str))
+    rows, columns = names.get_indexer(symbols), names.get_indexer(targets)
+    cosine = U[rows] @ U[columns].T
+    cosine[:, columns < 0] = 0
+    for row in np.flatnonzero(out.max(axis=1) == 0):  # a gene that is a target stands for itself
+        near = np.argsort(-cosine[row], kind="stable")[:_NEAR_TARGETS]
+        near = near[cosine[row, near] >= _NEAR_COSINE]
+        out[row, near] = cosine[row, near]
+    return out

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+import newt_sc as nt
+
+pytest.importorskip("igraph")
+
+
+@pytest.fixture(scope="module")
+def adata():
+    import anndata as ad
+
+    rng = np.random.default_rng(0)
+    centers = 2 * rng.standard_normal((6, 50))
+    X = (centers[np.arange(240) % 6] + rng.standard_normal((240, 50))).astype(np.float32)
+    table = nt.genes.table()
+    names = table.loc[table["locus_group"] == "protein-coding gene", "symbol"].astype(str).tolist()
+    out = ad.AnnData(X, obs=pd.DataFrame(index=[f"drug{i}" for i in range(240)]), var=pd.DataFrame(index=names[:50]))
+    out.obs["name"] = [f"A drug of some length {i} $" for i in range(240)]
+    out.uns["targets"] = pd.DataFrame({"compound": out.obs_names, "target": [names[i % 6] for i in range(240)]})
+    nt.tl.pharmacology_network(out, similarity="signature", gene_neighbors=0, n_rewirings=0)
+    return out
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("targets", [True, False])
+def test_two_hundred_nodes_with_names_that_do_not_overlap(adata, targets: bool) -> None:
+    figure = nt.pl.network(adata, targets=targets, return_fig=True)
+    ax = figure.axes[0]
+    n = sum(len(part.get_offsets()) for part in ax.collections)
+    assert 20 <= n <= 200
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in ax.texts]
+    assert 5 <= len(boxes) <= 30
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    names = {text.get_text().replace(r"\$", "$").rstrip("…") for text in ax.texts}
+    known = [*adata.obs["name"], *adata.uns["targets"]["target"]]
+    assert all(any(name.startswith(part) for name in known) for part in names)
+
+
+def test_one_compound_with_what_it_is_linked_to(adata) -> None:
+    figure = nt.pl.network(adata, compound="drug3", return_fig=True)
+    graph = nt.get.network(adata, compound="drug3")
+    assert sum(len(part.get_offsets()) for part in figure.axes[0].collections) == len(graph)
+    legend = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert legend == {"alike", "known target", "compound", "target"}
+
+
+def test_axes_and_errors(adata, tmp_path: Path) -> None:
+    _, ax = plt.subplots()
+    assert nt.pl.network(adata, ax=ax, max_nodes=30, n_labels=0) is ax
+    with pytest.raises(KeyError, match="'nobody'"):
+        nt.pl.network(adata, compound="nobody")
+    with pytest.raises(ValueError, match="max_nodes is 0"):
+        nt.pl.network(adata, max_nodes=0)
+    with pytest.raises(KeyError, match="pharmacology_network first"):
+        nt.pl.network_html(adata, tmp_path / "a.html", key="other")
+    nt.pl.network_html(adata, tmp_path / "a.html", title="Mine")
+    assert "<h1>Mine</h1>" in (tmp_path / "a.html").read_text()
