@@ -130,3 +130,20 @@ def test_page_in_chromium_says_what_it_does_not_find(tmp_path: Path, graph: nx.G
     found = dump(tmp_path / "a.html", tmp_path / "profile", "compound=%E0%A4%A")  # no valid escape either
     assert "No compound or target of this name" in found
     assert "data-error" not in found.partition("<head>")[0]
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+def test_page_of_l1000_and_the_shipped_model(tmp_path: Path, data_dir: Path) -> None:
+    pytest.importorskip("igraph")
+    adata = nt.datasets.l1000()["compound"]
+    first = adata.obs["name"].isin(["Digoxin", "Digitoxin", "Ouabain"]).to_numpy()
+    adata = adata[first | (np.arange(adata.n_obs) < 400)].copy()
+    nt.tl.predict_targets(adata, model="l1000-human")
+    nt.tl.pharmacology_network(adata, n_rewirings=0)
+    nt.pl.network_html(adata, tmp_path / "a.html")
+    found = dump(tmp_path / "a.html", tmp_path / "profile", "compound=digoxin")
+    assert "data-error" not in found.partition("<head>")[0]
+    neighbours = found.partition('id="neighbours"')[2].partition("</table>")[0]
+    assert "Digitoxin" in neighbours
+    assert "Ouabain" in neighbours
+    assert "ATP1A1" in found.partition('id="targets"')[2].partition("</table>")[0]
