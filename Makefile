@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-speed bench-targets bench-training clean
+.PHONY: help demo test lint docs bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warn
 	$(BIN)/python -m sphinx -q -W -n --keep-going -b html docs docs/_build/html
 
 bench-%: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
-bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-speed bench-targets bench-training: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench
+bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
 
 bench-genes: ## Benchmark gene embeddings by cross-validation (FINAL=1: the hold-out too, logged)
@@ -48,6 +48,7 @@ bench-recovery: ## Neighbours in a modality that was withheld for a tenth of its
 bench-explain: ## What the shipped model rests on, each figure beside its shuffled control
 bench-training: ## Time and memory of a training run, and whether it repeats
 bench-scale: ## A million cells from disk to disk; blend against PCA
+bench-sets: ## Compare sets of genes: speed, recovery of pathways, weak signals
 bench-speed: ## Measure time and memory of the projection, and of the import
 bench-targets: ## Benchmark target prediction by cross-validation (FINAL=1: the hold-out, logged)
 

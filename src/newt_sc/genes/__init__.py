@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ._families import linked_targets, symbol_stem
     from ._lookup import orthologs, release, table
     from ._resolve import resolve
-    from ._sets import AlignedSets, align_sets, gene_sets
+    from ._sets import AlignedSets, align_sets, gene_sets, ranked_groups
 
 __all__ = [
     "AlignedSets",
@@ -25,6 +25,7 @@ __all__ = [
     "gene_sets",
     "linked_targets",
     "orthologs",
+    "ranked_groups",
     "release",
     "require_overlap",
     "resolve",
@@ -43,6 +44,7 @@ __getattr__, __dir__, _ = attach(
         "gene_sets": "_sets",
         "linked_targets": "_families",
         "orthologs": "_lookup",
+        "ranked_groups": "_sets",
         "release": "_lookup",
         "require_overlap": "_align",
         "resolve": "_resolve",

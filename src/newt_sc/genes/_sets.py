@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ._resolve import Names, Organism
 
-__all__ = ["AlignedSets", "align_sets", "gene_sets"]
+__all__ = ["AlignedSets", "align_sets", "gene_sets", "ranked_groups"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +182,11 @@ def ranked_groups(adata: AnnData, key: str = "rank_genes_groups") -> dict[str, p
     Returns
     -------
     Group -> its genes, largest score first: ``names``, ``scores`` and, where they are known, ``pvals_adj``.
+
+    Raises
+    ------
+    KeyError
+        If there are no ranked genes under ``key``.
     """
     found: Any = adata.uns.get(key)
     if found is None or "names" not in found or "scores" not in found:

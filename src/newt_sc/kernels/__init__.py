@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from ._project import project
     from ._ridge import ridge_r2
+    from ._sets import best_match, best_match_null, moments, rank_deviation, rank_deviation_null, upper_tail
     from ._signatures import background_cosine, list_weights, project_signatures, signed_scores
     from ._spectral import fuse, ppmi, spectral_block, tfidf, unit_rows, zscore_groups
 
@@ -53,6 +54,8 @@ __all__ = [
     "CountsPrior",
     "PairRidge",
     "background_cosine",
+    "best_match",
+    "best_match_null",
     "blend",
     "borrowed_similarity",
     "centered_cosine",
@@ -70,6 +73,7 @@ __all__ = [
     "kernel_weights",
     "list_weights",
     "loadings",
+    "moments",
     "nearest_rows",
     "normal_scores",
     "null_similarities",
@@ -77,6 +81,8 @@ __all__ = [
     "profile_cosine",
     "project",
     "project_signatures",
+    "rank_deviation",
+    "rank_deviation_null",
     "ridge_r2",
     "scatter",
     "signed_scores",
@@ -91,6 +97,7 @@ __all__ = [
     "top_pairs",
     "two_sample_t",
     "unit_rows",
+    "upper_tail",
     "whitened",
     "whitening",
     "zscore_groups",
@@ -104,6 +111,8 @@ __getattr__, __dir__, _ = attach(
         "CountsPrior": "_counts",
         "PairRidge": "_pairs",
         "background_cosine": "_signatures",
+        "best_match": "_sets",
+        "best_match_null": "_sets",
         "blend": "_blend",
         "borrowed_similarity": "_network",
         "centered_cosine": "_pairs",
@@ -121,6 +130,7 @@ __getattr__, __dir__, _ = attach(
         "kernel_weights": "_pairs",
         "list_weights": "_signatures",
         "loadings": "_loadings",
+        "moments": "_sets",
         "nearest_rows": "_moments",
         "normal_scores": "_pairs",
         "null_similarities": "_network",
@@ -128,6 +138,8 @@ __getattr__, __dir__, _ = attach(
         "profile_cosine": "_pairs",
         "project": "_project",
         "project_signatures": "_signatures",
+        "rank_deviation": "_sets",
+        "rank_deviation_null": "_sets",
         "ridge_r2": "_ridge",
         "scatter": "_moments",
         "signed_scores": "_signatures",
@@ -142,6 +154,7 @@ __getattr__, __dir__, _ = attach(
         "tail_p": "_network",
         "top_pairs": "_network",
         "unit_rows": "_spectral",
+        "upper_tail": "_sets",
         "whitened": "_network",
         "whitening": "_pairs",
         "zscore_groups": "_spectral",

@@ -8,6 +8,7 @@ from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
     from ._attention import attention
+    from ._compare_sets import compare_sets
     from ._cross_modal import cross_modal
     from ._functional_hierarchy import functional_hierarchy
     from ._gene_matching import gene_matching
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "attention",
+    "compare_sets",
     "cross_modal",
     "functional_hierarchy",
     "gene_matching",
@@ -37,6 +39,7 @@ __getattr__, __dir__, _ = attach(
     __name__,
     {
         "attention": "_attention",
+        "compare_sets": "_compare_sets",
         "cross_modal": "_cross_modal",
         "functional_hierarchy": "_functional_hierarchy",
         "gene_matching": "_gene_matching",

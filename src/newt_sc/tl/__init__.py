@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
+    from ._compare_sets import compare_sets
     from ._cross_modal import cross_modal
     from ._embed import embed
     from ._embed_signatures import embed_signatures
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from ._nearest_genes import nearest_genes
     from ._pharmacology_network import pharmacology_network
     from ._predict_targets import predict_targets
+    from ._rank_sets import rank_sets
     from ._regulon_context import regulon_context
     from ._repurpose import repurpose
     from ._score_programs import score_programs
 
 __all__ = [
+    "compare_sets",
     "cross_modal",
     "embed",
     "embed_signatures",
@@ -39,6 +42,7 @@ __all__ = [
     "nearest_genes",
     "pharmacology_network",
     "predict_targets",
+    "rank_sets",
     "regulon_context",
     "repurpose",
     "score_programs",

@@ -1,0 +1,411 @@
+"""Sets of genes compared: time, memory, agreement with the direct loop, and what is found without overlap.
+
+``python -m benchmarks.sets`` writes three tables:
+
+- speed: all Reactome x all GO biological process (10 to 300 genes, 1,000 permutations) in a process of its own, against
+  the pairwise loop of ANDES on a sample of the pairs; agreement of z; p of random sets.
+- recovery: Reactome and WikiPathways sets whose normalised names are equal. Genes that both have are left out, and the
+  embedding is fused anew without the pathway modality. GO, in the modality ``function``, imports annotations from
+  Reactome, so a second embedding leaves it out, too.
+- weak signal: half of a Reactome set among random genes, searched for by the other half.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse, stats
+
+import newt_sc as nt
+from benchmarks import _common
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+REACTOME = "knowledge/pathway/reactome_2024.gmt.gz"
+WIKIPATHWAYS = "knowledge/pathway/wikipathways_2026-08-22.gmt.gz"
+GO_BP = "knowledge/function/goa_2026-03_bp_propagated.gmt.gz"
+N_CONTROLS = 5
+LEFT = 3
+"""Genes that a pair must keep on each side without the overlap."""
+FILLER = {"pathway", "pathways", "signaling", "signalling", "the", "of", "in", "and", "by", "a", "to", "via", "wp"}
+SIZE = {"min_size": 10, "max_size": 300}
+
+
+def all_pairs() -> None:
+    """Compare everything and print time, number of pairs and peak memory of this process as JSON."""
+    tiny = {"a": ["TP53", "MDM2"], "b": ["ATM", "CHEK2", "TP53"]}
+    nt.tl.compare_sets(tiny, n_permutations=2)  # compiles, or loads what is compiled
+    files = [_common.data_dir() / REACTOME, _common.data_dir() / GO_BP]
+    started, busy = time.perf_counter(), time.process_time()
+    table = nt.tl.compare_sets(*files, **SIZE)
+    seconds, busy = time.perf_counter() - started, time.process_time() - busy
+    status = Path("/proc/self/status").read_text()
+    peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024  # type: ignore[index]
+    sample = table.sample(400, random_state=0)
+    rows = sample[["a", "b", "score", "z"]].astype({"a": str, "b": str}).to_dict("records")
+    print(json.dumps({"seconds": seconds, "busy": busy, "pairs": len(table), "peak": peak, "sample": rows}))
+
+
+def andes(
+    S: np.ndarray,
+    pair: tuple[np.ndarray, np.ndarray],
+    pools: tuple[np.ndarray, np.ndarray],
+    n_permutations: int,
+    rng: np.random.Generator,
+) -> float:
+    """Z of one pair by drawing random sets for this pair alone; S is the cosine of all genes, in memory already."""
+
+    def score(x: np.ndarray, y: np.ndarray) -> float:
+        part = S[np.ix_(x, y)]
+        return float((part.max(axis=1).sum() + part.max(axis=0).sum()) / (x.size + y.size))
+
+    null = []
+    for _ in range(n_permutations):
+        x, y = (rng.choice(pool, own.size, replace=False) for pool, own in zip(pools, pair, strict=True))
+        null.append(score(x, y))
+    return float((score(*pair) - np.mean(null)) / np.std(null))
+
+
+def speed(n_compared: int) -> None:
+    """Print and write the table of times."""
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks.sets", "--child"], check=True, capture_output=True, text=True
+    )
+    found = json.loads(run.stdout.strip().splitlines()[-1])
+    embedding = nt.datasets.embedding()
+    unit = nt.kernels.unit_rows(np.asarray(embedding.X)).astype(np.float32)
+    S = unit @ unit.T
+    sides = []
+    for file in (REACTOME, GO_BP):
+        side = nt.genes.align_sets(nt.genes.gene_sets(_common.data_dir() / file), embedding.obs_names)
+        rows = {name: side.members[[i]].indices for i, name in enumerate(side.names)}
+        sides.append((rows, np.unique(side.members.indices)))
+    (reactome, pool_a), (go, pool_b) = sides
+    rng = np.random.default_rng(1)
+    names = embedding.obs_names.to_numpy()
+    sample = pd.DataFrame(found["sample"][:n_compared])
+    fast = nt.tl.compare_sets(
+        {name: list(names[reactome[name]]) for name in sample["a"]},
+        {name: list(names[go[name]]) for name in sample["b"]},
+        background_a=names[pool_a],
+        background_b=names[pool_b],
+        n_permutations=20_000,
+    ).astype({"a": str, "b": str})
+    sample = sample.merge(fast, on=["a", "b"], suffixes=("_1000", ""))
+    z, times = [], []
+    for a, b in zip(sample["a"], sample["b"], strict=True):
+        pair = reactome[a], go[b]
+        started = time.process_time()
+        andes(S, pair, (pool_a, pool_b), 1000, rng)
+        times.append(time.process_time() - started)
+        z.append(andes(S, pair, (pool_a, pool_b), 5000, rng))
+    many, few = sample["z"].to_numpy(), sample["z_1000"].to_numpy()
+
+    def r(fast: np.ndarray) -> str:
+        return f"{np.corrcoef(fast, z)[0, 1]:.5f}"
+
+    each = found["busy"] / found["pairs"]
+    direct = float(np.mean(times))
+    rows = [
+        ["all pairs, seconds", f"{found['seconds']:.1f}"],
+        ["all pairs, processor seconds of all threads", f"{found['busy']:.1f}"],
+        ["pairs", f"{found['pairs']:,}"],
+        ["peak memory of the process, GB", f"{found['peak'] / 1e9:.2f}"],
+        ["direct loop, processor seconds a pair", f"{direct:.3f}"],
+        ["times faster than the direct loop, a pair, by processor time", f"{direct / each:,.0f}"],
+        [f"z by 20,000 permutations, direct loop by 5,000, {len(z)} pairs: correlation", r(many)],
+        ["the same: largest difference", f"{np.abs(many - z).max():.3f}"],
+        ["z by 1,000 permutations, direct loop by 5,000: correlation", r(few)],
+        ["the same: largest difference", f"{np.abs(few - z).max():.3f}"],
+        ["range of z", f"{many.min():.1f} to {many.max():.1f}"],
+        *random_sets(embedding, pool_a, pool_b),
+    ]
+    _common.report(
+        "sets-speed",
+        "Sets of genes: speed and null",
+        ["Reactome x GO biological process, 10 to 300 genes, 1,000 permutations", "value"],
+        rows,
+        "Time and memory are those of `tl.compare_sets` on two files, table included, in a process of its own after "
+        "numba has compiled. The direct loop is the definition of ANDES with numpy: random sets drawn for each pair, "
+        "from a matrix of all cosines that is already in memory; both ran on this machine, one after the other. z has "
+        "the sampling error of its permutations, about 2 % of z with 1,000, hence the comparison with more. Random "
+        "sets: 300 x 300 sets of random genes of each side; the share of p below a level should be that level.",
+    )
+
+
+def random_sets(embedding: ad.AnnData, pool_a: np.ndarray, pool_b: np.ndarray) -> list[list[str]]:
+    """Rows on z and p of random sets."""
+    rng = np.random.default_rng(2)
+    names = embedding.obs_names.to_numpy()
+    out = []
+    for low, high in ((2, 9), (10, 300)):
+        a, b = (
+            {f"{i}": list(names[rng.choice(pool, rng.integers(low, high + 1), replace=False)]) for i in range(300)}
+            for pool in (pool_a, pool_b)
+        )
+        table = nt.tl.compare_sets(a, b, background_a=names[pool_a], background_b=names[pool_b])
+        share = ", ".join(f"{(table['p'] < level).mean():.5f}" for level in (0.05, 0.01, 0.001))
+        normal = ", ".join(f"{(stats.norm.sf(table['z']) < level).mean():.5f}" for level in (0.05, 0.01, 0.001))
+        what = f"random sets of {low} to {high} genes"
+        out += [
+            [f"{what}: mean and sd of z", f"{table['z'].mean():.3f}, {table['z'].std():.3f}"],
+            [f"{what}: share of p below .05, .01, .001", share],
+            [f"{what}: the same from the normal tail of z", normal],
+        ]
+    return out
+
+
+def normalised(name: str) -> str:
+    """Words of a name in lower case, sorted, without filler."""
+    return " ".join(sorted(set(re.findall(r"[a-z0-9]+", name.lower())) - FILLER))
+
+
+def described(file: str) -> dict[str, tuple[str, list[str]]]:
+    """Id of a set -> its title, which is the second field of the file, and its genes."""
+
+    out = {}
+    with gzip.open(_common.data_dir() / file, "rt", encoding="utf-8") as text:
+        for line in text:
+            name, about, *genes = line.rstrip("\n").split("\t")
+            out[name] = (about.partition(" | ")[0].strip(), genes)
+    return out
+
+
+def equal_names(embedding: ad.AnnData) -> tuple[dict[str, list[str]], dict[str, list[str]], list[tuple[str, str, str]]]:
+    """Sets of both by id and title, and the pairs of equal normalised titles that differ enough."""
+    sides = []
+    for file in (REACTOME, WIKIPATHWAYS):
+        titled = {f"{name} {about}": genes for name, (about, genes) in described(file).items()}
+        known = nt.genes.align_sets(titled, embedding.obs_names).n_known
+        ok = (known >= SIZE["min_size"]) & (known <= SIZE["max_size"])
+        sides.append({name: genes for (name, genes), keep in zip(titled.items(), ok, strict=True) if keep})
+    by_name: dict[str, list[str]] = {}
+    for name in sides[1]:
+        by_name.setdefault(normalised(name.partition(" ")[2]), []).append(name)
+    pairs = [(key, a, b) for a in sides[0] if (key := normalised(a.partition(" ")[2])) for b in by_name.get(key, [])]
+    pairs = [
+        (key, a, b)
+        for key, a, b in pairs
+        if min(len(set(sides[0][a]) - set(sides[1][b])), len(set(sides[1][b]) - set(sides[0][a]))) >= LEFT
+    ]
+    return sides[0], sides[1], pairs
+
+
+def matrix(table: pd.DataFrame, a: list[str], b: list[str]) -> np.ndarray:
+    """Z as an array; what cannot be told is last."""
+    wide = table.pivot(index="a", columns="b", values="z").reindex(index=a, columns=b)
+    return wide.fillna(-np.inf).to_numpy(dtype=float)
+
+
+def centroids(A: sparse.csr_array, B: sparse.csr_array, unit: np.ndarray) -> np.ndarray:
+    """Cosine of the mean vectors of two sets, without the genes that both have."""
+    out = np.full((A.shape[0], B.shape[0]), -np.inf)
+    total_b = B @ unit
+    for i in range(A.shape[0]):
+        own = A[[i]].indices
+        shared = sparse.csr_array(B[:, own])  # sets of b x genes of a
+        both = shared @ unit[own]
+        x, y = unit[own].sum(axis=0) - both, total_b - both
+        size = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+        ok = (size > 1e-6) & (shared.sum(axis=1) < min(own.size, B.shape[1]))
+        out[i, ok] = (x * y).sum(axis=1)[ok] / size[ok]
+    return out
+
+
+def ranks(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """For each query the AUROC of its true partners, the reciprocal rank of the best and whether that is first."""
+    rows = []
+    for score, true in zip(scores, truth, strict=True):
+        rank = stats.rankdata(-score)  # ties share their mean rank
+        auroc = (stats.rankdata(score)[true].mean() - (true.sum() + 1) / 2) / (~true).sum()
+        rows.append((auroc, 1 / rank[true].min(), float(rank[true].min() <= 1)))
+    return np.array(rows)
+
+
+def recovery() -> None:
+    """Print and write the table of recovered pairs, and the list of pairs."""
+    full = nt.datasets.embedding()
+    rest = [name for name in full.uns["newt"]["modalities"] if name != "pathway"]
+    no_pathway = nt.tl.fuse(full, modalities=rest)
+    neither = nt.tl.fuse(full, modalities=[name for name in rest if name != "function"])
+    reactome, wiki, pairs = equal_names(full)
+    background = sorted({gene for genes in reactome.values() for gene in genes})
+    names_a, names_b = sorted({a for _, a, _ in pairs}), list(wiki)
+    truth = np.zeros((len(names_a), len(names_b)), dtype=bool)
+    for _, a, b in pairs:
+        truth[names_a.index(a), names_b.index(b)] = True
+    queries = {name: reactome[name] for name in names_a}
+    rng = np.random.default_rng(0)
+    random, shuffled = [], []
+    for _ in range(N_CONTROLS):
+        random.append(no_pathway.copy())
+        random[-1].X = rng.standard_normal(no_pathway.shape).astype(np.float32)
+        shuffled.append(no_pathway.copy())
+        shuffled[-1].X = no_pathway.X[rng.permutation(no_pathway.n_obs)]
+
+    def z(embedding: ad.AnnData, exclude: bool = True) -> np.ndarray:
+        table = nt.tl.compare_sets(queries, wiki, embedding=embedding, exclude_overlap=exclude, background_a=background)
+        return matrix(table, names_a, names_b)
+
+    A = nt.genes.align_sets(queries, no_pathway.obs_names).members
+    B = nt.genes.align_sets(wiki, no_pathway.obs_names).members
+    unit = nt.kernels.unit_rows(np.asarray(no_pathway.X)).astype(np.float32)
+    overlap = np.asarray((A @ B.T).toarray())
+    n_genes = np.union1d(A.indices, B.indices).size
+    fisher = -stats.hypergeom.logsf(overlap - 1, n_genes, np.diff(A.indptr)[:, None], np.diff(B.indptr)[None])
+    methods = {
+        "best match z, without pathway": z(no_pathway),
+        "best match z, without pathway and function": z(neither),
+        "cosine of mean vectors, without pathway": centroids(A, B, unit),
+        "random vectors, best match z": [z(one) for one in random],
+        "shuffled rows, best match z": [z(one) for one in shuffled],
+        "overlap (Fisher): nothing left": np.zeros(truth.shape),
+        "all modalities, best match z: LEAKS": z(full),
+        "with overlap: Fisher": fisher,
+        "with overlap: best match z, without pathway": z(no_pathway, exclude=False),
+    }
+    rows = []
+    draws = np.random.default_rng(0).integers(0, len(names_a), (2000, len(names_a)))
+    for name, scores in methods.items():
+        every = scores if isinstance(scores, list) else [scores]
+        found = np.mean([ranks(one, truth) for one in every], axis=0)
+        text = [_common.interval_text(one.mean(), one[draws].mean(axis=1)) for one in found.T]
+        rows.append([name, *text])
+    listed = "\n".join(f"- {a} = {b}" for _, a, b in sorted(pairs))
+    print(listed)
+    _common.report(
+        "sets-recovery",
+        "Sets of genes: the same pathway in Reactome and WikiPathways",
+        ["method", "AUROC", "MRR", "recall@1"],
+        rows,
+        f"Each of {len(names_a)} Reactome sets (10 to 300 genes) ranks {len(names_b)} WikiPathways sets; right is what "
+        "has an equal normalised name, if without the genes that both have at least 3 are left on each side. "
+        f"Controls are means of {N_CONTROLS} draws. Means over the Reactome sets with 95 % bootstrap over them. "
+        "But for the last two rows the genes that both sets of a pair have are left out of both, so overlap knows "
+        "nothing. `pathway` was "
+        "trained on these very sets, hence an embedding with it leaks. GO imports annotations from Reactome: the row "
+        "without `function`, too, is the one free of both; `interaction` is STRING with its channel of curated "
+        "databases left out in the manifest. Names are normalised by lower case and "
+        "sorted words without " + ", ".join(sorted(FILLER)) + f".\n\nThe {len(pairs)} pairs:\n\n{listed}",
+    )
+
+
+def weak_signal(n_sets: int, n_null: int) -> None:
+    """Print and write the table of power."""
+    full = nt.datasets.embedding()
+    names = full.uns["newt"]["modalities"]
+    embeddings = {
+        "without pathway": nt.tl.fuse(full, modalities=[m for m in names if m != "pathway"]),
+        "without pathway, function": nt.tl.fuse(full, modalities=sorted({*names} - {"pathway", "function"})),
+    }
+    side = nt.genes.align_sets(nt.genes.gene_sets(_common.data_dir() / REACTOME), full.obs_names)
+    pool = np.unique(side.members.indices)
+    genes = full.obs_names.to_numpy()
+    rng = np.random.default_rng(3)
+    rows = []
+    for low, high in ((20, 49), (50, 99), (100, 300)):
+        fit = np.flatnonzero((side.n_known >= low) & (side.n_known <= high))
+        chosen = rng.choice(fit, min(n_sets, fit.size), replace=False)
+        halves = []
+        for k in chosen:
+            mixed = rng.permutation(side.members[[k]].indices)
+            halves.append((mixed[: mixed.size // 2], mixed[mixed.size // 2 :]))
+        targets = {str(i): list(genes[known]) for i, (_, known) in enumerate(halves)}
+        null = [[rng.choice(pool, half.size, replace=False) for half, _ in halves] for _ in range(n_null)]
+        known = [[pair[1] for pair in halves], [np.concatenate(pair) for pair in halves]]
+        scorers: list[Callable[[list[np.ndarray]], np.ndarray]] = [
+            partial(diagonal_z, embedding, genes, targets, pool) for embedding in embeddings.values()
+        ] + [partial(fisher_score, target, pool.size) for target in known]
+        nulls = [np.concatenate([scorer(some) for some in null]) for scorer in scorers]
+        for share in (0.5, 0.25, 0.1):
+            queries = []
+            for half, _ in halves:
+                signal = rng.choice(half, max(1, round(share * half.size)), replace=False)
+                noise = rng.choice(np.setdiff1d(pool, half), half.size - signal.size, replace=False)
+                queries.append(np.concatenate([signal, noise]))
+            row = [f"{low} to {high}", f"{share:.0%}"]
+            row += [power(scorer(queries), one) for scorer, one in zip(scorers, nulls, strict=True)]
+            rows.append(row)
+            print("; ".join(row), flush=True)
+    _common.report(
+        "sets-weak-signal",
+        "Sets of genes: weak signals",
+        [
+            "genes of the set",
+            "signal",
+            *(f"best match z, {name}" for name in embeddings),
+            "Fisher, the same half",
+            "Fisher, the whole set",
+        ],
+        rows,
+        "Reactome sets are cut in two random halves. A query has as many genes as one half, of which the share in the "
+        "second column is from that half and the others are random genes of Reactome; it is compared with the *other* "
+        "half, with which it shares nothing but by chance. Power: share of queries whose score is above the 95 % point "
+        f"of {n_null} random queries of the same size a set, with 95 % bootstrap over sets. Fisher's test with the "
+        "whole set is what one has if membership is already known, and needs no embedding.",
+    )
+
+
+def diagonal_z(
+    embedding: ad.AnnData, genes: np.ndarray, targets: dict[str, list[str]], pool: np.ndarray, queries: list[np.ndarray]
+) -> np.ndarray:
+    """Z of each query with its own target."""
+    given = {name: list(genes[query]) for name, query in zip(targets, queries, strict=True)}
+    background = genes[pool]
+    table = nt.tl.compare_sets(given, targets, embedding=embedding, background_a=background, background_b=background)
+    own = table[table["a"].astype(str) == table["b"].astype(str)].set_index("a")["z"]
+    return own.reindex(list(targets)).to_numpy(dtype=float)
+
+
+def fisher_score(known: list[np.ndarray], n_genes: int, queries: list[np.ndarray]) -> np.ndarray:
+    """Minus log p of Fisher's exact test (upper tail) for each pair."""
+    return np.array(
+        [
+            -stats.hypergeom.logsf(np.intersect1d(query, target).size - 1, n_genes, query.size, target.size)
+            for query, target in zip(queries, known, strict=True)
+        ]
+    )
+
+
+def power(score: np.ndarray, null: np.ndarray) -> str:
+    """Share above the 95 % point of the null; where scores are tied with it, the share that keeps 5 % of the null."""
+    cut = np.quantile(null, 0.95)
+    above, at = (null > cut).mean(), (null == cut).mean()
+    tied = max(0.0, 0.05 - above) / at if at > 0 else 0.0
+    hit = (score > cut) + tied * (score == cut)
+    draws = np.random.default_rng(0).integers(0, hit.size, (2000, hit.size))
+    return _common.interval_text(float(hit.mean()), hit[draws].mean(axis=1))
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=["speed", "recovery", "weak"], help="one table only")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        all_pairs()
+        return
+    if options.only in (None, "recovery"):
+        recovery()
+    if options.only in (None, "weak"):
+        weak_signal(n_sets=100, n_null=5)
+    if options.only in (None, "speed"):
+        speed(n_compared=40)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Sets of genes compared with each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import pandas as pd
+
+from ._style import MISSING, finish
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+__all__ = ["compare_sets"]
+
+_WIDTH = 34
+
+
+def compare_sets(
+    table: pd.DataFrame,
+    *,
+    n_top: int = 20,
+    fdr: float = 0.05,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    return_fig: bool | None = None,
+) -> Figure | Axes | list[Axes] | None:
+    """Plot how alike sets of genes are as a clustered map of z.
+
+    Rows are sets of ``a``, columns sets of ``b``: those with the largest z, ordered so that alike ones stand
+    together. A dot marks pairs below the false discovery rate, grey pairs that have no z.
+
+    Parameters
+    ----------
+    table
+        What :func:`newt_sc.tl.compare_sets` returned.
+    n_top
+        At most so many sets of each side.
+    fdr
+        False discovery rate at which a pair is marked.
+    ax
+        Axes to draw on.
+    show
+        Show the figure; by default in an interactive session only.
+    return_fig
+        Return the figure instead of the axes.
+
+    Returns
+    -------
+    The axes, the figure, or ``None`` after showing.
+
+    Raises
+    ------
+    KeyError
+        If the table lacks a column.
+    ValueError
+        If ``n_top`` is below 1 or no pair has a z.
+    """
+    import matplotlib.pyplot as plt
+
+    missing = [name for name in ("a", "b", "z", "fdr") if name not in table]
+    if missing:
+        msg = f"table lacks the columns {missing}: give what newt_sc.tl.compare_sets returned."
+        raise KeyError(msg)
+    if n_top < 1:
+        msg = f"n_top is {n_top}, expected at least 1."
+        raise ValueError(msg)
+    pairs = table.dropna(subset="z").sort_values("z", ascending=False, kind="stable").astype({"a": str, "b": str})
+    if pairs.empty:
+        raise ValueError("No pair of the table has a z.")
+    both = pairs
+    if table.attrs.get("itself"):  # each pair stands once: draw it twice
+        both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})]).sort_values("z", ascending=False)
+    rows, columns = both["a"].unique()[:n_top], both["b"].unique()[:n_top]
+    shown = both[both["a"].isin(rows) & both["b"].isin(columns)]
+    z = shown.pivot(index="a", columns="b", values="z").reindex(index=rows, columns=columns)
+    marked = shown.pivot(index="a", columns="b", values="fdr").reindex(index=rows, columns=columns) < fdr
+    order = _order(z.to_numpy()), _order(z.to_numpy().T)
+    z, marked = z.iloc[order], marked.iloc[order]
+
+    if ax is None:
+        size = (2.6 + 0.2 * len(columns), 1.9 + 0.2 * len(rows))
+        figure, ax = plt.subplots(figsize=size, layout="constrained")
+    else:
+        figure = cast("Figure", ax.figure)
+    color = plt.get_cmap("cividis").with_extremes(bad=MISSING)
+    values = z.to_numpy(dtype=float)
+    top = max(float(np.nanmax(values)), 1.0)
+    image = ax.imshow(np.ma.masked_invalid(values), cmap=color, vmin=min(0.0, top), vmax=top, aspect="auto")
+    y, x = np.nonzero(marked.to_numpy())
+    dark = values[y, x] < top / 2
+    ax.scatter(x, y, s=5, c=np.where(dark, "white", "black"), linewidths=0)
+    ax.set_xticks(range(z.shape[1]), _labels(z.columns), rotation=45, ha="right", rotation_mode="anchor", fontsize=7)
+    ax.set_yticks(range(z.shape[0]), _labels(z.index), fontsize=7)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=ax, shrink=0.6, aspect=18)
+    bar.set_label(f"z (dots: FDR < {fdr:g})", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    return finish(figure, [ax], show=show, return_fig=return_fig)
+
+
+def _order(z: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Leaves of an average-linkage tree of the rows."""
+    if len(z) < 3:
+        return np.arange(len(z))
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    filled = np.where(np.isfinite(z), z, 0)
+    return np.asarray(leaves_list(linkage(filled, "average", optimal_ordering=True)), dtype=np.intp)
+
+
+def _labels(names: Sequence[str]) -> list[str]:
+    return [name if len(name) <= _WIDTH else f"{name[: _WIDTH - 1]}…" for name in names]

@@ -1,0 +1,189 @@
+"""Sets of genes compared by what their genes are like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from newt_sc import datasets, kernels
+from newt_sc._docs import with_docs
+
+from ._sets import Sets, SetsLike, check_count, fdr, read_side
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from newt_sc.genes._resolve import Organism
+
+__all__ = ["compare_sets"]
+
+_MAX_PAIRS = 50_000_000
+_LEAST_SD = 1e-6
+
+
+@with_docs
+def compare_sets(
+    a: SetsLike,
+    b: SetsLike | None = None,
+    *,
+    embedding: str | PathLike[str] | AnnData = "newt-human",
+    exclude_overlap: bool = False,
+    min_size: int = 1,
+    max_size: int | None = None,
+    background_a: Iterable[str] | None = None,
+    background_b: Iterable[str] | None = None,
+    n_permutations: int = 1000,
+    organism: Organism = "auto",
+    random_state: int = 0,
+) -> pd.DataFrame:
+    r"""Compare every set of genes in ``a`` with every set in ``b``.
+
+    Two sets may be alike without a gene in common. ``score`` is their best-match similarity: each gene of one is given
+    the cosine of the gene of the other that is most like it, and the mean over the genes of both is taken. Larger sets
+    find better matches, so ``z`` says how many standard deviations the score is above that of random sets of the same
+    two sizes.
+
+    ``z`` and ``p`` are against sets of *random genes*. Genes of a real set are like each other, so two sets that have
+    nothing to do with each other are more often alike, or unlike, than two random ones: take the largest ``z`` as a
+    ranking, and a small ``fdr`` for no more than it is.
+
+    Parameters
+    ----------
+    a, b
+        Sets of genes: a mapping from name to genes, the path of a GMT file, a network with the columns ``source`` and
+        ``target``, or an AnnData after :func:`scanpy.tl.rank_genes_groups`; :func:`newt_sc.genes.gene_sets` reads
+        them, and has options. Without ``b``, the sets of ``a`` are compared with each other, each pair once.
+    %(embedding)s
+    exclude_overlap
+        Leave the genes that both sets of a pair have out of both, and compare with random sets of the sizes that are
+        left and that share no gene. What remains is what an overlap cannot tell.
+    min_size, max_size
+        Only sets with so many genes that have a vector.
+    background_a, background_b
+        Genes that random sets are drawn from; genes of sets that are not among them are left out. By default the
+        genes of all sets of the side that have a vector; if these are fewer than ten times the largest set, all genes
+        of the embedding.
+    n_permutations
+        Random orders of the genes, of which all random sets are prefixes.
+    organism
+        Organism of the sets: ``"human"``, ``"mouse"`` or ``"auto"``.
+    %(random_state)s
+
+    Returns
+    -------
+    One row a pair, largest ``z`` first: ``a`` and ``b`` (categorical), ``score`` and ``z`` (float32), ``p``, ``fdr``,
+    ``n_a`` and ``n_b`` (genes with a vector), ``overlap`` (how many genes both have). ``p`` is the upper tail at
+    ``z`` of Pearson's type III distribution with the skewness of the random sets: it does not end at
+    1 / ``n_permutations``, and beyond it is extrapolated. ``fdr`` is by Benjamini and Hochberg over all pairs. A pair
+    of which one side has no gene left without the overlap, or whose random sets are all alike, has NaN and stands
+    last. ``attrs`` counts sets and genes of each side.
+
+    Raises
+    ------
+    TypeError, KeyError, FileNotFoundError, FormatError
+        If sets or embedding are not what is expected; see :func:`newt_sc.genes.gene_sets`.
+    ValueError
+        If a number is out of range, no set is left, there are more than 50 million pairs, or a background is too small
+        for the largest sets.
+    GeneMatchError
+        If no gene of a side has a vector.
+
+    Warns
+    -----
+    NewtWarning
+        If sets have no gene in the embedding and are left out, or few of the genes are found.
+
+    See Also
+    --------
+    newt_sc.tl.rank_sets, newt_sc.pl.compare_sets
+
+    References
+    ----------
+    Li et al. (2024), Genome Research 34:1421 (ANDES).
+
+    Examples
+    --------
+    >>> import newt_sc as nt
+    >>> nt.tl.compare_sets("my_sets.gmt", "reactome.gmt", exclude_overlap=True)  # doctest: +SKIP
+    """
+    check_count("n_permutations", n_permutations, 2)
+    reference = datasets.resolve_embedding(embedding)
+
+    def read(sets: SetsLike, what: str, background: Iterable[str] | None) -> Sets:
+        return read_side(
+            sets, reference, what=what, background=background, min_size=min_size, max_size=max_size, organism=organism
+        )
+
+    first = read(a, "a", background_a)
+    second = first if b is None and background_b is None else read(a if b is None else b, "b", background_b)
+    rows, columns = len(first.names), len(second.names)
+    if rows * columns > _MAX_PAIRS:
+        msg = (
+            f"{rows:,} x {columns:,} sets are more pairs than a table of {_MAX_PAIRS:,} rows takes: narrow them by "
+            "min_size and max_size, or compare a part of them at a time."
+        )
+        raise ValueError(msg)
+    U = kernels.unit_rows(np.asarray(reference.X)).astype(np.float32)
+    score, overlap = kernels.best_match(U, first.members, second.members, exclude_overlap=exclude_overlap)
+    n_a, n_b = first.size[:, None], second.size[None]
+    left_a, left_b = (n_a - overlap, n_b - overlap) if exclude_overlap else (n_a, n_b)
+    z, p = _against_null(U, score, left_a, left_b, first, second, n_permutations, exclude_overlap, random_state)
+
+    pairs = np.flatnonzero(np.triu(np.ones(z.shape, bool), 1)) if b is None else np.arange(z.size)
+    pairs = pairs[np.argsort(-z.ravel()[pairs], kind="stable")]
+    i, j = np.divmod(pairs, columns)
+    sorted_p = p.ravel()[pairs]
+    table = pd.DataFrame(
+        {
+            "a": pd.Categorical.from_codes(i, first.names),
+            "b": pd.Categorical.from_codes(j, second.names),
+            "score": score.ravel()[pairs],
+            "z": z.ravel()[pairs],
+            "p": sorted_p,
+            "fdr": fdr(sorted_p),
+            "n_a": first.size[i].astype(np.int32),
+            "n_b": second.size[j].astype(np.int32),
+            "overlap": overlap.ravel()[pairs],
+        },
+        copy=False,
+    )
+    table.attrs = {"a": first.about, "b": second.about, "exclude_overlap": exclude_overlap, "itself": b is None}
+    return table
+
+
+def _against_null(
+    U: NDArray[np.float32],
+    score: NDArray[np.float32],
+    left_a: NDArray[np.integer],
+    left_b: NDArray[np.integer],
+    first: Sets,
+    second: Sets,
+    n_permutations: int,
+    disjoint: bool,
+    random_state: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Standardise scores by random sets of the sizes that are left, and their upper tails."""
+    sizes_a, sizes_b = (np.unique(left[left > 0]) for left in (left_a, left_b))
+    z, p = np.full(score.shape, np.nan, dtype=np.float32), np.full(score.shape, np.nan)
+    if not (sizes_a.size and sizes_b.size):
+        return z, p
+    mean, sd, skewness = kernels.best_match_null(
+        U, first.pool, second.pool, sizes_a, sizes_b,
+        n_permutations=n_permutations, disjoint=disjoint, random_state=random_state,
+    )  # fmt: skip
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.where(sd > _LEAST_SD, 1 / sd, np.nan)
+    step = max(1, 1_000_000 // score.shape[1])
+    for start in range(0, score.shape[0], step):
+        part = slice(start, start + step)
+        own_a = left_a[part]
+        own_b = left_b[part] if left_b.shape[0] > 1 else left_b
+        at = (np.searchsorted(sizes_a, np.maximum(own_a, 1)), np.searchsorted(sizes_b, np.maximum(own_b, 1)))
+        wide = (score[part] - mean[at]) * scale[at]
+        z[part], p[part] = wide, kernels.upper_tail(wide, skewness[at])
+    return z, p

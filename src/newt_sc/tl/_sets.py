@@ -1,0 +1,131 @@
+"""What the verbs on sets of genes share: sets over an embedding, and where random sets are drawn from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy import sparse
+
+from newt_sc import genes
+from newt_sc._settings import logger
+from newt_sc.errors import NewtWarning
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from newt_sc.genes._resolve import Organism
+
+__all__ = ["Sets", "SetsLike", "check_count", "fdr", "read_side"]
+
+SetsLike: TypeAlias = Mapping[str, Iterable[str]] | str | PathLike[str] | pd.DataFrame | AnnData
+
+_TIMES_LARGEST = 10
+"""A background holds at least so many times the genes of the largest set, or all genes are taken."""
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Sets of one side, each with a gene.
+
+    Attributes
+    ----------
+    names
+        Names of the sets.
+    members
+        Sets x genes of the embedding.
+    pool
+        Genes that random sets are drawn from.
+    about
+        Counts, for ``attrs``.
+    """
+
+    names: NDArray[np.object_]
+    members: sparse.csr_array
+    pool: NDArray[np.intp]
+    about: dict[str, Any]
+
+    @property
+    def size(self) -> NDArray[np.intp]:
+        """Genes of each set."""
+        return np.asarray(np.diff(self.members.indptr), dtype=np.intp)
+
+
+def check_count(name: str, value: object, least: int) -> None:
+    """Raise unless a value is a whole number from ``least`` up."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        msg = f"{name} is {value!r}, expected a whole number from {least} up."
+        raise ValueError(msg)
+
+
+def read_side(
+    sets: SetsLike,
+    reference: AnnData,
+    *,
+    what: str,
+    background: Iterable[str] | None,
+    min_size: int,
+    max_size: int | None,
+    organism: Organism,
+) -> Sets:
+    """Read sets, find their genes in an embedding and choose the background."""
+    check_count("min_size", min_size, 1)
+    if max_size is not None:
+        check_count("max_size", max_size, min_size)
+    found = genes.align_sets(genes.gene_sets(sets), reference.obs_names, organism=organism, what=what)
+    members, report = found.members, found.alignment.report
+    pool = None
+    if background is not None:
+        listed = list(dict.fromkeys(background)) if not isinstance(background, str) else background
+        aligned = genes.align(listed, reference.obs_names, organism=organism)
+        genes.require_overlap(aligned, listed, reference.obs_names, what=f"the background of {what}")
+        pool = np.unique(aligned.index[aligned.index >= 0])
+        inside = np.zeros(reference.n_obs, dtype=np.float32)
+        inside[pool] = 1
+        members = sparse.csr_array(members @ sparse.diags_array(inside, dtype=np.float32))
+        members.eliminate_zeros()
+        members.sort_indices()
+    size = np.diff(members.indptr)
+    if (empty := size == 0).any():
+        some = ", ".join(map(repr, found.names[empty][:5]))
+        where = "in the embedding" if pool is None else "in the embedding and the background"
+        msg = f"{empty.sum()} of the {size.size} sets of {what} have no gene {where} and are left out, such as {some}."
+        warnings.warn(msg, NewtWarning, stacklevel=4)
+    keep = (size >= min_size) & (size <= (np.inf if max_size is None else max_size))
+    if not keep.any():
+        msg = (
+            f"No set of {what} has {min_size} to {'any number of' if max_size is None else max_size} genes with a "
+            f"vector; they have {size.min()} to {size.max()}. Change min_size or max_size."
+        )
+        raise ValueError(msg)
+    own = np.unique(members.indices)
+    members = members[keep]
+    if pool is None:
+        few = own.size < _TIMES_LARGEST * size[keep].max()
+        pool = np.arange(reference.n_obs) if few else own
+    logger.info("%s: %d of %d sets, %d genes of background", what, keep.sum(), keep.size, pool.size)
+    about = {
+        "n_sets": int(keep.sum()),
+        "n_sets_given": int(keep.size),
+        "n_sets_without_gene": int(empty.sum()),
+        "n_background": int(pool.size),
+        **{key: report[key] for key in ("organism", "n_genes", "n_matched", "n_ambiguous", "n_dropped")},
+    }
+    return Sets(found.names[keep], members, pool.astype(np.intp), about)
+
+
+def fdr(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Control the false discovery rate by Benjamini and Hochberg over all finite p."""
+    from scipy.stats import false_discovery_control
+
+    out = np.full(p.shape, np.nan)
+    finite = np.isfinite(p)
+    if finite.any():
+        out[finite] = false_discovery_control(p[finite])
+    return out
