@@ -24,7 +24,7 @@ from newt_sc.tl._repurpose import _indication_scores
 
 PROFILE_WHITENING = -0.25
 GAMMAS, SHARES = (4.0, 12.0, 20.0, 30.0), (0.0, 0.25, 0.5, 1.0)
-N_BOOTSTRAP, N_NULL = 2000, 10
+N_BOOTSTRAP, N_NULL, N_DEALT = 2000, 10, 50
 
 
 @cache
@@ -273,10 +273,10 @@ def communities() -> None:
     adata = data().copy()
     nt.tl.pharmacology_network(adata, similarity="signature", n_rewirings=100)
     info = adata.uns["newt_network"]
-    names = {"moa": "mechanism", "atc_codes": "ATC class", "target": "target", "modularity": "modularity"}
+    names = {"moa": "mechanism", "atc_codes": "class of ATC", "target": "target", "modularity": "modularity"}
     rows = [
         [
-            f"{'links within a ' if row['kind'] != 'modularity' else ''}{names[row['kind']]}",
+            f"{'links that share a ' if row['kind'] != 'modularity' else ''}{names[row['kind']]}",
             f"{row['observed']:.3f}",
             f"{row['null_mean']:.3f} ± {row['null_sd']:.3f}",
             f"{row['z']:.1f}",
@@ -306,8 +306,8 @@ def communities() -> None:
         f"`tl.pharmacology_network(similarity='signature')`, which has seen no label: "
         f"{int((info['edges']['kind'] == 'similar').sum()):,} links of {adata.n_obs:,} compounds at a false discovery "
         f"rate of 5 %, {n} Leiden communities. Rewired: 100 graphs with the same degrees (double-edge swaps), "
-        "communities found anew. Links within a label: of those whose two compounds both have some. Enrichment: labels "
-        "permuted among drugs of like degree (exact), false discovery rate 5 % over all tests; drugs count once.",
+        "communities found anew. Links that share a label: of those whose two compounds both have some. Enrichment: "
+        "labels permuted among drugs of like degree (exact), false discovery rate 5 % over all tests; a drug is one.",
     )
 
 
@@ -368,7 +368,7 @@ def indications() -> None:
         found = areas(np.arange(n), counts)
         use = np.isfinite(found)
         draw = rng.integers(0, use.sum(), (N_BOOTSTRAP, int(use.sum())))
-        null = np.array([np.nanmean(areas(rng.permutation(n), counts)) for _ in range(N_NULL)])
+        null = np.array([np.nanmean(areas(rng.permutation(n), counts)) for _ in range(N_DEALT)])
         p = (1 + (null >= found[use].mean()).sum()) / (1 + len(null))
         text = _common.interval_text(found[use].mean(), found[use][draw].mean(axis=1))
         rows.append([title, text, f"{null.mean():.3f} ± {null.std():.3f}", f"{p:.3f}"])
@@ -380,7 +380,7 @@ def indications() -> None:
         f"`tl.repurpose(indication=...)`: mean area over {int(often.sum())} indications of five drugs or more (Drug "
         f"Repurposing Hub), among {len(told)} drugs of which some indication is known, each once and its own labels "
         "left out. Intervals: 95 % bootstrap over indications. Chance: signatures dealt to other compounds, mean ± "
-        f"standard deviation of {N_NULL}.",
+        f"standard deviation of {N_DEALT}.",
     )
 
 
