@@ -48,7 +48,8 @@ def score_programs(
     of the cell; each gene is centred on its mean over the cells first. The *soft score* is the mean expression of the
     genes whose vectors are nearest, by cosine, to the mean vector of the program, markers or not, less that of genes of
     like mean expression (all genes of up to 25 bins, cf. :func:`scanpy.tl.score_genes`). Both are kept, beside the mean
-    of their ranks: which is better depends on how many genes a program has.
+    of their ranks. In the benchmark of this package the soft score was the better one for programs of 3 or 10 genes,
+    and the marker score for those of 200 genes or more.
 
     Parameters
     ----------
