@@ -422,6 +422,7 @@ def main() -> None:
     header = ["embedding", *(f"{titles[task]}, {part}" if final else titles[task] for task in TASKS for part in parts)]
     main_rows = list(rows(names, count, holdout=final))
     less = list(differences(names, count, holdout=final, tries=options.tries))
+    kept = " Made with --kept: what had been computed by then." if options.kept else ""
     if options.tries:
         _common.report(
             "fusion-tries",
@@ -429,7 +430,8 @@ def main() -> None:
             header,
             [*main_rows, *less],
             f"As in the table of gene embeddings, development parts; {N_SEEDS} seeds for each trained row unless said. "
-            "Each variant changes one thing of NEWT's defaults.",
+            "Each variant changes one thing of NEWT's defaults. Lower rows: differences, paired over seeds and items."
+            + kept,
         )
         return
     if options.only:  # not the table of the docs
@@ -446,7 +448,8 @@ def main() -> None:
         "Genes without a vector count as the mean gene. WikiPathways and Reactome, inputs of omim, have pathways of "
         "diseases. Published on the hold-out of OMIM: best text embedding .877, best network embedding .782 (Zhong et "
         "al. 2025)."
-        + (" Made with --quick: without the transformer and the retrained peers." if options.quick else ""),
+        + (" Made with --quick: without the transformer and the retrained peers." if options.quick else "")
+        + kept,
     )
 
 
