@@ -378,7 +378,7 @@ def rows(names: list[str], count: Count, *, holdout: bool) -> Iterator[list[str]
 def differences(names: list[str], count: Count, *, holdout: bool, tries: bool) -> Iterator[list[str]]:
     """NEWT less each plain fusion, or each try less NEWT, paired over terms or genes."""
     plain = [PCA, "  weighted", "  weighted, power 0.5", "GCCA, missing views"]
-    pairs = [(NEWT, other) for other in plain if other in names]
+    pairs = [(NEWT, other) for other in plain if other in names and NEWT in names]
     if tries:
         pairs = [(name, NEWT) for name in names if name not in (NEWT, PCA)]
     for name, other in pairs:
