@@ -250,6 +250,8 @@ def embryos() -> None:
 
 def panels() -> None:
     """Labels between disjoint halves of a gene panel, as a share of what the full panel gives."""
+    import scanpy as sc
+
     half, full, pca = ({} for _ in range(3))  # type: ignore[var-annotated]
     classes: dict[str, np.ndarray] = {}
     for name in cell_benchmark.SETS:
@@ -265,6 +267,10 @@ def panels() -> None:
         nt.pp.map_genes(adata)
         classes[name] = labels
         scores: dict[str, list[np.ndarray]] = {"half": [], "full": [], **{f"PCA, {n}": [] for n in N_COMPS}}
+        components = {}
+        for n in N_COMPS:
+            sc.pp.pca(adata, n_comps=min(n, adata.n_obs - 1), mask_var=None, random_state=0)
+            components[n] = adata.obsm["X_pca"].copy()
         for seed in range(N_SPLITS):
             rng = np.random.default_rng(seed)
             genes_order, where = rng.permutation(adata.n_vars), rng.permutation(adata.n_obs) % 2
@@ -277,11 +283,7 @@ def panels() -> None:
                     nt.tl.embed(part, embedding=vectors("newt"), mode="project", mask_var=mask)
                     space.append(part.obsm["X_newt"])
                 scores[key].append(across(space, labels, where))
-            for n in N_COMPS:
-                import scanpy as sc
-
-                sc.pp.pca(adata, n_comps=min(n, adata.n_obs - 1), mask_var=None, random_state=0)
-                X = adata.obsm["X_pca"]
+            for n, X in components.items():
                 scores[f"PCA, {n}"].append(across([X[where == 0], X[where == 1]], labels, where))
         means = {key: np.mean(each, axis=0) for key, each in scores.items()}
         best = max((key for key in means if key.startswith("PCA")), key=lambda key: balanced(means[key], labels))

@@ -48,7 +48,7 @@ def lineage(
         Its ``key_added``.
     kind
         ``"hierarchy"``, with groups as leaves and branches as long as they are, or ``"spanning_tree"``, in which groups
-        are inner nodes and every edge is one step.
+        are inner nodes, every edge is one step, and edges that PAGA's tree lacks are dashed.
     scores
         Columns of ``obs`` with numbers, or the key of a numeric table in ``obsm``, such as scores of programs.
     title
@@ -102,7 +102,7 @@ def lineage(
     if kind == "hierarchy":
         label = f"{params['metric']} distance along the branches"
     else:
-        label = "steps"
+        label = "steps; dashed: not in PAGA's tree"
         ax.spines["bottom"].set_visible(False)
         ax.set_xticks([])
     if int(params["n_bootstraps"]):
