@@ -76,8 +76,8 @@ def lineage(
         How the hierarchy is made: a linkage of :func:`scipy.cluster.hierarchy.linkage`, or ``"nj"``, neighbour joining,
         whose branches need not be equally long.
     metric
-        Distance between centroids. ``"ward"`` needs ``"euclidean"``. A group near the mean of all has no clear direction,
-        and its cosine distances are unsure, which its support shows; ``"euclidean"`` puts it in the middle.
+        Distance between centroids. ``"ward"`` needs ``"euclidean"``. A group near the mean of all has no clear
+        direction, and its cosine distances are unsure, which its support shows; ``"euclidean"`` puts it in the middle.
     n_bootstraps
         How many bootstrap samples; 0 for no support.
     n_neighbors
