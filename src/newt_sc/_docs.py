@@ -25,6 +25,11 @@ SHARED = {
         embedding
             The gene embedding: the name of a shipped one (``"newt-human"``), a path that
             :func:`newt_sc.io.read_embedding` reads, or an AnnData of genes x dimensions.""",
+    "show": """
+        show
+            Show the figure; by default in an interactive session only.
+        return_fig
+            Return the figure instead of the axes.""",
     "path": """
         path
             File to read; gzip is recognised by its first bytes.""",

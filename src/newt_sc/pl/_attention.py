@@ -9,6 +9,7 @@ import numpy as np
 
 from newt_sc import _keys
 from newt_sc import genes as gene_names
+from newt_sc._docs import with_docs
 from newt_sc.errors import GeneMatchError
 
 from ._style import COLORS, MISSING, finish
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["attention"]
 
 
+@with_docs
 def attention(
     embedding: AnnData,
     genes: str | Sequence[str] | None = None,
@@ -48,10 +50,7 @@ def attention(
         ``key_added`` of :func:`newt_sc.tl.explain`.
     ax
         Axes to draw on: one for the effect and, if there is any, one for the attention.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------

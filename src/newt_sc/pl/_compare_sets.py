@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
+from newt_sc._docs import with_docs
+
 from ._style import MISSING, finish
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ __all__ = ["compare_sets"]
 _WIDTH = 34
 
 
+@with_docs
 def compare_sets(
     table: pd.DataFrame,
     *,
@@ -45,10 +48,7 @@ def compare_sets(
         False discovery rate at which a pair is marked.
     ax
         Axes to draw on.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from newt_sc._docs import with_docs
+
 from ._style import finish
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["cross_modal"]
 
 
+@with_docs
 def cross_modal(
     table: pd.DataFrame,
     *,
@@ -33,10 +36,7 @@ def cross_modal(
         What :func:`newt_sc.tl.cross_modal` returned.
     ax
         Axes to draw on.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------

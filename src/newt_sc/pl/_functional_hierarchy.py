@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from newt_sc._docs import with_docs
+
 from ._style import COLORS, MISSING, finish
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ __all__ = ["functional_hierarchy"]
 _LABELS = {"semantic": "semantic similarity (Lin, best match)", "depth": "depth of deepest common term"}
 
 
+@with_docs
 def functional_hierarchy(
     summary: pd.DataFrame,
     curve: pd.DataFrame,
@@ -41,10 +44,7 @@ def functional_hierarchy(
         Bins of fewer pairs are not drawn.
     ax
         Axes to draw on, as many as measures.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from newt_sc import _keys
+from newt_sc._docs import with_docs
 
 from ._style import COLORS, finish
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["gene_matching"]
 
 
+@with_docs
 def gene_matching(
     adata: AnnData,
     *,
@@ -34,10 +36,7 @@ def gene_matching(
         Key in ``uns``; by default ``"newt"``, and ``"newt_genes"`` where that is absent.
     ax
         Axes to draw on.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys
+from newt_sc._docs import with_docs
 
 from ._style import COLORS, MISSING, finish
 
@@ -24,6 +25,7 @@ _ROW = 0.19
 _STRONG, _FAIR = 0.9, 0.5
 
 
+@with_docs
 def lineage(
     adata: AnnData,
     *,
@@ -55,10 +57,7 @@ def lineage(
         Title; by default the column of groups and the representation.
     ax
         Axes to draw on.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from newt_sc._docs import with_docs
+
 from ._style import MISSING, finish, legend_below, point_size, styles
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ _WIDTH = 2.5
 """Of one map among several, in inches: three fill a page, and one with its legend a column."""
 
 
+@with_docs
 def maps(
     adata: AnnData,
     *,
@@ -52,10 +55,7 @@ def maps(
         Area of a dot in points squared; by default fit to the number of cells.
     ax
         Axes to draw on, as many as maps.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys
+from newt_sc._docs import with_docs
 
 from ._style import COLORS, finish, legend_below
 
@@ -25,6 +26,7 @@ _SHOWN = (
 _BAND = 1.96
 
 
+@with_docs
 def match_compounds(
     table: pd.DataFrame,
     *,
@@ -46,10 +48,7 @@ def match_compounds(
         How many to show.
     ax
         Axes to draw on.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from newt_sc import _keys, io
+from newt_sc._docs import with_docs
 
 from ._style import COLORS, MISSING, finish, legend_below
 
@@ -29,6 +30,7 @@ _EDGE_NAMES = {"similar": "alike", "known": "known target", "predicted": "predic
 _OFFSETS = ((0, 7, "center", "bottom"), (0, -7, "center", "top"), (7, 0, "left", "center"), (-7, 0, "right", "center"))
 
 
+@with_docs
 def network(
     mdata: MuData | AnnData,
     *,
@@ -67,10 +69,7 @@ def network(
         ``key_added`` of :func:`newt_sc.tl.pharmacology_network`.
     ax
         Axes to draw on.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------

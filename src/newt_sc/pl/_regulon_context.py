@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from newt_sc._docs import with_docs
+
 from ._style import COLORS, MISSING, finish
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["regulon_context"]
 
 
+@with_docs
 def regulon_context(
     table: pd.DataFrame,
     *,
@@ -37,10 +40,7 @@ def regulon_context(
         False discovery rate at which a factor is filled.
     ax
         Axes to draw on.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, metrics
+from newt_sc._docs import with_docs
 from newt_sc.errors import NewtWarning
 
 from ._style import COLORS, MISSING, finish, legend_below
@@ -29,6 +30,7 @@ _TOP_PAIRS = 0.01
 _LONGEST = 34
 
 
+@with_docs
 def targets(
     mdata: MuData | AnnData,
     compound: str,
@@ -64,10 +66,7 @@ def targets(
         ``key_added`` of :func:`newt_sc.tl.predict_targets`.
     ax
         Axes to draw on: two, or three with genetic signatures.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------
@@ -158,6 +157,7 @@ def targets(
     return finish(figure, axes, show=show, return_fig=return_fig)
 
 
+@with_docs
 def target_reliability(
     mdata: MuData | AnnData,
     *,
@@ -188,10 +188,7 @@ def target_reliability(
         ``key_added`` of :func:`newt_sc.tl.predict_targets`.
     ax
         Two axes to draw on.
-    show
-        Show the figure; by default in an interactive session only.
-    return_fig
-        Return the figure instead of the axes.
+    %(show)s
 
     Returns
     -------
