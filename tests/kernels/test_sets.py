@@ -72,7 +72,7 @@ def test_null_of_all_sizes(disjoint: bool) -> None:
     pool_a, pool_b = np.arange(80), np.arange(30, 120)
     sizes_a, sizes_b = np.array([7, 1, 20]), np.array([3, 30])
     mean, sd, skewness = kernels.best_match_null(
-        U, pool_a, pool_b, sizes_a, sizes_b, n_permutations=6000, disjoint=disjoint
+        U, pool_a, pool_b, sizes_a=sizes_a, sizes_b=sizes_b, n_permutations=6000, disjoint=disjoint
     )
     rng = np.random.default_rng(1)
     for i, n in enumerate(sizes_a):
@@ -90,7 +90,13 @@ def test_null_of_all_sizes(disjoint: bool) -> None:
 def test_null_of_one_draw_is_that_of_its_prefixes() -> None:
     U = vectors(40)
     mean, sd, skewness = kernels.best_match_null(
-        U, np.arange(40), np.arange(40), np.arange(1, 12), np.arange(1, 9), n_permutations=1, random_state=3
+        U,
+        np.arange(40),
+        np.arange(40),
+        sizes_a=np.arange(1, 12),
+        sizes_b=np.arange(1, 9),
+        n_permutations=1,
+        random_state=3,
     )
     rng = np.random.default_rng(3)
     a, b = rng.choice(40, 11, replace=False), rng.choice(40, 8, replace=False)
@@ -104,18 +110,20 @@ def test_null_repeats_and_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch)
     from newt_sc.kernels import _sets
 
     U, pool, sizes = vectors(50), np.arange(50), np.array([2, 9])
-    first = kernels.best_match_null(U, pool, pool, sizes, sizes, n_permutations=21)
+    first = kernels.best_match_null(U, pool, pool, sizes_a=sizes, sizes_b=sizes, n_permutations=21)
     monkeypatch.setattr(_sets, "_NULL_BYTES", 1)
-    second = kernels.best_match_null(U, pool, pool, sizes, sizes, n_permutations=21)
+    second = kernels.best_match_null(U, pool, pool, sizes_a=sizes, sizes_b=sizes, n_permutations=21)
     np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-9)
 
 
 def test_null_needs_enough_genes() -> None:
     U = vectors(30)
     with pytest.raises(ValueError, match="Random sets of 31 and 2 genes cannot be drawn from 30 and 30"):
-        kernels.best_match_null(U, np.arange(30), np.arange(30), np.array([31]), np.array([2]))
+        kernels.best_match_null(U, np.arange(30), np.arange(30), sizes_a=np.array([31]), sizes_b=np.array([2]))
     with pytest.raises(ValueError, match="20 and 20 without a gene in common from 30"):
-        kernels.best_match_null(U, np.arange(30), np.arange(30), np.array([20]), np.array([20]), disjoint=True)
+        kernels.best_match_null(
+            U, np.arange(30), np.arange(30), sizes_a=np.array([20]), sizes_b=np.array([20]), disjoint=True
+        )
 
 
 def test_upper_tail() -> None:
@@ -152,14 +160,14 @@ def test_null_along_a_ranking(monkeypatch: pytest.MonkeyPatch) -> None:
     from newt_sc.kernels import _sets
 
     U, ranked, pool = vectors(60), np.arange(50), np.arange(10, 60)
-    null = kernels.rank_deviation_null(U, ranked, pool, np.array([9, 2]), n_permutations=40, random_state=2)
+    null = kernels.rank_deviation_null(U, ranked, pool, sizes=np.array([9, 2]), n_permutations=40, random_state=2)
     rng = np.random.default_rng(2)
     for row in null:
         order = pool[rng.choice(50, 9, replace=False)]
         expected = [deviation(U @ U.T, ranked, order[:n].tolist())[0] for n in (9, 2)]
         np.testing.assert_allclose(row, expected, rtol=1e-4)
     monkeypatch.setattr(_sets, "_RANK_BYTES", 1)
-    again = kernels.rank_deviation_null(U, ranked, pool, np.array([9, 2]), n_permutations=40, random_state=2)
+    again = kernels.rank_deviation_null(U, ranked, pool, sizes=np.array([9, 2]), n_permutations=40, random_state=2)
     np.testing.assert_allclose(again, null, rtol=1e-5)
     with pytest.raises(ValueError, match="Random sets of 51 genes cannot be drawn from 50"):
-        kernels.rank_deviation_null(U, ranked, pool, np.array([51]))
+        kernels.rank_deviation_null(U, ranked, pool, sizes=np.array([51]))

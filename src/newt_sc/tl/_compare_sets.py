@@ -173,7 +173,7 @@ def _against_null(
     if not (sizes_a.size and sizes_b.size):
         return z, p
     mean, sd, skewness = kernels.best_match_null(
-        U, first.pool, second.pool, sizes_a, sizes_b,
+        U, first.pool, second.pool, sizes_a=sizes_a, sizes_b=sizes_b,
         n_permutations=n_permutations, disjoint=disjoint, random_state=random_state,
     )  # fmt: skip
     with np.errstate(divide="ignore", invalid="ignore"):

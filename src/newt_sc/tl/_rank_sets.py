@@ -114,7 +114,7 @@ def rank_sets(
         rows = _rows(names, reference, what, organism)
         score, peak = kernels.rank_deviation(U, rows, side.members)
         null = kernels.rank_deviation_null(
-            U, rows, side.pool, sizes, n_permutations=n_permutations, random_state=random_state
+            U, rows, side.pool, sizes=sizes, n_permutations=n_permutations, random_state=random_state
         )
         mean, sd = null.mean(axis=0)[at], null.std(axis=0)[at]
         z = np.full(score.shape, np.nan)
