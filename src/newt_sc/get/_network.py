@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from newt_sc import _keys
+from newt_sc.io._network import network_graph, network_tables
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -57,22 +55,15 @@ def network(
     ValueError
         If a kind of edges is unknown.
     """
-    import networkx as nx
-
     wanted = [kinds] if isinstance(kinds, str) else list(kinds)
     if set(wanted) - set(_KINDS):
         msg = f"kinds is {wanted}; expected some of {list(_KINDS)}."
         raise ValueError(msg)
-    nodes, edges = _tables(mdata, modality, key)
+    nodes, edges = network_tables(mdata, modality, key)
     edges = edges[edges["kind"].astype(str).isin(wanted)]
     linked = set(edges["source"].astype(str)) | set(edges["target"].astype(str))
     nodes = nodes[(nodes["kind"].astype(str) == "compound") | nodes["id"].astype(str).isin(linked)]
-    graph = nx.Graph()
-    for record in nodes.to_dict("records"):
-        graph.add_node(str(record.pop("id")), **record)
-    for record in edges.to_dict("records"):
-        told = {name: value for name, value in record.items() if not pd.isna(value)}
-        graph.add_edge(str(told.pop("source")), str(told.pop("target")), **told)
+    graph = network_graph(nodes, edges)
     if compound is None:
         return graph
     at = [node for node in graph if node == compound] or [
@@ -82,18 +73,3 @@ def network(
         msg = f"No compound or target {compound!r} in the network; there are {list(graph)[:3]} and others."
         raise KeyError(msg)
     return graph.subgraph([at[0], *graph[at[0]]]).copy()
-
-
-def _tables(mdata: Any, modality: str, key: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    mod = mdata
-    if hasattr(mdata, "mod"):
-        if modality not in mdata.mod:
-            msg = f"modality {modality!r} is not in the MuData, which has {list(mdata.mod)}."
-            raise KeyError(msg)
-        mod = mdata.mod[modality]
-    slot = key or _keys.NETWORK
-    info: Any = mod.uns.get(slot)
-    if not isinstance(info, Mapping) or "nodes" not in info or "edges" not in info:
-        msg = f"No network under {slot!r}: run newt_sc.tl.pharmacology_network first."
-        raise KeyError(msg)
-    return info["nodes"], info["edges"]

@@ -5,22 +5,60 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from html import escape
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pandas as pd
 
+from newt_sc import _keys
 from newt_sc.io._atomic import atomic_path
 
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["write_cytoscape", "write_graphml", "write_network_html"]
+__all__ = ["network_graph", "network_tables", "write_cytoscape", "write_graphml", "write_network_html"]
 
 _PAGE: Final = Path(__file__).with_name("_network_page.html")
 _ILLEGAL: Final = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)])
+
+
+def network_tables(mdata: Any, modality: str, key: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Nodes and edges as :func:`newt_sc.tl.pharmacology_network` wrote them.
+
+    Raises
+    ------
+    KeyError
+        If there is no such modality, or no network under this key.
+    """
+    mod = mdata
+    if hasattr(mdata, "mod"):
+        if modality not in mdata.mod:
+            msg = f"modality {modality!r} is not in the MuData, which has {list(mdata.mod)}."
+            raise KeyError(msg)
+        mod = mdata.mod[modality]
+    slot = key or _keys.NETWORK
+    info: Any = mod.uns.get(slot)
+    if not isinstance(info, Mapping) or "nodes" not in info or "edges" not in info:
+        msg = f"No network under {slot!r}: run newt_sc.tl.pharmacology_network first."
+        raise KeyError(msg)
+    return info["nodes"], info["edges"]
+
+
+def network_graph(nodes: pd.DataFrame, edges: pd.DataFrame) -> nx.Graph:
+    """Make a graph of these tables; what is missing of an edge is left out."""
+    import networkx as nx
+
+    graph = nx.Graph()
+    for record in nodes.to_dict("records"):
+        graph.add_node(str(record.pop("id")), **record)
+    for record in edges.to_dict("records"):
+        told = {name: value for name, value in record.items() if not pd.isna(value)}
+        graph.add_edge(str(told.pop("source")), str(told.pop("target")), **told)
+    return graph
 
 
 def write_graphml(graph: nx.Graph, path: str | PathLike[str]) -> None:

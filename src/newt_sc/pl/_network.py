@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from newt_sc import _keys, io
+from newt_sc import io
 from newt_sc._docs import with_docs
+from newt_sc.io._network import network_graph, network_tables
 
 from ._style import COLORS, MISSING, finish, legend_below
 
@@ -89,7 +90,7 @@ def network(
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             msg = f"{name} is {value!r}, expected a whole number from {least}."
             raise ValueError(msg)
-    nodes, edges = _record(mdata, modality, key)
+    nodes, edges = network_tables(mdata, modality, key)
     asked = [compound] if isinstance(compound, str) else None if compound is None else list(compound)
     graph = _part(nodes, edges, asked, max_nodes, targets)
     at = _layout(graph)
@@ -162,41 +163,15 @@ def network_html(
     FileNotFoundError
         If the directory does not exist.
     """
-    nodes, edges = _record(mdata, modality, key)
-    io.write_network_html(_graph(nodes, edges), path, title=title)
-
-
-def _record(mdata: Any, modality: str, key: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    mod = mdata
-    if hasattr(mdata, "mod"):
-        if modality not in mdata.mod:
-            msg = f"modality {modality!r} is not in the MuData, which has {list(mdata.mod)}."
-            raise KeyError(msg)
-        mod = mdata.mod[modality]
-    slot = key or _keys.NETWORK
-    info: Any = mod.uns.get(slot)
-    if not isinstance(info, Mapping) or "nodes" not in info or "edges" not in info:
-        msg = f"No network under {slot!r}: run newt_sc.tl.pharmacology_network first."
-        raise KeyError(msg)
-    return info["nodes"], info["edges"]
-
-
-def _graph(nodes: pd.DataFrame, edges: pd.DataFrame) -> nx.Graph:
-    import networkx as nx
-
-    graph = nx.Graph()
-    for record in nodes.to_dict("records"):
-        graph.add_node(str(record.pop("id")), **record)
-    for record in edges.to_dict("records"):
-        graph.add_edge(str(record.pop("source")), str(record.pop("target")), **record)
-    return graph
+    nodes, edges = network_tables(mdata, modality, key)
+    io.write_network_html(network_graph(nodes, edges), path, title=title)
 
 
 def _part(nodes: pd.DataFrame, edges: pd.DataFrame, asked: list[str] | None, max_nodes: int, targets: bool) -> nx.Graph:
     """Take what is drawn: the neighbourhood of some compounds, or the best linked ones and their common targets."""
     import networkx as nx
 
-    graph = _graph(nodes, edges)
+    graph = network_graph(nodes, edges)
     is_target = {node: kind == "target" for node, kind in graph.nodes(data="kind")}
     if not targets:
         graph.remove_nodes_from([node for node, yes in is_target.items() if yes])
