@@ -30,6 +30,27 @@ SHARED = {
             Show the figure; by default in an interactive session only.
         return_fig
             Return the figure instead of the axes.""",
+    "signatures": """
+        mdata
+            Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an AnnData of
+            signatures x genes.""",
+    "compound": """
+        compound
+            Modality of the compounds; not asked of an AnnData.""",
+    "whitening": """
+        whitening
+            Exponent of the partial whitening of signatures.""",
+    "targets_key": """
+        key
+            ``key_added`` of :func:`newt_sc.tl.predict_targets`.""",
+    "group_rows": """
+        X
+            One row a group, groups x dimensions; or with ``metric="precomputed"`` distances, groups x groups.""",
+    "known_tree": """
+        tree
+            The known tree, see :func:`tree_distances`.
+        metric
+            Distance of :func:`scipy.spatial.distance.pdist`, or ``"precomputed"``.""",
     "path": """
         path
             File to read; gzip is recognised by its first bytes.""",

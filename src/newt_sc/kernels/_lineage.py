@@ -44,7 +44,12 @@ class Tree:
     n_leaves: int
 
     def children(self) -> list[list[int]]:
-        """Children of each node."""
+        """List the children of each node.
+
+        Returns
+        -------
+        One list a node, empty for leaves.
+        """
         out: list[list[int]] = [[] for _ in self.parent]
         for node, parent in enumerate(self.parent.tolist()):
             if parent >= 0:
@@ -52,7 +57,12 @@ class Tree:
         return out
 
     def members(self) -> NDArray[np.bool_]:
-        """Which leaves are below each node, or are it; nodes x leaves."""
+        """Tell which leaves are below each node, or are it.
+
+        Returns
+        -------
+        Nodes x leaves, bool.
+        """
         below = np.zeros((self.parent.size, self.n_leaves), dtype=bool)
         below[np.arange(self.n_leaves), np.arange(self.n_leaves)] = True
         for node in range(self.parent.size):
@@ -61,13 +71,23 @@ class Tree:
         return below
 
     def splits(self) -> list[bytes]:
-        """Name of the split of the leaves that each branch makes, the same in every tree over these leaves."""
+        """Name the split of the leaves that the branch above each node makes.
+
+        Returns
+        -------
+        One name a node, the same in every tree over these leaves.
+        """
         below = self.members()
         below[below[:, 0]] ^= True
         return [row.tobytes() for row in np.packbits(below, axis=1)]
 
     def linkage(self) -> NDArray[np.float64]:
-        """Linkage of :mod:`scipy.cluster.hierarchy`: a node is as high as its farthest leaf, twice."""
+        """Write the tree as a linkage of :mod:`scipy.cluster.hierarchy`.
+
+        Returns
+        -------
+        Array of (leaves - 1) x 4; a node stands at twice the distance to its farthest leaf.
+        """
         height = np.zeros(self.parent.size)
         size = self.members().sum(axis=1)
         for node, parent in enumerate(self.parent.tolist()):
@@ -82,7 +102,12 @@ class Tree:
         return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
     def distances(self) -> NDArray[np.float64]:
-        """Length of the path between every two leaves."""
+        """Measure the path between every two leaves.
+
+        Returns
+        -------
+        Leaves x leaves, in the units of ``length``.
+        """
         depth = np.zeros(self.parent.size)
         for node in range(self.parent.size - 2, -1, -1):
             depth[node] = depth[self.parent[node]] + self.length[node]
@@ -95,7 +120,17 @@ class Tree:
         return out
 
     def rooted(self, leaf: int) -> Tree:
-        """Move the root to a leaf, which becomes a child of the root at distance 0."""
+        """Move the root to a leaf, which becomes a child of the root at distance 0.
+
+        Parameters
+        ----------
+        leaf
+            Number of the leaf.
+
+        Returns
+        -------
+        The same tree with another root; the numbers of inner nodes change.
+        """
         n, top = self.n_leaves, self.parent.size - 1
         near: list[dict[int, float]] = [{} for _ in self.parent]
         for node, parent in enumerate(self.parent.tolist()):
@@ -124,7 +159,21 @@ class Tree:
 
 
 def group_means(X: NDArray[np.floating], codes: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
-    """Mean of the rows of each group, groups x dimensions; rows of code -1 are left out."""
+    """Average the rows of each group.
+
+    Parameters
+    ----------
+    X
+        Cells x dimensions.
+    codes
+        Group of each cell; cells of code -1 are left out.
+    n_groups
+        How many groups.
+
+    Returns
+    -------
+    Groups x dimensions, float64; zeros for a group without cells.
+    """
     used = np.flatnonzero(codes >= 0)
     table = sparse.csr_array((np.ones(used.size), (codes[used], used)), shape=(n_groups, len(codes)))
     size = np.bincount(codes[used], minlength=n_groups)
@@ -132,13 +181,37 @@ def group_means(X: NDArray[np.floating], codes: NDArray[np.intp], n_groups: int)
 
 
 def group_distances(means: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
-    """Distances between groups; 1 where a correlation or cosine is not defined because a row does not vary."""
+    """Measure distances between groups.
+
+    Parameters
+    ----------
+    means
+        Groups x dimensions.
+    metric
+        Of :func:`scipy.spatial.distance.pdist`.
+
+    Returns
+    -------
+    Groups x groups, float64; 1 where a correlation or cosine is not defined because a row does not vary.
+    """
     found = pdist(np.asarray(means, dtype=np.float64), metric)
     return np.asarray(squareform(np.maximum(np.nan_to_num(found, nan=1.0), 0)))
 
 
 def agglomerate(D: NDArray[np.floating], method: str) -> Tree:
-    """Tree of :func:`scipy.cluster.hierarchy.linkage`; leaves that meet at height h are h apart."""
+    """Agglomerate groups by :func:`scipy.cluster.hierarchy.linkage`.
+
+    Parameters
+    ----------
+    D
+        Distances, groups x groups, symmetric.
+    method
+        Linkage.
+
+    Returns
+    -------
+    Tree, in which leaves that meet at height h are h apart.
+    """
     Z = hierarchy.linkage(squareform(D, checks=False), method=method)
     n = len(D)
     height = np.concatenate([np.zeros(n), np.maximum.accumulate(Z[:, 2])])
@@ -151,7 +224,17 @@ def agglomerate(D: NDArray[np.floating], method: str) -> Tree:
 
 
 def neighbor_joining(D: NDArray[np.floating]) -> Tree:
-    """Join neighbours (Saitou and Nei); rooted in the branch that is left, negative lengths set to 0."""
+    """Join neighbours (Saitou and Nei 1987).
+
+    Parameters
+    ----------
+    D
+        Distances, groups x groups, symmetric.
+
+    Returns
+    -------
+    Tree, rooted in the branch that is left; negative lengths are set to 0.
+    """
     n = len(D)
     if n == 2:
         return agglomerate(D, "average")
@@ -179,7 +262,19 @@ def neighbor_joining(D: NDArray[np.floating]) -> Tree:
 
 
 def spanning_tree(D: NDArray[np.floating], root: int | None) -> NDArray[np.intp]:
-    """Parent of each group in the minimum spanning tree, -1 for the root; by default the most central group."""
+    """Span the groups by a tree of minimum length.
+
+    Parameters
+    ----------
+    D
+        Distances, groups x groups, symmetric.
+    root
+        Group that the tree starts at; ``None`` for the most central one.
+
+    Returns
+    -------
+    Parent of each group, -1 for the root.
+    """
     from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree, shortest_path
 
     # a zero would be no edge: distances are moved up, which leaves their order
@@ -203,6 +298,10 @@ def group_connectivity(graph: sparse.csr_array, codes: NDArray[np.intp], n_group
         Group of each cell.
     n_groups
         How many groups.
+
+    Returns
+    -------
+    Groups x groups, symmetric, from 0 to 1, with 0 on the diagonal.
     """
     table = sparse.csr_array((np.ones(codes.size), (np.arange(codes.size), codes)), shape=(codes.size, n_groups))
     edges = sparse.csr_array((np.ones(graph.nnz), graph.indices, graph.indptr), shape=graph.shape)

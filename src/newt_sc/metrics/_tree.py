@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from newt_sc._docs import with_docs
+
 from ._bootstrap import Interval, bootstrap_interval
 from ._check import check_count, check_length, check_points
 
@@ -74,6 +76,7 @@ def tree_distances(
     return out
 
 
+@with_docs
 def parent_child_share(
     X: ArrayLike,
     names: Sequence[str],
@@ -87,15 +90,11 @@ def parent_child_share(
 
     Parameters
     ----------
-    X
-        One row a group, groups x dimensions; or with ``metric="precomputed"`` distances, groups x groups.
+    %(group_rows)s
     names
         Name of each row. Groups that the tree lacks are left out, and so are, as groups that are asked but not as
         neighbours, those of which neither the parent nor a child has a row.
-    tree
-        The known tree, see :func:`tree_distances`.
-    metric
-        Distance of :func:`scipy.spatial.distance.pdist`, or ``"precomputed"``.
+    %(known_tree)s
     n_resamples
         Bootstrap resamples of the groups.
     random_state
@@ -121,6 +120,7 @@ def parent_child_share(
     return bootstrap_interval(right[asked].astype(float), n_resamples=n_resamples, random_state=random_state)
 
 
+@with_docs
 def tree_correlation(
     X: ArrayLike,
     names: Sequence[str],
@@ -137,14 +137,10 @@ def tree_correlation(
 
     Parameters
     ----------
-    X
-        One row a group, groups x dimensions; or with ``metric="precomputed"`` distances, groups x groups.
+    %(group_rows)s
     names
         Name of each row; groups that the tree lacks are left out.
-    tree
-        The known tree, see :func:`tree_distances`.
-    metric
-        Distance of :func:`scipy.spatial.distance.pdist`, or ``"precomputed"``.
+    %(known_tree)s
     method
         Of ranks or of values.
     n_resamples
@@ -180,6 +176,7 @@ def tree_correlation(
     return _interval(correlation, len(D), n_resamples, random_state)
 
 
+@with_docs
 def triplet_accuracy(
     X: ArrayLike,
     names: Sequence[str],
@@ -196,14 +193,10 @@ def triplet_accuracy(
 
     Parameters
     ----------
-    X
-        One row a group, groups x dimensions; or with ``metric="precomputed"`` distances, groups x groups.
+    %(group_rows)s
     names
         Name of each row; groups that the tree lacks are left out.
-    tree
-        The known tree, see :func:`tree_distances`.
-    metric
-        Distance of :func:`scipy.spatial.distance.pdist`, or ``"precomputed"``.
+    %(known_tree)s
     max_groups
         Of more groups, this many are drawn.
     n_resamples

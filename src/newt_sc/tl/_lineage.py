@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _keys, genes
+from newt_sc import _keys, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
 from newt_sc.io._newick import format_newick
-from newt_sc.kernels import _lineage as trees
 from newt_sc.tl._rows import Rows
 
 if TYPE_CHECKING:
@@ -147,12 +146,12 @@ def lineage(
             f"{used.size} cells in {n} groups: support is a rough guide with so few.", NewtWarning, stacklevel=2
         )
 
-    def build(means: NDArray[np.float64]) -> tuple[trees.Tree, NDArray[np.intp], NDArray[np.float64]]:
-        D = trees.group_distances(means - means.mean(axis=0), metric)
-        tree = trees.neighbor_joining(D) if method == "nj" else trees.agglomerate(D, method)
-        return tree if start is None else tree.rooted(start), trees.spanning_tree(D, start), D
+    def build(means: NDArray[np.float64]) -> tuple[kernels.Tree, NDArray[np.intp], NDArray[np.float64]]:
+        D = kernels.group_distances(means - means.mean(axis=0), metric)
+        tree = kernels.neighbor_joining(D) if method == "nj" else kernels.agglomerate(D, method)
+        return tree if start is None else tree.rooted(start), kernels.spanning_tree(D, start), D
 
-    tree, parent, D = build(trees.group_means(X, codes, n))
+    tree, parent, D = build(kernels.group_means(X, codes, n))
     splits = tree.splits()
     seen: Counter[bytes] = Counter()
     edges: Counter[frozenset[int]] = Counter()
@@ -405,7 +404,7 @@ def _members(
 
 
 def _branches(
-    tree: trees.Tree, groups: list[str], sizes: NDArray[np.intp], support: NDArray[np.float64]
+    tree: kernels.Tree, groups: list[str], sizes: NDArray[np.intp], support: NDArray[np.float64]
 ) -> pd.DataFrame:
     below = tree.members()
     return pd.DataFrame(
@@ -429,7 +428,7 @@ def _resampled(
     order = np.argsort(codes, kind="stable")
     start = np.cumsum(sizes) - sizes
     drawn = np.concatenate([order[a + rng.integers(0, n, n)] for a, n in zip(start, sizes, strict=True)])
-    means = trees.group_means(X[drawn], codes[drawn], sizes.size)
+    means = kernels.group_means(X[drawn], codes[drawn], sizes.size)
     if (sizes == 1).any():
         means = means[:, rng.integers(0, X.shape[1], X.shape[1])]
     return means
@@ -460,7 +459,7 @@ def _paga(
         from sklearn.neighbors import kneighbors_graph
 
         near = kneighbors_graph(X, min(n_neighbors, len(X)) - 1)  # scanpy counts the cell itself
-        graph = trees.group_connectivity(sparse.csr_array(near), codes, len(groups))
+        graph = kernels.group_connectivity(sparse.csr_array(near), codes, len(groups))
     weight = sparse.csr_array(np.where(graph > 0, 1 / np.where(graph > 0, graph, 1), 0))
     n_components = int(connected_components(weight, directed=False)[0])
     tree = minimum_spanning_tree(weight).tocoo()

@@ -59,11 +59,8 @@ def mechanism(
 
     Parameters
     ----------
-    mdata
-        Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an AnnData of
-        signatures x genes.
-    compound
-        Modality of the compounds; not asked of an AnnData.
+    %(signatures)s
+    %(compound)s
     annotation
         Column of ``obs`` with mechanisms, several joined by ``|``, empty where none is known.
     similarity
@@ -74,11 +71,9 @@ def mechanism(
         Below it no mechanism is called.
     groups
         Columns of ``obs``: compounds that share a value in any of them, or the same signature, are one drug.
-    whitening
-        Exponent of the partial whitening of signatures.
+    %(whitening)s
     %(random_state)s
-    key
-        ``key_added`` of :func:`newt_sc.tl.predict_targets`.
+    %(targets_key)s
     key_added
         Key instead of ``newt_mechanism``, in every slot.
     copy

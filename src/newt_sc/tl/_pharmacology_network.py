@@ -69,11 +69,8 @@ def pharmacology_network(
 
     Parameters
     ----------
-    mdata
-        Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an AnnData of
-        signatures x genes.
-    compound
-        Modality of the compounds; not asked of an AnnData.
+    %(signatures)s
+    %(compound)s
     similarity
         ``"signature"``: cosine of ranked, standardised, partly whitened signatures. ``"profile"``: cosine of the
         profiles of z that :func:`newt_sc.tl.predict_targets` wrote, standardised and partly whitened. ``"both"``: the
@@ -100,11 +97,9 @@ def pharmacology_network(
         Of the Leiden communities.
     n_rewirings
         Rewired graphs to compare the whole network with.
-    whitening
-        Exponent of the partial whitening of signatures.
+    %(whitening)s
     %(random_state)s
-    key
-        ``key_added`` of :func:`newt_sc.tl.predict_targets`.
+    %(targets_key)s
     key_added
         Key instead of ``newt_network``, in every slot.
     copy

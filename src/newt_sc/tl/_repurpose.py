@@ -54,9 +54,7 @@ def repurpose(
 
     Parameters
     ----------
-    mdata
-        Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an AnnData of
-        signatures x genes.
+    %(signatures)s
     indication
         A value of the column ``annotation``. Compounds are ranked by their mean similarity to the drugs that have it,
         over that to all drugs, their own drug left out.
@@ -64,8 +62,7 @@ def repurpose(
         Disease genes, by any identifier, instead of an indication. Compounds are ranked by the z, predicted by
         :func:`newt_sc.tl.predict_targets`, of the targets that are these genes or of like function (the three nearest,
         with a cosine of at least .5): sum of z times cosine, over the root of the sum of squared cosines.
-    compound
-        Modality of the compounds; not asked of an AnnData.
+    %(compound)s
     annotation
         Column of ``obs`` with indications, several joined by ``|``.
     mechanism
@@ -79,11 +76,9 @@ def repurpose(
     %(embedding)s
     groups
         Columns of ``obs``: compounds that share a value in any of them, or the same signature, are one drug.
-    whitening
-        Exponent of the partial whitening of signatures.
+    %(whitening)s
     %(random_state)s
-    key
-        ``key_added`` of :func:`newt_sc.tl.predict_targets`.
+    %(targets_key)s
 
     Returns
     -------
