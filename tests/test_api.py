@@ -163,6 +163,41 @@ def test_copy_and_random_state(function: Callable[..., Any]) -> None:
         assert found["random_state"].default == 0
 
 
+TAIL = ("random_state", "key", "key_added", "copy")
+DEFAULTS = {
+    "embedding": "newt-human",
+    "layer": None,
+    "organism": "auto",
+    "key_added": None,
+    "show": None,
+    "return_fig": None,
+}
+RENAMED = {
+    "n_top": "top: rows to give; n_genes: genes to take",
+    "max_fdr": "fdr",
+    "n_bootstraps": "n_resamples; n_permutations for a null; n_shuffles for shuffled vectors",
+    "seed": "random_state",
+}
+
+
+@each_function
+def test_shared_names(function: Callable[..., Any]) -> None:
+    """One thing has one name, one default and one place in every signature."""
+    found = parameters(function)
+    assert {name: RENAMED[name] for name in found if name in RENAMED and "kernels" not in function.__module__} == {}
+    for name, default in DEFAULTS.items():
+        if (
+            name in found
+            and found[name].default is not inspect.Parameter.empty
+            and "datasets" not in function.__module__
+        ):
+            assert found[name].default == default, name
+    if "copy" in found:
+        last = [name for name in found if name in TAIL]
+        assert last == [name for name in TAIL if name in found]
+        assert list(found)[-len(last) :] == last
+
+
 @each_function
 def test_type_hints_are_complete(function: Callable[..., Any]) -> None:
     found = hints(function)

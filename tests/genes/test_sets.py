@@ -47,8 +47,8 @@ def test_markers():
 
     adata = marker_data()
     assert genes.gene_sets(adata) == {"x": ["G0"], "y": ["G1", "G2"]}
-    assert genes.gene_sets(adata, n_top=1) == {"x": ["G0"], "y": ["G1"]}
-    every = genes.gene_sets(adata, max_fdr=1.0)["y"]
+    assert genes.gene_sets(adata, n_genes=1) == {"x": ["G0"], "y": ["G1"]}
+    every = genes.gene_sets(adata, fdr=1.0)["y"]
     table = sc.get.rank_genes_groups_df(adata, "y")
     assert every == table.query("scores > 0")["names"].tolist()
     adata.uns["no_p"] = {name: adata.uns["rank_genes_groups"][name] for name in ("names", "scores")}  # as logreg
@@ -78,8 +78,8 @@ def test_what_is_no_set():
         genes.gene_sets(pd.DataFrame({"source": [], "target": []}))
     with pytest.raises(KeyError, match=r"found \['other'\]"):
         genes.gene_sets(ad.AnnData(np.ones((2, 2)), uns={"other": 1}))
-    with pytest.raises(ValueError, match="n_top is 0"):
-        genes.gene_sets(marker_data(), n_top=0)
+    with pytest.raises(ValueError, match="n_genes is 0"):
+        genes.gene_sets(marker_data(), n_genes=0)
 
 
 def test_two_sets_of_one_name_in_a_file(tmp_path):

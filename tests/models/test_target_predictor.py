@@ -997,11 +997,11 @@ def test_known_targets_are_scored_by_models_without_their_family(
 def test_known_targets_explain(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
     model = make(known_targets=True).train()
     target = str(problem.embedding.obs_names[84])
-    found = model.explain(str(problem.train.obs_names[0]), target, n=N_TRAIN)["compounds"]
+    found = model.explain(str(problem.train.obs_names[0]), target, top=N_TRAIN)["compounds"]
     assert found.loc[problem.train.obs_names[0], "contribution"] == 0
     column = problem.train[:1].copy()
     raw_score = raw(model, model.predict(column, among=[target]))[0, 0]
-    whole = model.explain(str(problem.train.obs_names[0]), target, adata=column, n=N_TRAIN)["compounds"]
+    whole = model.explain(str(problem.train.obs_names[0]), target, adata=column, top=N_TRAIN)["compounds"]
     assert whole["contribution"].sum() == pytest.approx(raw_score, rel=1e-3)
 
 

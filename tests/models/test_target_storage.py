@@ -155,7 +155,7 @@ def test_rows_outside_the_embedding_are_refused(model: TargetPredictor, embeddin
 def test_explanation_adds_up(signatures: ad.AnnData, embedding: ad.AnnData) -> None:
     model = TargetPredictor(signatures, embedding=embedding).train()
     target = str(embedding.obs_names[0])  # of the class of drug0
-    found = model.explain("drug0", target, adata=signatures, n=N_COMPOUNDS)
+    found = model.explain("drug0", target, adata=signatures, top=N_COMPOUNDS)
     raw = model.predict(signatures[["drug0"]], among=[target]).X[0, 0]
     at = model.gene_names.get_loc(target)
     assert model._mean is not None
@@ -170,7 +170,7 @@ def test_explanation_adds_up(signatures: ad.AnnData, embedding: ad.AnnData) -> N
 
 def test_explanation_leaves_the_own_drug_out(signatures: ad.AnnData, embedding: ad.AnnData) -> None:
     model = TargetPredictor(signatures, embedding=embedding).train()
-    found = model.explain("drug0", str(embedding.obs_names[0]), n=N_COMPOUNDS)["compounds"]
+    found = model.explain("drug0", str(embedding.obs_names[0]), top=N_COMPOUNDS)["compounds"]
     assert found.loc["drug0", "contribution"] == 0
     with pytest.raises(KeyError, match="nobody"):
         model.explain("nobody", str(embedding.obs_names[0]))
@@ -182,7 +182,7 @@ def test_gene_contributions_are_gradients(
 ) -> None:
     target = str(embedding.obs_names[0])
     model = TargetPredictor(signatures, embedding=embedding, n_inducing=n_inducing).train()
-    found = model.explain("drug0", target, adata=signatures, n=N_LANDMARKS)["genes"]["contribution"]
+    found = model.explain("drug0", target, adata=signatures, top=N_LANDMARKS)["genes"]["contribution"]
     # the derivative of exp(-4 (1 - cos)) times the nearness of strengths, on paper
     fit = model._fit
     assert fit is not None
@@ -207,7 +207,7 @@ def test_inducing_points_explain_by_their_members(
     model = TargetPredictor(signatures, embedding=embedding, n_inducing=24).train()
     model.save(tmp_path / "m")
     target = str(embedding.obs_names[0])  # of the class of drug0
-    kept = [m.explain("drug0", target, adata=signatures, n=100)["compounds"]
+    kept = [m.explain("drug0", target, adata=signatures, top=100)["compounds"]
             for m in (model, TargetPredictor.load(tmp_path / "m", embedding=embedding))]  # fmt: skip
     pd.testing.assert_frame_equal(*kept, rtol=1e-3)
     at = model.gene_names.get_loc(target)
@@ -231,7 +231,7 @@ def test_shipped_model() -> None:
     adata = ad.AnnData(rng.standard_normal((3, 978)).astype(np.float32), var=pd.DataFrame(index=model.landmarks))
     adata.obs_names = ["a", "b", "c"]
     found = model.predict(adata)
-    told = model.explain("b", str(model.target_names[0]), adata=adata, n=5)
+    told = model.explain("b", str(model.target_names[0]), adata=adata, top=5)
     assert {name: len(table) for name, table in told.items()} == {"compounds": 5, "genes": 5, "targets": 5}
     assert told["compounds"].index.str.contains("DB").all()
     assert told["genes"].index.isin(model.landmarks).all()

@@ -42,7 +42,7 @@ def test_cells_hold_z_and_dots_mark_what_is_found() -> None:
 def test_best_sets_only_and_on_given_axes() -> None:
     given = table(30, 5)
     _, ax = plt.subplots()
-    assert nt.pl.compare_sets(given, n_top=3, ax=ax) is ax
+    assert nt.pl.compare_sets(given, top=3, ax=ax) is ax
     best = given.sort_values("z", ascending=False)
     assert {label.get_text() for label in ax.get_yticklabels()} == set(best["a"].unique()[:3])
     assert nt.pl.compare_sets(given, return_fig=True) is plt.gcf()
@@ -69,5 +69,5 @@ def test_errors() -> None:
         nt.pl.compare_sets(table().drop(columns="fdr"))
     with pytest.raises(ValueError, match="No pair"):
         nt.pl.compare_sets(table().assign(z=np.nan))
-    with pytest.raises(ValueError, match="n_top is 0"):
-        nt.pl.compare_sets(table(), n_top=0)
+    with pytest.raises(ValueError, match="top is 0"):
+        nt.pl.compare_sets(table(), top=0)

@@ -34,7 +34,7 @@ def table() -> pd.DataFrame:
 
 
 def test_what_is_drawn(table):
-    figure = nt.pl.match_compounds(table.sample(frac=1, random_state=0), n=5, return_fig=True, show=False)
+    figure = nt.pl.match_compounds(table.sample(frac=1, random_state=0), top=5, return_fig=True, show=False)
     assert isinstance(figure, Figure)
     (ax,) = figure.axes
     labels = [text.get_text() for text in ax.get_yticklabels()]
@@ -48,11 +48,11 @@ def test_what_is_drawn(table):
 
 def test_axes_and_missing(table):
     _, ax = plt.subplots()
-    assert nt.pl.match_compounds(table, n=100, ax=ax, show=False) is ax
+    assert nt.pl.match_compounds(table, top=100, ax=ax, show=False) is ax
     assert len(ax.get_yticklabels()) == 29
     with pytest.raises(KeyError, match="z_shuffled"):
         nt.pl.match_compounds(table.drop(columns="z_shuffled"))
-    with pytest.raises(ValueError, match="n is 0"):
-        nt.pl.match_compounds(table, n=0)
+    with pytest.raises(ValueError, match="top is 0"):
+        nt.pl.match_compounds(table, top=0)
     with pytest.raises(ValueError, match="nothing to plot"):
         nt.pl.match_compounds(table.iloc[-1:])

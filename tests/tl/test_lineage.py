@@ -47,7 +47,7 @@ def clades(text: str) -> set[frozenset[str]]:
 @pytest.mark.parametrize("method", ["average", "complete", "ward", "nj"])
 def test_a_planted_tree_comes_out(method: Any) -> None:
     adata = planted()
-    nt.tl.lineage(adata, "group", method=method, metric="euclidean", n_bootstraps=20)
+    nt.tl.lineage(adata, "group", method=method, metric="euclidean", n_resamples=20)
     info = adata.uns["newt_lineage"]
     table = nt.get.lineage(adata)
     inner = table[table["support"].notna()]
@@ -62,7 +62,7 @@ def test_a_planted_tree_comes_out(method: Any) -> None:
 
 def test_linkage_is_scipys_of_centred_centroids() -> None:
     adata = planted()
-    nt.tl.lineage(adata, "group", n_bootstraps=0)
+    nt.tl.lineage(adata, "group", n_resamples=0)
     means = pd.DataFrame(adata.obsm["X_newt"]).groupby(adata.obs["group"].to_numpy()).mean()
     Z = hierarchy.linkage(pdist(means - means.mean(), "cosine"), "average")
     np.testing.assert_allclose(adata.uns["newt_lineage"]["linkage"], Z, rtol=1e-4)
@@ -72,7 +72,7 @@ def test_linkage_is_scipys_of_centred_centroids() -> None:
 def test_large_groups_do_not_move_the_origin() -> None:
     few, many = planted(), planted((30, 30, 30, 900))
     for adata in (few, many):
-        nt.tl.lineage(adata, "group", n_bootstraps=0)
+        nt.tl.lineage(adata, "group", n_resamples=0)
     np.testing.assert_allclose(
         few.uns["newt_lineage"]["linkage"][:, 2], many.uns["newt_lineage"]["linkage"][:, 2], atol=0.05
     )
@@ -80,9 +80,9 @@ def test_large_groups_do_not_move_the_origin() -> None:
 
 def test_root_comes_first_and_the_spanning_tree_starts_there() -> None:
     adata = planted()
-    nt.tl.lineage(adata, "group", root="c", metric="euclidean", n_bootstraps=10)
+    nt.tl.lineage(adata, "group", root="c", metric="euclidean", n_resamples=10)
     assert frozenset("abd") in clades(adata.uns["newt_lineage"]["newick"])
-    edges = nt.get.lineage(adata, spanning_tree=True)
+    edges = nt.get.lineage(adata, kind="spanning_tree")
     assert "c" not in set(edges["child"])
     assert set(edges["child"]) == set("abd")
     assert edges.loc[edges["child"] == "d", "parent"].item() == "c"
@@ -98,8 +98,8 @@ def test_a_chain_is_a_chain_in_the_spanning_tree() -> None:
     adata.obs["stage"] = stage
     angle = stage * 0.5
     adata.obsm["X_newt"] = np.column_stack([np.cos(angle), np.sin(angle)]) + 0.12 * rng.standard_normal((100, 2))
-    nt.tl.lineage(adata, "stage", root="0", metric="euclidean", n_bootstraps=10)
-    edges = nt.get.lineage(adata, spanning_tree=True)
+    nt.tl.lineage(adata, "stage", root="0", metric="euclidean", n_resamples=10)
+    edges = nt.get.lineage(adata, kind="spanning_tree")
     assert list(zip(edges["parent"], edges["child"], strict=True)) == [("0", "1"), ("1", "2"), ("2", "3"), ("3", "4")]
     assert edges["in_paga"].all()
     assert adata.uns["newt_lineage"]["paga"]["shared"] == 1
@@ -108,25 +108,25 @@ def test_a_chain_is_a_chain_in_the_spanning_tree() -> None:
 def test_support_falls_with_noise() -> None:
     clear, vague = planted(noise=0.3), planted(noise=8)
     for adata in (clear, vague):
-        nt.tl.lineage(adata, "group", n_bootstraps=50)
+        nt.tl.lineage(adata, "group", n_resamples=50)
     assert nt.get.lineage(clear)["support"].min() == 1
     assert nt.get.lineage(vague)["support"].min() < 0.9
 
 
 def test_a_group_of_one_cell_has_dimensions_drawn() -> None:
     adata = planted((30, 30, 30, 1))
-    nt.tl.lineage(adata, "group", n_bootstraps=30)
+    nt.tl.lineage(adata, "group", n_resamples=30)
     assert adata.uns["newt_lineage"]["params"]["resampled"] == "cells and dimensions"
     single = planted((1, 1, 1, 1))
     with pytest.warns(NewtWarning, match="4 cells in 4 groups"):
-        nt.tl.lineage(single, "group", n_bootstraps=30)
+        nt.tl.lineage(single, "group", n_resamples=30)
     assert single.uns["newt_lineage"]["params"]["resampled"] == "dimensions"
     assert nt.get.lineage(single)["support"].max() > 0.3
 
 
 def test_written_read_and_copied(tmp_path: Path) -> None:
     adata = planted()
-    out = nt.tl.lineage(adata, "group", root="a", key_added="mine", n_bootstraps=5, copy=True)
+    out = nt.tl.lineage(adata, "group", root="a", key_added="mine", n_resamples=5, copy=True)
     assert out is not None
     assert "mine" not in adata.uns
     nt.tl.lineage_programs(out, {"one": GENES[:10], "two": GENES[50:60]}, key="mine", n_permutations=50)
@@ -136,7 +136,7 @@ def test_written_read_and_copied(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(
             table(back, key="mine"), table(out, key="mine"), check_dtype=False, check_categorical=False
         )
-    again = nt.tl.lineage(adata, "group", root="a", n_bootstraps=5, copy=True)
+    again = nt.tl.lineage(adata, "group", root="a", n_resamples=5, copy=True)
     assert again is not None
     assert again.uns["newt_lineage"]["newick"] == out.uns["mine"]["newick"]
 
@@ -147,33 +147,33 @@ def test_stored_paga_is_used() -> None:
     for i, j in ((0, 2), (2, 1), (1, 3), (0, 1)):  # the weakest, a-b, closes a circle
         links[i, j] = links[j, i] = 0.1 if {i, j} == {0, 1} else 0.9
     adata.uns["paga"] = {"groups": "group", "connectivities": sparse.csr_matrix(links)}
-    nt.tl.lineage(adata, "group", n_bootstraps=0)
+    nt.tl.lineage(adata, "group", n_resamples=0)
     found = adata.uns["newt_lineage"]["paga"]
     assert (found["source"], found["n_edges"], found["n_components"]) == ("uns", 3, 1)
-    edges = nt.get.lineage(adata, spanning_tree=True)
+    edges = nt.get.lineage(adata, kind="spanning_tree")
     shared = [{a, b} in ({"a", "c"}, {"c", "b"}, {"b", "d"}) for a, b in edges[["parent", "child"]].to_numpy()]
     assert edges["in_paga"].tolist() == shared
     assert found["shared"] == sum(shared) / 3
     adata.obs["other"] = adata.obs["group"].cat.rename_categories(str.upper)
-    nt.tl.lineage(adata, "other", n_bootstraps=0)
+    nt.tl.lineage(adata, "other", n_resamples=0)
     assert adata.uns["newt_lineage"]["paga"]["source"] == "computed"
 
 
 def test_a_graph_in_pieces_is_said() -> None:
     adata = planted()
     with pytest.warns(NewtWarning, match="falls into 4 parts"):
-        nt.tl.lineage(adata, "group", n_bootstraps=0, n_neighbors=5)
+        nt.tl.lineage(adata, "group", n_resamples=0, n_neighbors=5)
     assert adata.uns["newt_lineage"]["paga"]["n_components"] == 4
     assert np.isnan(adata.uns["newt_lineage"]["paga"]["shared"])
-    assert not nt.get.lineage(adata, spanning_tree=True)["in_paga"].any()
+    assert not nt.get.lineage(adata, kind="spanning_tree")["in_paga"].any()
 
 
 def test_two_groups() -> None:
     adata = planted()
     adata.obs["half"] = np.where(adata.obs["group"].isin(["a", "b"]), "left", "right")
-    nt.tl.lineage(adata, "half", root="left", n_bootstraps=3)
+    nt.tl.lineage(adata, "half", root="left", n_resamples=3)
     assert clades(adata.uns["newt_lineage"]["newick"]) == {frozenset({"left", "right"})}
-    assert len(nt.get.lineage(adata, spanning_tree=True)) == 1
+    assert len(nt.get.lineage(adata, kind="spanning_tree")) == 1
 
 
 def test_cells_and_groups_that_are_missing() -> None:
@@ -183,7 +183,7 @@ def test_cells_and_groups_that_are_missing() -> None:
     adata.obs.loc[adata.obs_names[3:5], "group"] = "NA"
     adata.obsm["X_newt"][:3] = np.nan
     with pytest.warns(NewtWarning) as caught:
-        nt.tl.lineage(adata, "group", n_bootstraps=3)
+        nt.tl.lineage(adata, "group", n_resamples=3)
     text = " ".join(str(one.message) for one in caught)
     assert "5 cells have no group" in text
     assert "['empty']" in text
@@ -205,7 +205,7 @@ def test_bad_input_is_refused_and_changes_nothing() -> None:
         (adata, "group", {"method": "upgma"}, ValueError, "method"),
         (adata, "group", {"metric": "manhattan"}, ValueError, "metric"),
         (adata, "group", {"method": "ward"}, ValueError, "ward"),
-        (adata, "group", {"n_bootstraps": -1}, ValueError, "n_bootstraps"),
+        (adata, "group", {"n_resamples": -1}, ValueError, "n_resamples"),
         (nan, "group", {}, ValueError, "1 of 120 cells"),
     ]
     for data, groupby, params, error, text in cases:
@@ -224,7 +224,7 @@ def test_bad_input_is_refused_and_changes_nothing() -> None:
 @pytest.fixture
 def rooted() -> ad.AnnData:
     adata = planted()
-    nt.tl.lineage(adata, "group", metric="euclidean", n_bootstraps=0)
+    nt.tl.lineage(adata, "group", metric="euclidean", n_resamples=0)
     return adata
 
 
@@ -269,7 +269,7 @@ def test_p_of_null_sets_is_uniform_though_genes_go_together() -> None:
     adata = planted()
     rng = np.random.default_rng(1)
     adata.X[:, 20:60] += 2 * rng.standard_normal((adata.n_obs, 1)).astype(np.float32)  # a program of no branch
-    nt.tl.lineage(adata, "group", metric="euclidean", n_bootstraps=0)
+    nt.tl.lineage(adata, "group", metric="euclidean", n_resamples=0)
     sets = {f"s{i}": list(rng.choice(GENES[20:], 12, replace=False)) for i in range(150)}
     nt.tl.lineage_programs(adata, {"together": GENES[20:60], **sets}, n_permutations=300)
     found = nt.get.lineage_programs(adata)
@@ -281,7 +281,7 @@ def test_programs_of_single_cells_and_of_mapped_genes() -> None:
     single = planted((1, 1, 1, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NewtWarning)
-        nt.tl.lineage(single, "group", n_bootstraps=0)
+        nt.tl.lineage(single, "group", n_resamples=0)
     nt.tl.lineage_programs(single, {"pairs": GENES[:10], **null_sets(0, 5)}, n_permutations=20)
     assert np.isfinite(nt.get.lineage_programs(single)["p"]).all()
 

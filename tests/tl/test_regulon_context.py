@@ -38,7 +38,7 @@ PROGRAMS = {f"cell{i}": [gene for gene, cell in zip(GENES, CELL, strict=True) if
 
 @pytest.fixture(scope="module")
 def table():
-    return nt.tl.regulon_context(space(), network(), programs=PROGRAMS)
+    return nt.tl.regulon_context(space(), network(), gene_sets=PROGRAMS)
 
 
 def test_planted_contexts_are_found(table):
@@ -93,7 +93,7 @@ def test_errors():
     with pytest.raises(KeyError, match=r"lacks the columns \['cell'\]"):
         nt.tl.regulon_context(e, g.drop(columns="cell"))
     with pytest.raises(KeyError, match=r"no genes for \['cell1', 'cell2'\]"):
-        nt.tl.regulon_context(e, g, programs={"cell0": GENES[:50]})
+        nt.tl.regulon_context(e, g, gene_sets={"cell0": GENES[:50]})
     with pytest.raises(ValueError, match="No factor has 500 targets"):
         nt.tl.regulon_context(e, g, min_targets=500)
     with pytest.raises(ValueError, match="n_permutations is 0"):

@@ -35,7 +35,7 @@ def cells() -> ad.AnnData:
 
 
 def score(adata: ad.AnnData, sets: object = SETS, **options: object) -> ad.AnnData:
-    return nt.tl.score_programs(adata, sets, copy=True, **{"n_top": 3, **options})
+    return nt.tl.score_programs(adata, sets, copy=True, **{"n_soft": 3, **options})
 
 
 # -- what is written -------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def test_soft_genes_are_compared_with_genes_of_like_expression():
     names = [f"GENE{i}" for i in range(200)]
     cells = ad.AnnData(rng.gamma(1 + rng.gamma(1.0, 1.0, 200), size=(20, 200)), var=pd.DataFrame(index=names))
     embedding = ad.AnnData(rng.normal(size=(200, 5)), obs=pd.DataFrame(index=names))
-    out = nt.tl.score_programs(cells, {"a": names[:5]}, embedding=embedding, n_top=20, copy=True)
+    out = nt.tl.score_programs(cells, {"a": names[:5]}, embedding=embedding, n_soft=20, copy=True)
     soft = out.uns["newt_programs"]["programs"].loc["a", "soft"].split("|")
     plain = pd.DataFrame(cells.X - cells.X.mean(axis=0), columns=names)
     quarter = pd.qcut(pd.Series(cells.X.mean(axis=0), index=names), 4, labels=False)  # bins of 50 genes
@@ -80,7 +80,7 @@ def test_soft_genes_are_compared_with_genes_of_like_expression():
 
 def test_every_array_type(cells, embedding, array_type):
     other = ad.AnnData(array_type(cells.X), var=cells.var)
-    assert nt.tl.score_programs(other, SETS, embedding=embedding, n_top=3) is None
+    assert nt.tl.score_programs(other, SETS, embedding=embedding, n_soft=3) is None
     for slot in SLOTS[1:]:
         np.testing.assert_allclose(other.obsm[slot], score(cells, embedding=embedding).obsm[slot], atol=1e-5)
 
@@ -100,7 +100,7 @@ def test_backed_written_and_read(cells, embedding, tmp_path, monkeypatch):
     table = back.uns["newt_programs"]["programs"]
     assert list(table.index) == ["a/b"]
     assert table.loc["a/b", ["n_genes", "n_known", "n_markers", "n_soft"]].tolist() == [3, 3, 3, 3]
-    assert back.uns["newt_programs"]["params"] == {"share": 0.05, "n_top": 3, "layer": "X", "organism": "auto"}
+    assert back.uns["newt_programs"]["params"] == {"share": 0.05, "n_soft": 3, "layer": "X", "organism": "auto"}
 
 
 def test_mouse_and_a_gmt_file(cells, embedding, tmp_path):
@@ -144,7 +144,7 @@ def test_markers_without_a_vector_count_as_markers(cells, embedding):
 
 def test_genes_that_do_not_vary_are_not_used(cells, embedding):
     cells.X[:, GENES.index("TP53")] = 2.5
-    out = score(cells, embedding=embedding, n_top=10)
+    out = score(cells, embedding=embedding, n_soft=10)
     table = out.uns["newt_programs"]["programs"]
     assert table.loc["p53", ["n_known", "n_markers", "n_soft"]].tolist() == [3, 2, 9]
     assert np.isfinite(out.obsm["newt_programs_soft"]).all(axis=None)
@@ -203,7 +203,7 @@ def test_sets(cells, embedding, sets, error, message):
     [
         ({"share": 0}, ValueError, "share is 0"),
         ({"share": True}, ValueError, "share is True"),
-        ({"n_top": 0}, ValueError, "n_top is 0"),
+        ({"n_soft": 0}, ValueError, "n_soft is 0"),
         ({"layer": "x"}, KeyError, "layer 'x'"),
         ({"organism": "rat"}, ValueError, "organism is 'rat'"),
     ],

@@ -56,8 +56,8 @@ def gene_sets(
     sets: Mapping[str, Iterable[str]] | str | PathLike[str] | pd.DataFrame | AnnData,
     *,
     key: str = "rank_genes_groups",
-    n_top: int = 100,
-    max_fdr: float = 0.05,
+    n_genes: int = 100,
+    fdr: float = 0.05,
 ) -> dict[str, list[str]]:
     """Get sets of genes from a mapping, a GMT file, a network or the markers of groups of cells.
 
@@ -71,11 +71,11 @@ def gene_sets(
         read); or an AnnData after :func:`scanpy.tl.rank_genes_groups`, whose groups become sets.
     key
         Key of ``uns`` with the ranked genes; for an AnnData only.
-    n_top
+    n_genes
         At most so many genes of each group, best score first; for an AnnData only.
-    max_fdr
+    fdr
         Largest adjusted p of a gene, and its score must be above 0; for an AnnData only. Methods without p, such as
-        logistic regression, are cut by ``n_top`` alone.
+        logistic regression, are cut by ``n_genes`` alone.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def gene_sets(
     if isinstance(sets, pd.DataFrame):
         return _from_network(sets)
     if isinstance(sets, AnnData):
-        return _from_markers(sets, key, n_top, max_fdr)
+        return _from_markers(sets, key, n_genes, fdr)
     if not isinstance(sets, Mapping):
         msg = (
             f"sets is {type(sets).__name__}, expected a mapping such as {{'my set': ['TP53', 'MDM2']}}, the path of a "
@@ -156,16 +156,16 @@ def _from_network(net: pd.DataFrame) -> dict[str, list[str]]:
     return {str(name): part.tolist() for name, part in zip(names, parts, strict=True)}
 
 
-def _from_markers(adata: AnnData, key: str, n_top: int, max_fdr: float) -> dict[str, list[str]]:
-    if isinstance(n_top, bool) or not isinstance(n_top, int | np.integer) or n_top < 1:
-        msg = f"n_top is {n_top!r}, expected a whole number from 1 up."
+def _from_markers(adata: AnnData, key: str, n_genes: int, fdr: float) -> dict[str, list[str]]:
+    if isinstance(n_genes, bool) or not isinstance(n_genes, int | np.integer) or n_genes < 1:
+        msg = f"n_genes is {n_genes!r}, expected a whole number from 1 up."
         raise ValueError(msg)
     out = {}
     for group, table in ranked_groups(adata, key).items():
         keep = (table["scores"] > 0).to_numpy()
         if "pvals_adj" in table:
-            keep &= (table["pvals_adj"] <= max_fdr).to_numpy()
-        out[group] = list(dict.fromkeys(table["names"][keep].astype(str)))[:n_top]
+            keep &= (table["pvals_adj"] <= fdr).to_numpy()
+        out[group] = list(dict.fromkeys(table["names"][keep].astype(str)))[:n_genes]
     return out
 
 

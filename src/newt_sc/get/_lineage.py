@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["lineage", "lineage_info", "lineage_programs"]
 
 
-def lineage(adata: AnnData, *, key: str | None = None, spanning_tree: bool = False) -> pd.DataFrame:
+def lineage(
+    adata: AnnData, *, key: str | None = None, kind: Literal["hierarchy", "spanning_tree"] = "hierarchy"
+) -> pd.DataFrame:
     """Get the branches that :func:`newt_sc.tl.lineage` found.
 
     Parameters
@@ -25,23 +27,28 @@ def lineage(adata: AnnData, *, key: str | None = None, spanning_tree: bool = Fal
         Annotated data after :func:`newt_sc.tl.lineage`.
     key
         Its ``key_added``.
-    spanning_tree
-        The edges of the spanning tree, in which groups are inner nodes, instead of the nodes of the hierarchy.
+    kind
+        ``"hierarchy"``: its nodes. ``"spanning_tree"``: the edges of the tree in which groups are inner nodes.
 
     Returns
     -------
     One row a node of the hierarchy: ``node`` (leaves first), ``parent`` (-1 for the root), ``name`` (of a leaf),
     ``length`` of the branch above it, ``support`` (NaN where any tree has the split), ``n_groups``, ``n_cells``, and
-    ``groups`` below it, joined by ``"; "``. With ``spanning_tree`` one row an edge: ``parent``, ``child``,
+    ``groups`` below it, joined by ``"; "``. Of the spanning tree one row an edge: ``parent``, ``child``,
     ``distance``, ``support``, ``in_paga``.
 
     Raises
     ------
     KeyError
         If there is no lineage under this key.
+    ValueError
+        If ``kind`` is neither.
     """
+    if kind not in ("hierarchy", "spanning_tree"):
+        msg = f"kind is {kind!r}, expected 'hierarchy' or 'spanning_tree'."
+        raise ValueError(msg)
     info = lineage_info(adata, key)
-    table: pd.DataFrame = info["spanning_tree" if spanning_tree else "branches"]
+    table: pd.DataFrame = info["branches" if kind == "hierarchy" else kind]
     return table.reset_index(drop=True).copy()
 
 

@@ -704,7 +704,7 @@ class TargetPredictor:
         return out
 
     def explain(
-        self, compound: str, target: str, *, adata: ad.AnnData | None = None, n: int = 10
+        self, compound: str, target: str, *, adata: ad.AnnData | None = None, top: int = 10
     ) -> dict[str, pd.DataFrame]:
         """Tell what carries one prediction.
 
@@ -716,7 +716,7 @@ class TargetPredictor:
             Any gene of the embedding.
         adata
             Signatures, as in :meth:`predict`; by default those that the model was trained on.
-        n
+        top
             Rows of each table.
 
         Returns
@@ -757,7 +757,7 @@ class TargetPredictor:
         if fit.train is not None and len(self.names):
             K = fit.rows(asked)[0]
             share = np.where(own, 0, K * weight)
-            order = np.argsort(-np.abs(share))[:n]
+            order = np.argsort(-np.abs(share))[:top]
             label = (self._Y[:, at[0]] != 0) if at.size else np.zeros(self._n, dtype=bool)
             out["compounds"] = pd.DataFrame(
                 {"contribution": share[order], "kernel": K[order], "label": label[order]}, index=self.names[order]
@@ -765,17 +765,17 @@ class TargetPredictor:
         elif fit.centers is not None:
             K = fit.rows(asked)[0]
             share = K * weight
-            order = np.argsort(-np.abs(share))[:n]
+            order = np.argsort(-np.abs(share))[:top]
             out["compounds"] = pd.DataFrame(
                 {"contribution": share[order], "kernel": K[order]}, index=pd.Index(fit.members)[order]
             )
         share = self._gene_contributions(asked, np.where(own, 0, weight) if fit.train is not None else weight)
-        order = np.argsort(-np.abs(share))[:n]
+        order = np.argsort(-np.abs(share))[:top]
         out["genes"] = pd.DataFrame(
             {"contribution": share[order], "score": asked.scores[0, order]}, index=self.landmarks[order]
         )
         near = np.where(self._rows == column[0], -np.inf, G)
-        order = np.argsort(-near)[:n]
+        order = np.argsort(-near)[:top]
         out["targets"] = pd.DataFrame(
             {"kernel": G[order], "n_compounds": self._count[order]}, index=self.target_names[order]
         )

@@ -27,7 +27,7 @@ _WIDTH = 34
 def compare_sets(
     table: pd.DataFrame,
     *,
-    n_top: int = 20,
+    top: int = 20,
     fdr: float = 0.05,
     ax: Axes | None = None,
     show: bool | None = None,
@@ -42,7 +42,7 @@ def compare_sets(
     ----------
     table
         What :func:`newt_sc.tl.compare_sets` returned.
-    n_top
+    top
         At most so many sets of each side.
     fdr
         False discovery rate at which a pair is marked.
@@ -59,7 +59,7 @@ def compare_sets(
     KeyError
         If the table lacks a column.
     ValueError
-        If ``n_top`` is below 1 or no pair has a z.
+        If ``top`` is below 1 or no pair has a z.
     """
     import matplotlib.pyplot as plt
 
@@ -67,8 +67,8 @@ def compare_sets(
     if missing:
         msg = f"table lacks the columns {missing}: give what newt_sc.tl.compare_sets returned."
         raise KeyError(msg)
-    if n_top < 1:
-        msg = f"n_top is {n_top}, expected at least 1."
+    if top < 1:
+        msg = f"top is {top}, expected at least 1."
         raise ValueError(msg)
     pairs = table.dropna(subset="z").sort_values("z", ascending=False, kind="stable").astype({"a": str, "b": str})
     if pairs.empty:
@@ -76,7 +76,7 @@ def compare_sets(
     both = pairs
     if table.attrs.get("itself"):  # each pair stands once: draw it twice
         both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})]).sort_values("z", ascending=False)
-    rows, columns = both["a"].unique()[:n_top], both["b"].unique()[:n_top]
+    rows, columns = both["a"].unique()[:top], both["b"].unique()[:top]
     shown = both[both["a"].isin(rows) & both["b"].isin(columns)]
     z = shown.pivot(index="a", columns="b", values="z").reindex(index=rows, columns=columns)
     marked = shown.pivot(index="a", columns="b", values="fdr").reindex(index=rows, columns=columns) < fdr
@@ -90,10 +90,10 @@ def compare_sets(
         figure = cast("Figure", ax.figure)
     color = plt.get_cmap("cividis").with_extremes(bad=MISSING)
     values = z.to_numpy(dtype=float)
-    top = max(float(np.nanmax(values)), 1.0)
-    image = ax.imshow(np.ma.masked_invalid(values), cmap=color, vmin=min(0.0, top), vmax=top, aspect="auto")
+    largest = max(float(np.nanmax(values)), 1.0)
+    image = ax.imshow(np.ma.masked_invalid(values), cmap=color, vmin=min(0.0, largest), vmax=largest, aspect="auto")
     y, x = np.nonzero(marked.to_numpy())
-    dark = values[y, x] < top / 2
+    dark = values[y, x] < largest / 2
     ax.scatter(x, y, s=5, c=np.where(dark, "white", "black"), linewidths=0)
     ax.set_xticks(range(z.shape[1]), _labels(z.columns), rotation=45, ha="right", rotation_mode="anchor", fontsize=7)
     ax.set_yticks(range(z.shape[0]), _labels(z.index), fontsize=7)

@@ -104,7 +104,7 @@ def lineage(
         label = "steps; dashed: not in PAGA's tree"
         ax.spines["bottom"].set_visible(False)
         ax.set_xticks([])
-    if int(params["n_bootstraps"]):
+    if int(params["n_resamples"]):
         label += f"\nsupport: ● ≥ {_STRONG}, grey ≥ {_FAIR}, ○ below"
     ax.set_xlabel(label, fontsize=7, loc="left")
     return finish(figure, [ax], show=show, return_fig=return_fig)

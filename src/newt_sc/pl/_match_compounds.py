@@ -30,7 +30,7 @@ _BAND = 1.96
 def match_compounds(
     table: pd.DataFrame,
     *,
-    n: int = 20,
+    top: int = 20,
     ax: Axes | None = None,
     show: bool | None = None,
     return_fig: bool | None = None,
@@ -44,7 +44,7 @@ def match_compounds(
     ----------
     table
         What :func:`newt_sc.tl.match_compounds` returned.
-    n
+    top
         How many to show.
     ax
         Axes to draw on.
@@ -59,7 +59,7 @@ def match_compounds(
     KeyError
         If the table lacks a column.
     ValueError
-        If ``n`` is not a whole number from 1 up, or nothing has a score.
+        If ``top`` is not a whole number from 1 up, or nothing has a score.
     """
     import matplotlib.pyplot as plt
     from matplotlib.lines import Line2D
@@ -68,32 +68,32 @@ def match_compounds(
     if missing:
         msg = f"table lacks the columns {missing}: give what newt_sc.tl.match_compounds returned."
         raise KeyError(msg)
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        msg = f"n is {n!r}, expected a whole number from 1 up."
+    if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
+        msg = f"top is {top!r}, expected a whole number from 1 up."
         raise ValueError(msg)
-    top = table[table["z"].notna()].sort_values("rank", kind="stable").head(n)
-    if top.empty:
+    best = table[table["z"].notna()].sort_values("rank", kind="stable").head(top)
+    if best.empty:
         msg = "No row of the table has a z: there is nothing to plot."
         raise ValueError(msg)
-    names = top.index.astype(str).to_series()
-    if "name" in top:
-        given = top["name"].fillna("").astype(str).to_numpy()
+    names = best.index.astype(str).to_series()
+    if "name" in best:
+        given = best["name"].fillna("").astype(str).to_numpy()
         names = pd.Series(np.where(given != "", given, names))
     names = names.map(lambda name: name if len(name) <= 28 else f"{name[:27]}…")
     if ax is None:
-        figure, ax = plt.subplots(figsize=(4.2, 0.8 + 0.19 * len(top)), layout="constrained")
+        figure, ax = plt.subplots(figsize=(4.2, 0.8 + 0.19 * len(best)), layout="constrained")
     else:
         figure = cast("Figure", ax.figure)
-    place = np.arange(len(top))
+    place = np.arange(len(best))
     ax.axvspan(-_BAND, _BAND, color="#EEEEEE", lw=0, zorder=0)
     ax.axvline(0, color="#999999", lw=0.8, zorder=1)
     handles = []
     for column, label, color, marker in reversed(_SHOWN):
-        ax.scatter(top[column], place, s=22 if column == "z" else 14, color=color, marker=marker, zorder=3, lw=0)
+        ax.scatter(best[column], place, s=22 if column == "z" else 14, color=color, marker=marker, zorder=3, lw=0)
         handles.append(Line2D([], [], ls="", color=color, marker=marker, ms=5, label=label))
-    ax.hlines(place, 0, top["z"], color=COLORS[0], lw=1, zorder=2)
+    ax.hlines(place, 0, best["z"], color=COLORS[0], lw=1, zorder=2)
     ax.set_yticks(place, names)
-    ax.set_ylim(len(top) - 0.4, -0.6)
+    ax.set_ylim(len(best) - 0.4, -0.6)
     ax.tick_params(labelsize=8, length=0)
     ax.grid(axis="y", color="#EEEEEE", lw=0.5, zorder=0)
     info = table.attrs.get(_keys.MATCH, {})

@@ -19,7 +19,7 @@ _KINDS = ("condition", "partner", "regulator", "set", "target")
 
 
 def encode(
-    mdata: MuData, *, n_comps: int = 128, key_added: str | None = None, random_state: int = 0, copy: bool = False
+    mdata: MuData, *, n_comps: int = 128, random_state: int = 0, key_added: str | None = None, copy: bool = False
 ) -> MuData | None:
     """Encode each modality of knowledge as one spectral block.
 
@@ -34,10 +34,10 @@ def encode(
         set of a condition, and ``var["source"]``, the network of a partner, tell several apart.
     n_comps
         Dimensions of a block; fewer where a modality has fewer genes or features.
-    key_added
-        Key in ``obsm`` and ``uns`` of each modality, instead of ``"X_block"`` and ``"newt_encode"``.
     random_state
         Seed of the randomised SVD.
+    key_added
+        Key in ``obsm`` and ``uns`` of each modality, instead of ``"X_block"`` and ``"newt_encode"``.
     copy
         Return a changed copy instead of writing into ``mdata``.
 

@@ -51,9 +51,9 @@ def embed(
     layer: str | None = None,
     mask_var: str | _Array | pd.Series | _HighlyVariable | None = _DEFAULT,
     organism: Literal["auto", "human", "mouse"] = "auto",
+    random_state: int = 0,
     key_added: str | None = None,
     copy: bool = False,
-    random_state: int = 0,
 ) -> ad.AnnData | None:
     """Embed cells by what is known of their genes.
 
@@ -107,10 +107,10 @@ def embed(
     organism
         Species of the gene names; ``"auto"`` decides by what they match. Not asked where
         :func:`newt_sc.pp.map_genes` was run.
+    %(random_state)s
     key_added
         Key in ``uns`` and, in place of ``X_newt``, in ``varm`` and ``obsm``.
     %(copy)s
-    %(random_state)s
 
     Returns
     -------

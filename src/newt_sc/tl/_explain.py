@@ -32,8 +32,8 @@ def explain(
     knowledge: MuData | None = None,
     n_neighbors: int = 15,
     n_features: int = 10,
-    key_added: str | None = None,
     random_state: int = 0,
+    key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
     r"""Explain gene vectors by their modalities and features.
@@ -63,10 +63,10 @@ def explain(
         How many nearest genes to compare.
     n_features
         Features kept for each gene and modality.
-    key_added
-        Key in ``uns``, and in place of ``newt`` in the keys of ``obsm``.
     random_state
         Seed of the shuffled control.
+    key_added
+        Key in ``uns``, and in place of ``newt`` in the keys of ``obsm``.
     copy
         Return a changed copy instead of writing into ``embedding``.
 

@@ -41,11 +41,11 @@ def lineage(
     use_rep: str = "X_newt",
     method: Method = "average",
     metric: Metric = "cosine",
-    n_bootstraps: int = 100,
+    n_resamples: int = 100,
     n_neighbors: int = 15,
+    random_state: int = 0,
     key_added: str | None = None,
     copy: bool = False,
-    random_state: int = 0,
 ) -> AnnData | None:
     """Arrange groups of cells in a hierarchy, with support for each branch.
 
@@ -77,15 +77,15 @@ def lineage(
     metric
         Distance between centroids. ``"ward"`` needs ``"euclidean"``. A group near the mean of all has no clear
         direction, and its cosine distances are unsure, which its support shows; ``"euclidean"`` puts it in the middle.
-    n_bootstraps
+    n_resamples
         How many bootstrap samples; 0 for no support.
     n_neighbors
         Neighbours of a cell in the graph that PAGA is computed from, where ``adata.uns["paga"]`` is not that of
         ``groupby``.
+    %(random_state)s
     key_added
         Key in ``uns``, instead of ``"newt_lineage"``.
     %(copy)s
-    %(random_state)s
 
     Returns
     -------
@@ -133,7 +133,7 @@ def lineage(
     >>> nt.get.lineage(adata)  # doctest: +SKIP
     """
     _check_anndata(adata)
-    _check_params(method, metric, n_bootstraps, n_neighbors)
+    _check_params(method, metric, n_resamples, n_neighbors)
     codes, groups = _groups(adata, groupby)
     X = _representation(adata, use_rep, codes >= 0)
     start = _root(root, groups)
@@ -156,14 +156,14 @@ def lineage(
     seen: Counter[bytes] = Counter()
     edges: Counter[frozenset[int]] = Counter()
     rng = np.random.default_rng(random_state)
-    for _ in range(n_bootstraps):
+    for _ in range(n_resamples):
         again, up, _ = build(_resampled(X, codes, sizes, rng))
         seen.update(set(again.splits()))
         edges.update(frozenset((int(i), int(j))) for i, j in enumerate(up) if j >= 0)
-    once = max(n_bootstraps, 1)
+    once = max(n_resamples, 1)
     support = np.array([seen[split] / once for split in splits])
     trivial = np.isin(tree.members().sum(axis=1), [1, n - 1, n])
-    support[trivial | (n_bootstraps == 0)] = np.nan
+    support[trivial | (n_resamples == 0)] = np.nan
 
     paga, paga_edges = _paga(adata, groupby, groups, X, codes, n_neighbors)
     table = [
@@ -171,7 +171,7 @@ def lineage(
             "parent": groups[j],
             "child": groups[i],
             "distance": float(D[i, j]),
-            "support": edges[frozenset((i, int(j)))] / once if n_bootstraps else np.nan,
+            "support": edges[frozenset((i, int(j)))] / once if n_resamples else np.nan,
             "in_paga": frozenset((i, int(j))) in paga_edges,
         }
         for i, j in enumerate(parent)
@@ -188,7 +188,7 @@ def lineage(
             "use_rep": use_rep,
             "method": method,
             "metric": metric,
-            "n_bootstraps": int(n_bootstraps),
+            "n_resamples": int(n_resamples),
             "n_neighbors": int(n_neighbors),
             "resampled": "cells" if not single else "dimensions" if (sizes == 1).all() else "cells and dimensions",
             "random_state": random_state,
@@ -218,12 +218,12 @@ def lineage_programs(
     gene_sets: Mapping[str, Iterable[str]] | str | PathLike[str] | pd.DataFrame | AnnData | None = None,
     *,
     regulons: pd.DataFrame | None = None,
-    key: str | None = None,
     layer: str | None = None,
-    min_genes: int = 5,
+    min_size: int = 5,
     n_permutations: int = 1000,
-    copy: bool = False,
     random_state: int = 0,
+    key: str | None = None,
+    copy: bool = False,
 ) -> AnnData | None:
     """Ask which gene sets and transcription factors separate the children of each branch of a lineage.
 
@@ -242,16 +242,16 @@ def lineage_programs(
         :func:`newt_sc.genes.gene_sets` takes.
     regulons
         Network of factors: ``source``, ``target`` and, for its sign, ``weight``, as decoupler has them.
-    key
-        Key of the lineage, ``"newt_lineage"`` by default.
     layer
         Layer to use instead of ``X``.
-    min_genes
+    min_size
         Sets with fewer measured genes are left out.
     n_permutations
         Permutations; the null is pooled over the sets of a branch.
-    %(copy)s
     %(random_state)s
+    key
+        Key of the lineage, ``"newt_lineage"`` by default.
+    %(copy)s
 
     Returns
     -------
@@ -287,7 +287,7 @@ def lineage_programs(
     if info is None or "branches" not in info:
         msg = f"No lineage in adata.uns[{slot!r}]: run newt_sc.tl.lineage first."
         raise KeyError(msg)
-    for name, value, least in (("min_genes", min_genes, 1), ("n_permutations", n_permutations, 20)):
+    for name, value, least in (("min_size", min_size, 1), ("n_permutations", n_permutations, 20)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             msg = f"{name} is {value!r}, expected a whole number from {least} up."
             raise ValueError(msg)
@@ -301,7 +301,7 @@ def lineage_programs(
     if groups != [str(name) for name in info["groups"]]:
         msg = f"The groups of {info['params']['groupby']!r} are not those of the lineage: run newt_sc.tl.lineage again."
         raise KeyError(msg)
-    members, table = _members(adata, gene_sets, regulons, min_genes)
+    members, table = _members(adata, gene_sets, regulons, min_size)
     name = "adata.X" if layer is None else f"layer {layer!r}"
     rows = Rows(adata.X if layer is None else adata.layers[layer], name)
     rows.stats()  # refuses what is not finite
@@ -366,7 +366,7 @@ def _separate(
 
 
 def _members(
-    adata: AnnData, gene_sets: Any, regulons: pd.DataFrame | None, min_genes: int
+    adata: AnnData, gene_sets: Any, regulons: pd.DataFrame | None, min_size: int
 ) -> tuple[sparse.csr_array, pd.DataFrame]:
     """Make sets x genes, rows of absolute sum one, and say what each row is."""
     names: Any = adata.var_names
@@ -377,7 +377,7 @@ def _members(
 
     def add(kind: str, sets: dict[str, list[str]], members: sparse.csr_array) -> None:
         n = np.diff(members.indptr)
-        keep = np.flatnonzero(n >= min_genes)
+        keep = np.flatnonzero(n >= min_size)
         parts.append(sparse.csr_array(members[keep]) / n[keep, None])
         listed = list(sets)
         tables.append(pd.DataFrame({"kind": kind, "name": [listed[i] for i in keep], "n_genes": n[keep]}))
@@ -398,7 +398,7 @@ def _members(
         add("regulon", targets, members)
     table = pd.concat(tables, ignore_index=True)
     if table.empty:
-        msg = f"No set has {min_genes} measured genes: lower min_genes, or give larger sets."
+        msg = f"No set has {min_size} measured genes: lower min_size, or give larger sets."
         raise ValueError(msg)
     return sparse.csr_array(sparse.vstack(parts)), table
 
@@ -540,7 +540,7 @@ def _check_anndata(adata: object) -> None:
         raise TypeError(msg)
 
 
-def _check_params(method: str, metric: str, n_bootstraps: int, n_neighbors: int) -> None:
+def _check_params(method: str, metric: str, n_resamples: int, n_neighbors: int) -> None:
     for name, value, known in (("method", method, get_args(Method)), ("metric", metric, get_args(Metric))):
         if value not in known:
             msg = f"{name} is {value!r}, expected one of {list(known)}."
@@ -548,7 +548,7 @@ def _check_params(method: str, metric: str, n_bootstraps: int, n_neighbors: int)
     if method == "ward" and metric != "euclidean":
         msg = f"method 'ward' is defined for metric='euclidean' only, found {metric!r}."
         raise ValueError(msg)
-    for name, number, least in (("n_bootstraps", n_bootstraps, 0), ("n_neighbors", n_neighbors, 2)):
+    for name, number, least in (("n_resamples", n_resamples, 0), ("n_neighbors", n_neighbors, 2)):
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
             msg = f"{name} is {number!r}, expected a whole number from {least} up."
             raise ValueError(msg)

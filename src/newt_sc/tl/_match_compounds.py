@@ -48,7 +48,7 @@ def match_compounds(
     source: str | None = None,
     target: str | None = None,
     direction: Literal["towards", "reverse"] = "towards",
-    modality: str = "compound",
+    compound: str = "compound",
     per: str | pd.DataFrame | None = None,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
     replicates: str | None = None,
@@ -87,7 +87,7 @@ def match_compounds(
     direction
         What comes first: ``"towards"``, what drives cells from ``source`` to ``target``; ``"reverse"``, what drives
         them back.
-    modality
+    compound
         Modality of the MuData: ``"compound"``, or a genetic one, such as ``"overexpression"`` or ``"knockdown"``, to
         rank genes by what happens when they are perturbed. Not asked of an AnnData.
     per
@@ -163,7 +163,7 @@ def match_compounds(
     ... )
     """
     _check(adata, groupby, source, target, direction, null, replicates, n_permutations, n_shuffles, organism)
-    mod = next(iter(_modalities(mdata, modality if isinstance(mdata, MuData) else None).values()))
+    mod = next(iter(_modalities(mdata, compound if isinstance(mdata, MuData) else None).values()))
     if 0 in mod.shape:
         msg = f"There are {mod.n_obs} signatures and {mod.n_vars} genes: nothing to match."
         raise ValueError(msg)
@@ -216,7 +216,7 @@ def match_compounds(
         "source": source or "",
         "target": target or "",
         "direction": direction,
-        "modality": modality if isinstance(mdata, MuData) else "",
+        "compound": compound if isinstance(mdata, MuData) else "",
         "per": per if isinstance(per, str) else "signature" if per is None else "table",
         "replicates": replicates or "",
         "layer": layer or "X",

@@ -31,7 +31,7 @@ _FEW = 1000
 @with_docs
 def rank_sets(
     ranked_genes: pd.Series | Sequence[str] | AnnData,
-    sets: SetsLike,
+    gene_sets: SetsLike,
     *,
     embedding: str | PathLike[str] | AnnData = "newt-human",
     key: str = "rank_genes_groups",
@@ -54,7 +54,7 @@ def rank_sets(
     ranked_genes
         All genes that were measured: a Series of scores by gene, whose largest value ranks first; a list of genes in
         order; or an AnnData after :func:`scanpy.tl.rank_genes_groups`, one ranking a group. Only the order counts.
-    sets
+    gene_sets
         Sets of genes, as in :func:`newt_sc.tl.compare_sets`.
     %(embedding)s
     key
@@ -104,7 +104,13 @@ def rank_sets(
     rankings = _rankings(ranked_genes, key)
     reference = datasets.resolve_embedding(embedding)
     side = read_side(
-        sets, reference, what="sets", background=background, min_size=min_size, max_size=max_size, organism=organism
+        gene_sets,
+        reference,
+        what="sets",
+        background=background,
+        min_size=min_size,
+        max_size=max_size,
+        organism=organism,
     )
     U = kernels.unit_rows(np.asarray(reference.X)).astype(np.float32)
     sizes, at = np.unique(side.size, return_inverse=True)

@@ -44,7 +44,7 @@ def regulon_context(
     regulons: pd.DataFrame,
     *,
     context: str = "cell",
-    programs: Mapping[str, Iterable[str]] | None = None,
+    gene_sets: Mapping[str, Iterable[str]] | None = None,
     min_targets: int = 10,
     n_permutations: int = 500,
     random_state: int = 0,
@@ -71,7 +71,7 @@ def regulon_context(
         One row a factor, target and context: columns ``source``, ``target`` and ``context``.
     context
         Name of the column with the cell type.
-    programs
+    gene_sets
         Cell type -> genes of its program. By default the genes that any factor targets in it.
     min_targets
         Least number of targets with a vector on both sides.
@@ -91,7 +91,7 @@ def regulon_context(
     TypeError
         If ``regulons`` is no DataFrame.
     KeyError
-        If it lacks a column, or ``programs`` a context.
+        If it lacks a column, or ``gene_sets`` a context.
     ValueError
         If a number is out of range or no factor has enough targets.
     GeneMatchError
@@ -128,7 +128,7 @@ def regulon_context(
     edges = regulons[["source", "target", context]].dropna().astype(str)
     edges = edges.rename(columns={context: "context"}).assign(row=_rows(edges["target"], reference, "regulons"))
     edges = edges[edges["row"] >= 0].drop_duplicates(["source", "context", "row"])
-    members = _programs(edges, programs, reference)
+    members = _programs(edges, gene_sets, reference)
 
     rows = []
     for source, own in edges.groupby("source", sort=True):
@@ -187,17 +187,17 @@ def _rows(names: pd.Series, reference: AnnData, what: str) -> NDArray[np.intp]:
 
 
 def _programs(
-    edges: pd.DataFrame, programs: Mapping[str, Iterable[str]] | None, reference: AnnData
+    edges: pd.DataFrame, gene_sets: Mapping[str, Iterable[str]] | None, reference: AnnData
 ) -> dict[str, NDArray[np.intp]]:
     contexts = edges["context"].unique()
-    if programs is None:
+    if gene_sets is None:
         return {cell: edges.loc[edges["context"] == cell, "row"].unique() for cell in contexts}
-    missing = sorted(set(contexts) - set(programs))
+    missing = sorted(set(contexts) - set(gene_sets))
     if missing:
-        msg = f"programs has no genes for {missing}; it has {sorted(programs)}."
+        msg = f"gene_sets has no genes for {missing}; it has {sorted(gene_sets)}."
         raise KeyError(msg)
-    given = pd.Series({cell: list(programs[cell]) for cell in contexts}).explode().dropna()
-    rows = pd.Series(_rows(given, reference, "programs"), index=given.index)
+    given = pd.Series({cell: list(gene_sets[cell]) for cell in contexts}).explode().dropna()
+    rows = pd.Series(_rows(given, reference, "gene_sets"), index=given.index)
     return {cell: np.unique(part[part >= 0]) for cell, part in rows.groupby(level=0)}
 
 

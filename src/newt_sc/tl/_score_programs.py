@@ -36,7 +36,7 @@ def score_programs(
     *,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
     share: float = 0.05,
-    n_top: int | None = None,
+    n_soft: int | None = None,
     layer: str | None = None,
     organism: Literal["auto", "human", "mouse"] = "auto",
     key_added: str | None = None,
@@ -62,7 +62,7 @@ def score_programs(
     %(embedding)s
     share
         Share of the genes of the data, those that vary and have a vector, in a soft set.
-    n_top
+    n_soft
         Their number, instead of the share.
     layer
         Layer to use instead of ``X``.
@@ -126,8 +126,8 @@ def score_programs(
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
         msg = f"share is {share!r}, expected a number above 0 and up to 1."
         raise ValueError(msg)
-    if n_top is not None and (isinstance(n_top, bool) or not isinstance(n_top, int | np.integer) or n_top < 1):
-        msg = f"n_top is {n_top!r}, expected a whole number from 1 up, or None."
+    if n_soft is not None and (isinstance(n_soft, bool) or not isinstance(n_soft, int | np.integer) or n_soft < 1):
+        msg = f"n_soft is {n_soft!r}, expected a whole number from 1 up, or None."
         raise ValueError(msg)
     if layer is not None and layer not in adata.layers:
         msg = f"layer {layer!r} is not in adata.layers, which has {[name for name in adata.layers if name]}."
@@ -148,7 +148,7 @@ def score_programs(
         msg = "No gene that has a vector varies over the cells: expected log-normalised expression of several cells."
         raise ValueError(msg)
     table, weights = _weigh(
-        programs, members, adata.var_names, found.index, varies, stats.mean, reference, share, n_top
+        programs, members, adata.var_names, found.index, varies, stats.mean, reference, share, n_soft
     )
     _warn_programs(table)
     scores = np.asarray(rows.project(np.hstack(weights), stats.mean))
@@ -172,7 +172,7 @@ def score_programs(
     out.uns[slot] = {
         "params": {
             "share": float(share),
-            "n_top": "share" if n_top is None else int(n_top),
+            "n_soft": "share" if n_soft is None else int(n_soft),
             "layer": layer or "X",
             "organism": organism,
         },
@@ -208,13 +208,13 @@ def _weigh(
     mean: _Array,
     reference: ad.AnnData,
     share: float,
-    n_top: int | None,
+    n_soft: int | None,
 ) -> tuple[pd.DataFrame, tuple[_Array, _Array]]:
     """Choose genes for each program; tell them, and their weights in either score, genes x programs."""
     E = np.asarray(reference.X, dtype=np.float32)
     unit = kernels.unit_rows(E - E.mean(axis=0, dtype=np.float64).astype(np.float32))
     pool = np.flatnonzero(varies & (index >= 0))
-    n_soft = min(pool.size, int(np.ceil(share * pool.size)) if n_top is None else n_top)
+    n_nearest = min(pool.size, int(np.ceil(share * pool.size)) if n_soft is None else n_soft)
     n_bins = int(np.clip(pool.size // _BIN, 1, _N_BINS))
     bins = np.full(len(index), -1)
     bins[pool] = (rankdata(mean[pool], method="ordinal") - 1) * n_bins // pool.size
@@ -228,7 +228,7 @@ def _weigh(
         centre = unit[known].mean(axis=0) if known.size else np.zeros(unit.shape[1])
         if (length := np.linalg.norm(centre)) > 0:
             cosine[pool] = unit[index[pool]] @ (centre / length).astype(np.float32)
-            soft = pool[np.argsort(-cosine[pool], kind="stable")[:n_soft]]
+            soft = pool[np.argsort(-cosine[pool], kind="stable")[:n_nearest]]
         weights[0][markers, j] = 1 / max(markers.size, 1)
         weights[0][varies, j] -= 1 / varies.sum()
         if soft.size:
