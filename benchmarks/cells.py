@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 from scipy import sparse, stats
 
 import newt_sc as nt
 from benchmarks import _cache
 from benchmarks import _common as common
-from newt_sc import _keys
+from newt_sc import _keys, kernels
 from newt_sc.errors import NewtWarning
+from newt_sc.tl._embed_counts import Counts
+from newt_sc.tl._rows import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,6 +61,8 @@ GOAL_ORDERS = (
 )
 PROTEINS = {"paul_myeloid_mouse": ("CD34_facs", "FcgR3_facs")}
 FIXED_ALPHA = 0.4
+WEIGHED = f"counts, E at {FIXED_ALPHA}"
+RARE = 0.05
 N_RESAMPLES = 300
 CHOICE_CELLS = 1000
 
@@ -175,6 +180,29 @@ def by_scvi(counts: ad.AnnData, adata: ad.AnnData) -> Array:
     return np.asarray(model.get_latent_representation(), dtype=np.float64)
 
 
+class Weighed:
+    """What ``tl.embed(counts_layer=...)`` gives at weights that are set; genes are matched and counts split once."""
+
+    def __init__(self, counts: ad.AnnData, names: pd.Index, n_comps: int) -> None:
+        rows = Counts(Rows(counts.X, "counts"), np.ones(counts.n_vars, dtype=bool))
+        self.n_comps = n_comps
+        found = nt.genes.align(counts.var_names, names).index[rows.at]
+        self.genes = pd.Index(np.where(found >= 0, names[found], ""))
+        self.prior = kernels.counts_prior(rows.table, rows.totals, np.random.default_rng(0))
+        self.shares = kernels.square_root_shares(rows.table, rows.totals)
+
+    def __call__(self, table: ad.AnnData, alpha: float) -> Array:
+        """Cells x components with a weight of the rows of a table."""
+        at = table.obs_names.get_indexer(self.genes)
+        E = np.where((at >= 0)[:, None], np.asarray(table.X)[at], np.nan)
+        known = np.isfinite(E).all(axis=1)
+        loadings, _ = kernels.counts_loadings(
+            self.shares, self.prior, self.n_comps, E=np.nan_to_num(E), known=known, alpha=alpha
+        )
+        mean = np.asarray(self.shares.mean(axis=0), dtype=np.float64).ravel()
+        return np.asarray(kernels.project(self.shares, loadings.astype(np.float32), center=mean), dtype=np.float64)
+
+
 def by_embed(
     family: str, adata: ad.AnnData, counts: ad.AnnData | None, tables: dict[str, ad.AnnData], *, brief: bool
 ) -> Iterator[tuple[str, Array, dict[str, Any]]]:
@@ -192,14 +220,14 @@ def by_embed(
         chosen, choice = info["params"], info["choice"]
         facts = {"n_comps": int(chosen["n_comps"]), "alpha": float(chosen["alpha"]), "on": bool(choice["prior_on"])}
         yield "counts", X, facts
-        same = {"counts_layer": "X", "n_comps": facts["n_comps"]}
-        yield "counts without E", embed(counts, alpha=0, **same)[0] if facts["on"] else X, {}
+        weighed = Weighed(counts, tables["newt"].obs_names, facts["n_comps"])
+        yield "counts without E", weighed(tables["newt"], 0.0) if facts["on"] else X, {}
         if facts["on"]:  # a weight of 0 is the same for all
             X = embed(counts, "no lineage", counts_layer="X", n_comps=facts["n_comps"])[0]
         yield "counts, no lineage", X, {}
         for kind in VECTORS[:3] if brief else VECTORS:
-            weighed = embed(counts, kind, alpha=FIXED_ALPHA, **same)[0]
-            yield f"counts, E at {FIXED_ALPHA}" + (f", {kind}" if kind != "newt" else ""), weighed, {}
+            name = WEIGHED + (f", {kind}" if kind != "newt" else "")
+            yield name, weighed(tables[kind], FIXED_ALPHA), {}
         return
     hvg = adata[:, adata.var["highly_variable"]].copy()
     if family == "mean":  # weights as in GenePT: expression normalised to a sum of one, not centred
@@ -250,7 +278,7 @@ class Scorer:
         self.orders = [facts.order, *MORE_ORDERS.get(facts.name, ())] if orders and facts.order else []
         self.proteins = PROTEINS.get(facts.name, ()) if orders else ()
         self.rng = np.random.default_rng(zlib.crc32(facts.name.encode()))
-        self.draws: Array | None = None
+        self.draws: tuple[Array, Array | None] | None = None
 
     def __call__(self, X: Array) -> Result:
         """Score a representation."""
@@ -260,7 +288,12 @@ class Scorer:
             warnings.filterwarnings("ignore", message="classes of fewer", category=NewtWarning)
             value, right = nt.metrics.label_knn(X, self.labels, n_neighbors=self.n_neighbors, return_per_cell=True)
         result.estimate["label"] = value
-        result.replicates["label"] = self._balanced(right)
+        known = ~np.isnan(right)
+        every, rare = self._draws(np.flatnonzero(known))
+        result.replicates["label"] = every[1:] @ right[known]
+        if rare is not None:
+            found = rare @ right[known]
+            result.estimate["rare"], result.replicates["rare"] = float(found[0]), found[1:]
         for name in self.orders:
             order = self.adata.obs[str(name)].to_numpy(dtype=np.float64)
             _, pseudotime = nt.metrics.pseudotime_spearman(X, order, return_per_cell=True)
@@ -272,19 +305,24 @@ class Scorer:
         result.facts["score_s"] = time.perf_counter() - started
         return result
 
-    def _balanced(self, right: Array) -> Array:
-        known = np.flatnonzero(~np.isnan(right))
+    def _draws(self, known: NDArray[np.intp]) -> tuple[Array, Array | None]:
+        """Weights of cells in the mean recall of classes, and of those with less than 5 % of the cells.
+
+        The first row is of the cells as they are, the others of resamples.
+        """
         if self.draws is None:
             labels = self.labels[known]
-            parts = []
+            parts, rare = [], []
             for label in sorted(set(labels), key=str):
                 n = int((labels == label).sum())
-                at = np.flatnonzero(labels == label)
-                part = np.zeros((N_RESAMPLES, known.size))
-                part[:, at] = self.rng.multinomial(n, np.full(n, 1 / n), N_RESAMPLES) / n
+                part = np.zeros((N_RESAMPLES + 1, known.size))
+                drawn = self.rng.multinomial(n, np.full(n, 1 / n), N_RESAMPLES)
+                part[:, labels == label] = np.vstack([np.ones((1, n)), drawn]) / n
                 parts.append(part)
-            self.draws = np.mean(parts, axis=0)
-        return np.asarray(self.draws @ right[known])
+                if self.n_neighbors == 15 and n < RARE * known.size:
+                    rare.append(part)
+            self.draws = np.mean(parts, axis=0), np.mean(rare, axis=0) if rare else None
+        return self.draws
 
     def _correlate(self, result: Result, name: str, found: Array, truth: Array) -> None:
         rows = np.column_stack([found, truth])[~np.isnan(truth)]
@@ -307,12 +345,15 @@ def subsample(adata: ad.AnnData, size: str, seed: int) -> ad.AnnData:
 def code_hash() -> str:
     """Hash of the code that the scores depend on."""
     source = Path(nt.__file__).parent
-    rooms = [source / room for room in ("kernels", "genes", "metrics", "tl")]
-    return _cache.code_hash(*rooms, Path(__file__), Path(common.__file__))
+    own = _cache.source_hash(
+        *(control, principal, label_free, by_pca, pearson, by_scvi, Weighed, by_embed, represent, Scorer, subsample),
+        *(common.preprocess, common.thin_counts, common.load_cells, common.spearman_rows),
+    )
+    return own + _cache.code_hash(*(source / room for room in ("kernels", "genes", "metrics", "tl")))
 
 
-def cached(key: object, compute: Callable[[], dict[str, Result]]) -> dict[str, Result]:
-    """Rows of a family from the cache in the build directory, or computed and kept there."""
+def cached(key: object, compute: Callable[[], dict[str, Result]] | None) -> dict[str, Result]:
+    """Rows of a family from the cache in the build directory, or computed and kept there; none without ``compute``."""
     path = _cache.path("cells", key, ".npz")
     if path.exists():
         with np.load(path) as store:
@@ -321,6 +362,8 @@ def cached(key: object, compute: Callable[[], dict[str, Result]]) -> dict[str, R
                 name: Result(row["estimate"], {score: store[f"{i}_{score}"] for score in row["estimate"]}, row["facts"])
                 for i, (name, row) in enumerate(meta.items())
             }
+    if compute is None:
+        return {}
     rows = compute()
     meta = {name: {"estimate": row.estimate, "facts": row.facts} for name, row in rows.items()}
     arrays: dict[str, Any] = {
@@ -336,18 +379,18 @@ def cached(key: object, compute: Callable[[], dict[str, Result]]) -> dict[str, R
 def grid(
     names: Sequence[str], depths: Sequence[str], sizes: Sequence[str], seeds: int, few_seeds: int
 ) -> Iterator[tuple[Key, ad.AnnData, common.CellSet]]:
-    """Every set at every depth below its median, at every number of cells, for every seed."""
-    for name in names:
-        raw, facts = common.load_cells(name)
-        median = float(np.median(np.asarray(raw.X.sum(axis=1)))) if facts.is_counts else 0.0
-        for size in sizes:
-            if size != ALL and (int(size) >= raw.n_obs or not facts.is_counts):
-                continue
-            for depth in depths:
-                if depth != FULL and median <= int(depth):
+    """Every set at every depth below its median, at every number of cells; one seed after the other."""
+    for seed in range(max(seeds, few_seeds)):
+        for name in names:
+            raw, facts = common.load_cells(name)
+            median = float(np.median(np.asarray(raw.X.sum(axis=1)))) if facts.is_counts else 0.0
+            for size in sizes:
+                if size != ALL and (int(size) >= raw.n_obs or not facts.is_counts):
                     continue
-                repeats = (1 if depth == FULL else seeds) if size == ALL else few_seeds
-                for seed in range(repeats):
+                for depth in depths:
+                    repeats = (1 if depth == FULL else seeds) if size == ALL else few_seeds
+                    if seed >= repeats or (depth != FULL and median <= int(depth)):
+                        continue
                     cells = subsample(raw, size, seed)
                     thinned = cells if depth == FULL else common.thin_counts(cells, int(depth), random_state=seed)
                     yield (name, depth, size, seed), thinned, facts
@@ -359,9 +402,10 @@ def run(
     embedding: ad.AnnData,
     *,
     scvi_seeds: int = 1,
+    kept: bool = False,
 ) -> Results:
-    """Score all rows of all families on what ``grid`` gives."""
-    tables = {kind: control(embedding, kind) for kind in VECTORS}
+    """Score all rows of all families on what ``grid`` gives, or read those that are kept from earlier runs."""
+    tables = {} if kept else {kind: control(embedding, kind) for kind in VECTORS}
     state = [code_hash(), hashlib.sha256(np.asarray(embedding.X).tobytes()).hexdigest()[:16]]
     results: Results = {}
     for key, raw, facts in cells:
@@ -393,43 +437,49 @@ def run(
                 return rows
 
             content = zlib.crc32(raw.X.data.tobytes())
-            results[key] |= cached([*state, *key, content, family, N_RESAMPLES], compute)
+            results[key] |= cached([*state, *key, content, family, N_RESAMPLES], None if kept else compute)
         print(key, f"{time.perf_counter() - started:.0f} s", flush=True)
     return results
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------
 
-Averages = dict[tuple[str, str, str, str, str], tuple[float, "Array"]]
-"""By score, set, depth, number of cells and row: mean over seeds of the estimates, and of the replicates."""
+Averages = dict[tuple[str, str, str, str, str], dict[int, tuple[float, "Array"]]]
+"""By score, set, depth, number of cells and row: estimate and replicates of each seed."""
 
 
-def over_seeds(results: Results) -> Averages:
-    """Mean over seeds of estimates and replicates."""
-    grouped = defaultdict(list)
-    for (name, depth, size, _), rows in results.items():
+def by_seed(results: Results) -> Averages:
+    """Estimates and replicates of each seed."""
+    grouped: Averages = defaultdict(dict)
+    for (name, depth, size, seed), rows in results.items():
         for row, result in rows.items():
             for score, value in result.estimate.items():
-                grouped[score, name, depth, size, row].append((value, result.replicates[score]))
-    return {
-        key: (float(np.mean([value for value, _ in found])), np.mean([draws for _, draws in found], axis=0))
-        for key, found in grouped.items()
-    }
+                grouped[score, name, depth, size, row][seed] = value, result.replicates[score]
+    return dict(grouped)
+
+
+def average(
+    averages: Averages, score: str, name: str, depth: str, size: str, row: str, minus: str | None = None
+) -> tuple[float, Array] | None:
+    """Mean over seeds of a row, or of its difference to another over the seeds that both have."""
+    first = averages.get((score, name, depth, size, row), {})
+    second = averages.get((score, name, depth, size, minus), {}) if minus else dict.fromkeys(first, (0.0, np.zeros(1)))
+    seeds = [seed for seed in first if seed in second]
+    if not seeds:
+        return None
+    value = np.mean([first[seed][0] - second[seed][0] for seed in seeds])
+    return float(value), np.mean([first[seed][1] - second[seed][1] for seed in seeds], axis=0)
 
 
 def over_sets(
     averages: Averages, score: str, depth: str, size: str, row: str, minus: str | None = None
 ) -> tuple[float, Array, int] | None:
     """Mean over sets, or of the paired difference to another row; sets are resampled, and cells within them."""
-    found = []
-    for name in SETS:
-        first = averages.get((score, name, depth, size, row))
-        second = averages.get((score, name, depth, size, minus)) if minus else (0.0, np.zeros(N_RESAMPLES))
-        if first and second:
-            found.append((first[0] - second[0], first[1] - second[1]))
+    each = [average(averages, score, name, depth, size, row, minus) for name in SETS]
+    found = [one for one in each if one]
     if not found:
         return None
-    draws = np.array([each for _, each in found])
+    draws = np.array([one for _, one in found])
     rng = np.random.default_rng(0)
     at = rng.integers(0, len(found), (draws.shape[1], len(found)))
     resampled = draws[at, np.arange(draws.shape[1])[:, None]].mean(axis=1)
@@ -441,89 +491,90 @@ def _columns(averages: Averages, sizes: Sequence[str]) -> list[tuple[str, str]]:
     return [(depth, size) for size in SIZES for depth in DEPTHS if (depth, size) in have]
 
 
-def _title(depth: str, size: str, n: int) -> str:
+def _title(depth: str, size: str) -> str:
     counts = "full depth" if depth == FULL else f"{int(depth):,} counts"
-    return f"{counts}{'' if size == ALL else f', {size} cells'} ({n} sets)"
+    return f"{counts}{'' if size == ALL else f', {size} cells'}"
 
 
 def _rows(averages: Averages, columns: Sequence[tuple[str, str]]) -> list[str]:
     return list(dict.fromkeys(key[4] for key in averages if key[2:4] in columns))
 
 
-def _means(averages: Averages, columns: Sequence[tuple[str, str]]) -> str:
-    header, table = ["representation"], []
-    rows = _rows(averages, columns)
+def _means(averages: Averages, columns: Sequence[tuple[str, str]], score: str = "label") -> str:
+    header, table, sizes = ["representation"], [], []
     for depth, size in columns:
-        names = {key[1] for key in averages if key[:1] == ("label",) and key[2:4] == (depth, size)}
-        header.append(_title(depth, size, len(names)))
-    for row in rows:
-        found = [over_sets(averages, "label", depth, size, row) for depth, size in columns]
-        n = [int(title.rpartition("(")[2].split()[0]) for title in header[1:]]
+        sizes.append(len({key[1] for key in averages if key[0] == score and key[2:4] == (depth, size)}))
+        header.append(f"{_title(depth, size)} ({sizes[-1]} sets)")
+    for row in _rows(averages, columns):
+        found = [over_sets(averages, score, depth, size, row) for depth, size in columns]
         text = [
             "–" if each is None else common.interval_text(*each[:2]) + (f" ({each[2]} sets)" if each[2] < k else "")
-            for each, k in zip(found, n, strict=True)
+            for each, k in zip(found, sizes, strict=True)
         ]
-        table.append([row, *text])
+        if set(text) != {"–"}:
+            table.append([row, *text])
     return common.markdown_table(header, table)
 
 
-def _differences(averages: Averages, columns: Sequence[tuple[str, str]]) -> str:
-    pairs = [(MAIN, row) for row in _rows(averages, columns) if row in BASELINES or row.startswith("PCA")]
-    fixed = f"counts, E at {FIXED_ALPHA}"
-    pairs += [(fixed, row) for row in ("counts without E", f"{fixed}, shuffled", f"{fixed}, random")]
-    pairs += [(fixed, f"{fixed}, no lineage"), ("blend", "PCA of HVGs"), ("blend", "blend, shuffled")]
-    pairs += [("blend", "blend, no lineage"), ("project", "project, shuffled"), ("project", "weighted mean")]
+def _differences(averages: Averages, columns: Sequence[tuple[str, str]], score: str = "label") -> str:
+    rows = _rows(averages, columns)
+    pairs = [(MAIN, row) for row in rows if row in BASELINES or row.startswith(("PCA", "Pearson"))]
+    pairs += [(MAIN, f"{MAIN}, no lineage")]
+    pairs += [(WEIGHED, row) for row in ("counts without E", *(row for row in rows if row.startswith(f"{WEIGHED},")))]
+    for mode in ("blend", "project"):
+        pairs += [(mode, row) for row in (*BASELINES[:2], *(row for row in rows if row.startswith(f"{mode}, ")))]
+    pairs += [("project", "weighted mean")]
     table = []
     for first, second in pairs:
-        found = [over_sets(averages, "label", depth, size, first, second) for depth, size in columns]
+        found = [over_sets(averages, score, depth, size, first, second) for depth, size in columns]
         if any(found):
             text = ["–" if each is None else common.interval_text(*each[:2], sign=True) for each in found]
             table.append([first, second, *text])
-    return common.markdown_table(["representation", "minus", *(_title(d, s, 0)[:-9] for d, s in columns)], table)
+    return common.markdown_table(["representation", "minus", *(_title(*column) for column in columns)], table)
 
 
 def _per_set(averages: Averages, columns: Sequence[tuple[str, str]]) -> str:
-    table = []
-    for row in ("PCA of HVGs", "PCA of all genes", "counts without E", "counts", "blend"):
+    table, verdicts = [], []
+    for row in ("PCA of HVGs", "PCA of all genes", "counts without E", "counts", "blend", "project"):
         for depth, size in columns:
-            cells = []
-            for name in SETS:
-                own = averages.get(("label", name, depth, size, row))
-                cells.append("–" if own is None else f"{own[0]:.3f}")
-            if set(cells) != {"–"}:
-                table.append([row, _title(depth, size, 0)[:-9], *cells])
-    verdicts = []
-    for first, second in (("counts", "PCA of HVGs"), ("counts", "PCA of all genes"), ("blend", "PCA of HVGs")):
+            own = [average(averages, "label", name, depth, size, row) for name in SETS]
+            if any(own):
+                table.append([row, _title(depth, size), *("–" if one is None else f"{one[0]:.3f}" for one in own)])
+    pairs = (*((MAIN, row) for row in BASELINES), ("blend", "PCA of HVGs"), (WEIGHED, "counts without E"))
+    for first, second in pairs:
         for depth, size in columns:
-            cells = []
-            for name in SETS:
-                one, two = (averages.get(("label", name, depth, size, row)) for row in (first, second))
-                if one is None or two is None:
-                    cells.append("–")
-                    continue
-                low, high = np.nanquantile(one[1] - two[1], [0.025, 0.975])
-                mark = "**" if low > 0 or high < 0 else ""
-                cells.append(f"{mark}{one[0] - two[0]:+.3f}{mark}")
-            if set(cells) != {"–"}:
-                verdicts.append([f"{first} minus {second}", _title(depth, size, 0)[:-9], *cells])
+            own = [average(averages, "label", name, depth, size, first, second) for name in SETS]
+            if any(own):
+                verdicts.append([f"{first} minus {second}", _title(depth, size), *map(_verdict, own)])
     header = ["representation", "data", *SETS]
     return common.markdown_table(header, table) + "\n\n" + common.markdown_table(header, verdicts)
 
 
-def _orders(results: Results, averages: Averages, depth: str) -> str:
+def _verdict(found: tuple[float, Array] | None) -> str:
+    if found is None:
+        return "–"
+    low, high = np.nanquantile(found[1], [0.025, 0.975])
+    mark = "**" if low > 0 or high < 0 else ""
+    return f"{mark}{found[0]:+.3f}{mark}"
+
+
+def _orders(averages: Averages, depth: str) -> str:
     rows = _rows(averages, [(depth, ALL)])
     wanted = [*GOAL_ORDERS, *((name, "stage_order") for name in SETS if (name, "stage_order") not in GOAL_ORDERS)]
     wanted = [pair for pair in wanted if any((pair[1], pair[0], depth, ALL, row) in averages for row in rows)]
     if not wanted:
         return ""
-    table = []
-    for row in rows:
-        found = [averages.get((order, name, depth, ALL, row)) for name, order in wanted]
+
+    def line(row: str, minus: str | None = None) -> list[str]:
+        found = [average(averages, order, name, depth, ALL, row, minus) for name, order in wanted]
         goal = [each for each, pair in zip(found, wanted, strict=True) if pair in GOAL_ORDERS and each]
-        mean = "–"
+        sign, mean = minus is not None, "–"
         if goal and len(goal) == sum(pair in GOAL_ORDERS for pair in wanted):
-            mean = common.interval_text(np.mean([v for v, _ in goal]), np.mean([d for _, d in goal], axis=0))
-        table.append([row, mean, *("–" if each is None else common.interval_text(*each) for each in found)])
+            both = np.mean([v for v, _ in goal]), np.mean([d for _, d in goal], axis=0)
+            mean = common.interval_text(*both, sign=sign)  # type: ignore[arg-type]
+        return [mean, *("–" if each is None else common.interval_text(*each, sign=sign) for each in found)]
+
+    table = [[row, *line(row)] for row in rows]
     alone = []
     for name, order in wanted:
         raw, facts = common.load_cells(name)
@@ -532,22 +583,69 @@ def _orders(results: Results, averages: Averages, depth: str) -> str:
         size = np.asarray(raw.X.sum(axis=1)).ravel()[known]
         alone.append(f"{abs(stats.spearmanr(size, truth[known]).statistic):.3f}" if facts.is_counts else "–")
     table.append(["library size alone, either direction", "–", *alone])
-    header = ["representation", "mean of the first four", *(f"{name}, {order}" for name, order in wanted)]
-    return common.markdown_table(header, table)
+    n = sum(pair in GOAL_ORDERS for pair in wanted)
+    header = ["representation", f"mean of the first {n}", *(f"{name}, {order}" for name, order in wanted)]
+    pairs = [(mode, row) for mode in (MAIN, "blend", "project") for row in rows if row in BASELINES or "PCA" in row]
+    pairs += [(mode, f"{mode}, {kind}") for mode in (WEIGHED, "blend", "project") for kind in VECTORS[1:]]
+    pairs += [(WEIGHED, "counts without E"), ("project", "weighted mean")]
+    less = [[f"{one} minus {two}", *line(one, two)] for one, two in pairs if one in rows and two in rows]
+    return common.markdown_table(header, table) + "\n\n" + common.markdown_table(header, less)
 
 
 def _proteins(averages: Averages) -> str:
-    table, wanted = [], [(name, protein) for name, proteins in PROTEINS.items() for protein in proteins]
-    for row in _rows(averages, [(FULL, ALL)]):
-        found = [averages.get((protein, name, FULL, ALL, row)) for name, protein in wanted]
+    rows, wanted = _rows(averages, [(FULL, ALL)]), [(name, one) for name, found in PROTEINS.items() for one in found]
+    pairs: list[tuple[str, str | None]] = [(row, None) for row in rows]
+    against = ("PCA of HVGs", "PCA of HVGs, 50", "PCA of all genes", "Pearson residuals", "scVI")
+    pairs += [(mode, row) for mode in (MAIN, WEIGHED, "blend", "project") for row in against if mode in rows]
+    pairs += [(WEIGHED, row) for row in ("counts without E", *(f"{WEIGHED}, {kind}" for kind in VECTORS[1:]))]
+    table = []
+    for first, second in pairs:
+        found = [average(averages, protein, name, FULL, ALL, first, second) for name, protein in wanted]
         if all(found):
-            table.append([row, *(common.interval_text(*each) for each in found if each)])
-    for second in ("PCA of HVGs", "PCA of HVGs, 50", "PCA of all genes"):
-        pairs = [[averages.get((protein, name, FULL, ALL, row)) for row in (MAIN, second)] for name, protein in wanted]
-        if all(one and two for one, two in pairs):
-            text = [common.interval_text(a[0] - b[0], a[1] - b[1], sign=True) for a, b in pairs if a and b]
-            table.append([f"{MAIN} minus {second}", *text])
+            text = [common.interval_text(*each, sign=second is not None) for each in found if each]
+            table.append([first if second is None else f"{first} minus {second}", *text])
     return common.markdown_table(["representation", *(protein for _, protein in wanted)], table) if table else ""
+
+
+def _seeds(results: Results) -> str:
+    """How many seeds each column has, of the representations of each family."""
+    groups = {"scVI": "scVI", "newt_sc": MAIN, "PCA": "PCA of HVGs"}
+    count: dict[tuple[str, str], dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
+    for (name, depth, size, _), rows in results.items():
+        for group, row in groups.items():
+            count[size, depth][group][name] += row in rows
+    table = []
+    for size in SIZES:
+        for depth in DEPTHS:
+            if (size, depth) in count:
+                own = [[n for n in count[size, depth][group].values() if n] for group in groups]
+                text = ["–" if not n else f"{min(n)}" if min(n) == max(n) else f"{min(n)} to {max(n)}" for n in own]
+                table.append([_title(depth, size), *text])
+    return common.markdown_table(["data", "scVI", "tools of newt_sc", "PCA, Pearson residuals"], table)
+
+
+def _goals(averages: Averages) -> str:
+    """What the goals ask for, each as one figure."""
+    table = []
+    few = [column for column in _columns(averages, SIZES) if column[0] in ("2000", "500") or column[1] != ALL]
+    for what, columns in (
+        ("2,000 and 500 counts, all cells", [c for c in few if c[1] == ALL]),
+        ("100 and 50 cells", [c for c in few if c[1] != ALL]),
+    ):
+        for first, second in (
+            *((MAIN, row) for row in (*BASELINES[:2], "counts without E", f"{MAIN}, no lineage")),
+            *(
+                (WEIGHED, row)
+                for row in (*BASELINES[:2], "counts without E", f"{WEIGHED}, shuffled", f"{WEIGHED}, random")
+            ),
+        ):
+            own = [over_sets(averages, "label", depth, size, first, second) for depth, size in columns]
+            found = [each for each in own if each]
+            if found:
+                value, draws = np.mean([v for v, _, _ in found]), np.mean([d for _, d, _ in found], axis=0)
+                text = common.interval_text(float(value), draws, sign=True)
+                table.append([f"labels, {what}", f"{first} minus {second}", text])
+    return common.markdown_table(["goal", "difference", "mean over columns"], table)
 
 
 def _choices(results: Results) -> tuple[str, str]:
@@ -559,8 +657,9 @@ def _choices(results: Results) -> tuple[str, str]:
     for (name, depth, size), facts in found.items():
         numbers, alphas = [each["n_comps"] for each in facts], [each["alpha"] for each in facts]
         on = np.mean([each["on"] for each in facts])
-        title = _title(depth, size, 0)[:-9]
-        table.append([name, title, ", ".join(map(str, numbers)), ", ".join(f"{a:g}" for a in alphas), f"{on:.0%}"])
+        table.append(
+            [name, _title(depth, size), ", ".join(map(str, numbers)), ", ".join(f"{a:g}" for a in alphas), f"{on:.0%}"]
+        )
     every = [each["on"] for facts in found.values() for each in facts]
     sets = {name for (name, depth, size), facts in found.items() if (depth, size) == (FULL, ALL) and facts[0]["on"]}
     n = len({name for name, depth, size in found if (depth, size) == (FULL, ALL)})
@@ -583,17 +682,22 @@ def describe(name: str) -> list[str]:
     ]  # fmt: skip
 
 
-def report(results: Results, seeds: int, few_seeds: int) -> str:
+def report(results: Results) -> str:
     """All tables as Markdown."""
-    averages = over_seeds(results)
+    results = {key: rows for key, rows in results.items() if rows}
+    averages = by_seed(results)
     whole, few = _columns(averages, (ALL,)), _columns(averages, SIZES[1:])
     share, choices = _choices(results)
     header = ["set", "cells", "genes", "median counts", "label", "classes", "left out (< 9 cells)", "order"]
     names = list(dict.fromkeys(key[0] for key in results))
     parts = [
-        common.run_metadata(seeds=seeds, seeds_of_few_cells=few_seeds, seeds_of_scvi=1, resamples=N_RESAMPLES),
+        common.run_metadata(resamples=N_RESAMPLES),
         _TEXT,
+        _seeds(results),
         share,
+        "## Goals",
+        _GOALS_TEXT,
+        _goals(averages),
         "## Labels",
         _means(averages, whole),
         "## Differences of labels, paired",
@@ -602,10 +706,11 @@ def report(results: Results, seeds: int, few_seeds: int) -> str:
     if few:
         parts += ["## Few cells", _FEW, _means(averages, few), _differences(averages, few)]
     parts += ["## Labels in each set", _SETS_TEXT, _per_set(averages, [*whole, *few])]
+    if any(key[0] == "rare" for key in averages):
+        parts += ["## Rare classes", _RARE_TEXT, _means(averages, whole, "rare"), _differences(averages, whole, "rare")]
     for depth in (FULL, "2000"):
-        if table := _orders(results, averages, depth):
-            title = "full depth" if depth == FULL else "2,000 counts"
-            parts += [f"## Known orders, {title}", _ORDERS_TEXT, table]
+        if table := _orders(averages, depth):
+            parts += [f"## Known orders, {_title(depth, ALL)}", _ORDERS_TEXT, table]
     if table := _proteins(averages):
         parts += ["## Sorted proteins of `paul_myeloid_mouse`", _PROTEINS_TEXT, table]
     parts += ["## What was chosen without labels", choices]
@@ -620,7 +725,8 @@ _TEXT = (
     "`tl.embed(counts_layer=...)`, weight of the gene vectors E chosen by held-out counts; `counts without E`: the "
     f"same with weight 0; `E at {FIXED_ALPHA}`: with that weight whatever held-out counts say. `blend` and `project`: "
     "`tl.embed` of log-normalised HVGs. `weighted mean`: gene vectors weighted by expression, not centred, as GenePT "
-    "does. `scVI`: its defaults with early stopping, on the HVGs, one seed. Counts are thinned where the depth is "
+    "does. `scVI`: its defaults with early stopping, on the HVGs. Differences are over the seeds that both rows "
+    "have. Counts are thinned where the depth is "
     "below the median of the set, so columns have different sets: compare within a column. In brackets 95 % bootstrap "
     "intervals: sets are resampled, and cells within them; neighbours are held fixed."
 )
@@ -628,6 +734,11 @@ _FEW = (
     "Cells drawn at random from the sets of counts, five nearest neighbours, classes of four cells or more. "
     "Subsamples of one set share cells."
 )
+_GOALS_TEXT = (
+    "The mean over the columns named, each column a mean over its sets. Where the weight of E is 0, `counts` is the "
+    "same as `counts without E`."
+)
+_RARE_TEXT = "Mean recall of the classes that have less than 5 % of the cells of their set, of nine cells or more."
 _SETS_TEXT = "In bold: the interval over cells is clear of 0. Of this many comparisons some are so by chance."
 _ORDERS_TEXT = (
     "Spearman's rho of diffusion pseudotime (scanpy's defaults) with the known order. The orders of "
@@ -658,7 +769,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES)
     parser.add_argument("--seeds", type=int, default=10, help="how many times counts are thinned")
     parser.add_argument("--few-seeds", type=int, default=10, help="how many times few cells are drawn")
+    parser.add_argument("--scvi-seeds", type=int, default=1, help="for how many of the seeds scVI is trained")
     parser.add_argument("--embedding", default="newt-human", help="name or path")
+    parser.add_argument("--kept", action="store_true", help="compute nothing: the table of what is kept")
+    parser.add_argument("--no-table", action="store_true", help="compute only")
     parser.add_argument("--quick", action="store_true", help="two small sets, two depths, one seed")
     parser.add_argument("--output", type=Path, help="Markdown file (docs/benchmarks/cells.md; with --quick: none)")
     options = parser.parse_args(argv)
@@ -670,8 +784,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         options.families = tuple(family for family in options.families if family != "scVI")
     embedding = nt.datasets.resolve_embedding(options.embedding)
     cells = grid(options.sets, options.depths, options.sizes, options.seeds, options.few_seeds)
-    results = run(cells, options.families, embedding)
-    text = report(results, options.seeds, options.few_seeds)
+    results = run(cells, options.families, embedding, scvi_seeds=options.scvi_seeds, kept=options.kept)
+    if options.no_table:
+        return
+    text = report(results)
     print(text)
     output = options.output or (None if options.quick else common.DOCS / "cells.md")
     if output is not None:
