@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import anndata as ad
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+LEAST = 20
+"""Compounds from which on the curve is drawn."""
+
+CURVES = ("#0072B2", "#D55E00", "#222222")
 
 
 @cache
@@ -101,36 +105,61 @@ def calibration_rows() -> tuple[list[list[str]], float]:
     order = np.argsort(-np.nan_to_num(P))[: round(0.01 * P.size)]
     bins = metrics.calibration_bins(P[order], y[order])
     error = metrics.expected_calibration_error(P[order], y[order])
-    return [[f"{n:,}", f"{a:.3f}", f"{b:.3f}"] for n, a, b in zip(*bins.to_numpy().T, strict=True)], error
+    return [[f"{n:,.0f}", f"{a:.3f}", f"{b:.3f}"] for n, a, b in zip(*bins.to_numpy().T, strict=True)], error
+
+
+def first_targets(label_set: str) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Compounds with a label, the most reliable first; their reliability; whether their first target is right."""
+    z, p, prior, reliability = predictions()
+    Y = bench.labels(label_set)
+    at = bench.genes().get_indexer(Y.columns)
+    rows = np.flatnonzero(~np.isnan(prior[:, 0]) & Y.to_numpy().any(axis=1))
+    rows = rows[np.argsort(-reliability[rows])]
+    y = Y.to_numpy()[rows] != 0
+    scores = {"first by z": z, "first by probability": p, "most popular target": prior}
+    first = {name: S[np.ix_(rows, at)].argmax(axis=1) for name, S in scores.items()}
+    return rows, reliability[rows], {name: y[np.arange(len(y)), j].astype(float) for name, j in first.items()}
 
 
 def abstention_rows() -> list[list[str]]:
     """Precision of the first target by the share of compounds that are answered."""
-    z, p, prior, reliability = predictions()
     out = []
     for label_set in bench.SETS:
-        Y = bench.labels(label_set)
-        at = bench.genes().get_indexer(Y.columns)
-        rows = np.flatnonzero(~np.isnan(prior[:, 0]) & Y.to_numpy().any(axis=1))
-        y = Y.to_numpy()[rows] != 0
-        S = {"z": z[np.ix_(rows, at)], "probability": p[np.ix_(rows, at)], "popularity": prior[np.ix_(rows, at)]}
-        right = {name: y[np.arange(len(rows)), X.argmax(axis=1)].astype(float) for name, X in S.items()}
-        order = np.argsort(-reliability[rows])
+        rows, stated, right = first_targets(label_set)
         for share in SHARES:
-            some = order[: max(round(share * len(rows)), 1)]
-            stated = reliability[rows[some]]
-            cells = [interval(value[some], bench.draws()[:, rows[some]]) for value in right.values()]
-            out.append(
-                [
-                    bench.TITLES[label_set],
-                    f"{share:.0%}",
-                    str(len(some)),
-                    f"{stated.min():.2f}",
-                    f"{stated.mean():.2f}",
-                    *cells,
-                ]
-            )
+            n = max(round(share * len(rows)), 1)
+            cells = [interval(value[:n], bench.draws()[:, rows[:n]]) for value in right.values()]
+            least, mean = f"{stated[:n].min():.2f}", f"{stated[:n].mean():.2f}"
+            out.append([bench.TITLES[label_set], f"{share:.0%}", str(n), least, mean, *cells])
     return out
+
+
+def abstention_curve() -> None:
+    """Draw the same for every share into ``docs/_static``."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    mpl.use("Agg")
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 2.9), sharey=True, layout="constrained")
+    for one, label_set in zip(axes, bench.SETS, strict=True):
+        rows, stated, right = first_targets(label_set)
+        n = np.arange(1, len(rows) + 1)
+        shown = n >= LEAST
+        for (name, value), color, style in zip(right.items(), CURVES, ("-", "--", ":"), strict=True):
+            weight = bench.draws()[:, rows]
+            means = (weight * value).cumsum(axis=1)[:, shown] / np.maximum(weight.cumsum(axis=1)[:, shown], 1)
+            one.plot(n[shown] / len(n), means[0], style, color=color, label=name, linewidth=1.6)
+            if style == "-":
+                low, high = np.quantile(means[1:], [0.025, 0.975], axis=0)
+                one.fill_between(n[shown] / len(n), low, high, color=color, alpha=0.2, linewidth=0)
+        mean = (stated.cumsum() / n)[shown]
+        one.plot(n[shown] / len(n), mean, "-.", color="#777777", label="stated reliability", linewidth=1)
+        one.set(title=bench.TITLES[label_set], xlabel="share of compounds answered", xlim=(0, 1), ylim=(0, None))
+        one.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("share that is right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.savefig(_common.ROOT / "docs" / "_static" / "target_abstention.png", dpi=110)
+    plt.close(figure)
 
 
 def structure_rows() -> list[list[str]]:
@@ -212,6 +241,7 @@ def report() -> None:
         f"The top 1 % of pairs of unseen compounds and targets by probability, in ten bins of equal size. Expected "
         f"calibration error: {error:.3f}.",
     )
+    abstention_curve()
     _common.report(
         "target-abstention",
         "First target of unseen compounds, by how many are answered",
@@ -222,7 +252,9 @@ def report() -> None:
         abstention_rows(),
         "Share of compounds whose first target, among those of the label set, is right; the most reliable first. The "
         "reliability that the model states is of the first target by z among those of all label sets. Intervals: 95 % "
-        "bootstrap over drugs.",
+        f"bootstrap over drugs. The curve starts at {LEAST} compounds; band: the same interval.\n\n"
+        "![Share of first targets that are right against the share of compounds answered]"
+        "(../_static/target_abstention.png)",
     )
     _common.report(
         "target-structure",
