@@ -28,8 +28,9 @@ lint: $(VENV)/.stamp-dev ## Check style, format, types and the direction of impo
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warnings being errors
+docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warnings being errors, and check its links
 	$(BIN)/python -m sphinx -q -W -n --keep-going -b html docs docs/_build/html
+	$(BIN)/python docs/check_site.py docs/_build/html
 
 bench-%: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
 bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench

@@ -23,13 +23,13 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx_autodoc_typehints",
     "sphinx_copybutton",
     "sphinxcontrib.bibtex",
     "api_pages",
     "glob_toctree",
+    "mathml",
     "prose_sections",
 ]
 templates_path = ["_templates"]
@@ -38,6 +38,7 @@ exclude_patterns = ["_build", "**.ipynb_checkpoints"]
 # -- text and notebooks --------------------------------------------------------------------------------------------
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "smartquotes"]
 myst_heading_anchors = 3
+myst_update_mathjax = False
 nb_execution_mode = "off"
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
@@ -85,6 +86,7 @@ if os.environ.get("DOCS_INTERSPHINX") == "1":
 
 # -- pages ---------------------------------------------------------------------------------------------------------
 html_theme = "sphinx_book_theme"
+html_math_renderer = "mathml"
 html_title = "newt_sc"
 html_static_path = ["_static"]
 html_css_files = ["newt_sc.css"]
