@@ -181,13 +181,15 @@ def by_scvi(counts: ad.AnnData, adata: ad.AnnData) -> Array:
 
 
 class Weighed:
-    """What ``tl.embed(counts_layer=...)`` gives at weights that are set; genes are matched and counts split once."""
+    """What ``tl.embed(counts_layer=...)`` gives at weights that are set; counts are split once.
 
-    def __init__(self, counts: ad.AnnData, names: pd.Index, n_comps: int) -> None:
+    Genes were matched before: ``counts.var["gene"]`` has their names in the tables.
+    """
+
+    def __init__(self, counts: ad.AnnData, n_comps: int) -> None:
         rows = Counts(Rows(counts.X, "counts"), np.ones(counts.n_vars, dtype=bool))
         self.n_comps = n_comps
-        found = nt.genes.align(counts.var_names, names).index[rows.at]
-        self.genes = pd.Index(np.where(found >= 0, names[found], ""))
+        self.genes = pd.Index(counts.var["gene"].iloc[rows.at])
         self.prior = kernels.counts_prior(rows.table, rows.totals, np.random.default_rng(0))
         self.shares = kernels.square_root_shares(rows.table, rows.totals)
 
@@ -220,7 +222,7 @@ def by_embed(
         chosen, choice = info["params"], info["choice"]
         facts = {"n_comps": int(chosen["n_comps"]), "alpha": float(chosen["alpha"]), "on": bool(choice["prior_on"])}
         yield "counts", X, facts
-        weighed = Weighed(counts, tables["newt"].obs_names, facts["n_comps"])
+        weighed = Weighed(counts, facts["n_comps"])
         yield "counts without E", weighed(tables["newt"], 0.0) if facts["on"] else X, {}
         if facts["on"]:  # a weight of 0 is the same for all
             X = embed(counts, "no lineage", counts_layer="X", n_comps=facts["n_comps"])[0]
@@ -331,6 +333,12 @@ class Scorer:
         result.replicates[name] = np.array([common.spearman_rows(rows[draw]) for draw in draws])
 
 
+def match(names: pd.Index, embedding: ad.AnnData) -> pd.Series:
+    """Name in the embedding of each gene, empty for those that it does not have."""
+    index = nt.genes.align(names, embedding.obs_names).index
+    return pd.Series(np.where(index >= 0, embedding.obs_names.to_numpy(dtype=object)[index], ""), names)
+
+
 def subsample(adata: ad.AnnData, size: str, seed: int) -> ad.AnnData:
     """Some cells at random, or all."""
     if size == ALL:
@@ -346,7 +354,20 @@ def code_hash() -> str:
     """Hash of the code that the scores depend on."""
     source = Path(nt.__file__).parent
     own = _cache.source_hash(
-        *(control, principal, label_free, by_pca, pearson, by_scvi, Weighed, by_embed, represent, Scorer, subsample),
+        *(
+            control,
+            principal,
+            label_free,
+            by_pca,
+            pearson,
+            by_scvi,
+            Weighed,
+            by_embed,
+            represent,
+            Scorer,
+            match,
+            subsample,
+        ),
         *(common.preprocess, common.thin_counts, common.load_cells, common.spearman_rows),
     )
     return own + _cache.code_hash(*(source / room for room in ("kernels", "genes", "metrics", "tl")))
@@ -408,8 +429,11 @@ def run(
     tables = {} if kept else {kind: control(embedding, kind) for kind in VECTORS}
     state = [code_hash(), hashlib.sha256(np.asarray(embedding.X).tobytes()).hexdigest()[:16]]
     results: Results = {}
+    matched: dict[str, pd.Series] = {}
     for key, raw, facts in cells:
         started = time.perf_counter()
+        if key[0] not in matched and not kept:
+            matched[key[0]] = match(raw.var_names, embedding)
         few = key[2] != ALL
         adata = counts = scorer = None
         results[key] = {}
@@ -423,7 +447,9 @@ def run(
                 nonlocal adata, counts, scorer
                 if adata is None:
                     adata = common.preprocess(raw, facts)  # noqa: B023 # called before the next turn
-                    counts = raw[:, adata.var_names].copy() if facts.is_counts else None  # noqa: B023
+                    if facts.is_counts:  # noqa: B023
+                        counts = raw[:, adata.var_names].copy()  # noqa: B023
+                        counts.var["gene"] = matched[key[0]][counts.var_names]
                     scorer = Scorer(adata, facts, few=few, orders=not few and key[1] in (FULL, "2000"))  # noqa: B023
                 rows = {}
                 begun = time.perf_counter()

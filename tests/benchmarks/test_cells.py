@@ -20,6 +20,7 @@ def counts() -> tuple[ad.AnnData, ad.AnnData]:
     rate = np.exp(rng.normal(size=(2, 310)))[np.arange(60) % 2]
     X = sparse.csr_matrix(rng.poisson(2 * rate).astype(np.float32))
     adata = ad.AnnData(X, var=pd.DataFrame(index=[*names, *(f"none{i}" for i in range(10))]))
+    adata.var["gene"] = cells.match(adata.var_names, embedding)
     adata.obs["label"] = np.array(["a", "b"])[np.arange(60) % 2]
     return adata, embedding
 
@@ -30,7 +31,7 @@ def test_weighed_is_the_tool(counts: tuple[ad.AnnData, ad.AnnData], alpha: float
     adata, embedding = counts
     tool = adata.copy()
     nt.tl.embed(tool, embedding=embedding, mask_var=None, counts_layer="X", n_comps=5, alpha=alpha)
-    found = cells.Weighed(adata, embedding.obs_names, 5)(embedding, alpha)
+    found = cells.Weighed(adata, 5)(embedding, alpha)
     np.testing.assert_allclose(found, tool.obsm["X_newt"], atol=1e-5)
 
 
