@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import anndata as ad
+import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.neighbors import KNeighborsClassifier
 
 import newt_sc as nt
@@ -170,3 +172,46 @@ def test_two_sides_that_are_not_one_space_are_refused(embedding: ad.AnnData, ref
     del both.uns["newt"]
     with pytest.warns(NewtWarning, match="on neither side"):
         nt.tl.map_to_reference(bare, both, label="type")
+
+
+def test_two_references_are_told_apart(embedding: ad.AnnData, ref: ad.AnnData, tmp_path: Path) -> None:
+    other = project(cells(embedding, "ABCD" * 30, seed=8), embedding)
+    query = project(cells(embedding, "ABBD" * 10, seed=9), embedding, center=other)
+    with pytest.raises(ValueError, match=r"centred on other means \(240 genes\) than ref"):
+        nt.tl.map_to_reference(query, ref, label="type")
+    nt.tl.map_to_reference(query, other, label="type")
+    both = project(ref.copy(), embedding, center=other)  # both on a third data set
+    nt.tl.map_to_reference(query, both, label="type")
+    other.write_h5ad(tmp_path / "other.h5ad")
+    part = ad.read_h5ad(tmp_path / "other.h5ad")[:100].copy()  # some of the reference's cells, as they were centred
+    nt.tl.map_to_reference(query, part, label="type")
+    assert part.uns["newt"]["center"]["by"] == "data"
+    assert query.uns["newt"]["center"]["by"] == "AnnData"
+
+    old = query.copy()
+    del old.uns["newt"]["center"]
+    with pytest.warns(NewtWarning, match="not recorded on which means"):
+        nt.tl.map_to_reference(old, other, label="type")
+
+
+def test_means_that_are_given_are_known_again(embedding: ad.AnnData, ref: ad.AnnData) -> None:
+    means = pd.Series(np.asarray(ref.X).mean(axis=0), index=ref.var_names)
+    query = project(cells(embedding, "ABBD" * 10, seed=9), embedding, center=means.sample(frac=1, random_state=0))
+    nt.tl.map_to_reference(query, ref, label="type")
+    with pytest.warns(NewtWarning, match="40 of 240 genes have no mean"):
+        some = project(cells(embedding, "ABBD" * 10, seed=9), embedding, center=means.iloc[:200])
+    with pytest.warns(NewtWarning, match="200 genes on one side and 240"):
+        nt.tl.map_to_reference(some, ref, label="type")
+    moved = project(cells(embedding, "ABBD" * 10, seed=9), embedding, center=means + 0.1)
+    with pytest.raises(ValueError, match="other means"):
+        nt.tl.map_to_reference(moved, ref, label="type")
+
+
+def test_centre_is_the_same_however_the_matrix_is_held(embedding: ad.AnnData, ref: ad.AnnData) -> None:
+    mark = ref.uns["newt"]["center"]["fingerprint"]
+    assert mark.shape == (16,)
+    for X in (sparse.csc_matrix(ref.X), ref.X.astype(np.float64), da.from_array(ref.X, chunks=(17, -1))):
+        found = project(ad.AnnData(X, var=ref.var[[]]), embedding).uns["newt"]["center"]
+        np.testing.assert_allclose(found["fingerprint"], mark, rtol=1e-5)
+    turned = ref[:, ::-1].copy()
+    np.testing.assert_allclose(project(turned, embedding).uns["newt"]["center"]["fingerprint"], mark, rtol=1e-5)

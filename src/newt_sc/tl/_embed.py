@@ -124,7 +124,9 @@ def embed(
       if E's rows were shuffled over the genes. About 1 means that the embedding knows nothing of how these genes vary
       together. ``choice`` says how ``alpha`` and ``n_comps`` came about: ``alpha_by`` and ``n_comps_by``
       (``"held-out counts"``, ``"held-out genes"``, ``"fixed default"`` or ``"given"``), ``prior_on``, and with
-      ``counts_layer`` what was tried, how well it predicted, and how well shuffled rows did.
+      ``counts_layer`` what was tried, how well it predicted, and how well shuffled rows did. ``center`` of a projection
+      tells by which means it was centred: ``by`` (``"data"``, ``"AnnData"`` or ``"Series"``), ``n_genes``, and a
+      ``fingerprint`` of 16 numbers that is the same for the same means.
 
     Raises
     ------
@@ -247,12 +249,14 @@ def compute_embedding(
     weight = 0.2 if isinstance(alpha, str) else alpha
     number = max(1, min(50, adata.n_obs - 1, int(mask.sum()) - 1)) if isinstance(n_comps, str) else n_comps
     choice: dict[str, Any] = {}
+    origin: dict[str, Any] | None = None
     if mode == "project":
-        mean, used = _center(center, found, known & mask, organism)
+        mean, used, origin = _center(center, found, known & mask, organism)
         done = rows.project_once(E, used, mean, out=out and out(adata.n_obs, E.shape[1]))
         Z, variance = done.Z, done.variance
         _warn_values(rows.name, done.stats, adata.n_obs)
         alignment = _alignment(float(variance.sum()), done.sum_variance, done.stats.variance, E, used)
+        origin = origin or _origin("data", adata.var_names, done.stats.mean)
     elif counts_layer is not None:
         counts = Counts(rows, mask)
         used = np.zeros(adata.n_vars, dtype=bool)
@@ -301,6 +305,8 @@ def compute_embedding(
         "variance": np.asarray(variance, dtype=np.float64),
         "alignment": alignment,
     }
+    if mode == "project":
+        info["center"] = origin
     if mode == "blend":
         auto = "fixed default" if counts_layer is None else "held-out counts"
         info["choice"] = {
@@ -504,18 +510,19 @@ def _center(
     found: genes.Alignment,
     used: _Array,
     organism: _Organism,
-) -> tuple[_Array | None, _Array]:
-    """Means to subtract, ``None`` for those of the data, and genes to use.
+) -> tuple[_Array | None, _Array, dict[str, Any] | None]:
+    """Means to subtract, ``None`` for those of the data, genes to use, and a record of the reference.
 
     A reference's mean of a gene is shared by all columns that name the gene.
     """
     if isinstance(center, str):
-        return None, used
+        return None, used, None
     if isinstance(center, ad.AnnData):
         if center.n_obs == 0:
             msg = "center has no cells: expected a reference whose genes have means."
             raise ValueError(msg)
         means = pd.Series(Rows(center.X, "center.X").stats().mean, index=center.var_names)
+        origin = _origin("AnnData", center.var_names, means.to_numpy())
         if _keys.GENES in center.var:
             means.index = pd.Index(center.var[_keys.GENES].astype(object))
             means, organism = means[means.index.notna()], "human"
@@ -527,6 +534,7 @@ def _center(
             msg = "center has NaN or infinite means."
             raise ValueError(msg)
         means.index = means.index.astype(str)
+        origin = _origin("Series", means.index, means.to_numpy())
         if not means.index.str.isdecimal().all():
             organism = "auto"
     of_gene = pd.Series(np.flatnonzero(used), index=found.index[used])
@@ -548,4 +556,15 @@ def _center(
     mean[first.to_numpy()] = total
     keep = used.copy()
     keep[of_gene.to_numpy()] = np.isin(of_gene.index, first.index[have])
-    return mean, keep
+    return mean, keep, origin
+
+
+def _origin(by: str, names: pd.Index, mean: _Array) -> dict[str, Any]:
+    """Record of the means that cells are centred on.
+
+    The fingerprint is 16 sums of the means with signs drawn by hashes of the gene names. Unlike a hash of the means it
+    is the same, but for rounding, however they were added up.
+    """
+    bits = pd.util.hash_array(names.astype(str).to_numpy(dtype=object), categorize=False)
+    signs = ((bits[:, None] >> np.arange(16, dtype=np.uint64)) & np.uint64(1)).astype(np.float64) * 2 - 1
+    return {"by": by, "n_genes": len(names), "fingerprint": np.asarray(mean, dtype=np.float64) @ signs}

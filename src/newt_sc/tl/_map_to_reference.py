@@ -95,14 +95,14 @@ def map_to_reference(
         If a column or representation is not there.
     ValueError
         If neither ``label`` nor ``pseudotime`` is given, the sides were not projected by the same embedding or not
-        centred as ``center`` says, values are not finite, no reference cell has a label or number, or a parameter is
-        out of range.
+        centred as ``center`` says (``uns["newt"]["center"]`` records on which means), values are not finite, no
+        reference cell has a label or number, or a parameter is out of range.
 
     Warns
     -----
     NewtWarning
-        If the record of how the representation was made is missing on both sides, with ``center="own"``, or if more
-        than half of the cells abstain.
+        If the record of how the representation was made, or of its centre, is missing, with ``center="own"``, or if
+        more than half of the cells abstain.
 
     Examples
     --------
@@ -234,7 +234,39 @@ def _provenance(adata: AnnData, ref: AnnData, use_rep: str, center: str) -> dict
             msg = f"center='own', but adata is centred on {found[0]!r}, ref on {found[1]!r}; expected 'data' twice."
             raise ValueError(msg)
         warnings.warn(_OWN, NewtWarning, stacklevel=3)
+    else:
+        _check_origin(first.get("center", {}), second.get("center", {}))
     return dict(first["embedding"])
+
+
+def _check_origin(query: dict[str, Any], ref: dict[str, Any]) -> None:
+    """Refuse a query that is centred on other means than the reference is."""
+    own, other = (np.asarray(side.get("fingerprint", ()), dtype=np.float64) for side in (query, ref))
+    if not own.size or not other.size:
+        warnings.warn(
+            "It is not recorded on which means both sides were centred: embed them anew to be sure that it is the "
+            "same reference.",
+            NewtWarning,
+            stacklevel=4,
+        )
+        return
+    if np.allclose(own, other, rtol=0, atol=1e-4 * max(float(np.abs(own).max()), 1e-9)):
+        return
+    sizes = [int(side["n_genes"]) for side in (query, ref)]
+    if "Series" in (str(query["by"]), str(ref["by"])) and sizes[0] != sizes[1]:
+        warnings.warn(
+            f"Means were given for {sizes[0]:,} genes on one side and {sizes[1]:,} on the other, so that it cannot be "
+            "told whether both are centred on the same reference; give center=ref to be sure.",
+            NewtWarning,
+            stacklevel=4,
+        )
+        return
+    msg = (
+        f"adata is centred on other means ({sizes[0]:,} genes) than ref ({sizes[1]:,} genes), so that their origins "
+        "differ. Embed adata with center=ref, where ref.X is the matrix that ref was embedded from; or, where ref is "
+        "itself centred on a third data set, give adata the same."
+    )
+    raise ValueError(msg)
 
 
 def _text(value: Any) -> str:
