@@ -278,6 +278,9 @@ PAIRS = (
 )
 """Rows of differences: what they are called, and which methods they compare."""
 
+EARLIER = "†"
+"""Mark of cells of an earlier commit."""
+
 
 @cache
 def state() -> str:
@@ -349,32 +352,39 @@ def replicates(name: str, split: str, label_set: str, *, final: bool, strict: bo
     return _cache.table(key, compute)["mean"].to_numpy()
 
 
-def table(label_set: str, names: list[str], splits: list[str], *, final: bool) -> list[list[str]]:
-    """Rows of a table."""
-    out = []
-    for name in names:
-        cells = [name]
-        for split in splits:
-            if split not in METHODS[name][1]:
-                cells.append("")
-                continue
-            found = replicates(name, split, label_set, final=final)
-            cells.append(_common.interval_text(found[0], found[1:]))
-            if final:
-                _common.log_holdout(f"targets {label_set} {split}", name.replace("&emsp;", ""), found[0])
-        out.append(cells)
-    for text, one, other in PAIRS:
-        if one not in names or other not in names:
-            continue
-        cells = [text]
-        for split in splits:
-            if split not in METHODS[one][1] or split not in METHODS[other][1]:
-                cells.append("")
-                continue
-            a, b = (replicates(name, split, label_set, final=final) for name in (one, other))
-            cells.append(_common.interval_text(a[0] - b[0], a[1:] - b[1:], sign=True))
-        out.append(cells)
-    return out
+def kept(name: str, split: str) -> bool:
+    """Whether the scores of a method are kept."""
+    return _cache.path("vectors", [state(), name, split, False, True], ".npz").exists()
+
+
+def standing(label_set: str) -> dict[str, list[str]]:
+    """Cells of the table that stands in the documentation, by row."""
+    lines = (_common.DOCS / f"targets-{label_set}.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return {row[0]: row[1:] for row in rows}
+
+
+def table(label_set: str, names: list[str], splits: list[str], *, final: bool, merge: bool = False) -> list[list[str]]:
+    """Rows of a table; to merge is to take cells that are not kept, marked, from the table that stands."""
+    old = standing(label_set) if merge else {}
+
+    def cell(text: str, needed: tuple[str, ...], split: str) -> str:
+        if any(split not in METHODS[name][1] for name in needed):
+            return ""
+        if merge and not all(kept(name, split) for name in needed):
+            stands = old[text][splits.index(split)] if text in old else ""
+            return stands if not stands or stands.endswith(EARLIER) else f"{stands} {EARLIER}"
+        first, *others = (replicates(name, split, label_set, final=final) for name in needed)
+        if others:
+            return _common.interval_text(first[0] - others[0][0], first[1:] - others[0][1:], sign=True)
+        if final:
+            _common.log_holdout(f"targets {label_set} {split}", text.replace("&emsp;", ""), first[0])
+        return _common.interval_text(first[0], first[1:])
+
+    rows = [(name, (name,)) for name in names] + [
+        (text, needed) for text, *needed in PAIRS if set(needed) <= set(names)
+    ]
+    return [[text, *(cell(text, tuple(needed), split) for split in splits)] for text, needed in rows]
 
 
 def loose(label_set: str) -> str:
@@ -394,14 +404,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", help="methods by a part of their names, joined by ';'; a table with FINAL=1 alone")
     parser.add_argument("--splits", help="splits, joined by ';'; no table is written")
+    parser.add_argument("--merge", metavar="COMMIT", help="take what is not kept from the table that stands, of COMMIT")
     options = parser.parse_args()
     final = os.environ.get("FINAL") == "1"
+    earlier = f" {EARLIER} scored at commit {options.merge}." if options.merge else ""
     splits = [s for s in SPLITS if not options.splits or s in options.splits.split(";")]
     wanted = (options.only or "").split(";")
     names = [name for name in METHODS if any(part in name for part in wanted)]
     for name in names:
         for split in splits:
-            if split in METHODS[name][1]:
+            if split in METHODS[name][1] and (not options.merge or kept(name, split)):
                 text = []
                 for label_set in SETS:
                     found = replicates(name, split, label_set, final=final)
@@ -418,7 +430,7 @@ def main() -> None:
             f"targets-{label_set}" + ("-holdout" if final else ""),
             f"Target prediction: {TITLES[label_set]}" + (", hold-out" if final else ""),
             header,
-            table(label_set, names, splits, final=final),
+            table(label_set, names, splits, final=final, merge=bool(options.merge)),
             f"Mean AUROC over {len(asked(label_set))} targets with at least {MIN_DRUGS} drugs, over compounds, "
             f"compared within folds; {'the fifth' if final else 'four of five (the fifth is the hold-out)'}. "
             "Compounds that share a name, a skeleton or a signature are one drug, whose compounds stay in one fold. "
@@ -427,7 +439,7 @@ def main() -> None:
             "trained on (families: benchmarks/target_families.tsv, made by this benchmark). A method that learns "
             "nothing of targets has no figure for unseen ones, and one that learns nothing at all the same for seen "
             "and unseen compounds. Known targets: those of the compound that are trained on. Intervals: "
-            "95 % bootstrap over drugs; differences are paired." + ("" if final else loose(label_set)),
+            "95 % bootstrap over drugs; differences are paired." + ("" if final else loose(label_set)) + earlier,
         )
     if not final:
         _target_ranking.report()
