@@ -154,25 +154,8 @@ def factor_choice(
     """Choose without labels whether a gene table is to be the prior of the loadings.
 
     The model is fitted to a binomial half of the counts, with E and without, and its expected expression is compared
-    with the other half, genes weighted by 1 / (signal + noise). E is taken if its gain is two standard errors (over
-    cells) above 0 and above that of every shuffle of its rows over the genes.
-
-    Parameters
-    ----------
-    counts
-        Whole counts, cells x genes, CSR.
-    totals
-        Counts of each cell over all genes.
-    E
-        Gene table, genes x d.
-    known
-        Which genes have a row in ``E``.
-    n_factors
-        Factors.
-    n_shuffles
-        Shuffles of the rows of E.
-    random_state
-        Seed.
+    with the other half, genes weighted by 1 / (signal + noise). E is taken by the rule of
+    :func:`newt_sc.kernels.counts_choice`, whose parameters these are.
 
     Returns
     -------
@@ -194,16 +177,8 @@ def factor_choice(
 
     without = explained(None)
     own = explained(E) - without
-    gain, error = float(own.sum()), float(_counts._standard_error(own))
-    at, control = np.flatnonzero(known), np.full(n_shuffles, np.nan)
-    use = gain > 2 * error
-    if use:
-        for i in range(n_shuffles):
-            shuffled = E.copy()
-            shuffled[at] = E[rng.permutation(at)]
-            control[i] = (explained(shuffled) - without).sum()
-        use = gain > control.max(initial=0)
-    return {"use": bool(use), "gain": gain, "se": error, "shuffled_gain": control}
+    use, control = _counts._beats_shuffles(own, lambda table: explained(table) - without, E, known, n_shuffles, rng)
+    return {"use": use, "gain": float(own.sum()), "se": float(_counts._standard_error(own)), "shuffled_gain": control}
 
 
 def rows(raw: Any, embedding: Any, labels: Any, *, seed: int) -> dict[str, Any]:

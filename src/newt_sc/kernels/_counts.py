@@ -13,7 +13,7 @@ from ._blend import leading, top
 from ._moments import nearest_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -352,15 +352,35 @@ def counts_choice(
     gains = np.array([explained(E, alpha) - without for alpha in alphas])
     gain, error = gains.sum(axis=1), _standard_error(gains)
     best = int(gain.argmax())
-    at, control = np.flatnonzero(known), np.full(n_shuffles, np.nan)
-    if gain[best] > 2 * error[best]:
-        for i in range(n_shuffles):
-            shuffled = E.copy()
-            shuffled[at] = E[rng.permutation(at)]
-            control[i] = (explained(shuffled, alphas[best]) - without).sum()
-        if gain[best] > control.max(initial=0):
-            result["alpha"] = float(alphas[best])
+    helps, control = _beats_shuffles(
+        gains[best], lambda table: explained(table, alphas[best]) - without, E, known, n_shuffles, rng
+    )
+    if helps:
+        result["alpha"] = float(alphas[best])
     return result | {"alpha_gain": gain, "alpha_se": error, "shuffled_gain": control}
+
+
+def _beats_shuffles(
+    own: NDArray[np.float64],
+    gain_of: Callable[[NDArray[np.floating]], NDArray[np.float64]],
+    E: NDArray[np.floating],
+    known: NDArray[np.bool_],
+    n_shuffles: int,
+    rng: np.random.Generator,
+) -> tuple[bool, NDArray[np.float64]]:
+    """Say whether the gain of E is two standard errors above 0 and above that of every shuffle of its known rows.
+
+    ``own`` is the gain of each cell with E, ``gain_of`` gives it for a table in its place. Gains of shuffles are NaN
+    where they were not asked for.
+    """
+    at, control = np.flatnonzero(known), np.full(n_shuffles, np.nan)
+    if own.sum() <= 2 * _standard_error(own):
+        return False, control
+    for i in range(n_shuffles):
+        shuffled = E.copy()
+        shuffled[at] = E[rng.permutation(at)]
+        control[i] = gain_of(shuffled).sum()
+    return bool(own.sum() > control.max(initial=0)), control
 
 
 def _standard_error(values: NDArray[np.float64]) -> NDArray[np.float64]:
