@@ -60,3 +60,26 @@ def test_explicit_zeros_are_no_values():
     assert kernels.column_sums(X).n_empty == 1
     assert kernels.column_sums(X.tocsc()).n_empty == 1
     assert kernels.column_sums(X[:1]).minimum == 0
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_sums_of_rows_over_some_columns(container):
+    X = np.random.default_rng(0).poisson(0.8, (60, 9)).astype(np.float32)
+    some = np.arange(9) % 3 > 0
+    for which in (None, some):
+        sums = reduce(add, (kernels.column_sums(container(X[i : i + 17]), which) for i in range(0, 60, 17)))
+        by_row = X.sum(axis=1) if which is None else X[:, which].sum(axis=1)
+        np.testing.assert_allclose([sums.row_total, sums.row_square], [by_row.sum(), by_row @ by_row], rtol=1e-12)
+
+
+def test_squares_that_overflow_are_finite_values():
+    sums = kernels.column_sums(np.array([[1e200, 2.0], [1.0, -3.0]]))
+    assert sums.finite
+    assert (sums.minimum, sums.maximum, sums.integer) == (-3, 1e200, True)
+
+
+def test_one_value_among_many_that_is_not_whole():
+    X = np.ones((10, 1000))
+    X[9, 999] = 0.5
+    for container in (np.asarray, sparse.csr_array, sparse.csc_array):
+        assert not kernels.column_sums(container(X)).integer

@@ -61,6 +61,15 @@ def test_many_tiles(container):
     check(container(dense), dense, rng.standard_normal((300, 1030)))
 
 
+@pytest.mark.parametrize("container", [np.asarray, *SPARSE])
+def test_on_one_thread_it_is_the_same(container):
+    dense, E = make(n=700, d=65)
+    X, center = container(dense.astype(np.float32)), np.random.default_rng(1).random(len(E))
+    np.testing.assert_allclose(
+        kernels.project(X, E, center=center, parallel=False), kernels.project(X, E, center=center), rtol=1e-6
+    )
+
+
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 @pytest.mark.parametrize("container", SPARSE)
 def test_index_types(container, index):

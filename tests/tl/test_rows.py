@@ -185,3 +185,49 @@ def test_not_finite(matrix: np.ndarray, array_type: Make, value: float) -> None:
     matrix[20, 10] = value
     with pytest.raises(ValueError, match="layer 'z' has NaN or infinite values"):
         Rows(array_type(matrix), "layer 'z'").stats()
+
+
+class Chunked:
+    """What takes slices of rows, as an array on disk does, and remembers which."""
+
+    def __init__(self, shape: tuple[int, int], rows: int) -> None:
+        self.array = np.full(shape, np.nan, dtype=np.float32)
+        self.shape, self.chunks, self.written = shape, (rows, shape[1]), list[tuple[int, int]]()
+
+    def __getitem__(self, at: slice) -> np.ndarray:
+        return self.array[at].copy()
+
+    def __setitem__(self, at: slice, values: np.ndarray) -> None:
+        assert at.start % self.chunks[0] == 0
+        self.written.append((at.start, len(values)))
+        self.array[at] = values
+
+
+@pytest.mark.usefixtures("blocks")
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["dense", "csr", "csc"])
+def test_what_is_on_disk_is_written_by_whole_chunks(matrix: np.ndarray, make: Make) -> None:
+    rows = Rows(make(matrix), "X")
+    E = np.random.default_rng(1).normal(size=(matrix.shape[1], 4))
+    out = Chunked((len(matrix), 4), 6)
+    whole = [(0, 6), (6, 6), (12, 6), (18, 5)]
+    assert rows.project(E, None, out=out) is out
+    assert out.written == whole
+    np.testing.assert_allclose(out.array, matrix @ E, atol=1e-5)
+    assert rows.project_once(E, np.ones(len(E), dtype=bool), None, out=out).Z is out
+    assert sorted(out.written[4:]) == sorted(2 * whole)  # written, and moved by what the means turn out to be
+    np.testing.assert_allclose(out.array, (matrix - matrix.mean(axis=0)) @ E, atol=1e-5)
+
+
+def test_an_error_on_another_thread_is_raised(matrix: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_rows, "_BLOCK_BYTES", 5 * 11 * 8)
+
+    class Full(Chunked):
+        def __setitem__(self, at: slice, values: np.ndarray) -> None:
+            raise OSError(28, "no space left")
+
+    rows = Rows(matrix, "X")
+    with pytest.raises(OSError, match="no space left"):
+        rows.project(np.ones((11, 4)), None, out=Full((23, 4), 6))
+    bad = np.where(np.arange(23)[:, None] == 20, np.nan, matrix)
+    with pytest.raises(ValueError, match="X has NaN"):
+        Rows(bad, "X").project_once(np.ones((11, 4)), np.ones(11, dtype=bool), None, out=np.empty((23, 4)))

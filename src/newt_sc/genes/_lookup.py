@@ -6,7 +6,7 @@ import gzip
 import json
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,15 @@ Index = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Human:
-    """Human names. ``index[rule][name]`` are the approved symbols that ``name`` may mean under ``rule``."""
+    """Human names."""
 
+    rows: list[list[str]]
     symbols: frozenset[str]
-    index: dict[str, Index]
+
+    @cached_property
+    def index(self) -> dict[str, Index]:
+        """``index[rule][name]`` are the approved symbols that ``name`` may mean under ``rule``."""
+        return _index(self.rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +108,14 @@ def _rows(file: str) -> list[list[str]]:
 
 @cache
 def human() -> Human:
-    """Read the human table and index it."""
+    """Read the human table; it is indexed when a name is no approved symbol."""
+    rows = _rows("human.tsv.gz")
+    return Human(rows, frozenset(row[0] for row in rows))
+
+
+def _index(rows: list[list[str]]) -> dict[str, Index]:
     rules = ("ensembl", "hgnc", "entrez", "uniprot", "previous", "alias", "case_insensitive")
     index: dict[str, Index] = {rule: {} for rule in rules}
-    rows = _rows("human.tsv.gz")
     folded = index["case_insensitive"] = {row[0].upper(): (row[0],) for row in rows}
     approved = set(folded)
     for symbol, hgnc, _, entrez, ensembl, uniprot, previous, alias in rows:
@@ -120,7 +129,7 @@ def human() -> Human:
                 _add(index[rule], names.split("|"), only)
         if previous:
             _add(folded, [upper for upper in previous.upper().split("|") if upper not in approved], only)
-    return Human(frozenset(row[0] for row in rows), index)
+    return index
 
 
 def _add(index: Index, names: Iterable[str], only: tuple[str]) -> None:

@@ -252,8 +252,11 @@ def check_names(names: Names, what: str) -> list[str]:
 
 
 def _decide(names: list[str], default: Literal["human", "mouse"]) -> tuple[Literal["human", "mouse"], bool]:
-    symbols, mouse_symbols = human().symbols, mouse().index["mouse_symbol"]
+    symbols = human().symbols
     n_human = sum(name in symbols or _ENSEMBL.fullmatch(name) is not None for name in names)
+    if n_human == len(names):  # mouse can do no better, and its table need not be read
+        return "human", True
+    mouse_symbols = mouse().index["mouse_symbol"]
     n_mouse = sum(name in mouse_symbols or _ENSEMBL_MOUSE.fullmatch(name) is not None for name in names)
     if n_human == n_mouse:
         return ("human" if n_human else default), n_human > 0

@@ -120,11 +120,14 @@ def copy_elements(source: Any, target: Any, *, without: Collection[str] = ()) ->
 
 
 def new_array(group: Any, key: str, shape: tuple[int, int]) -> Any:
-    """Make a float32 array in a store to write into by slices of rows."""
+    """Make a float32 array in a store to write into by slices of rows.
+
+    It is not compressed: the bits of vectors are near to random, and compression would take longer than writing.
+    """
     parent, _, name = key.rpartition("/")
     folder = group if not parent else _dict(group, parent)
     rows = max(1, min(shape[0], _BLOCK_BYTES // 4 // max(4 * shape[1], 1)))
-    array = _create(folder, name, shape, np.dtype(np.float32), (rows, max(shape[1], 1)))
+    array = _create(folder, name, shape, np.dtype(np.float32), (rows, max(shape[1], 1)), False)
     array.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
     return array
 
@@ -132,7 +135,24 @@ def new_array(group: Any, key: str, shape: tuple[int, int]) -> Any:
 def write_element(group: Any, key: str, value: Any) -> None:
     """Write an element in place of what stands there."""
     parent, _, name = key.rpartition("/")
-    ad.io.write_elem(_dict(group, parent), name, value)
+    into = _dict(group, parent)
+    root = getattr(getattr(into, "store", None), "root", None)
+    if not isinstance(root, Path):
+        ad.io.write_elem(into, name, value)
+        return
+    import zarr
+
+    # Of zarr on disk each scalar is several small files, which are made several times faster in memory.
+    made: dict[str, Any] = {}
+    store = zarr.storage.MemoryStore(made)
+    ad.io.write_elem(zarr.open_group(store, mode="w", zarr_format=into.metadata.zarr_format), name, value)
+    folder = root / into.path
+    if (folder / name).exists():
+        shutil.rmtree(folder / name)
+    for file, content in made.items():
+        if file.startswith(f"{name}/"):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_bytes(content.to_bytes())
 
 
 def _dict(group: Any, name: str) -> Any:
@@ -141,10 +161,20 @@ def _dict(group: Any, name: str) -> Any:
     return group[name]
 
 
-def _create(group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], chunks: tuple[int, ...] | None) -> Any:
+def _create(
+    group: Any,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    chunks: tuple[int, ...] | None,
+    compressed: bool = True,
+) -> Any:
     if isinstance(group, h5py.Group):
         return group.create_dataset(name, shape=shape, dtype=dtype, chunks=chunks)
-    return group.create_array(name, shape=shape, dtype=dtype, **({"chunks": chunks} if chunks else {}))
+    options: dict[str, Any] = {"chunks": chunks} if chunks else {}
+    if not compressed:
+        options["compressors"] = None
+    return group.create_array(name, shape=shape, dtype=dtype, **options)
 
 
 def _copy(source: Any, target: Any, key: str) -> None:

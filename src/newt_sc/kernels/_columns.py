@@ -28,11 +28,13 @@ class ColumnSums:
     total, square
         Sum and sum of squares of each column, float64.
     minimum, maximum
-        Over all values; infinities where there is none.
+        Over all values; infinities where there is none, or where a value is not finite.
     integer
         Whether all values are whole numbers.
     finite
         Whether no value is NaN or infinite.
+    row_total, row_square
+        Sum and sum of squares, over the rows, of the sum of a row's values in the columns that were asked for.
     """
 
     n: int
@@ -43,6 +45,8 @@ class ColumnSums:
     maximum: float
     integer: bool
     finite: bool
+    row_total: float = 0.0
+    row_square: float = 0.0
 
     def __add__(self, other: ColumnSums) -> ColumnSums:
         return ColumnSums(
@@ -54,90 +58,123 @@ class ColumnSums:
             max(self.maximum, other.maximum),
             self.integer and other.integer,
             self.finite and other.finite,
+            self.row_total + other.row_total,
+            self.row_square + other.row_square,
         )
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True, fastmath=True, cache=True)
 def _kinds(values: Any) -> Any:  # pragma: no cover
-    """Smallest, largest, whether all are whole, whether all are finite."""
-    low, high, whole, finite = np.inf, -np.inf, True, True
-    for value in values:
-        v = np.float64(value)
-        low, high = min(low, v), max(high, v)
-        whole &= v == np.floor(v)
-        finite &= v - v == 0.0
-    return low, high, whole, finite
+    """Smallest and largest of finite values, and whether all are whole."""
+    low, high, whole = np.inf, -np.inf, True
+    for first in range(0, values.size, 4096):
+        some = values[first : first + 4096]
+        for value in some:
+            v = np.float64(value)
+            low, high = min(low, v), max(high, v)
+        if whole:
+            broken = 0
+            for value in some:
+                v = np.float64(value)
+                broken += v != np.floor(v)
+            whole = broken == 0
+    return low, high, whole
 
 
 @numba.njit(nogil=True, cache=True)
-def _csr(indptr: Any, indices: Any, data: Any, total: Any, square: Any) -> int:  # pragma: no cover
+def _csr(indptr: Any, indices: Any, data: Any, some: Any, sums: Any, rows: Any) -> int:  # pragma: no cover
     empty = 0
     for i in range(indptr.size - 1):
-        filled = False
+        filled, s = False, 0.0
         for k in range(indptr[i], indptr[i + 1]):
             v, j = np.float64(data[k]), indices[k]
-            total[j] += v
-            square[j] += v * v
+            sums[j, 0] += v
+            sums[j, 1] += v * v
+            s += v * some[j]
             filled |= v != 0.0
+        rows[0] += s
+        rows[1] += s * s
         empty += not filled
     return empty
 
 
 @numba.njit(nogil=True, cache=True)
-def _csc(indptr: Any, indices: Any, data: Any, total: Any, square: Any, filled: Any) -> None:  # pragma: no cover
+def _csc(
+    indptr: Any, indices: Any, data: Any, some: Any, sums: Any, filled: Any, rows: Any
+) -> None:  # pragma: no cover
     for j in range(indptr.size - 1):
-        s, q = 0.0, 0.0
+        s, q, w = 0.0, 0.0, some[j]
         for k in range(indptr[j], indptr[j + 1]):
-            v = np.float64(data[k])
+            v, i = np.float64(data[k]), indices[k]
             s += v
             q += v * v
-            filled[indices[k]] |= v != 0.0
-        total[j], square[j] = s, q
+            rows[i] += v * w
+            filled[i] |= v != 0.0
+        sums[j, 0], sums[j, 1] = s, q
 
 
 @numba.njit(nogil=True, cache=True)
-def _dense(X: Any, total: Any, square: Any) -> int:  # pragma: no cover
+def _dense(X: Any, some: Any, sums: Any, rows: Any) -> int:  # pragma: no cover
     empty = 0
     for i in range(X.shape[0]):
-        filled = False
+        filled, s = False, 0.0
         for j in range(X.shape[1]):
             v = np.float64(X[i, j])
-            total[j] += v
-            square[j] += v * v
+            sums[j, 0] += v
+            sums[j, 1] += v * v
+            s += v * some[j]
             filled |= v != 0.0
+        rows[0] += s
+        rows[1] += s * s
         empty += not filled
     return empty
 
 
-def column_sums(X: Any) -> ColumnSums:
+def column_sums(X: Any, some: NDArray[np.bool_] | None = None) -> ColumnSums:
     """Sum columns, and say what kind of values there are.
 
     Parameters
     ----------
     X
         Block of rows x genes: a numpy array, or a scipy CSR or CSC matrix or array, of any real or integer type.
+    some
+        Columns whose values are summed by row, too (length: genes); by default all.
 
     Returns
     -------
     The sums; those of further blocks of rows are added with ``+``.
     """
     n, width = X.shape
-    total, square = np.zeros(width), np.zeros(width)
+    sums, rows = np.zeros((width, 2)), np.zeros(2)
+    which = np.ones(width, dtype=bool) if some is None else np.ascontiguousarray(some, dtype=bool)
     values = X.data if sparse.issparse(X) else X
     if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
         X = X.astype(np.float32 if values.dtype.itemsize < 4 else np.float64)
     if sparse.issparse(X):
-        table = _read_only(X.indptr), _read_only(X.indices), _read_only(X.data)
-        low, high, whole, finite = _kinds(table[2])
+        table = _read_only(X.indptr), _read_only(X.indices), _read_only(X.data), _read_only(which)
         if X.format == "csr":
-            empty = _csr(*table, total, square)
+            empty = _csr(*table, sums, rows)
         else:
-            filled = np.zeros(n, dtype=bool)
-            _csc(*table, total, square, filled)
+            filled, by_row = np.zeros(n, dtype=bool), np.zeros(n)
+            _csc(*table, sums, filled, by_row)
             empty = n - int(filled.sum())
-        if X.nnz < n * width:
-            low, high = min(low, 0.0), max(high, 0.0)
+            rows[:] = by_row.sum(), by_row @ by_row
     else:
-        low, high, whole, finite = _kinds(_read_only(X.ravel(order="K")))
-        empty = _dense(_read_only(X), total, square)
-    return ColumnSums(n, int(empty), total, square, float(low), float(high), bool(whole), bool(finite))
+        empty = _dense(_read_only(X), _read_only(which), sums, rows)
+    values = _read_only(X.data if sparse.issparse(X) else X.ravel(order="K"))
+    finite = bool(np.isfinite(sums).all() or np.isfinite(values).all())
+    low, high, whole = _kinds(values) if finite else (-np.inf, np.inf, False)
+    if sparse.issparse(X) and X.nnz < n * width:
+        low, high = min(low, 0.0), max(high, 0.0)
+    return ColumnSums(
+        n,
+        int(empty),
+        sums[:, 0].copy(),
+        sums[:, 1].copy(),
+        float(low),
+        float(high),
+        bool(whole),
+        finite,
+        float(rows[0]),
+        float(rows[1]),
+    )

@@ -22,30 +22,44 @@ _DENSE_BYTES = 1 << 25
 _ONE = Lock()
 
 
-@numba.njit(parallel=True, nogil=True, fastmath={"contract", "reassoc"}, cache=True)
+@numba.njit(nogil=True, fastmath={"contract", "reassoc"}, cache=True)
+def _some_rows(
+    indptr: Any, indices: Any, data: Any, E: Any, out: Any, tile: int, first: int, last: int
+) -> None:  # pragma: no cover
+    n_genes, d = E.shape
+    at = indptr[first:last].copy()
+    for stop in range(tile, n_genes + tile, tile):
+        for i in range(first, last):
+            k, end = at[i - first], indptr[i + 1]
+            y = out[i]
+            while k + 3 < end and indices[k + 3] < stop:
+                e0, e1, e2, e3 = E[indices[k]], E[indices[k + 1]], E[indices[k + 2]], E[indices[k + 3]]
+                v0, v1, v2, v3 = data[k], data[k + 1], data[k + 2], data[k + 3]
+                for c in range(d):
+                    y[c] += v0 * e0[c] + v1 * e1[c] + v2 * e2[c] + v3 * e3[c]
+                k += 4
+            while k < end and indices[k] < stop:
+                e0 = E[indices[k]]
+                v0 = data[k]
+                for c in range(d):
+                    y[c] += v0 * e0[c]
+                k += 1
+            at[i - first] = k
+
+
+@numba.njit(parallel=True, nogil=True, cache=True)
 def _csr(indptr: Any, indices: Any, data: Any, E: Any, out: Any, tile: int, rows: int) -> None:  # pragma: no cover
-    n, d = out.shape
-    n_genes = E.shape[0]
+    n = len(out)
     for b in numba.prange((n + rows - 1) // rows):
-        first, last = b * rows, min(n, (b + 1) * rows)
-        at = indptr[first:last].copy()
-        for stop in range(tile, n_genes + tile, tile):
-            for i in range(first, last):
-                k, end = at[i - first], indptr[i + 1]
-                y = out[i]
-                while k + 3 < end and indices[k + 3] < stop:
-                    e0, e1, e2, e3 = E[indices[k]], E[indices[k + 1]], E[indices[k + 2]], E[indices[k + 3]]
-                    v0, v1, v2, v3 = data[k], data[k + 1], data[k + 2], data[k + 3]
-                    for c in range(d):
-                        y[c] += v0 * e0[c] + v1 * e1[c] + v2 * e2[c] + v3 * e3[c]
-                    k += 4
-                while k < end and indices[k] < stop:
-                    e0 = E[indices[k]]
-                    v0 = data[k]
-                    for c in range(d):
-                        y[c] += v0 * e0[c]
-                    k += 1
-                at[i - first] = k
+        _some_rows(indptr, indices, data, E, out, tile, b * rows, min(n, (b + 1) * rows))
+
+
+@numba.njit(nogil=True, cache=True)
+def _csr_alone(
+    indptr: Any, indices: Any, data: Any, E: Any, out: Any, tile: int, rows: int
+) -> None:  # pragma: no cover
+    for first in range(0, len(out), rows):
+        _some_rows(indptr, indices, data, E, out, tile, first, min(len(out), first + rows))
 
 
 @numba.njit(parallel=True, nogil=True, fastmath={"contract", "reassoc"}, cache=True)
@@ -65,7 +79,9 @@ def _csc(indptr: Any, indices: Any, data: Any, E: Any, out: Any, rows: int) -> N
                 k += 1
 
 
-def project(X: Any, E: NDArray[np.floating], *, center: NDArray[np.floating] | None = None) -> NDArray[np.float32]:
+def project(
+    X: Any, E: NDArray[np.floating], *, center: NDArray[np.floating] | None = None, parallel: bool = True
+) -> NDArray[np.float32]:
     """Project rows through a gene table: ``(X - center) @ E``.
 
     Parameters
@@ -74,9 +90,12 @@ def project(X: Any, E: NDArray[np.floating], *, center: NDArray[np.floating] | N
         Matrix of n x genes: a numpy array, or a scipy CSR or CSC matrix or array of any real or integer type.
         Sparse indices need not be sorted; the input is not changed.
     E
-        Gene table, genes x d. Finite.
+        Gene table, genes x d. Finite. Of float16 it is widened once a call.
     center
         What each gene is centred on (length: genes), or ``None``.
+    parallel
+        Use all threads that numba has. ``False`` is for callers that work on several blocks of rows at once, each on a
+        thread of its own.
 
     Returns
     -------
@@ -91,8 +110,8 @@ def project(X: Any, E: NDArray[np.floating], *, center: NDArray[np.floating] | N
 
     Notes
     -----
-    Sparse input is tiled over genes so that a tile of ``E`` stays in cache while a block of rows runs through it, on
-    all threads that numba has. Dense input goes through BLAS in blocks of rows.
+    Sparse input is tiled over genes so that a tile of ``E`` stays in cache while a block of rows runs through it.
+    Dense input goes through BLAS in blocks of rows.
     """
     compressed = sparse.issparse(X) and X.format in ("csr", "csc")
     if not (compressed or isinstance(X, np.ndarray)) or X.dtype.kind not in "biuf":
@@ -111,16 +130,20 @@ def project(X: Any, E: NDArray[np.floating], *, center: NDArray[np.floating] | N
     n, d = X.shape[0], E32.shape[1]
     out: NDArray[np.float32] = np.zeros((n, d), dtype=np.float32)
     if compressed:
-        if not X.has_sorted_indices:
+        # In CSR, order matters for speed only: some rows tell.
+        if not (X[:_ROWS] if X.format == "csr" else X).has_sorted_indices:
             X = X.sorted_indices()
         data = X.data if X.data.dtype == np.float32 else X.data.astype(np.float32)
         table = (_read_only(X.indptr), _read_only(X.indices), _read_only(data), _read_only(E32))
-        with _ONE:
-            if X.format == "csr":
-                tile = max(64, _TILE_BYTES // max(4 * d, 1))
-                _csr(*table, out, tile, _ROWS)
-            else:
-                _csc(*table, out, max(_ROWS, _TILE_BYTES // max(4 * d, 1)))
+        size = _TILE_BYTES // max(4 * d, 1)
+        if X.format == "csr" and not parallel:
+            _csr_alone(*table, out, max(64, size), _ROWS)
+        elif X.format == "csr":
+            with _ONE:
+                _csr(*table, out, max(64, size), _ROWS)
+        else:
+            with _ONE:
+                _csc(*table, out, max(_ROWS, size))
     else:
         step = max(1, _DENSE_BYTES // max(4 * X.shape[1], 1))
         for i in range(0, n, step):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
+from itertools import chain
 from operator import add
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numba
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from newt_sc import kernels
+from newt_sc.io._rows import read_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +27,8 @@ __all__ = ["Projected", "Rows", "Stats"]
 T = TypeVar("T")
 
 _BLOCK_BYTES = 1 << 26
+_AHEAD = 2  # blocks that are read while others are worked on
+_WORKERS = 8  # blocks that are worked on at once, at most
 _SPLIT = 8  # results that one task adds up
 _COVARIANCE_GENES = 6000
 _ARRAY_GENES = 512
@@ -92,13 +98,21 @@ class Projected:
 
 @dataclass(frozen=True)
 class _Table:
-    """Gene table, genes x d, and what genes are centred on."""
+    """Gene table, genes x d, and what the genes' centre is projected to."""
 
     E: NDArray[np.float32]
-    center: NDArray[np.float64] | None
+    offset: NDArray[np.float32] | None
 
-    def project(self, block: Any) -> NDArray[np.float32]:
-        return kernels.project(block, self.E, center=self.center)
+    @classmethod
+    def of(cls, E: NDArray[np.floating], center: NDArray[np.float64] | None) -> _Table:
+        offset = None if center is None else (center @ np.asarray(E, dtype=np.float64)).astype(np.float32)
+        return cls(np.ascontiguousarray(E, dtype=np.float32), offset)
+
+    def project(self, block: Any, *, parallel: bool = True) -> NDArray[np.float32]:
+        Z = kernels.project(block, self.E, parallel=parallel)
+        if self.offset is not None:
+            Z -= self.offset
+        return Z
 
 
 @dataclass(frozen=True)
@@ -110,17 +124,20 @@ class _Sums:
     square: NDArray[np.float64]
 
     @classmethod
-    def of(cls, block: Any, Z: NDArray[np.float32]) -> _Sums:
+    def of(cls, block: Any, Z: NDArray[np.float32], used: NDArray[np.bool_]) -> _Sums:
         wide = Z.astype(np.float64)
-        return cls(kernels.column_sums(block), wide.sum(axis=0), (wide * wide).sum(axis=0))
+        return cls(kernels.column_sums(block, used), wide.sum(axis=0), np.einsum("ij,ij->j", wide, wide))
 
     def __add__(self, other: _Sums) -> _Sums:
         return _Sums(self.genes + other.genes, self.total + other.total, self.square + other.square)
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        n = self.genes.n
-        return np.asarray(np.maximum(self.square - self.total**2 / max(n, 1), 0) / max(n - 1, 1))
+        return np.asarray(_variance(self.genes.n, self.total, self.square))
+
+
+def _variance(n: int, total: Any, square: Any) -> Any:
+    return np.maximum(square - total * total / max(n, 1), 0) / max(n - 1, 1)
 
 
 class Rows:
@@ -164,29 +181,40 @@ class Rows:
 
         They are small enough to be made dense, unless ``dense=False``, which gives larger ones of a sparse matrix.
         """
-        n, width = self.shape
         if self.is_dask:
             whole = self._by_rows()
             for i in range(whole.numblocks[0]):
                 yield _as_rows(whole.blocks[i].compute(), genes)
             return
-        X = self.X
+        for block in self._stored(genes, dense):
+            yield _as_rows(block, None if self._csc else genes)
+
+    def _stored(self, genes: NDArray[np.intp] | None, dense: bool) -> Iterator[Any]:
+        """Blocks as they are stored, of all genes unless the matrix is CSC."""
+        X, (n, width) = self.X, self.shape
         if self._csc:
             X = (X if genes is None else X[:, genes]).tocsr()
-            genes = None
         step = max(1, _BLOCK_BYTES // max(8 * width if dense else self._row_bytes(), 1))
-        starts = range(0, n, step)
         if self.in_memory:
-            for i in starts:
-                yield _as_rows(X[i : i + step], genes)
-            return
-        # the next block is read while this one is worked on
-        with ThreadPoolExecutor(1) as reader:
-            coming = None
-            for i in starts:
-                block = X[i : i + step] if coming is None else coming.result()
-                coming = reader.submit(X.__getitem__, slice(i + step, i + 2 * step)) if i + step < n else None
-                yield _as_rows(block, genes)
+            cut = _cut_rows if sparse.issparse(X) else _cut_array
+            yield from (cut(X, i, i + step) for i in range(0, n, step))
+        elif getattr(X, "format", None) == "csr":
+            for piece in _ahead(read_rows(X, max(1, _BLOCK_BYTES // 16))):
+                yield from (_cut_rows(piece, i, i + step) for i in range(0, piece.shape[0], step))
+        else:
+            yield from _ahead(X[i : i + step] for i in range(0, n, step))
+
+    def _each(self, function: Callable[[Any], T], blocks: Iterable[Any] | None = None) -> Iterator[T]:
+        """Give what a function makes of each block, in order, of several at once: on a thread for each core."""
+        workers = max(1, min(_WORKERS, numba.get_num_threads()))
+        with ThreadPoolExecutor(workers) as pool:
+            waiting: deque[Future[T]] = deque()
+            for block in self.blocks(dense=False) if blocks is None else blocks:
+                waiting.append(pool.submit(function, block))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
 
     def map(self, function: Callable[[Any], T], genes: NDArray[np.intp] | None = None) -> Iterator[T]:
         """Give what a function makes of each block, in order; of a dask array computed in parallel.
@@ -240,36 +268,41 @@ class Rows:
         ValueError
             If a value is NaN or infinite.
         """
+        return Stats.of(self._sums(None), self.name)
+
+    def _sums(self, some: NDArray[np.bool_] | None) -> kernels.ColumnSums:
+        function = partial(kernels.column_sums, some=some)
         if 0 in self.shape:
-            return Stats.of(kernels.column_sums(np.zeros(self.shape)), self.name)
-        whole = sparse.issparse(self.X)
-        return Stats.of(kernels.column_sums(self.X) if whole else self.reduce(kernels.column_sums), self.name)
+            return function(np.zeros(self.shape))
+        if self.is_dask:
+            return self.reduce(function)
+        return function(self.X) if self._csc else reduce(add, self._each(function))
 
     def project(self, E: NDArray[np.floating], center: NDArray[np.float64] | None, *, out: Any = None) -> Any:
         """``(X - center) @ E`` of cells x d, float32; ``E`` has a finite row for every gene.
 
         What is given as ``out`` is written into by slices of rows. Without it a dask array gives a lazy one.
         """
-        table = _Table(np.ascontiguousarray(E, dtype=np.float32), center)
-        if out is None and self.is_dask:
-            import dask
-
-            X = self._by_rows()
-            return X.map_blocks(
-                _project_block,
-                table=dask.delayed(table, pure=False),  # one copy for all blocks
-                dtype=np.float32,
-                chunks=(X.chunks[0], (table.E.shape[1],)),
-                meta=np.empty((0, 0), dtype=np.float32),
-            )
+        table = _Table.of(E, center)
+        if self.is_dask:
+            lazy = self._lazy(table)
+            return lazy if out is None else _write((part.compute() for part in lazy.blocks.ravel()), out)
         if out is None and self.in_memory:
             return table.project(self.X)
         out = np.empty((self.shape[0], table.E.shape[1]), dtype=np.float32) if out is None else out
-        row = 0
-        for block in self.blocks(dense=False):
-            out[row : row + block.shape[0]] = table.project(block)
-            row += block.shape[0]
-        return out
+        return _write(self._each(partial(table.project, parallel=False)), out)
+
+    def _lazy(self, table: _Table) -> Any:
+        import dask
+
+        X = self._by_rows()
+        return X.map_blocks(
+            _project_block,
+            table=dask.delayed(table, pure=False),  # one copy for all blocks
+            dtype=np.float32,
+            chunks=(X.chunks[0], (table.E.shape[1],)),
+            meta=np.empty((0, 0), dtype=np.float32),
+        )
 
     def project_once(
         self, E: NDArray[np.floating], used: NDArray[np.bool_], center: NDArray[np.float64] | None, *, out: Any = None
@@ -295,36 +328,34 @@ class Rows:
         """
         E = np.where(used[:, None], E, 0).astype(np.float32)
         if self.in_memory and out is None:
-            stats = self.stats()
+            genes = self._sums(used)
+            stats = Stats.of(genes, self.name)
             Z = self.project(E, stats.mean if center is None else center)
-            total = np.concatenate([np.asarray(block @ used.astype(np.float64)).ravel() for block in self.blocks()])
-            ddof = min(1, len(total) - 1)
-            return Projected(Z, stats, Z.var(axis=0, dtype=np.float64, ddof=ddof), float(total.var(ddof=ddof)))
-        first = Stats.of(kernels.column_sums(next(self.blocks(dense=False))), self.name).mean
-        table = _Table(np.column_stack([E, used]).astype(np.float32), first)
+            return Projected(Z, stats, Z.var(axis=0, dtype=np.float64, ddof=min(1, len(Z) - 1)), _row_variance(genes))
+        blocks = self.blocks(dense=False)
+        head = next(blocks)
+        first = Stats.of(kernels.column_sums(head), self.name).mean
+        table = _Table.of(E, first)
         if self.is_dask:
-            sums = self.reduce(partial(_project_sums, table=table))
+            sums = self.reduce(partial(_project_sums, table=table, used=used))
         else:
             out = np.empty((self.shape[0], E.shape[1]), dtype=np.float32) if out is None else out
-            sums = reduce(add, self._write_sums(table, out))
+            found: list[_Sums] = []
+
+            def parts() -> Iterator[NDArray[np.float32]]:
+                for Z, some in self._each(partial(_project_both, table=table, used=used), chain([head], blocks)):
+                    found[:] = [found[0] + some] if found else [some]
+                    yield Z
+
+            _write(parts(), out)
+            sums = found[0]
         stats = Stats.of(sums.genes, self.name)
         center = stats.mean if center is None else center
         if self.is_dask:
             out = self.project(E, center, out=out)
         else:
-            move = ((center - first) @ E.astype(np.float64)).astype(np.float32)
-            step = max(1, _BLOCK_BYTES // max(4 * E.shape[1], 1))
-            for i in range(0, self.shape[0], step):
-                out[i : i + step] = out[i : i + step] - move
-        return Projected(out, stats, sums.variance[:-1], float(sums.variance[-1]))
-
-    def _write_sums(self, table: _Table, out: Any) -> Iterator[_Sums]:
-        row = 0
-        for block in self.blocks(dense=False):
-            Z = table.project(block)
-            out[row : row + len(Z)] = Z[:, :-1]
-            row += len(Z)
-            yield _Sums.of(block, Z)
+            _shift(out, ((first - center) @ E.astype(np.float64)).astype(np.float32))
+        return Projected(out, stats, sums.variance, _row_variance(sums.genes))
 
     def covariance(self, genes: NDArray[np.intp], mean: NDArray[np.float64]) -> NDArray[np.float64] | LinearOperator:
         """Covariance of some genes: an array, or an operator where products with the cells are cheaper."""
@@ -365,5 +396,79 @@ def _project_block(block: Any, table: _Table) -> NDArray[np.float32]:
     return table.project(_as_rows(block, None))
 
 
-def _project_sums(block: Any, table: _Table) -> _Sums:
-    return _Sums.of(block, table.project(block))
+def _project_both(block: Any, table: _Table, used: NDArray[np.bool_]) -> tuple[NDArray[np.float32], _Sums]:
+    Z = table.project(block, parallel=False)
+    return Z, _Sums.of(block, Z, used)
+
+
+def _project_sums(block: Any, table: _Table, used: NDArray[np.bool_]) -> _Sums:
+    return _Sums.of(block, table.project(block), used)
+
+
+def _row_variance(sums: kernels.ColumnSums) -> float:
+    return float(_variance(sums.n, sums.row_total, sums.row_square))
+
+
+def _cut_array(X: NDArray[Any], start: int, stop: int) -> NDArray[Any]:
+    return X[start:stop]
+
+
+def _cut_rows(X: Any, start: int, stop: int) -> Any:
+    """Rows of a CSR matrix, without a copy of their values."""
+    stop = min(stop, X.shape[0])
+    if stop - start == X.shape[0]:
+        return X
+    at = slice(int(X.indptr[start]), int(X.indptr[stop]))
+    indptr = X.indptr[start : stop + 1] - X.indptr[start]
+    return type(X)((X.data[at], X.indices[at], indptr), shape=(stop - start, X.shape[1]))
+
+
+def _ahead(blocks: Iterator[T]) -> Iterator[T]:
+    """Give the same, made on a thread while earlier ones are worked on."""
+    none: Any = object()
+    with ThreadPoolExecutor(1) as reader:
+        coming = deque(reader.submit(next, blocks, none) for _ in range(_AHEAD))
+        while (block := coming.popleft().result()) is not none:
+            coming.append(reader.submit(next, blocks, none))
+            yield block
+
+
+def _write(parts: Iterator[NDArray[np.float32]], out: Any) -> Any:
+    """Write rows in order, into what is on disk by its chunks, while the next ones are computed."""
+    size = 1 if isinstance(out, np.ndarray) else int((getattr(out, "chunks", None) or (1,))[0])
+    row, held, n = 0, np.empty((size, out.shape[1]), dtype=np.float32), 0
+    with ThreadPoolExecutor(1) as writer:
+        last: Future[None] | None = None
+        for Z in parts:
+            if size == 1:
+                out[row : row + len(Z)] = Z
+                row += len(Z)
+                continue
+            while len(Z):
+                some = Z[: size - n]
+                held[n : n + len(some)] = some
+                n, Z = n + len(some), Z[len(some) :]
+                if n == size:
+                    if last is not None:
+                        last.result()
+                    last = writer.submit(out.__setitem__, slice(row, row + n), held)
+                    row, held, n = row + n, np.empty_like(held), 0
+        if last is not None:
+            last.result()
+        if n:
+            out[row : row + n] = held[:n]
+    return out
+
+
+def _shift(out: Any, by: NDArray[np.float32]) -> None:
+    """Add a row to every row, in place."""
+    if isinstance(out, np.ndarray):
+        out += by
+        return
+    size = int((getattr(out, "chunks", None) or (max(1, _BLOCK_BYTES // max(4 * len(by), 1)),))[0])
+
+    def one(start: int) -> None:
+        out[start : start + size] = out[start : start + size] + by
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(one, range(0, out.shape[0], size)))
