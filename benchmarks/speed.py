@@ -1,6 +1,7 @@
-"""Projection against scipy's ``X @ E``: ratios in one run, on the machine at hand.
+"""Verbs against what a user would pick instead: ratios in one run, on the machine at hand.
 
-``python -m benchmarks.speed`` prints time, agreement and peak memory for 20,000 cells x 18,000 genes at 8 % density.
+``python -m benchmarks.speed`` writes three tables: the projection against scipy's ``X @ E`` and dense BLAS, beside the
+machine's own copy bandwidth and GEMM peak; each verb against its alternative; and growth with the number of rows.
 """
 
 from __future__ import annotations
@@ -69,52 +70,67 @@ def _peak_child(folder: Path, what: str) -> None:
 
     act = (lambda X: nt.kernels.project(X, E)) if what == "kernel" else embed
     act(small)
-    before = _resident("VmRSS")
+    before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far, which a child has from its parent
     with np.load(folder / "X.npz") as stored:
         parts = [stored[name] for name in ("data", "indices", "indptr")]
     X = sparse.csr_array(tuple(parts), shape=(len(parts[2]) - 1, E.shape[0]))
     act(X)
-    sys.stdout.write(f"{_resident('VmHWM') - before}\n")
+    sys.stdout.write(f"{resident('VmHWM') - before}\n")
 
 
-def _resident(field: str) -> float:
+def resident(field: str) -> float:
     """Resident memory of this process (``VmRSS``) or its peak (``VmHWM``), in bytes; Linux only."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * float(next(line.split()[1] for line in lines if line.startswith(f"{field}:")))
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=20_000)
-    parser.add_argument("--genes", type=int, default=18_000)
-    parser.add_argument("--density", type=float, nargs="+", default=[0.02, 0.08, 0.3])
-    parser.add_argument("--dims", type=int, default=256)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--peak", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.peak:
-        _peak_child(options.folder, options.peak)
-        return
+def copy_bandwidth() -> float:
+    """Bytes read and written in a second, in copies of 512 MB by as many threads as numba has."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numba
+
+    parts = numba.get_num_threads()
+    source, target = np.ones(1 << 26), np.empty(1 << 26)
+    pairs = list(zip(np.array_split(target, parts), np.array_split(source, parts), strict=True))
+    with ThreadPoolExecutor(parts) as pool:
+        seconds, _ = best(lambda: list(pool.map(lambda pair: np.copyto(*pair), pairs)), 5)
+    return 2 * source.nbytes / seconds
+
+
+def gemm_peak() -> float:
+    """Floating-point operations in a second of a float32 product of 3,000 x 3,000."""
+    A = np.random.default_rng(0).random((3_000, 3_000), dtype=np.float32)
+    seconds, _ = best(lambda: A @ A, 5)
+    return 2 * 3_000.0**3 / seconds
+
+
+def projection(options: argparse.Namespace) -> None:
+    """Write the table of the kernel."""
     import newt_sc as nt
 
-    import_time.main()
     rng = np.random.default_rng(1)
     E = rng.standard_normal((options.genes, options.dims), dtype=np.float32)
+    half = E.astype(np.float16)
+    bandwidth, flops = copy_bandwidth() / 1e9, gemm_peak() / 1e9
+    print(f"copy {bandwidth:.1f} GB/s, GEMM {flops:.0f} GFLOP/s", flush=True)
     rows = []
     for density in options.density:
         cells = options.cells if density <= 0.1 else options.cells // 4
         X = make(cells, options.genes, density)
         csc = X.tocsc()
-        nt.kernels.project(X[:64], E)
-        nt.kernels.project(csc[:64], E)
+        wide = X.copy()
+        wide.indices, wide.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+        for some in (X[:64], csc[:64], wide[:64]):
+            nt.kernels.project(some, E)
         base, expected = best(lambda X=X: X @ E, max(1, options.repeat - 1))
         size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
         for name, function in (
             ("scipy X @ E", None),
             ("newt_sc, CSR", lambda X=X: nt.kernels.project(X, E)),
+            ("newt_sc, CSR, int64 indices", lambda wide=wide: nt.kernels.project(wide, E)),
+            ("newt_sc, CSR, float16 table", lambda X=X: nt.kernels.project(X, half)),
             ("newt_sc, CSC", lambda csc=csc: nt.kernels.project(csc, E)),
             ("dense BLAS by blocks of rows", lambda X=X: _blas(X, E)),
         ):
@@ -125,10 +141,11 @@ def main() -> None:
                 "seconds": f"{seconds:.2f}",
                 "times scipy": f"{base / seconds:.1f}",
                 "GFLOP/s": f"{2 * X.nnz * options.dims / seconds / 1e9:.1f}",
+                "GB/s": f"{(size + E.nbytes + found.nbytes) / seconds / 1e9:.2f}",
                 "largest relative difference": f"{np.abs(found - expected).max() / np.abs(expected).max():.1e}",
                 "peak / (input + output)": "",
             }
-            if name == "newt_sc, CSR":
+            if name == "newt_sc, CSR" and density in options.memory:
                 with tempfile.TemporaryDirectory() as folder:
                     np.save(Path(folder) / "E.npy", E)
                     np.savez(Path(folder) / "X.npz", data=X.data, indices=X.indices, indptr=X.indptr)
@@ -143,9 +160,41 @@ def main() -> None:
         "Projection of cells",
         list(rows[0]),
         [list(row.values()) for row in rows],
-        f"Float32, {options.dims} dimensions, least of {options.repeat} runs on the machine named below. "
-        "Peak: memory of a process of its own above what it had before the input was read.",
+        f"Float32, {options.dims} dimensions, least of {options.repeat} runs on the machine named below, which copied "
+        f"{bandwidth:.1f} GB/s (read and written) and reached {flops:.0f} GFLOP/s in a product of dense matrices in "
+        "the same run. GFLOP/s: two operations for each stored value and dimension. GB/s: input, gene table and "
+        "output, each once. Dense BLAS makes 512 rows dense at a time, by scipy. Peak: memory of a process of its own "
+        "above what it had before the input was read.",
     )
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, default=20_000)
+    parser.add_argument("--genes", type=int, default=18_000)
+    parser.add_argument("--density", type=float, nargs="*", default=[0.02, 0.08, 0.3, 0.5, 0.8])
+    parser.add_argument("--memory", type=float, nargs="*", default=[0.02, 0.08, 0.3], help="densities with memory")
+    parser.add_argument("--dims", type=int, default=256)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--verbs", nargs="*", help="verbs to compare (default: all)")
+    parser.add_argument("--rows", type=int, nargs="*", default=[1_000, 10_000, 100_000], help="rows of growth")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.peak:
+        _peak_child(options.folder, options.peak)
+        return
+    from benchmarks import _verbs
+
+    import_time.main()
+    if options.density:
+        projection(options)
+    chosen = list(_verbs.VERBS) if options.verbs is None else options.verbs
+    if chosen:
+        _verbs.table(chosen)
+    if options.rows:
+        _verbs.growth(options.rows)
 
 
 def _blas(X: sparse.csr_array, E: np.ndarray, step: int = 512) -> np.ndarray:

@@ -61,6 +61,20 @@ def test_many_tiles(container):
     check(container(dense), dense, rng.standard_normal((300, 1030)))
 
 
+@pytest.mark.parametrize("container", SPARSE)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("parallel", [True, False])
+def test_where_much_is_stored(container, dtype, parallel, monkeypatch):
+    """Through BLAS, in blocks of rows, with an odd one at the end."""
+    monkeypatch.setattr("newt_sc.kernels._project._DENSE_BYTES", 4 * 83 * 50)
+    dense, E = make(density=0.7)
+    X, center = container(dense.astype(dtype)), np.random.default_rng(1).random(len(E))
+    assert X.nnz > 0.5 * dense.size
+    got = kernels.project(X, E, center=center, parallel=parallel)
+    expected = (dense.astype(dtype).astype(np.float64) - center) @ E
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("container", [np.asarray, *SPARSE])
 def test_on_one_thread_it_is_the_same(container):
     dense, E = make(n=700, d=65)

@@ -17,6 +17,7 @@ import pytest
 from scipy import sparse
 
 import newt_sc as nt
+from tests.tl import _compounds
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
@@ -98,6 +99,33 @@ def test_signatures_and_programs() -> None:
     pd.testing.assert_frame_equal(there.obsm["newt_programs"], here.obsm["newt_programs"], atol=1e-6)
 
 
+def on_worker(block: Any) -> Any:
+    """Fails anywhere but on a worker of the cluster."""
+    distributed.get_worker()
+    return block
+
+
+@pytest.mark.usefixtures("client")
+def test_targets() -> None:
+    """Signatures are read, pooled and scored by workers, not by the process that asks."""
+    plain = _compounds.compounds()
+    del plain.uns["targets"]
+    plain.obs_names = [f"new{i}" for i in range(plain.n_obs)]
+    plain.obs["drug"] = [f"pool{i // 3}" for i in range(plain.n_obs)]
+    lazy = on_dask(plain, 17)
+    lazy.X = lazy.X.map_blocks(on_worker, dtype=plain.X.dtype, meta=EMPTY)
+    model = _compounds.model()
+    for groupby in (None, "drug"):
+        for adata in (plain, lazy):
+            nt.tl.predict_targets(adata, model=model, embedding=_compounds.embedding(), groupby=groupby)
+        for key in ("newt_targets", "newt_targets_probability"):
+            np.testing.assert_allclose(lazy.obsm[key], plain.obsm[key], atol=1e-5)
+        np.testing.assert_allclose(
+            lazy.uns["newt_targets"]["reliability"], plain.uns["newt_targets"]["reliability"], atol=1e-5
+        )
+        assert list(lazy.uns["newt_targets"]["signatures"]) == list(plain.obs_names)
+
+
 def _slowly(block: Any) -> Any:
     time.sleep(0.1)
     return block
@@ -125,5 +153,4 @@ def test_a_worker_dies(client: Any) -> None:
     assert killed.is_set()
     np.testing.assert_allclose(Z, expected.obsm["X_newt"], atol=1e-4)
     np.testing.assert_allclose(adata.uns["newt"]["variance"], expected.uns["newt"]["variance"], rtol=1e-4)
-    client.wait_for_workers(2)
     assert victim not in client.run(os.getpid).values()

@@ -18,6 +18,9 @@ __all__ = ["project"]
 _TILE_BYTES = 1 << 18
 _ROWS = 256
 _DENSE_BYTES = 1 << 25
+# Where more than this share of the values is stored, rows are made dense for BLAS, block by block. Measured:
+# docs/benchmarks/speed.md.
+_DENSE_SHARE = 0.5
 # One product at a time uses all threads; not every threading layer of numba bears to be entered twice.
 _ONE = Lock()
 
@@ -79,6 +82,27 @@ def _csc(indptr: Any, indices: Any, data: Any, E: Any, out: Any, rows: int) -> N
                 k += 1
 
 
+@numba.njit(parallel=True, nogil=True, cache=True)
+def _fill(indptr: Any, indices: Any, data: Any, first: int, out: Any) -> None:  # pragma: no cover
+    for i in numba.prange(len(out)):
+        row = out[i]
+        row[:] = 0
+        for k in range(indptr[first + i], indptr[first + i + 1]):
+            row[indices[k]] += data[k]
+
+
+def _by_blas(X: Any, E: Any, out: Any) -> None:
+    """CSR rows made dense block by block, in one buffer."""
+    table = _read_only(X.indptr), _read_only(X.indices), _read_only(X.data)
+    n, width = X.shape
+    dense = np.empty((min(n, max(1, _DENSE_BYTES // max(4 * width, 1))), width), dtype=np.float32)
+    for i in range(0, n, len(dense)):
+        block = dense[: n - i]
+        with _ONE:
+            _fill(*table, i, block)
+        np.matmul(block, E, out=out[i : i + len(block)])
+
+
 def project(
     X: Any, E: NDArray[np.floating], *, center: NDArray[np.floating] | None = None, parallel: bool = True
 ) -> NDArray[np.float32]:
@@ -111,7 +135,7 @@ def project(
     Notes
     -----
     Sparse input is tiled over genes so that a tile of ``E`` stays in cache while a block of rows runs through it.
-    Dense input goes through BLAS in blocks of rows.
+    Dense input, and sparse input of which more than half is stored, goes through BLAS in blocks of rows.
     """
     compressed = sparse.issparse(X) and X.format in ("csr", "csc")
     if not (compressed or isinstance(X, np.ndarray)) or X.dtype.kind not in "biuf":
@@ -129,7 +153,9 @@ def project(
         raise ValueError(msg)
     n, d = X.shape[0], E32.shape[1]
     out: NDArray[np.float32] = np.zeros((n, d), dtype=np.float32)
-    if compressed:
+    if compressed and X.nnz > _DENSE_SHARE * n * len(E32):
+        _by_blas(X.tocsr(), E32, out)
+    elif compressed:
         # In CSR, order matters for speed only: some rows tell.
         if not (X[:_ROWS] if X.format == "csr" else X).has_sorted_indices:
             X = X.sorted_indices()

@@ -73,7 +73,7 @@ def connectivity(compounds: ad.AnnData, genetic: Mapping[str, ad.AnnData], targe
         at = np.flatnonzero(found.index >= 0)[at]
         kind = mod.obs["perturbation"].astype(str) if "perturbation" in mod.obs else pd.Series(name, mod.obs_names)
         sign = np.array([-1.0 if _GAIN.search(text) else 1.0 for text in kind])[use]
-        values = [block.toarray() if sparse.issparse(block) else block for block in Rows(mod.X, name).blocks(at)]
+        values = list(Rows(mod.X, name).map(_to_array, at, dense=True))
         ranks, known = _ranks(np.concatenate(values)[use].astype(np.float64), sets=True)
         to = sparse.csr_array((np.ones(use.size), (np.arange(use.size), column[use])), shape=(use.size, t))
         for start in range(0, n, _CHUNK):
@@ -122,3 +122,7 @@ def _masked_correlation(
         r = cov / np.sqrt(var_a * var_b)
     out: NDArray[np.float64] = np.where((n >= _MIN_GENES) & (var_a > 1e-9) & (var_b > 1e-9), np.clip(r, -1, 1), np.nan)
     return out
+
+
+def _to_array(block: Any) -> NDArray[Any]:
+    return np.asarray(block.toarray() if sparse.issparse(block) else block)

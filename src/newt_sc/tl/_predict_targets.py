@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from os import PathLike, fspath
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import anndata as ad
@@ -224,19 +226,26 @@ def predict_blocks(model: TargetPredictor, adata: ad.AnnData, *, among: Among = 
     columns = [] if model.structure is None else [model.structure]
     obs = adata.obs[[name for name in columns if name in adata.obs]]
     said: set[str] = set()
-    start = 0
-    for block in Rows(adata.X, "X").blocks(at):
-        some = ad.AnnData(block, obs=obs.iloc[start : start + block.shape[0]], var=var)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            out = model.predict(some, among=among)
-        for message in caught:
-            text = str(message.message)
+    predict = partial(_predict_block, model=model, among=among, var=var)
+    for out, texts in Rows(adata.X, "X").map(predict, at, dense=True, along=obs):
+        for text in texts:
             if text not in said and "signatures are all zero" not in text:
                 said.add(text)
-                warnings.warn(message.message, message.category, stacklevel=3)
-        start += block.shape[0]
+                warnings.warn(text, NewtWarning, stacklevel=3)
         yield out
+
+
+_ONE = Lock()  # warnings are caught one block at a time
+
+
+def _predict_block(
+    block: Any, obs: pd.DataFrame, *, model: TargetPredictor, among: Among, var: pd.DataFrame
+) -> tuple[ad.AnnData, list[str]]:
+    some = ad.AnnData(block, obs=obs, var=var)
+    with _ONE, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        out = model.predict(some, among=among)
+    return out, [str(message.message) for message in caught if issubclass(message.category, NewtWarning)]
 
 
 def _modalities(mdata: object, compound: str, genetic: str | Sequence[str] | None) -> tuple[ad.AnnData, dict[str, Any]]:
@@ -299,8 +308,28 @@ def _dense(adata: ad.AnnData) -> ad.AnnData:
     """Signatures in memory, as an array."""
     if isinstance(adata.X, np.ndarray) and not isinstance(adata.X, np.matrix):
         return adata
-    blocks = [block.toarray() if sparse.issparse(block) else block for block in Rows(adata.X, "X").blocks()]
-    return ad.AnnData(np.concatenate(blocks), obs=adata.obs, var=pd.DataFrame(index=adata.var_names))
+    return ad.AnnData(
+        np.concatenate(list(Rows(adata.X, "X").map(_to_array, dense=True))),
+        obs=adata.obs,
+        var=pd.DataFrame(index=adata.var_names),
+    )
+
+
+def _to_array(block: Any) -> NDArray[Any]:
+    return np.asarray(block.toarray() if sparse.issparse(block) else block)
+
+
+def _pool_block(
+    block: Any, code: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float32], int]:
+    """Sum a block by groups: the groups, sums, numbers of values measured, and how many values are infinite."""
+    X = np.asarray(_to_array(block), dtype=np.float64)
+    groups, own = np.unique(code, return_inverse=True)
+    to = sparse.csr_array((np.ones(len(X)), (own, np.arange(len(X)))), shape=(len(groups), len(X)))
+    known = ~np.isnan(X)
+    infinite = int(np.isinf(X).sum())
+    with np.errstate(invalid="ignore"):
+        return groups, to @ np.where(known, X, 0), to @ known.astype(np.float32), infinite
 
 
 def _pool(
@@ -322,19 +351,12 @@ def _pool(
     code, names = pd.factorize(values.astype(str).agg("|".join, axis=1).to_numpy(dtype=object))
     total = np.zeros((len(names), mod.n_vars))
     count = np.zeros((len(names), mod.n_vars), dtype=np.float32)
-    start = 0
-    for block in Rows(mod.X, "X").blocks():
-        X = np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=np.float64)
-        if np.isinf(X).any():
-            msg = f"X has {int(np.isinf(X).sum())} infinite values; expected finite numbers, NaN where not measured."
+    for groups, sums, numbers, infinite in Rows(mod.X, "X").map(_pool_block, dense=True, along=code):
+        if infinite:
+            msg = f"X has {infinite} infinite values; expected finite numbers, NaN where not measured."
             raise ValueError(msg)
-        to = sparse.csr_array(
-            (np.ones(len(X)), (code[start : start + len(X)], np.arange(len(X)))), shape=(len(names), len(X))
-        )
-        known = ~np.isnan(X)
-        total += to @ np.where(known, X, 0)
-        count += to @ known.astype(np.float32)
-        start += len(X)
+        total[groups] += sums
+        count[groups] += numbers
     pooled = np.where(count > 0, total / np.sqrt(np.maximum(count, 1)), np.nan).astype(np.float32)
     obs = pd.DataFrame(index=pd.Index(names.astype(str)))
     for name in dict.fromkeys(name for name in (structure, *_DRUG) if name is not None and name in mod.obs):

@@ -29,6 +29,7 @@ T = TypeVar("T")
 _BLOCK_BYTES = 1 << 26
 _AHEAD = 2  # blocks that are read while others are worked on
 _WORKERS = 8  # blocks that are worked on at once, at most
+_AT_ONCE = 64  # chunks of a dask array whose results come back together
 _SPLIT = 8  # results that one task adds up
 _COVARIANCE_GENES = 6000
 _ARRAY_GENES = 512
@@ -216,17 +217,32 @@ class Rows:
             while waiting:
                 yield waiting.popleft().result()
 
-    def map(self, function: Callable[[Any], T], genes: NDArray[np.intp] | None = None) -> Iterator[T]:
-        """Give what a function makes of each block, in order; of a dask array computed in parallel.
+    def map(
+        self,
+        function: Callable[..., T],
+        genes: NDArray[np.intp] | None = None,
+        *,
+        dense: bool = False,
+        along: Any = None,
+    ) -> Iterator[T]:
+        """Give what a function makes of each block, in order; of a dask array computed in parallel, some at a time.
 
-        The function gets a numpy array or a CSR matrix, which it does not make dense as a whole. It may run on another
-        thread or machine.
+        The function gets a numpy array or a CSR matrix, which it does not make dense as a whole unless ``dense=True``.
+        It may run on another thread or machine. With ``along``, an array or DataFrame of one row a cell, it gets the
+        block's rows of that as well.
         """
         if not self.is_dask:
-            return (function(block) for block in self.blocks(genes, dense=False))
+            row = 0
+            for block in self.blocks(genes, dense=dense):
+                stop = row + block.shape[0]
+                yield function(block) if along is None else function(block, _part(along, row, stop))
+                row = stop
+            return
         import dask
 
-        return iter(dask.compute(*self._tasks(function, genes)))
+        tasks = self._tasks(function, genes, along)
+        for i in range(0, len(tasks), _AT_ONCE):
+            yield from dask.compute(*tasks[i : i + _AT_ONCE])
 
     def reduce(self, function: Callable[[Any], T], genes: NDArray[np.intp] | None = None) -> T:
         """Add up what a function makes of the blocks; of a dask array as a tree, so that few are held at a time."""
@@ -240,12 +256,18 @@ class Rows:
         out: T = dask.compute(tasks[0])[0]
         return out
 
-    def _tasks(self, function: Callable[[Any], Any], genes: NDArray[np.intp] | None) -> list[Any]:
+    def _tasks(self, function: Callable[..., Any], genes: NDArray[np.intp] | None, along: Any = None) -> list[Any]:
         import dask
 
         apply = dask.delayed(_apply)
         given = dask.delayed(function, pure=False)  # one copy for all blocks
-        return [apply(given, block, genes) for block in self._by_rows().to_delayed().ravel()]
+        whole = self._by_rows()
+        blocks = whole.to_delayed().ravel()
+        if along is None:
+            return [apply(given, block, genes) for block in blocks]
+        stop = np.cumsum(whole.chunks[0])
+        starts = zip(stop - np.asarray(whole.chunks[0]), stop, strict=True)
+        return [apply(given, block, genes, _part(along, i, j)) for block, (i, j) in zip(blocks, starts, strict=True)]
 
     def _by_rows(self) -> Any:
         return self.X if self.X.numblocks[1] == 1 else self.X.rechunk({1: self.shape[1]})
@@ -384,8 +406,12 @@ def _as_rows(block: Any, genes: NDArray[np.intp] | None) -> Any:
     return block if genes is None else block[:, genes]
 
 
-def _apply(function: Callable[[Any], T], block: Any, genes: NDArray[np.intp] | None) -> T:
-    return function(_as_rows(block, genes))
+def _apply(function: Callable[..., T], block: Any, genes: NDArray[np.intp] | None, *along: Any) -> T:
+    return function(_as_rows(block, genes), *along)
+
+
+def _part(along: Any, start: int, stop: int) -> Any:
+    return along.iloc[start:stop] if hasattr(along, "iloc") else along[start:stop]
 
 
 def _add(parts: list[Any]) -> Any:

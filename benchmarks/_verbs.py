@@ -1,0 +1,303 @@
+"""Verbs against what a user would pick instead: each side in a process of its own, with its peak memory."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+import newt_sc as nt
+from benchmarks import _common
+from benchmarks.sets import andes
+from benchmarks.speed import best, make, resident
+
+GENES, LANDMARKS, PROGRAMS = 18_000, 978, 50
+FIGURE = _common.ROOT / "docs" / "_static" / "speed.png"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One side of a comparison.
+
+    Attributes
+    ----------
+    run
+        What is timed.
+    times
+        How much of the work it does not do: what its time is multiplied by.
+    """
+
+    run: Callable[[], Any]
+    times: float = 1.0
+
+
+def names(n: int) -> list[str]:
+    """Genes of the shipped embedding."""
+    return list(nt.datasets.embedding().obs_names[:n])
+
+
+def vectors(n: int) -> np.ndarray:
+    """Their vectors."""
+    return np.asarray(nt.datasets.embedding()[:n].X, dtype=np.float32)
+
+
+def cells(n: int, density: float = 0.08) -> ad.AnnData:
+    """Synthetic log-normalised cells; 2,000 of them over and over."""
+    some = make(min(n, 2_000), GENES, density)
+    X = sparse.vstack([some] * -(-n // some.shape[0]), format="csr")[:n]
+    obs = pd.DataFrame(index=[f"c{i}" for i in range(n)])
+    return ad.AnnData(sparse.csr_matrix(X), obs=obs, var=pd.DataFrame(index=names(GENES)))
+
+
+def signatures(n: int) -> ad.AnnData:
+    """Synthetic z-scores of landmark genes."""
+    X = np.random.default_rng(0).standard_normal((n, LANDMARKS), dtype=np.float32)
+    obs = pd.DataFrame(index=[f"s{i}" for i in range(n)])
+    return ad.AnnData(X, obs=obs, var=pd.DataFrame(index=names(LANDMARKS)))
+
+
+def sets(n: int, size: int = 50, seed: int = 0) -> dict[str, list[str]]:
+    """Random sets of genes."""
+    rng, pool = np.random.default_rng(seed), np.array(names(GENES))
+    return {f"set{seed}_{i}": list(rng.choice(pool, size, replace=False)) for i in range(n)}
+
+
+# -- sides -----------------------------------------------------------------------------------------------------------
+
+
+def project(n: int, ours: bool) -> Work:
+    """Cells through the gene vectors, centred."""
+    adata, E = cells(n), vectors(GENES)
+    if ours:
+        return Work(lambda: nt.tl.embed(adata, mode="project", mask_var=None))
+
+    def scipy() -> np.ndarray:
+        return np.asarray(adata.X @ E - np.asarray(adata.X.mean(axis=0)) @ E)
+
+    return Work(scipy)
+
+
+def blend(n: int, ours: bool) -> Work:
+    """Components of the blended matrix, or scanpy's PCA by the same solver and one projection."""
+    from benchmarks.scale import planted
+
+    adata = planted(n)
+    if ours:
+        return Work(lambda: nt.tl.embed(adata))
+    import scanpy as sc
+
+    E = vectors(adata.n_vars)
+
+    def peer() -> None:
+        sc.pp.pca(adata, n_comps=50, svd_solver="covariance_eigh")
+        adata.X @ E
+
+    return Work(peer)
+
+
+def embed_signatures(n: int, ours: bool) -> Work:
+    """Signatures through the gene vectors, or a loop with pandas over 300 of them."""
+    adata = signatures(n)
+    if ours:
+        return Work(lambda: nt.tl.embed_signatures(adata))
+    frame, E = adata.to_df(), pd.DataFrame(vectors(LANDMARKS), index=adata.var_names)
+
+    def script() -> pd.DataFrame:
+        out = {}
+        for name, z in frame.iloc[:300].iterrows():
+            score = np.sign(z) * z.abs().rank()
+            up, down = score[score > 0], score[score < 0]
+            parts = [E.loc[some.index].mul(some, axis=0).sum() / some.abs().sum() for some in (score, up, down)]
+            out[name] = pd.concat(parts, ignore_index=True)
+        return pd.DataFrame(out).T
+
+    return Work(script, n / 300)
+
+
+def predict_targets(n: int, ours: bool) -> Work:
+    """Targets by the shipped model, or those of the ten nearest of 1,000 references by rank correlation in pandas."""
+    adata = signatures(n)
+    if ours:
+        return Work(lambda: nt.tl.predict_targets(adata))
+    rng = np.random.default_rng(1)
+    references = pd.DataFrame(rng.standard_normal((LANDMARKS, 1_000)), index=adata.var_names)
+    binds = pd.DataFrame(rng.random((1_000, 140)) < 0.02)
+    frame = adata.to_df()
+
+    def script() -> pd.DataFrame:
+        out = {}
+        for name, z in frame.iloc[:5].iterrows():
+            nearest = references.corrwith(z, method="spearman").nlargest(10).index
+            out[name] = binds.loc[nearest].mean()
+        return pd.DataFrame(out).T
+
+    return Work(script, n / 5)
+
+
+def score_programs(n: int, ours: bool) -> Work:
+    """Programs of 50 genes: markers and soft sets, or ``scanpy.tl.score_genes`` of each in turn."""
+    adata, programs = cells(n), sets(PROGRAMS)
+    if ours:
+        return Work(lambda: nt.tl.score_programs(adata, programs))
+    import scanpy as sc
+
+    def peer() -> None:
+        for name, genes in programs.items():
+            sc.tl.score_genes(adata, genes, score_name=name)
+
+    return Work(peer)
+
+
+def compare_sets(n: int, ours: bool) -> Work:
+    """Every set with every other, 1,000 permutations, or the direct loop over ten of the pairs."""
+    a, b = sets(n, seed=1), sets(n, seed=2)
+    if ours:
+        return Work(lambda: nt.tl.compare_sets(a, b))
+    unit = nt.kernels.unit_rows(vectors(GENES)).astype(np.float32)
+    S = unit @ unit.T
+    at = pd.Index(names(GENES))
+    pool, rng = np.arange(GENES), np.random.default_rng(0)
+    pairs = [(at.get_indexer(a[f"set1_{i}"]), at.get_indexer(b[f"set2_{i}"])) for i in range(10)]
+    return Work(lambda: [andes(S, pair, (pool, pool), 1_000, rng) for pair in pairs], n * n / 10)
+
+
+def read_gctx(n: int, ours: bool) -> Work:
+    """A thousand signatures of a GCTX file of n x 978, or all of it read by h5py into pandas, and these taken."""
+    folder = Path(tempfile.mkdtemp())
+    path = folder / "x.gctx"
+    nt.io.write_gctx(signatures(n), path)
+    wanted = [f"s{i}" for i in range(0, n, max(1, n // 1_000))][:1_000]
+    if ours:
+        return Work(lambda: np.asarray(nt.io.read_gctx(path)[wanted].X))
+    import h5py
+
+    def script() -> np.ndarray:
+        with h5py.File(path) as file:
+            values = file["0/DATA/0/matrix"][:]
+            rows = file["0/META/COL/id"][:].astype(str)
+            columns = file["0/META/ROW/id"][:].astype(str)
+        return pd.DataFrame(values, index=rows, columns=columns).loc[wanted].to_numpy()
+
+    return Work(script)
+
+
+VERBS: dict[str, tuple[Callable[[int, bool], Work], int, str, str]] = {
+    "tl.embed, project": (project, 20_000, "20,000 cells x 18,000, 8 %", "scipy X @ E, centred"),
+    "tl.embed, blend": (blend, 20_000, "20,000 cells x 6,000, 2,000 used", "scanpy's PCA + X @ E"),
+    "tl.embed_signatures": (embed_signatures, 20_000, "20,000 signatures x 978", "loop with pandas (300)"),
+    "tl.predict_targets": (predict_targets, 2_000, "2,000 signatures x 978", "corrwith in pandas (5)"),
+    "tl.score_programs": (score_programs, 20_000, "50 programs, 20,000 cells x 18,000", "scanpy's score_genes"),
+    "tl.compare_sets": (compare_sets, 200, "200 x 200 sets of 50, 1,000 permutations", "direct ANDES loop (10)"),
+    "io.read_gctx": (read_gctx, 50_000, "1,000 of 50,000 signatures x 978", "h5py into pandas, all"),
+}
+GROWS = ("tl.embed, project", "tl.embed_signatures", "tl.score_programs")
+
+
+# -- runs ------------------------------------------------------------------------------------------------------------
+
+
+def child(verb: str, n: int, ours: bool) -> None:
+    """Time one side, after a run on little, and say seconds and peak memory in bytes above that of its input."""
+    warnings.simplefilter("ignore")
+    make_work = VERBS[verb][0]
+    make_work(min(n, 300), ours).run()
+    work = make_work(n, ours)
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    seconds, _ = best(work.run, 2 if work.times == 1 else 1)
+    sys.stdout.write(f"\n{seconds * work.times} {resident('VmHWM') - before}\n")
+
+
+def run(verb: str, n: int, ours: bool) -> tuple[float, float]:
+    """Seconds and bytes of a child."""
+    call = [sys.executable, "-m", "benchmarks._verbs", "--verb", verb, "-n", str(n), *["--peer"] * (not ours)]
+    done = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True)
+    seconds, size = done.stdout.split()[-2:]
+    return float(seconds), float(size)
+
+
+def table(only: list[str]) -> None:
+    """Write the table of verbs."""
+    rows = []
+    for verb in only:
+        _, n, what, peer = VERBS[verb]
+        own, own_size = run(verb, n, True)
+        other, other_size = run(verb, n, False)
+        sizes = [f"{size / 1e6:,.0f}" for size in (own_size, other_size)]
+        rows.append([verb, what, peer, f"{own:.3g}", f"{other:.3g}", f"{other / own:.3g}", *sizes])
+        print("; ".join(rows[-1]), flush=True)
+    _common.report(
+        "speed-verbs",
+        "Verbs against what one would pick instead",
+        ["verb", "on", "instead", "seconds", "instead, s", "times faster", "memory, MB", "instead, MB"],
+        rows,
+        "Synthetic data; each side in a process of its own, least of two runs after one on little. A number in "
+        "brackets is how many were done of what the verb does in full: their time is multiplied up to all of it, and "
+        "their memory is not. Memory: peak above what the process had with its input. The script in pandas for targets and "
+        "`score_genes` do another method than the verb does; they stand for what is at hand.",
+    )
+
+
+def growth(sizes: list[int], only: tuple[str, ...] = GROWS) -> None:
+    """Write the table and the figure of growth over rows in memory."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    found = {verb: [run(verb, n, True) for n in sizes] for verb in only}
+    rows = []
+    for at, n in enumerate(sizes):
+        row = [f"{n:,}"]
+        for verb in only:
+            seconds = found[verb][at][0]
+            steep = np.log(seconds / found[verb][at - 1][0]) / np.log(n / sizes[at - 1]) if at else np.nan
+            row += [f"{seconds:.3g}", "" if np.isnan(steep) else f"{steep:.2f}", f"{found[verb][at][1] / 1e6:,.0f}"]
+        rows.append(row)
+    header = ["rows", *(text for verb in only for text in (f"{verb}, s", "slope", "MB"))]
+    _common.report(
+        "speed-growth",
+        "Growth with the number of rows",
+        header,
+        rows,
+        "In memory, synthetic: cells x 18,000 genes at 8 %, 50 programs; signatures x 978. Slope: of the logarithm of "
+        "time over that of rows, from the row above; 1 is linear. From 10^3 to 10^6 cells on disk: "
+        "[](scale.md).",
+    )
+    fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
+    for verb, colour, marker in zip(only, ("#0072B2", "#D55E00", "#009E73"), "os^", strict=False):
+        left.loglog(sizes, [seconds for seconds, _ in found[verb]], color=colour, marker=marker, ms=4, label=verb)
+        right.loglog(sizes, [size / 2**20 for _, size in found[verb]], color=colour, marker=marker, ms=4)
+    left.set(xlabel="rows", ylabel="seconds")
+    right.set(xlabel="rows", ylabel="peak above the input, MiB")
+    left.legend(frameon=False, fontsize=8)
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+    FIGURE.parent.mkdir(parents=True, exist_ok=True)
+    fig.savefig(FIGURE, dpi=150)
+    plt.close(fig)
+
+
+def main() -> None:
+    """Run one side of one verb."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--verb", choices=list(VERBS), required=True)
+    parser.add_argument("-n", type=int, required=True)
+    parser.add_argument("--peer", action="store_true")
+    options = parser.parse_args()
+    child(options.verb, options.n, not options.peer)
+
+
+if __name__ == "__main__":
+    main()
