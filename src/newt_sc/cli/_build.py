@@ -1,0 +1,78 @@
+"""``newt-sc build``: a gene embedding from a knowledge bundle."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from newt_sc import __version__
+from newt_sc._settings import logger, settings
+
+from . import _files
+from ._run import Report, facts
+
+if TYPE_CHECKING:
+    from ._verbs import Verb
+
+__all__ = ["run"]
+
+
+def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
+    """Read a bundle, encode, fuse and write."""
+    from newt_sc import datasets, pp, tl
+    from newt_sc.io._atomic import atomic_path
+
+    if options.identifiers:
+        return _build_identifiers(options.output, say)
+    _files.check_output(options.output, *verb.outputs["output"])
+    started = time.perf_counter()
+
+    def progress(text: str) -> None:
+        logger.info("[%5.1f s] %s", time.perf_counter() - started, text)
+
+    progress(f"reading bundle {options.bundle}")
+    mdata = datasets.bundle(
+        options.bundle,
+        redistributable_only=options.redistributable_only,
+        protein_coding_only=not options.all_genes,
+        progress=not options.quiet,
+    )
+    for name, mod in mdata.mod.items():
+        progress(f"  {name}: {mod.n_obs:,} genes x {mod.n_vars:,} features")
+    progress("encoding")
+    pp.encode(mdata, n_comps=options.block_dims, random_state=options.random_state)
+    progress("fusing")
+    embedding = tl.fuse(mdata, n_comps=options.dims, random_state=options.random_state)
+    name = options.name or str(mdata.uns["newt_bundle"]["name"])
+    embedding.uns["newt"] |= {"name": name, "version": __version__}
+    # Vectors of other bundles, or of sources that may not be shipped, carry their sources' terms, not ours.
+    if options.bundle == "newt-human" and options.redistributable_only:
+        embedding.uns["newt"]["licence"] = "CC-BY-SA-4.0"
+    loss: dict[str, float] = {}
+    if options.pack:
+        embedding, loss = datasets.pack_embedding(embedding)
+        for key, value in loss.items():
+            say(f"quantisation loss (mean of 1 - cosine), {key}: {value:.2e}")
+    with atomic_path(options.output) as path:
+        embedding.write_h5ad(path, compression="gzip", compression_opts=9)
+    progress("done")
+    size = options.output.stat().st_size / 1e6
+    say(f"{options.output}: {embedding.n_obs:,} genes x {embedding.n_vars} dimensions, {size:.1f} MB")
+    told = {"rows": embedding.n_obs, "columns": embedding.n_vars, "newt": facts(embedding.uns["newt"])}
+    return Report(told | {"quantisation_loss": facts(loss)}, [options.output])
+
+
+def _build_identifiers(folder: Path, say: Callable[[str], None]) -> Report:
+    from newt_sc.errors import DataUnavailableError
+    from newt_sc.genes._build import build_tables
+
+    if settings.data_dir is None:
+        msg = "Set NEWT_SC_DATA_DIR to the folder that holds knowledge/identifiers/."
+        raise DataUnavailableError(msg)
+    release = build_tables(settings.data_dir, folder)
+    for name, table in release["tables"].items():
+        say(f"{folder / name}: {table['rows']:,} rows")
+    return Report(release, [folder / name for name in release["tables"]])

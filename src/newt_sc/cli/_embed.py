@@ -1,0 +1,70 @@
+"""``newt-sc embed``: cells read and written by blocks."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from newt_sc._settings import logger
+
+from . import _files
+from ._parser import offered
+from ._run import Report, facts, given
+
+if TYPE_CHECKING:
+    from ._verbs import Verb
+
+__all__ = ["run"]
+
+
+def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
+    """Embed the cells of a file into another."""
+    from pathlib import Path
+
+    from newt_sc import _keys
+    from newt_sc.io import _store
+    from newt_sc.io._atomic import atomic_path
+    from newt_sc.tl import embed
+    from newt_sc.tl._embed import compute_embedding
+
+    source_path, output = Path(options.adata), options.output
+    _files.check_input(source_path)
+    _files.check_output(output, *verb.outputs["output"])
+    started = time.perf_counter()
+    arguments = {name: parameter.default for name, parameter in inspect.signature(embed).parameters.items()}
+    del arguments["adata"], arguments["copy"]
+    arguments |= given(dict(offered(verb))["tl.embed"], options)
+    layer, counts = arguments.pop("layer"), arguments["counts_layer"]
+    if counts is not None:
+        if layer is not None:
+            msg = "give --layer or --counts-layer, not both: counts take the place of log-normalised expression."
+            raise ValueError(msg)
+        layer, arguments["counts_layer"] = None if counts == "X" else counts, "X"
+    slot = arguments["key_added"] or _keys.X_EMBED
+    uns = arguments["key_added"] or _keys.EMBED
+    with atomic_path(output) as path, _store.open_store(source_path) as source:
+        adata = _store.cells_on_disk(source, source_path, layer=layer)
+        logger.info("embedding %d cells x %d genes of %s", *adata.shape, source_path)
+        with _store.create_store(path, source) as target:
+            E, _, info = compute_embedding(
+                adata,
+                **arguments,
+                layer=None,
+                out=lambda n, d: _store.new_array(target, f"obsm/{slot}", (n, d)),
+            )
+            info["params"]["layer"] = layer or "X"
+            if counts is not None:
+                info["params"]["counts_layer"] = counts
+            _store.copy_elements(source, target, without=("X", "layers", "raw") if options.embedding_only else ())
+            _store.write_element(target, f"varm/{slot}", E)
+            _store.write_element(target, f"uns/{uns}", info)
+    report = info["genes"]
+    say(
+        f"{output}: {adata.n_obs:,} cells, {report['n_matched']:,} of {report['n_genes']:,} genes matched, "
+        f"{info['n_genes_used']:,} used, {time.perf_counter() - started:.1f} s"
+    )
+    told = {"rows": adata.n_obs, "columns": adata.n_vars, "written": [f"obsm/{slot}", f"varm/{slot}", f"uns/{uns}"]}
+    return Report(told | {uns: facts(info)}, [output])

@@ -1,0 +1,71 @@
+"""``newt-sc evaluate``: scores of gene embeddings."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from newt_sc._settings import logger
+
+from . import _files
+from ._parser import offered
+from ._run import Report, given
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from ._verbs import Verb
+
+__all__ = ["run"]
+
+
+def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
+    """Score embeddings on tasks, and print each score when it is there."""
+    import pandas as pd
+
+    from newt_sc import datasets, metrics
+    from newt_sc.errors import LeakageError
+    from newt_sc.io._text import create_text
+
+    if options.output is not None:
+        _files.check_output(options.output, ".tsv")
+    more = given(dict(offered(verb))["metrics.evaluate"], options)
+    holdout, seed = more.get("holdout", False), more.get("random_state", 0)
+    known = metrics.tasks()["name"].tolist()
+    tasks = known if "all" in options.task else list(dict.fromkeys(options.task))
+    if not set(tasks) <= set(known):
+        msg = f"No task {sorted(set(tasks) - set(known))}; expected some of {known}, or all."
+        raise ValueError(msg)
+    embeddings = {name: datasets.resolve_embedding(name) for name in options.embedding}
+    found = {(name, task): metrics.conflicts(embeddings[name], task) for name in embeddings for task in tasks}
+    refused = [f"{name} on {task}: {_name_conflicts(rows)}" for (name, task), rows in found.items() if _holds(rows)]
+    if refused and more.get("on_conflict", "raise") == "raise":  # said of all, before the first is scored
+        msg = f"{'; '.join(refused)}. Choose other tasks, or pass --on-conflict warn and say so beside the score."
+        raise LeakageError(msg)
+    if holdout:
+        logger.warning("hold-out: to be looked at once, when all is chosen; log this look, and choose nothing by it")
+    wide = max(map(len, embeddings)), max(map(len, tasks))
+    rows: list[dict[str, Any]] = []
+    for (name, task), conflicts in found.items():
+        table = metrics.evaluate(embeddings[name], task, **more)
+        score = metrics.bootstrap_interval(table["score"], random_state=seed)
+        named = _name_conflicts(conflicts)
+        row = {"embedding": name, "task": task, "score": score.estimate, "low": score.low, "high": score.high}
+        rows.append(row | {"n_items": len(table), "holdout": holdout, "conflicts": named})
+        text = f"{name:{wide[0]}}  {task:{wide[1]}}  {score}  {len(table):,} items"
+        say(f"{text}  conflicts: {named}" if named else text)
+    if options.output is not None:
+        with create_text(options.output) as file:
+            pd.DataFrame(rows).to_csv(file, sep="\t", index=False)
+    return Report(rows, [] if options.output is None else [options.output])
+
+
+def _holds(conflicts: DataFrame) -> bool:
+    return bool((conflicts["severity"] == "refuse").any())
+
+
+def _name_conflicts(conflicts: DataFrame) -> str:
+    """Say the sources by severity, such as ``refuse STRING, HI-union; flag WikiPathways``."""
+    named = [(severity, conflicts.loc[conflicts["severity"] == severity, "source"]) for severity in ("refuse", "flag")]
+    return "; ".join(f"{severity} {', '.join(dict.fromkeys(sources))}" for severity, sources in named if len(sources))

@@ -1,0 +1,212 @@
+"""Run a verb of the table: read, call, write when all is done."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import reduce
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from newt_sc._settings import logger
+
+from . import _files
+from ._parser import offered
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from ._options import Parameter
+    from ._verbs import Verb
+
+__all__ = ["Report", "facts", "given", "run"]
+
+_EXPORTS = {".graphml": "write_graphml", ".cyjs": "write_cytoscape", ".html": "write_network_html"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command has to say, for ``--json``.
+
+    Attributes
+    ----------
+    result
+        What came out: text, numbers, lists and dicts of them.
+    outputs
+        Files that were written.
+    status
+        Exit status.
+    """
+
+    result: Any
+    outputs: list[Path] = field(default_factory=list)
+    status: int = 0
+
+
+def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
+    """Run a verb that reads files, calls one function and writes what comes out."""
+    started = time.perf_counter()
+    outputs = [getattr(options, name) for name in verb.outputs]
+    for path, suffixes in zip(outputs, verb.outputs.values(), strict=True):
+        _files.check_output(path, *suffixes)
+    calls = dict(offered(verb))
+    function, options_of = next(iter(calls.items()))
+    of_table = [option for call in [*calls][1:] for option in calls[call]]
+    if all(path.suffix in (".h5ad", ".zarr", ".h5mu") for path in outputs):
+        stray = [f"--{option.name.replace('_', '-')}" for option in of_table if hasattr(options, option.name)]
+        if stray:
+            msg = f"{', '.join(stray)} is for the table, and {outputs[0]} is none: name an output that ends in .tsv."
+            raise ValueError(msg)
+    inputs = [_files.read(entry.kind, getattr(options, entry.parameter)) for entry in verb.inputs]
+    keywords = given(options_of, options, verb.files, inputs[0])
+    before = _slots(inputs[0])
+    logger.info("%s", verb.name)
+    found = _resolve(function)(*inputs, **keywords)
+    found = inputs[0] if found is None else found
+    results = found if isinstance(found, tuple) else (found,)
+    written = [name for name, value in _slots(results[0]).items() if not _same(before.get(name), value)]
+    told: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        from newt_sc.io._atomic import atomic_path
+
+        for path, result in zip(outputs, results, strict=True):
+            shaped = _shape(verb, result, path, options, of_table)
+            temporary = stack.enter_context(atomic_path(path))
+            if path.suffix in _EXPORTS:
+                getattr(import_module("newt_sc.io"), _EXPORTS[path.suffix])(shaped, temporary)
+                told.append({"nodes": shaped.number_of_nodes(), "edges": shaped.number_of_edges()})
+            else:
+                _files.write(shaped, temporary)
+                told.append(_describe(shaped, written))
+    seconds = time.perf_counter() - started
+    for path, one in zip(outputs, told, strict=True):
+        text = ", ".join(f"{value:,} {name}" for name, value in one.items() if isinstance(value, int))
+        slots = f"; {', '.join(one['written'])}" if one.get("written") else ""
+        say(f"{path}: {text}{slots}, {seconds:.1f} s")
+    return Report(told[0] if len(told) == 1 else told, outputs)
+
+
+def given(
+    parameters: list[Parameter], options: Namespace, files: Mapping[str, str] | None = None, first: Any = None
+) -> dict[str, Any]:
+    """Collect the keyword arguments that were given on the command line; files that they name are read.
+
+    Parameters
+    ----------
+    parameters
+        What was offered.
+    options
+        What was given.
+    files
+        Parameter -> kind of file.
+    first
+        The first input, which models are loaded onto.
+    """
+    out = {}
+    for option in parameters:
+        if not hasattr(options, option.name):
+            continue
+        value = getattr(options, option.name)
+        kind = (files or {}).get(option.name)
+        if option.many and option.choices and value[0] in option.choices and len(value) == 1:
+            value = value[0]
+        if kind == "model":
+            from newt_sc.models import NEWT
+
+            value = NEWT.load(value, first)
+        elif kind is not None:
+            value = _files.read(kind, value)
+        out[option.name] = value
+    return out
+
+
+def _resolve(call: str) -> Callable[..., Any]:
+    package, _, name = call.partition(".")
+    function: Callable[..., Any] = getattr(import_module(f"newt_sc.{package}"), name)
+    return function
+
+
+def _shape(verb: Verb, result: Any, path: Path, options: Namespace, of_table: list[Parameter]) -> Any:
+    """Return what goes into the file: the object, its table, or its graph."""
+    if path.suffix in (".h5ad", ".zarr", ".h5mu"):
+        if (path.suffix == ".h5mu") != _files.is_mudata(result):
+            kind, suffix = ("a MuData", ".h5mu") if _files.is_mudata(result) else ("an AnnData", ".h5ad")
+            msg = f"{path}: the result is {kind}; name an output that ends in {suffix}."
+            raise ValueError(msg)
+        return result
+    if hasattr(result, "columns"):
+        return result
+    key = getattr(options, "key_added", None) or getattr(options, "key", None)
+    if len(verb.calls) == 1:
+        return _table(verb.calls[0], result, key)
+    keywords = given(of_table, options)
+    if hasattr(options, "compound"):
+        keywords["modality"] = options.compound
+    found = _resolve(verb.calls[1])(result, key=key, **keywords)
+    if path.suffix == ".tsv" and hasattr(found, "edges"):
+        import networkx as nx
+
+        return nx.to_pandas_edgelist(found)
+    return found
+
+
+def _table(call: str, adata: Any, key: str | None) -> DataFrame:
+    """Return the table of a verb that has no ``get``."""
+    from newt_sc import _keys
+
+    if call == "tl.score_programs":
+        table = adata.obsm[key or _keys.PROGRAMS].rename_axis("cell")
+    elif call == "tl.map_to_reference":
+        table = adata.obs.filter(regex=f"^{key or _keys.MAPPING}_").rename_axis("cell")
+    else:
+        table = adata.var.filter(regex=f"^{key or _keys.GENES}").rename_axis("gene")
+    return table
+
+
+def _slots(data: Any) -> dict[str, Any]:
+    """Return what an AnnData or MuData holds, by ``slot/name``; two of them tell what was written."""
+    if _files.is_mudata(data):
+        return {f"{name}/{slot}": item for name, mod in data.mod.items() for slot, item in _slots(mod).items()}
+    out = {}
+    for slot in ("obs", "var", "obsm", "varm", "obsp", "uns"):
+        held = getattr(data, slot, None)
+        if held is not None:
+            out |= {f"{slot}/{name}": held[name] for name in held.keys()}  # noqa: SIM118 - columns, not rows
+    return out
+
+
+def _same(old: Any, new: Any) -> bool:
+    return old is new or (hasattr(old, "equals") and bool(old.equals(new)))
+
+
+def _describe(data: Any, written: list[str]) -> dict[str, Any]:
+    if hasattr(data, "columns"):
+        told = {"rows": len(data), "columns": len(data.columns), "names": [str(name) for name in data.columns]}
+        if {"compound", "answered"} <= {*data.columns}:
+            first = data.drop_duplicates("compound")
+            told |= {"compounds": len(first), "answered": int(first["answered"].sum())}
+        return told | {str(name): facts(value) for name, value in data.attrs.items()}
+    told = {"rows": int(data.n_obs), "columns": int(data.n_vars), "written": written}
+    uns = {name: _find(data, name) for name in written if "uns/" in name}
+    return told | {name.rpartition("uns/")[2]: facts(value) for name, value in uns.items() if isinstance(value, dict)}
+
+
+def _find(data: Any, name: str) -> Any:
+    mod, _, key = name.rpartition("uns/")
+    return reduce(lambda at, part: at[part], filter(None, mod.split("/")), data).uns[key]
+
+
+def facts(value: Any) -> Any:
+    """Keep of nested results what a person can read: text, numbers and short lists of them."""
+    if isinstance(value, dict):
+        kept = {str(key): facts(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None}
+    if hasattr(value, "tolist") and getattr(value, "ndim", 2) < 2 and getattr(value, "size", 99) <= 20:
+        value = value.tolist()
+    if isinstance(value, list | tuple) and len(value) <= 20:
+        return [facts(item) for item in value]
+    return value if isinstance(value, str | int | float | bool) else None

@@ -1,0 +1,101 @@
+"""``newt-sc targets``: targets of compounds, by blocks where that can be."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from newt_sc._settings import logger
+
+from . import _files, _run
+from ._parser import offered
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from pandas import DataFrame
+
+    from ._verbs import Verb
+
+__all__ = ["run"]
+
+_WHOLE = ("targets", "groupby", "genetic", "known_targets")
+
+
+def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Report:
+    """Predict targets: by blocks where a trained model scores a table of signatures, otherwise at once."""
+    from newt_sc import get, tl
+
+    path = Path(options.mdata)
+    _files.check_input(path)
+    _files.check_output(options.output, *verb.outputs["output"])
+    defaults = {
+        name: parameter.default
+        for function in (tl.predict_targets, get.targets)
+        for name, parameter in inspect.signature(function).parameters.items()
+    }
+    for _, parameters in offered(verb):
+        defaults |= _run.given(parameters, options)
+    top, least = defaults["top"], defaults["min_reliability"]
+    if (top is not None and top < 1) or not 0 <= least <= 1:
+        msg = f"--top is {top} and --min-reliability {least}; expected 1 or more, and 0 to 1."
+        raise ValueError(msg)
+    if defaults["targets"] is not None and defaults["model"] is not None:
+        msg = "--targets trains a model and --model takes one: leave one out."
+        raise ValueError(msg)
+    whole = any(defaults[name] for name in _WHOLE) or path.suffix == ".h5mu" or options.output.suffix != ".tsv"
+    if not whole:
+        data = _files.read_signatures(path)
+        if "targets" not in data.uns:
+            return _stream(data, defaults, options.output, say)
+        if data.isbacked:
+            data.file.close()
+    return _run.run(verb, options, say)
+
+
+def _stream(data: AnnData, given: dict[str, Any], output: Path, say: Callable[[str], None]) -> _run.Report:
+    from newt_sc.io._text import create_text
+
+    started = time.perf_counter()
+    n = answered = rows = 0
+    with create_text(output) as file:
+        for table in _tables(data, given):
+            table.to_csv(file, sep="\t", index=False, header=n == 0, float_format="%.6g")
+            first = table[table["rank"] <= 1]
+            n, answered, rows = n + len(first), answered + int(first["answered"].sum()), rows + len(table)
+            logger.info("%d compounds, %.0f s", n, time.perf_counter() - started)
+    say(
+        f"{output}: {rows:,} rows, {len(table.columns)} columns, {n:,} compounds, {answered:,} answered, "
+        f"{time.perf_counter() - started:.1f} s"
+    )
+    told = {"rows": rows, "columns": len(table.columns), "names": list(table.columns)}
+    return _run.Report(told | {"compounds": n, "answered": answered}, [output])
+
+
+def _tables(data: AnnData, given: dict[str, Any]) -> Iterator[DataFrame]:
+    """Rank targets by blocks of signatures, so that a file of any length fits."""
+    import numpy as np
+
+    from newt_sc.get._targets import rank_targets
+    from newt_sc.tl._predict_targets import load_predictor, predict_blocks
+
+    model = load_predictor(given["model"], given["embedding"], given["structure"])
+    lost = 0
+    for block in predict_blocks(model, data, among=given["among"]):
+        reliability = block.obs["reliability"].to_numpy()
+        lost += int(np.isnan(reliability).sum())
+        yield rank_targets(
+            block.obs_names,
+            block.var_names,
+            block.X,
+            block.layers["probability"],
+            of_targets={name: block.var[name].to_numpy() for name in ("prior", "n_compounds", "auroc")},
+            of_compounds={"reliability": reliability, "answered": reliability >= given["min_reliability"]},
+            top=given["top"],
+            sort_by=given["sort_by"],
+        )
+    if lost:
+        logger.warning("warning: %d signatures are all zero, constant or not measured: they have no target", lost)

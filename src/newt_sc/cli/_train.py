@@ -1,0 +1,96 @@
+"""``newt-sc train``: NEWT on a bundle or on the blocks of an embedding."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from newt_sc._settings import logger
+
+from . import _files
+from ._run import Report, facts
+
+if TYPE_CHECKING:
+    from ._verbs import Verb
+
+__all__ = ["run"]
+
+
+def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
+    """Read knowledge, train, and save the model and its vectors."""
+    from contextlib import ExitStack, redirect_stdout
+
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    from newt_sc import datasets, io, models, pp
+    from newt_sc.io._atomic import atomic_path
+
+    _check_model_folder(options.model, overwrite=options.overwrite)
+    if options.embedding_out is not None:
+        _files.check_output(options.embedding_out, ".h5ad", ".zarr")
+    if options.embedding is not None and (options.redistributable_only or options.all_genes):
+        msg = "--redistributable-only and --all-genes choose from a bundle; leave them out with --embedding."
+        raise ValueError(msg)
+    started = time.perf_counter()
+
+    def progress(text: str) -> None:
+        logger.info("[%5.1f s] %s", time.perf_counter() - started, text)
+
+    if options.embedding is not None:
+        progress(f"reading embedding {options.embedding}")
+        knowledge: Any = datasets.resolve_embedding(options.embedding).copy()
+        models.NEWT.setup_anndata(knowledge, modalities=options.modalities)
+    else:
+        progress(f"reading bundle {options.bundle}")
+        knowledge = datasets.bundle(
+            options.bundle,
+            modalities=options.modalities,
+            redistributable_only=options.redistributable_only,
+            protein_coding_only=not options.all_genes,
+            progress=not options.quiet,
+        )
+        for name, mod in knowledge.mod.items():
+            progress(f"  {name}: {mod.n_obs:,} genes x {mod.n_vars:,} features")
+        progress("encoding")
+        pp.encode(knowledge, n_comps=options.block_dims, random_state=options.random_state)
+        models.NEWT.setup_mudata(knowledge)
+    model = models.NEWT(knowledge, n_latent=options.n_latent, random_state=options.random_state)
+    progress("training")
+    epochs = {} if options.epochs is None else {"max_epochs": options.epochs}
+    try:
+        with redirect_stdout(sys.stderr):  # the progress bar; stdout is for results
+            model.train(**epochs, accelerator=options.accelerator, enable_progress_bar=not options.quiet)
+    except MisconfigurationException as error:  # such as an accelerator that is not there
+        raise ValueError(str(error)) from error
+    embedding = model.to_embedding()
+    with ExitStack() as stack:  # the embedding takes its place only when the model is saved, too
+        if options.embedding_out is not None:
+            io.write_embedding(embedding, stack.enter_context(atomic_path(options.embedding_out)))
+        model.save(options.model, overwrite=options.overwrite)
+    progress("done")
+    say(f"{options.model}: {embedding.n_obs:,} genes x {embedding.n_vars} dimensions")
+    outputs = [options.model]
+    if options.embedding_out is not None:
+        outputs.append(options.embedding_out)
+        say(f"{options.embedding_out}: {options.embedding_out.stat().st_size / 1e6:.1f} MB")
+    told = {"rows": embedding.n_obs, "columns": embedding.n_vars, "newt": facts(embedding.uns["newt"])}
+    return Report(told, outputs)
+
+
+def _check_model_folder(folder: Path, *, overwrite: bool) -> None:
+    """Say before the training, not after it, that a model cannot be saved."""
+    if not folder.resolve().parent.is_dir():
+        msg = f"{folder}: the folder {folder.resolve().parent} does not exist; make it first."
+        raise FileNotFoundError(msg)
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / "model.json").is_file():
+        msg = f"{folder} stands there and is no model of newt_sc; name another folder."
+        raise FileExistsError(msg)
+    if not overwrite:
+        msg = f"{folder} holds a model already; name another folder, or replace it by --overwrite."
+        raise FileExistsError(msg)
