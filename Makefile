@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
+.PHONY: help demo test lint docs dist matrix bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,8 +19,9 @@ help: ## List the targets
 demo: $(VENV)/.stamp-package ## Run `newt-sc demo`
 	$(BIN)/newt-sc demo
 
-test: $(VENV)/.stamp-test ## Run the tests on two processes (PYTEST_ARGS=... adds options)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q $(PYTEST_ARGS)
+test: $(VENV)/.stamp-test $(VENV)/.stamp-workflow ## Run the tests on two processes (PYTEST_ARGS=... adds options)
+	PATH="$(abspath $(VENV))/workflow/bin:$$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	    $(BIN)/python -m pytest -n 2 -q $(PYTEST_ARGS)
 
 lint: $(VENV)/.stamp-dev ## Check style, format, types and the direction of imports
 	$(BIN)/ruff check .
@@ -53,6 +54,16 @@ bench-sets: ## Compare sets of genes: speed, recovery of pathways, weak signals
 bench-speed: ## Measure time and memory of the projection, and of the import
 bench-targets: ## Benchmark target prediction by cross-validation (FINAL=1: the hold-out, logged)
 
+dist: $(VENV)/.stamp-release ## Build sdist and wheel into dist/ and check what is in them
+	rm -rf dist
+	$(BIN)/python -m build -q
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python .ci/check_dist.py dist
+
+PYTHONS ?= python3.11 python3.12
+matrix: $(VENV)/.stamp-package ## Test the wheel in an empty environment of each of PYTHONS (MATRIX_ARGS=--record writes the page)
+	$(BIN)/python .ci/matrix.py $(PYTHONS) $(MATRIX_ARGS)
+
 clean: ## Remove .venv and everything that was built
 	rm -rf $(VENV) build dist demo_output docs/_build docs/generated
 	rm -rf .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -69,4 +80,11 @@ $(VENV)/.stamp-package: pyproject.toml constraints.txt | $(BIN)/pip
 
 $(VENV)/.stamp-%: $(VENV)/.stamp-package
 	$(PIP) -c constraints.txt --group $*
+	@touch $@
+
+# Snakemake has an environment of its own: it asks for older versions of what others need.
+$(VENV)/.stamp-workflow: $(VENV)/.stamp-package
+	$(PYTHON) -m venv $(VENV)/workflow
+	$(VENV)/workflow/bin/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(VENV)/workflow/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt --group workflow
 	@touch $@

@@ -28,6 +28,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinxcontrib.bibtex",
     "api_pages",
+    "generated_text",
     "glob_toctree",
     "mathml",
     "prose_sections",

@@ -19,7 +19,7 @@ from typing import Any
 
 from newt_sc._docs import SHARED
 
-__all__ = ["Parameter", "add_options", "parameters", "summary"]
+__all__ = ["Parameter", "add_options", "parameters"]
 
 _ROOT = Path(__file__).parents[1]
 _MANY = ("Sequence", "Iterable", "Collection")
@@ -98,11 +98,6 @@ def parameters(verb: str) -> dict[str, Parameter]:
             help=told.get(argument.arg, ""),
         )
     return out
-
-
-def summary(verb: str) -> str:
-    """First sentence of a public function's docstring."""
-    return _plain((ast.get_docstring(_find(verb)[1]) or "").partition("\n\n")[0])
 
 
 def add_options(

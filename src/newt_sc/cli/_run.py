@@ -171,6 +171,8 @@ def _slots(data: Any) -> dict[str, Any]:
     """Return what an AnnData or MuData holds, by ``slot/name``; two of them tell what was written."""
     if _files.is_mudata(data):
         return {f"{name}/{slot}": item for name, mod in data.mod.items() for slot, item in _slots(mod).items()}
+    if not hasattr(data, "obsm"):
+        return {}
     out = {}
     for slot in ("obs", "var", "obsm", "varm", "obsp", "uns"):
         held = getattr(data, slot, None)
