@@ -77,7 +77,7 @@ def write(path: Path, cells: int, some: sparse.csr_array) -> None:
 def arguments(path: Path) -> list[str]:
     """What newt-sc is called with."""
     out = path.with_name("out.zarr")
-    return ["embed", str(path), str(out), "--mode", "project", "--mask-var", "all", "--embedding-only", "-q"]
+    return ["embed", str(path), str(out), "--mode", "project", "--mask-var", "none", "--embedding-only", "-q"]
 
 
 def child(what: str, path: Path) -> None:

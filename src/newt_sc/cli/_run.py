@@ -173,7 +173,7 @@ def _slots(data: Any) -> dict[str, Any]:
         return {f"{name}/{slot}": item for name, mod in data.mod.items() for slot, item in _slots(mod).items()}
     if not hasattr(data, "obsm"):
         return {}
-    out = {}
+    out: dict[str, Any] = {}
     for slot in ("obs", "var", "obsm", "varm", "obsp", "uns"):
         held = getattr(data, slot, None)
         if held is not None:
