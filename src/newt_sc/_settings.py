@@ -31,6 +31,9 @@ class Settings:
         Base URL that files absent from ``data_dir`` are fetched from. Environment: ``NEWT_SC_DATA_URL``.
     cache_dir
         Where fetched files are kept. Environment: ``NEWT_SC_CACHE_DIR``; otherwise the user's cache directory.
+    device
+        What cells are projected on: ``"cpu"``; ``"auto"``, CUDA where torch finds one; or a device of torch such as
+        ``"cuda:1"``. Environment: ``NEWT_SC_DEVICE``.
     verbosity
         A level of :mod:`logging`, such as ``"INFO"``. Environment: ``NEWT_SC_VERBOSITY``.
     """
@@ -38,6 +41,8 @@ class Settings:
     data_dir: Path | None = field(default_factory=lambda: _path("NEWT_SC_DATA_DIR"))
     data_url: str | None = field(default_factory=lambda: os.environ.get("NEWT_SC_DATA_URL") or None)
     cache_dir: Path | None = field(default_factory=lambda: _path("NEWT_SC_CACHE_DIR"))
+
+    device: str = field(default_factory=lambda: os.environ.get("NEWT_SC_DEVICE") or "cpu")
 
     @property
     def verbosity(self) -> str:

@@ -9,6 +9,8 @@ import numba
 import numpy as np
 from scipy import sparse
 
+from ._device import choose_device, project_on
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -104,7 +106,12 @@ def _by_blas(X: Any, E: Any, out: Any) -> None:
 
 
 def project(
-    X: Any, E: NDArray[np.floating], *, center: NDArray[np.floating] | None = None, parallel: bool = True
+    X: Any,
+    E: NDArray[np.floating],
+    *,
+    center: NDArray[np.floating] | None = None,
+    parallel: bool = True,
+    device: str = "cpu",
 ) -> NDArray[np.float32]:
     """Project rows through a gene table: ``(X - center) @ E``.
 
@@ -120,6 +127,8 @@ def project(
     parallel
         Use all threads that numba has. ``False`` is for callers that work on several blocks of rows at once, each on a
         thread of its own.
+    device
+        ``"cpu"``; ``"auto"``, CUDA where torch finds one; or a device of torch. Rows go there in blocks.
 
     Returns
     -------
@@ -130,7 +139,7 @@ def project(
     TypeError
         If ``X`` is of another kind or holds no real numbers.
     ValueError
-        If the shapes do not fit.
+        If the shapes do not fit, or there is no such device.
 
     Notes
     -----
@@ -153,7 +162,9 @@ def project(
         raise ValueError(msg)
     n, d = X.shape[0], E32.shape[1]
     out: NDArray[np.float32] = np.zeros((n, d), dtype=np.float32)
-    if compressed and X.nnz > _DENSE_SHARE * n * len(E32):
+    if device != "cpu" and (device := choose_device(device)) != "cpu":
+        out = project_on(X, E32, device)
+    elif compressed and X.nnz > _DENSE_SHARE * n * len(E32):
         _by_blas(X.tocsr(), E32, out)
     elif compressed:
         # In CSR, order matters for speed only: some rows tell.

@@ -17,6 +17,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 
 from newt_sc import kernels
+from newt_sc._settings import settings
 from newt_sc.io._rows import read_rows
 
 if TYPE_CHECKING:
@@ -103,14 +104,15 @@ class _Table:
 
     E: NDArray[np.float32]
     offset: NDArray[np.float32] | None
+    device: str
 
     @classmethod
     def of(cls, E: NDArray[np.floating], center: NDArray[np.float64] | None) -> _Table:
         offset = None if center is None else (center @ np.asarray(E, dtype=np.float64)).astype(np.float32)
-        return cls(np.ascontiguousarray(E, dtype=np.float32), offset)
+        return cls(np.ascontiguousarray(E, dtype=np.float32), offset, settings.device)
 
     def project(self, block: Any, *, parallel: bool = True) -> NDArray[np.float32]:
-        Z = kernels.project(block, self.E, parallel=parallel)
+        Z = kernels.project(block, self.E, parallel=parallel, device=self.device)
         if self.offset is not None:
             Z -= self.offset
         return Z
