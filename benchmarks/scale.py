@@ -160,6 +160,9 @@ def growth_table(found: list[dict[str, float]]) -> None:
         slopes = [slope(found[at - 1], row, what) if at else np.nan for what in ("whole", "warm")]
         seconds = [row[what] for what in ("read", "kernel", "warm")] + [row["warm"] / floor, slopes[1]]
         seconds += [row["whole"], row["whole"] / floor, slopes[0]]
+        before = found[at - 1] if at else row
+        further = (row["warm"] - before["warm"]) / max(row["cells"] - before["cells"], 1) if at else np.nan
+        seconds.insert(5, 1e6 * further)
         texts = ["" if np.isnan(value) else f"{value:.2f}" for value in [*seconds, row["peak"] / 2**30]]
         rows.append([f"{row['cells']:,.0f}", *texts])
     note = ""
@@ -171,14 +174,17 @@ def growth_table(found: list[dict[str, float]]) -> None:
     _common.report(
         "scale",
         "A million cells",
-        ["cells", "read, s", "product, s", "warm, s", of, "slope", "whole, s", of, "slope", "peak memory, GiB"],
+        [
+            *("cells", "read, s", "product, s", "warm, s", of, "slope", "µs a further cell"),
+            *("whole, s", of, "slope", "peak memory, GiB"),
+        ],
         rows,
         f"Synthetic cells x {N_GENES:,} genes, {DETECTED:,} detected in each, from zarr to zarr, every time in a new "
         "process. Read: every block of the file, nothing done with it. Product: that with the gene vectors (256 "
         "dimensions), in memory. Whole: `newt-sc embed --mode project`, from start of Python to end, which writes a "
         "float32 vector of 256 dimensions for each cell; its peak memory stands last. Warm: the same call in a process "
         f"that has embedded {WARM:,} cells before. Slope: of the logarithm of time over that of cells, from the row "
-        f"above; 1 is linear.{note}",
+        f"above; 1 is linear. A further cell: what each cell more than in the row above costs, warm.{note}",
     )
     figure(found)
 

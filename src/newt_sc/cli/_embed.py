@@ -58,8 +58,8 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
             info["params"]["layer"] = layer or "X"
             if counts is not None:
                 info["params"]["counts_layer"] = counts
+            _store.new_array(target, f"varm/{slot}", E.shape)[:] = E
             _store.copy_elements(source, target, without=("X", "layers", "raw") if options.embedding_only else ())
-            _store.write_element(target, f"varm/{slot}", E)
             _store.write_element(target, f"uns/{uns}", info)
     report = info["genes"]
     say(

@@ -495,12 +495,12 @@ def _blend(
 
 def _alignment(found: float, sum_variance: float, variance: _Array, E: _Array, used: _Array) -> float:
     """Variance of X E over its expectation when E's rows are permuted among the genes used (exact, no sampling)."""
-    rows = E[used].astype(np.float64)
+    rows = E if used.all() else E[used]
     n, own = len(rows), float(variance[used].sum())
     if n < 2:
         return 1.0
-    length = (rows * rows).sum()
-    cross = ((rows.sum(axis=0) ** 2).sum() - length) / (n * (n - 1))
+    length = np.einsum("ij,ij->", rows, rows, dtype=np.float64)
+    cross = ((rows.sum(axis=0, dtype=np.float64) ** 2).sum() - length) / (n * (n - 1))
     expected = length / n * own + cross * (sum_variance - own)
     return float(found / expected) if expected > 0 else 1.0
 

@@ -108,7 +108,7 @@ class _Table:
 
     @classmethod
     def of(cls, E: NDArray[np.floating], center: NDArray[np.float64] | None) -> _Table:
-        offset = None if center is None else (center @ np.asarray(E, dtype=np.float64)).astype(np.float32)
+        offset = None if center is None else _through(center, E)
         return cls(np.ascontiguousarray(E, dtype=np.float32), offset, settings.device)
 
     def project(self, block: Any, *, parallel: bool = True) -> NDArray[np.float32]:
@@ -137,6 +137,12 @@ class _Sums:
     @property
     def variance(self) -> NDArray[np.float64]:
         return np.asarray(_variance(self.genes.n, self.total, self.square))
+
+
+def _through(row: NDArray[np.float64], E: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Project a row in double precision, without a wide copy of the whole table."""
+    parts = (row[i : i + 1024] @ E[i : i + 1024].astype(np.float64) for i in range(0, len(row), 1024))
+    return np.asarray(sum(parts, np.zeros(E.shape[1])), dtype=np.float32)
 
 
 def _variance(n: int, total: Any, square: Any) -> Any:
@@ -350,7 +356,7 @@ class Rows:
         ValueError
             If a value is NaN or infinite.
         """
-        E = np.where(used[:, None], E, 0).astype(np.float32)
+        E = np.asarray(E if used.all() else np.where(used[:, None], E, 0), dtype=np.float32)
         if self.in_memory and out is None:
             genes = self._sums(used)
             stats = Stats.of(genes, self.name)
@@ -378,7 +384,7 @@ class Rows:
         if self.is_dask:
             out = self.project(E, center, out=out)
         else:
-            _shift(out, ((first - center) @ E.astype(np.float64)).astype(np.float32))
+            _shift(out, _through(first - center, E))
         return Projected(out, stats, sums.variance, _row_variance(sums.genes))
 
     def covariance(self, genes: NDArray[np.intp], mean: NDArray[np.float64]) -> NDArray[np.float64] | LinearOperator:
