@@ -133,13 +133,14 @@ def command(path: Path) -> tuple[float, float]:
 
 def growth(sizes: list[int], folder: Path) -> list[dict[str, float]]:
     """Times of each number of cells."""
-    some = pool()
-    write(folder / f"{WARM}.zarr", WARM, some)
+    absent = [cells for cells in {WARM, *sizes} if not (folder / f"{cells}.zarr").exists()]
+    if absent:
+        some = pool()
+        for cells in absent:
+            write(folder / f"{cells}.zarr", cells, some)
     out = []
     for cells in sizes:
         path = folder / f"{cells}.zarr"
-        if cells != WARM:
-            write(path, cells, some)
         whole, size = command(path)
         found = {"cells": cells, "read": run("read", path), "kernel": run("kernel", path), "warm": run("embed", path)}
         out.append(found | {"whole": whole, "peak": size})
@@ -254,6 +255,7 @@ def blend_rows(cells: int) -> list[list[str]]:
     E = np.asarray(nt.datasets.embedding()[adata.var_names].X, dtype=np.float32)
     nt.tl.embed(adata[:1000].copy())  # compiled
     out = []
+    repeat = 2 if cells <= 20_000 else 1
 
     def timed(name: str, function: Any, repeat: int = 2) -> tuple[float, np.ndarray]:
         seconds, found = best(function, repeat)
@@ -267,10 +269,10 @@ def blend_rows(cells: int) -> list[list[str]]:
         return np.asarray(nt.tl.embed(data, copy=True, **params).obsm["X_newt"])
 
     projection, _ = timed("one projection", lambda: nt.kernels.project(adata.X, E))
-    exact_time, exact = timed("scanpy, covariance_eigh", lambda: pca("covariance_eigh"))
+    exact_time, exact = timed("scanpy, covariance_eigh", lambda: pca("covariance_eigh"), repeat)
     arpack_time, arpack = timed("scanpy, arpack", lambda: pca("arpack"), 1)
-    same_time, same = timed("alpha=beta=0", lambda: embed(adata, alpha=0, beta=0))
-    blend_time, blend = timed("blend", lambda: embed(adata))
+    same_time, same = timed("alpha=beta=0", lambda: embed(adata, alpha=0, beta=0), repeat)
+    blend_time, blend = timed("blend", lambda: embed(adata), repeat)
     lazy = adata.copy()
     lazy.X = da.from_array(np.arange(cells), chunks=5_000).map_blocks(
         lambda at: adata.X[at],
@@ -298,7 +300,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--blend", type=int, default=100_000, help="cells of the table of blend; 0 leaves it out")
-    parser.add_argument("--folder", type=Path, help="where cells are written (default: a temporary folder)")
+    parser.add_argument("--folder", type=Path, help="where cells are kept and looked for (default: a temporary folder)")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -307,8 +309,8 @@ def main() -> None:
         child(options.child, options.path)
         return
     if options.cells != [0]:
-        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            growth_table(growth(options.cells, Path(folder)))
+        with tempfile.TemporaryDirectory() as folder:
+            growth_table(growth(options.cells, options.folder or Path(folder)))
     if options.blend:
         _common.report(
             "scale-blend",
