@@ -4,6 +4,7 @@
 PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo python3)
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+TUTORIAL_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs dist matrix bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
+.PHONY: help demo test lint docs dist matrix tutorials bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,10 @@ lint: $(VENV)/.stamp-dev ## Check style, format, types and the direction of impo
 docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warnings being errors, and check its links
 	$(BIN)/python -m sphinx -q -W -n --keep-going -b html docs docs/_build/html
 	$(BIN)/python docs/check_site.py docs/_build/html
+
+tutorials: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
+tutorials: $(VENV)/.stamp-package $(VENV)/.stamp-tutorials ## Execute the tutorials into docs/tutorials (TUTORIAL_ARGS=--shipped: without data)
+	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/python tutorials/run.py $(TUTORIAL_ARGS)
 
 bench-%: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
 bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench

@@ -1,4 +1,4 @@
-"""Write the API pages from each module's ``__all__``, and bring the tutorials in.
+"""Write the API pages from each module's ``__all__``.
 
 All is written below ``generated/``, only where it changes, before autosummary looks for what to document.
 """
@@ -6,7 +6,6 @@ All is written below ``generated/``, only where it changes, before autosummary l
 from __future__ import annotations
 
 import inspect
-import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -94,7 +93,7 @@ def pages() -> dict[str, str]:
 
 
 def write(app: Sphinx, config: Config) -> None:
-    """Write the pages that changed, remove those of names that are gone, copy the tutorials."""
+    """Write the pages that changed, remove those of names that are gone."""
     api = Path(app.srcdir) / "generated" / "api"
     api.mkdir(parents=True, exist_ok=True)
     wanted = pages()
@@ -109,17 +108,6 @@ def write(app: Sphinx, config: Config) -> None:
     for path in (api / "names").glob("*.rst"):
         if path.stem not in names:
             path.unlink()
-
-    tutorials = Path(app.srcdir) / "generated" / "tutorials"
-    sources = {path.name: path for path in (Path(app.srcdir).parent / "tutorials").glob("*.ipynb")}
-    for path in tutorials.glob("*.ipynb"):
-        if path.name not in sources:
-            path.unlink()
-    for name, source in sources.items():
-        tutorials.mkdir(parents=True, exist_ok=True)
-        target = tutorials / name
-        if not target.exists() or target.read_bytes() != source.read_bytes():
-            shutil.copyfile(source, target)
 
 
 def find_error(
