@@ -58,7 +58,9 @@ def check(python: str, work: Path, source: Path, wheel: Path, jobs: int) -> dict
     call(*pip, "--upgrade", "pip>=25.1")
     call(*pip, "-c", source / "constraints.txt", wheel, "--group", f"{source / 'pyproject.toml'}:test")
     run = work / f"run-{Path(python).name}"
-    shutil.copytree(source / "tests", run / "tests", ignore=shutil.ignore_patterns("benchmarks"))
+    shutil.copytree(source / "tests", run / "tests")
+    shutil.rmtree(run / "tests" / "benchmarks")
+    shutil.copytree(source / "benchmarks", run / "benchmarks")  # some tests of the package compare with these
     shutil.copy(source / "pyproject.toml", run)  # the settings of pytest
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("NEWT_SC_", "PYTHON"))}
     told: dict[str, str] = json.loads(call(inside, "-c", ASK, cwd=run, env=clean))
