@@ -387,6 +387,18 @@ def table(label_set: str, names: list[str], splits: list[str], *, final: bool, m
     return [[text, *(cell(text, tuple(needed), split) for split in splits)] for text, needed in rows]
 
 
+def not_run(rows: list[list[str]], header: list[str]) -> str:
+    """Say which cells of a merged table wait for their scores."""
+    titles = dict(zip(SPLITS, header[1:], strict=True))
+    texts = []
+    for name, *cells in rows:
+        splits = METHODS[name][1] if name in METHODS else frozenset()
+        waiting = [titles[split] for split, cell in zip(SPLITS, cells, strict=True) if split in splits and not cell]
+        if waiting:
+            texts.append(f"{name.replace('&emsp;', '')} ({'; '.join(waiting)})")
+    return f" Not run yet, for the time they take: {', '.join(texts)}." if texts else ""
+
+
 def loose(label_set: str) -> str:
     """Say what comes out if compounds with the same signature under two names may be in two folds."""
     texts = []
@@ -407,7 +419,6 @@ def main() -> None:
     parser.add_argument("--merge", metavar="COMMIT", help="take what is not kept from the table that stands, of COMMIT")
     options = parser.parse_args()
     final = os.environ.get("FINAL") == "1"
-    earlier = f" {EARLIER} scored at commit {options.merge}." if options.merge else ""
     splits = [s for s in SPLITS if not options.splits or s in options.splits.split(";")]
     wanted = (options.only or "").split(";")
     names = [name for name in METHODS if any(part in name for part in wanted)]
@@ -426,11 +437,13 @@ def main() -> None:
     titles = {"both": "both unseen", "both, family": "both, unseen family", "family": "unseen family"}
     header = ["scores", *(titles.get(s, f"unseen {s}") for s in SPLITS)]
     for label_set in SETS:
+        rows = table(label_set, names, splits, final=final, merge=bool(options.merge))
+        earlier = f" {EARLIER}: scored at commit {options.merge}.{not_run(rows, header)}" if options.merge else ""
         _common.report(
             f"targets-{label_set}" + ("-holdout" if final else ""),
             f"Target prediction: {TITLES[label_set]}" + (", hold-out" if final else ""),
             header,
-            table(label_set, names, splits, final=final, merge=bool(options.merge)),
+            rows,
             f"Mean AUROC over {len(asked(label_set))} targets with at least {MIN_DRUGS} drugs, over compounds, "
             f"compared within folds; {'the fifth' if final else 'four of five (the fifth is the hold-out)'}. "
             "Compounds that share a name, a skeleton or a signature are one drug, whose compounds stay in one fold. "
