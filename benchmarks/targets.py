@@ -352,9 +352,9 @@ def replicates(name: str, split: str, label_set: str, *, final: bool, strict: bo
     return _cache.table(key, compute)["mean"].to_numpy()
 
 
-def kept(name: str, split: str) -> bool:
+def kept(name: str, split: str, *, strict: bool = True) -> bool:
     """Whether the scores of a method are kept."""
-    return _cache.path("vectors", [state(), name, split, False, True], ".npz").exists()
+    return _cache.path("vectors", [state(), name, split, False, strict], ".npz").exists()
 
 
 def standing(label_set: str) -> dict[str, list[str]]:
@@ -399,16 +399,19 @@ def not_run(rows: list[list[str]], header: list[str]) -> str:
     return f" Not run yet, for the time they take: {', '.join(texts)}." if texts else ""
 
 
-def loose(label_set: str) -> str:
+def loose(label_set: str, *, merge: bool = False) -> str:
     """Say what comes out if compounds with the same signature under two names may be in two folds."""
-    texts = []
-    for split in ("compound",):
-        found = replicates("NEWT, defaults", split, label_set, final=False, strict=False)
-        texts.append(f"{split if split == 'both' else 'unseen compound'} {_common.interval_text(found[0], found[1:])}")
-    return (
+    name, split = "NEWT, defaults", "compound"
+    before = (
         " Grouped by name and InChIKey alone, so that one signature under two names may be in two folds, NEWT with its "
-        f"defaults has {', '.join(texts)}."
+        "defaults has unseen compound "
     )
+    if merge and not kept(name, split, strict=False):
+        text = (_common.DOCS / f"targets-{label_set}.md").read_text(encoding="utf-8")
+        stands = text.partition(before)[2].partition(")")[0]
+        return f"{before}{stands}) {EARLIER}." if stands else ""
+    found = replicates(name, split, label_set, final=False, strict=False)
+    return f"{before}{_common.interval_text(found[0], found[1:])}."
 
 
 def main() -> None:
@@ -452,9 +455,11 @@ def main() -> None:
             "trained on (families: benchmarks/target_families.tsv, made by this benchmark). A method that learns "
             "nothing of targets has no figure for unseen ones, and one that learns nothing at all the same for seen "
             "and unseen compounds. Known targets: those of the compound that are trained on. Intervals: "
-            "95 % bootstrap over drugs; differences are paired." + ("" if final else loose(label_set)) + earlier,
+            "95 % bootstrap over drugs; differences are paired."
+            + ("" if final else loose(label_set, merge=bool(options.merge)))
+            + earlier,
         )
-    if not final:
+    if not final and not options.merge:
         _target_ranking.report()
 
 
