@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +225,69 @@ def test_json_says_warnings_and_has_no_nan(files: Path, capsys: pytest.CaptureFi
     told = json.loads(capsys.readouterr().out, parse_constant=refuse)
     assert any("odd" in text for text in told["warnings"])
     assert told["seconds"] > 0
+
+
+@pytest.mark.filterwarnings("ignore:From 0.4 .update:FutureWarning")
+def test_signatures_of_cells_and_compounds(files: Path) -> None:
+    assert main(["signatures", "cells.h5ad", "changes.h5ad", "--groupby", "group", "--reference", "a"]) == 0
+    assert ad.read_h5ad("changes.h5ad").obs["perturbation"].tolist() == ["b", "c"]
+    assert main(["embed-signatures", "changes.h5ad", "embedded.h5ad", "--embedding", "genes.h5ad", "--no-up-down"]) == 0
+    found = ad.read_h5ad("embedded.h5ad")
+    assert (found.obsm["X_newt"].shape, "X_newt_up" in found.obsm) == ((2, 6), False)
+    drugs = planted.compounds()
+    drugs.obs["moa"] = drugs.obs["indication"] = [f"class{i % 4}" for i in range(drugs.n_obs)]
+    drugs.write_h5ad("drugs.h5ad")
+    assert main(["mechanism", "drugs.h5ad", "called.tsv", "--min-confidence", "0.1"]) == 0
+    table = read("called.tsv")
+    assert table["known"].tolist() == drugs.obs["moa"].tolist()
+    assert (
+        main(["repurpose", "drugs.h5ad", "ranked.tsv", "--indication", "class1", "--include-known", "--top", "9"]) == 0
+    )
+    assert {int(name.removeprefix("drug")) % 4 for name in read("ranked.tsv")["compound"]} == {1}
+    few = ["--embedding", "planted.h5ad", "--n-permutations", "20", "--n-shuffles", "1"]
+    states = ["--groupby", "group", "--source", "a", "--target", "b"]
+    assert main(["match-compounds", "cells.h5ad", "drugs.h5ad", "matched.tsv", *states, *few]) == 0
+    assert set(read("matched.tsv")["name"]) == set(drugs.obs_names)
+    assert main(["match-compounds", "scores.rnk", "drugs.h5ad", "change.tsv", *few]) == 0
+
+
+def test_genes_and_what_is_known_of_them(files: Path) -> None:
+    names = ad.read_h5ad("genes.h5ad").obs_names
+    sets = nt.io.read_gmt("sets.gmt")
+    member = np.array([[gene in genes for genes in sets.values()] for gene in names], dtype=np.float32)
+    kinds = pd.DataFrame({"kind": "set"}, index=list(sets))
+    one = ad.AnnData(member[:32], obs=pd.DataFrame(index=names[:32]), var=kinds)
+    kinds = pd.DataFrame({"kind": "partner"}, index=names)
+    near = np.abs(np.subtract.outer(np.arange(40), np.arange(40))) == 1
+    with pytest.warns(FutureWarning) if md.__version__.startswith("0.3") else nullcontext():
+        md.MuData({"function": one, "interaction": ad.AnnData(near.astype(np.float32), kinds[[]], kinds)}).write(
+            "knowledge.h5mu"
+        )
+    assert main(["encode", "knowledge.h5mu", "encoded.h5mu", "--n-comps", "3"]) == 0
+    assert main(["fuse", "encoded.h5mu", "made.h5ad", "--n-comps", "4", "--modalities", "interaction", "function"]) == 0
+    assert set(ad.read_h5ad("made.h5ad").obsm) == {"function", "interaction"}
+    assert main(["explain", "made.h5ad", "explained.h5ad", "--genes", *names[:2], "--n-neighbors", "3"]) == 0
+    effect = ad.read_h5ad("explained.h5ad").obsm["newt_effect"]
+    assert effect.index[effect.notna().any(axis=1)].tolist() == sorted(names[:2], key=list(effect.index).index)
+    stanzas = "".join(f"[Term]\nid: {name}\nname: {name}\nis_a: root\n\n" for name in sets)
+    Path("terms.obo").write_text(f"format-version: 1.2\n\n[Term]\nid: root\nname: root\n\n{stanzas}")
+    call = ["functional-hierarchy", "genes.h5ad", "sets.gmt", "terms.obo", "summary.tsv", "curve.tsv", "--leaky", "one"]
+    assert main([*call, "--n-resamples", "2", "--n-shuffles", "2"]) == 0
+    assert set(read("summary.tsv")["vectors"]) == {"all", "without one"}
+    assert set(read("curve.tsv")["measure"]) == {"semantic", "depth"}
+    rows = [f"TF{i // 20}\t{gene}\tcell{i % 2}\n" for i, gene in enumerate(names)]
+    Path("regulons.tsv").write_text("source\ttarget\tcell\n" + "".join(rows))
+    call = [
+        "regulon-context",
+        "genes.h5ad",
+        "regulons.tsv",
+        "context.tsv",
+        "--n-permutations",
+        "5",
+        "--min-targets",
+        "5",
+    ]
+    assert main([*call, "--gene-sets", "programs.gmt"]) == 1  # no such file
+    Path("programs.gmt").write_text("".join(f"cell{i}\t\t" + "\t".join(names[i::2]) + "\n" for i in range(2)))
+    assert main(call) == 0
+    assert set(read("context.tsv")["source"]) == {"TF0", "TF1"}
