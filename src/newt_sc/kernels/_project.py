@@ -22,7 +22,7 @@ _ROWS = 256
 _DENSE_BYTES = 1 << 25
 # Where more than this share of the values is stored, rows are made dense for BLAS, block by block. Measured:
 # docs/benchmarks/speed.md.
-_DENSE_SHARE = 0.5
+_DENSE_SHARE = 0.7
 # One product at a time uses all threads; not every threading layer of numba bears to be entered twice.
 _ONE = Lock()
 
@@ -144,7 +144,7 @@ def project(
     Notes
     -----
     Sparse input is tiled over genes so that a tile of ``E`` stays in cache while a block of rows runs through it.
-    Dense input, and sparse input of which more than half is stored, goes through BLAS in blocks of rows.
+    Dense input, and sparse input of which more than 70 % is stored, goes through BLAS in blocks of rows.
     """
     compressed = sparse.issparse(X) and X.format in ("csr", "csc")
     if not (compressed or isinstance(X, np.ndarray)) or X.dtype.kind not in "biuf":
