@@ -530,11 +530,11 @@ def _means(averages: Averages, columns: Sequence[tuple[str, str]], score: str = 
     header, table, sizes = ["representation"], [], []
     for depth, size in columns:
         sizes.append(len({key[1] for key in averages if key[0] == score and key[2:4] == (depth, size)}))
-        header.append(f"{_title(depth, size)} ({sizes[-1]} sets)")
+        header.append(f"{_title(depth, size)} ({sizes[-1]} set{'s' * (sizes[-1] != 1)})")
     for row in _rows(averages, columns):
         found = [over_sets(averages, score, depth, size, row) for depth, size in columns]
         text = [
-            "–" if each is None else common.interval_text(*each[:2]) + (f" ({each[2]} sets)" if each[2] < k else "")
+            "–" if each is None else common.interval_text(*each[:2]) + (f" ({each[2]} of {k})" if each[2] < k else "")
             for each, k in zip(found, sizes, strict=True)
         ]
         if set(text) != {"–"}:
@@ -548,7 +548,7 @@ def _differences(averages: Averages, columns: Sequence[tuple[str, str]], score: 
     pairs += [(MAIN, f"{MAIN}, no lineage")]
     pairs += [(WEIGHED, row) for row in ("counts without E", *(row for row in rows if row.startswith(f"{WEIGHED},")))]
     for mode in ("blend", "project"):
-        pairs += [(mode, row) for row in (*BASELINES[:2], *(row for row in rows if row.startswith(f"{mode}, ")))]
+        pairs += [(mode, row) for row in (*BASELINES[:2], *(f"{mode}, {kind}" for kind in VECTORS[1:]))]
     pairs += [("project", "weighted mean")]
     table = []
     for first, second in pairs:
@@ -652,26 +652,42 @@ def _seeds(results: Results) -> str:
 
 def _goals(averages: Averages) -> str:
     """What the goals ask for, each as one figure."""
-    table = []
-    few = [column for column in _columns(averages, SIZES) if column[0] in ("2000", "500") or column[1] != ALL]
-    for what, columns in (
-        ("2,000 and 500 counts, all cells", [c for c in few if c[1] == ALL]),
-        ("100 and 50 cells", [c for c in few if c[1] != ALL]),
-    ):
-        for first, second in (
-            *((MAIN, row) for row in (*BASELINES[:2], "counts without E", f"{MAIN}, no lineage")),
-            *(
-                (WEIGHED, row)
-                for row in (*BASELINES[:2], "counts without E", f"{WEIGHED}, shuffled", f"{WEIGHED}, random")
-            ),
-        ):
-            own = [over_sets(averages, "label", depth, size, first, second) for depth, size in columns]
-            found = [each for each in own if each]
-            if found:
-                value, draws = np.mean([v for v, _, _ in found]), np.mean([d for _, d, _ in found], axis=0)
-                text = common.interval_text(float(value), draws, sign=True)
-                table.append([f"labels, {what}", f"{first} minus {second}", text])
-    return common.markdown_table(["goal", "difference", "mean over columns"], table)
+    table, columns = [], _columns(averages, SIZES)
+    for row in BASELINES[:2]:
+        pairs = [(name, *column) for name in SETS for column in columns]
+        found = [(pair, average(averages, "label", *pair, MAIN, row)) for pair in pairs]
+        below = [(pair, one) for pair, one in found if one and np.nanquantile(one[1], 0.975) < 0]
+        where = ", ".join(f"{pair[0]} at {_title(*pair[1:])}" for pair, _ in below[:6]) + ", …" * (len(below) > 6)
+        n = sum(one is not None for _, one in found)
+        table.append(
+            [f"labels below {row}", f"sets and columns with an interval below 0, of {n}", f"{len(below)}: {where}"]
+        )
+    shallow = [column for column in columns if column[1] == ALL and column[0] in ("2000", "500")]
+    few = [column for column in columns if column[1] != ALL]
+    against = [(MAIN, row) for row in (*BASELINES[:2], "counts without E", f"{MAIN}, no lineage")]
+    against += [(WEIGHED, row) for row in ("counts without E", f"{WEIGHED}, shuffled", f"{WEIGHED}, random")]
+    for what, part in (("2,000 and 500 counts, all cells", shallow), ("100 and 50 cells", few)):
+        for first, second in against:
+            each = [one for column in part if (one := over_sets(averages, "label", *column, first, second))]
+            if each:
+                mean = float(np.mean([v for v, _, _ in each])), np.mean([d for _, d, _ in each], axis=0)
+                table.append([f"labels, {what}", f"{first} minus {second}", common.interval_text(*mean, sign=True)])
+    for mode in (MAIN, "blend", "project"):
+        control = WEIGHED if mode == MAIN else mode
+        for first, second in (*((mode, row) for row in BASELINES[:3]), (control, f"{control}, shuffled")):
+            own = [average(averages, order, name, FULL, ALL, first, second) for name, order in GOAL_ORDERS]
+            if all(own):
+                mean = float(np.mean([o[0] for o in own if o])), np.mean([o[1] for o in own if o], axis=0)
+                table.append(
+                    ["pseudotime, mean of four", f"{first} minus {second}", common.interval_text(*mean, sign=True)]
+                )
+    for name, proteins in PROTEINS.items():
+        for protein in proteins:
+            for second in (*BASELINES[:2], "counts without E"):
+                one = average(averages, protein, name, FULL, ALL, MAIN, second)
+                text = common.interval_text(*one, sign=True) if one else "–"
+                table.append([f"protein {protein}", f"{MAIN} minus {second}", text])
+    return common.markdown_table(["goal", "difference", "found"], table)
 
 
 def _choices(results: Results) -> tuple[str, str]:
@@ -733,7 +749,8 @@ def report(results: Results) -> str:
         parts += ["## Few cells", _FEW, _means(averages, few), _differences(averages, few)]
     parts += ["## Labels in each set", _SETS_TEXT, _per_set(averages, [*whole, *few])]
     if any(key[0] == "rare" for key in averages):
-        parts += ["## Rare classes", _RARE_TEXT, _means(averages, whole, "rare"), _differences(averages, whole, "rare")]
+        some = [column for column in whole if any(key[0] == "rare" and key[2:4] == column for key in averages)]
+        parts += ["## Rare classes", _RARE_TEXT, _means(averages, some, "rare"), _differences(averages, some, "rare")]
     for depth in (FULL, "2000"):
         if table := _orders(averages, depth):
             parts += [f"## Known orders, {_title(depth, ALL)}", _ORDERS_TEXT, table]
@@ -761,8 +778,8 @@ _FEW = (
     "Subsamples of one set share cells."
 )
 _GOALS_TEXT = (
-    "The mean over the columns named, each column a mean over its sets. Where the weight of E is 0, `counts` is the "
-    "same as `counts without E`."
+    "Labels: the mean over the columns named, each a mean over its sets. Pseudotime and proteins: at full depth. Where "
+    "the weight of E is 0, `counts` is the same as `counts without E`."
 )
 _RARE_TEXT = "Mean recall of the classes that have less than 5 % of the cells of their set, of nine cells or more."
 _SETS_TEXT = "In bold: the interval over cells is clear of 0. Of this many comparisons some are so by chance."
