@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs dist matrix tutorials bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
+.PHONY: help demo test lint docs baseline dist matrix tutorials bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warn
 tutorials: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
 tutorials: $(VENV)/.stamp-package $(VENV)/.stamp-tutorials ## Execute the tutorials into docs/tutorials (TUTORIAL_ARGS=--shipped: without data)
 	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/python tutorials/run.py $(TUTORIAL_ARGS)
+
+baseline: $(VENV)/.stamp-test ## Draw the pictures that the image tests compare with, after a change that is meant
+	$(BIN)/python docs/_ext/gallery.py tests/pl/baseline
 
 bench-%: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
 bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench

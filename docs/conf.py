@@ -29,12 +29,14 @@ extensions = [
     "sphinxcontrib.bibtex",
     "api_pages",
     "generated_text",
+    "gallery",
     "glob_toctree",
+    "house",
     "mathml",
     "prose_sections",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "generated/extra", "**.ipynb_checkpoints"]
 
 # -- text and notebooks --------------------------------------------------------------------------------------------
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "smartquotes"]
@@ -99,4 +101,5 @@ html_theme_options = {
     "use_download_button": False,
     "use_fullscreen_button": False,
 }
+html_extra_path = ["generated/extra"]
 html_copy_source = False

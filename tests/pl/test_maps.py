@@ -65,7 +65,7 @@ def test_every_cell_is_drawn_in_every_map(adata: ad.AnnData, color: str) -> None
         drawn = np.vstack([part.get_offsets() for part in ax.collections])
         expected = adata.obsm[key][:, :2]
         np.testing.assert_allclose(drawn[np.lexsort(drawn.T)], expected[np.lexsort(expected.T)])
-        assert ax.get_title() == key
+        assert ax.get_title("left") == key
     axes[0].figure.canvas.draw()
 
 
@@ -142,7 +142,7 @@ def test_axes_of_ones_own(adata: ad.AnnData) -> None:
     figure, grid = plt.subplots(1, 2)
     axes = nt.pl.maps(adata, basis=["X_one", "X_two"], color="kind", ax=grid, titles=["one", "two"], size=3)
     assert axes == list(grid)
-    assert [ax.get_title() for ax in grid] == ["one", "two"]
+    assert [ax.get_title("left") for ax in grid] == ["one", "two"]
     assert grid[0].collections[1].get_sizes().tolist() == [3]
     assert len(grid[1].get_legend().get_texts()) == 3
     assert nt.pl.maps(adata, basis="X_one", color="score", ax=grid[0], return_fig=True) is figure

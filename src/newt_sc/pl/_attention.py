@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from newt_sc import genes as gene_names
 from newt_sc._docs import with_docs
 from newt_sc.errors import GeneMatchError
 
-from ._style import COLORS, MISSING, finish
+from ._style import COLORS, INK, MISSING, SMALL, canvas, dress, finish
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,8 +65,6 @@ def attention(
     GeneMatchError
         If a gene is not in the embedding.
     """
-    import matplotlib.pyplot as plt
-
     slot = key or _keys.EXPLAIN
     info: Any = embedding.uns.get(slot)
     if not isinstance(info, Mapping) or "slots" not in info:
@@ -78,17 +76,9 @@ def attention(
         tables["attention"] = embedding.obsm[_keys.ATTENTION][names]
     rows = None if genes is None else _rows([genes] if isinstance(genes, str) else list(genes), embedding)
     n_rows = len(names) if rows is None else len(rows)
-    if ax is None:
-        width = 3.5 if len(tables) == 1 or rows is None else 0.9 + 2 * 0.42 * len(names)
-        height = 0.28 * n_rows + (0.9 if rows is None else 1.3)
-        figure, grid = plt.subplots(1, len(tables), figsize=(width, height), squeeze=False, layout="constrained")
-        axes = list(grid[0])
-    else:
-        axes = list(np.ravel(np.asarray(ax, dtype=object)))
-        if len(axes) != len(tables):
-            msg = f"{len(axes)} axes for {' and '.join(tables)}: expected {len(tables)}."
-            raise ValueError(msg)
-        figure = cast("Figure", axes[0].figure)
+    width = 3.5 if len(tables) == 1 or rows is None else 0.9 + 2 * 0.42 * len(names)
+    size = width, 0.28 * n_rows + (0.9 if rows is None else 1.3)
+    figure, axes = canvas(ax, n=len(tables), what=" and ".join(tables), figsize=size)
     order = sorted(names, key=lambda name: -np.nan_to_num(tables["effect"][name].median()))
     for i, (one, (label, table)) in enumerate(zip(axes, tables.items(), strict=True)):
         if rows is None:
@@ -130,11 +120,8 @@ def _spread(ax: Axes, table: pd.DataFrame, label: str, color: str) -> None:
     ax.set_xlim(left=0)
     if label == "attention":
         ax.axvline(1 / table.shape[1], color=MISSING, linewidth=0.8, zorder=0)
-    ax.tick_params(labelsize=8)
+    dress(ax, title=label, x="1 - cosine without it" if label == "effect" else "weight")
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("1 - cosine without it" if label == "effect" else "weight", fontsize=8)
-    ax.set_title(label, fontsize=9, loc="left")
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def _cells(ax: Axes, table: pd.DataFrame, label: str, color: str) -> None:
@@ -148,12 +135,11 @@ def _cells(ax: Axes, table: pd.DataFrame, label: str, color: str) -> None:
     for i, row in enumerate(values):
         for j, value in enumerate(row):
             text = f"{value:.2f}".removeprefix("0") if np.isfinite(value) else "–"
-            ax.text(j, i, text, ha="center", va="center", fontsize=7, color="#222222")
+            tone = "white" if np.isfinite(value) and value > 0.8 * top and label == "effect" else INK
+            ax.text(j, i, text, ha="center", va="center", fontsize=SMALL, color=tone)
         if np.isfinite(row).any():
             j = int(np.nanargmax(row))
-            ax.add_patch(Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False, edgecolor="#222222", linewidth=1.1))
+            ax.add_patch(Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False, edgecolor=INK, linewidth=1.1))
     ax.set_xticks(range(table.shape[1]), list(table), rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(table.shape[0]), table.index.astype(str))
-    ax.tick_params(labelsize=8, length=0)
-    ax.set_title("effect of leaving it out" if label == "effect" else label, fontsize=9, loc="left")
-    ax.spines[:].set_visible(False)
+    dress(ax, title="effect of leaving it out" if label == "effect" else label, spines=(), length=0)

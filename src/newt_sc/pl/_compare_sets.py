@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from newt_sc._docs import with_docs
 
-from ._style import MISSING, finish
+from ._style import LABEL, MISSING, SCALE, SMALL, canvas, dress, finish
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,25 +83,22 @@ def compare_sets(
     order = _order(z.to_numpy()), _order(z.to_numpy().T)
     z, marked = z.iloc[order], marked.iloc[order]
 
-    if ax is None:
-        size = (2.6 + 0.2 * len(columns), 1.9 + 0.2 * len(rows))
-        figure, ax = plt.subplots(figsize=size, layout="constrained")
-    else:
-        figure = cast("Figure", ax.figure)
-    color = plt.get_cmap("cividis").with_extremes(bad=MISSING)
+    figure, (ax,) = canvas(ax, figsize=(2.6 + 0.2 * len(columns), 1.9 + 0.2 * len(rows)))
+    color = plt.get_cmap(SCALE).with_extremes(bad=MISSING)
     values = z.to_numpy(dtype=float)
     largest = max(float(np.nanmax(values)), 1.0)
     image = ax.imshow(np.ma.masked_invalid(values), cmap=color, vmin=min(0.0, largest), vmax=largest, aspect="auto")
     y, x = np.nonzero(marked.to_numpy())
     dark = values[y, x] < largest / 2
     ax.scatter(x, y, s=5, c=np.where(dark, "white", "black"), linewidths=0)
-    ax.set_xticks(range(z.shape[1]), _labels(z.columns), rotation=45, ha="right", rotation_mode="anchor", fontsize=7)
-    ax.set_yticks(range(z.shape[0]), _labels(z.index), fontsize=7)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
+    ax.set_xticks(range(z.shape[1]), _labels(z.columns), rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(z.shape[0]), _labels(z.index))
+    dress(ax, spines=(), length=0)
+    ax.tick_params(labelsize=SMALL)
     bar = figure.colorbar(image, ax=ax, shrink=0.6, aspect=18)
-    bar.set_label(f"z (dots: FDR < {fdr:g})", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    bar.set_label(f"z\n(dots: FDR < {fdr:g})", fontsize=LABEL)
+    bar.ax.tick_params(labelsize=SMALL)
+    bar.outline.set_visible(False)
     return finish(figure, [ax], show=show, return_fig=return_fig)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from newt_sc._docs import with_docs
 
-from ._style import finish
+from ._style import INK, LABEL, SCALE, canvas, dress, finish
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,26 +55,21 @@ def cross_modal(
         raise KeyError(msg)
     names = list(dict.fromkeys([*table["source"], *table["target"]]))
     values = table.pivot(index="source", columns="target", values="r2").reindex(index=names, columns=names)
-    if ax is None:
-        side = max(0.45 * len(names) + 0.75, 2.8)
-        figure, ax = plt.subplots(figsize=(side, side), layout="constrained")
-    else:
-        figure = cast("Figure", ax.figure)
+    side = max(0.45 * len(names) + 0.9, 3.0)
+    figure, (ax,) = canvas(ax, figsize=(side, side))
     shown = values.to_numpy(float)
     top = max(float(np.nanmax(shown, initial=0.0)), 0.01)
-    colors = plt.get_cmap("cividis_r").with_extremes(bad="#FFFFFF")
+    colors = plt.get_cmap(SCALE).with_extremes(bad="#FFFFFF")
     ax.imshow(np.ma.masked_invalid(shown), cmap=colors, vmin=0, vmax=top)
     for i, row in enumerate(shown):
         for j, value in enumerate(row):
             if np.isfinite(value):
-                tone = "white" if value > 0.55 * top else "#222222"
+                tone = "white" if value < 0.6 * top else INK
                 text = f"{value:.2f}".replace("0.", ".", 1)
-                ax.text(j, i, text, ha="center", va="center", fontsize=8, color=tone)
+                ax.text(j, i, text, ha="center", va="center", fontsize=LABEL, color=tone)
     ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(len(names)), names)
-    ax.tick_params(labelsize=8, length=0)
-    ax.set_title("R² of rows predicting columns", fontsize=9, loc="left")
     low, high = table["shuffled"].min(), table["shuffled"].max()
-    ax.set_xlabel(f"shuffled genes: {low:.3f} to {high:.3f}", fontsize=8)
-    ax.spines[:].set_visible(False)
+    x = f"shuffled genes: {low:.3f} to {high:.3f}"
+    dress(ax, title="R², rows predict columns", x=x, spines=(), length=0)
     return finish(figure, [ax], show=show, return_fig=return_fig)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from newt_sc._docs import with_docs
 
-from ._style import COLORS, MISSING, finish
+from ._style import COLORS, MISSING, SMALL, canvas, dress, finish
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,8 +55,6 @@ def functional_hierarchy(
     ValueError
         If the number of axes does not fit.
     """
-    import matplotlib.pyplot as plt
-
     for what, table, columns in (
         ("summary", summary, ("vectors", "measure", "spearman")),
         ("curve", curve, ("vectors", "measure", "bin", "n_pairs", "cosine", "low", "high", "shuffled_low")),
@@ -68,17 +64,8 @@ def functional_hierarchy(
             msg = f"{what} lacks the columns {missing}: give what newt_sc.tl.functional_hierarchy returned."
             raise KeyError(msg)
     measures = list(dict.fromkeys(summary["measure"]))
-    if ax is None:
-        figure, grid = plt.subplots(
-            len(measures), 1, figsize=(3.5, 2.4 * len(measures)), squeeze=False, layout="constrained"
-        )
-        axes = list(grid[:, 0])
-    else:
-        axes = list(np.ravel(np.asarray(ax, dtype=object)))
-        if len(axes) != len(measures):
-            msg = f"{len(axes)} axes for the measures {measures}."
-            raise ValueError(msg)
-        figure = cast("Figure", axes[0].figure)
+    size = 3.5, 2.4 * len(measures)
+    figure, axes = canvas(ax, n=len(measures), what=f"the measures {measures}", rows=True, figsize=size)
     for one, measure in zip(axes, measures, strict=True):
         part = curve[(curve["measure"] == measure) & (curve["n_pairs"] >= min_pairs)]
         for i, row in enumerate(summary[summary["measure"] == measure].itertuples()):
@@ -94,9 +81,6 @@ def functional_hierarchy(
                 x, line["cosine"], "o-", color=color, markersize=3, linewidth=1.2,
                 label=f"{row.vectors} (ρ = {row.spearman:.2f})",
             )  # fmt: skip
-        one.set_xlabel(_LABELS.get(measure, measure), fontsize=8)
-        one.set_ylabel("mean cosine", fontsize=8)
-        one.tick_params(labelsize=8)
-        one.legend(fontsize=7, frameon=False, loc="upper left")
-        one.spines[["top", "right"]].set_visible(False)
+        one.legend(fontsize=SMALL, frameon=False, loc="upper left")
+        dress(one, x=_LABELS.get(measure, measure), y="mean cosine")
     return finish(figure, axes, show=show, return_fig=return_fig)

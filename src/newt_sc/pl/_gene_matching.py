@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from newt_sc import _keys
 from newt_sc._docs import with_docs
 
-from ._style import COLORS, finish
+from ._style import COLORS, LABEL, canvas, dress, finish
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -47,7 +47,6 @@ def gene_matching(
     KeyError
         If there is no report.
     """
-    import matplotlib.pyplot as plt
     from matplotlib.ticker import MaxNLocator
 
     found = key or next((name for name in (_keys.EMBED, _keys.GENES) if name in adata.uns), None)
@@ -64,21 +63,15 @@ def gene_matching(
     rest = [("ambiguous", int(report["n_ambiguous"])), ("not recognised", int(report["n_dropped"]) - absent)]
     if "n_reference" in report:
         rest.insert(0, ("not in embedding", absent))
-    if ax is None:
-        figure, ax = plt.subplots(figsize=(3.5, 0.24 * (len(bars) + len(rest)) + 0.9), layout="constrained")
-    else:
-        figure = cast("Figure", ax.figure)
+    figure, (ax,) = canvas(ax, figsize=(3.5, 0.24 * (len(bars) + len(rest)) + 0.9))
     names = [name.replace("_", " ") for name, _ in bars + rest]
     counts = [n for _, n in bars + rest]
     drawn = ax.barh(names, counts, color=[COLORS[0]] * len(bars) + [COLORS[3]] * len(rest), height=0.7)
-    ax.bar_label(drawn, labels=[f"{n:,}" for n in counts], padding=3, fontsize=8)
+    ax.bar_label(drawn, labels=[f"{n:,}" for n in counts], padding=3, fontsize=LABEL)
     ax.invert_yaxis()
     ax.set_xlim(0, max([*counts, 1]) * 1.25)
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    ax.tick_params(labelsize=8)
-    ax.tick_params(axis="y", length=0)
-    ax.set_xlabel(f"{report['organism']} genes", fontsize=8)
     matched, total = int(report["n_matched"]), int(report["n_genes"])
-    ax.set_title(f"{matched:,} of {total:,} genes matched", fontsize=9, loc="left")
-    ax.spines[["top", "right"]].set_visible(False)
+    dress(ax, title=f"{matched:,} of {total:,} genes matched", x=f"{report['organism']} genes")
+    ax.tick_params(axis="y", length=0)
     return finish(figure, [ax], show=show, return_fig=return_fig)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from newt_sc import _keys
 from newt_sc._docs import with_docs
 
-from ._style import COLORS, MISSING, finish
+from ._style import COLORS, LABEL, MISSING, SCALE, SMALL, TITLE, canvas, dress, finish
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -70,8 +70,6 @@ def lineage(
     ValueError
         If ``kind`` is not known or scores are not numbers.
     """
-    import matplotlib.pyplot as plt
-
     info = _info(adata, key)
     if kind not in ("hierarchy", "spanning_tree"):
         msg = f"kind is {kind!r}, expected 'hierarchy' or 'spanning_tree'."
@@ -79,25 +77,21 @@ def lineage(
     groups = [str(name) for name in info["groups"]]
     sizes = dict(zip(groups, np.asarray(info["sizes"]).tolist(), strict=True))
     table = _scores(adata, info, groups, scores)
-    if ax is None:
-        width = 3.5 + (0.0 if table is None else 0.3 + 0.17 * table.shape[1])
-        figure, ax = plt.subplots(figsize=(width, _ROW * len(groups) + 0.9), layout="constrained")
-    else:
-        figure = cast("Figure", ax.figure)
+    width = 3.5 + (0.0 if table is None else 0.3 + 0.17 * table.shape[1])
+    figure, (ax,) = canvas(ax, figsize=(width, _ROW * len(groups) + 0.9))
     order = _hierarchy(ax, info, groups) if kind == "hierarchy" else _spanning(ax, info, groups)
     right = ax.get_xlim()[1]
     if table is not None:
         right = _strip(ax, table.loc[order], right)
-    ax.set_yticks(range(len(order)), [f"{name} ({sizes[name]:,})" for name in order], fontsize=8)
+    ax.set_yticks(range(len(order)), [f"{name} ({sizes[name]:,})" for name in order])
     ax.yaxis.tick_right()
-    ax.tick_params(axis="y", length=0, pad=2)
-    ax.tick_params(axis="x", labelsize=7)
     ax.set_ylim(len(order) - 0.4, -0.6)
     params = info["params"]
     text = title if title is not None else f"{params['groupby']} in {params['use_rep']}"
     room = 0 if table is None else 5 * max(len(str(name)) for name in table.columns)
-    ax.set_title(text, fontsize=9, loc="left", pad=5 + room)
-    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.set_title(text, fontsize=TITLE, loc="left", pad=5 + room)
+    dress(ax, spines=["bottom"])
+    ax.tick_params(axis="y", length=0, pad=2)
     if kind == "hierarchy":
         label = f"{params['metric']} distance along the branches"
     else:
@@ -106,7 +100,7 @@ def lineage(
         ax.set_xticks([])
     if int(params["n_resamples"]):
         label += f"\nsupport: ● ≥ {_STRONG}, grey ≥ {_FAIR}, ○ below"
-    ax.set_xlabel(label, fontsize=7, loc="left")
+    ax.set_xlabel(label, fontsize=LABEL, loc="left")
     return finish(figure, [ax], show=show, return_fig=return_fig)
 
 
@@ -238,11 +232,11 @@ def _strip(ax: Axes, table: pd.DataFrame, start: float) -> float:
     step = (start - left) * 0.06
     first = start + step / 2
     ax.imshow(
-        np.ma.masked_invalid(shade), aspect="auto", cmap="cividis", vmin=0, vmax=1, interpolation="nearest",
+        np.ma.masked_invalid(shade), aspect="auto", cmap=SCALE, vmin=0, vmax=1, interpolation="nearest",
         extent=(first, first + step * shade.shape[1], len(table) - 0.5, -0.5),
     )  # fmt: skip
     for j, name in enumerate(table.columns):
-        ax.text(first + step * (j + 0.5), -0.7, str(name), rotation=90, fontsize=7, ha="center", va="bottom")
+        ax.text(first + step * (j + 0.5), -0.7, str(name), rotation=90, fontsize=SMALL, ha="center", va="bottom")
     end: float = first + step * shade.shape[1]
     ax.set_xlim(left, end)
     ticks = [value for value in ax.get_xticks() if 0 <= value <= start]

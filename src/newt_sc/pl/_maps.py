@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from scipy import sparse
 
 from newt_sc._docs import with_docs
 
-from ._style import MISSING, finish, legend_below, point_size, styles
+from ._style import LABEL, MISSING, SCALE, canvas, dress, finish, legend_below, point_size, styles
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -68,8 +68,6 @@ def maps(
     ValueError
         If a representation has fewer than two columns or no finite cell, or the number of titles or axes does not fit.
     """
-    import matplotlib.pyplot as plt
-
     keys = [basis] if isinstance(basis, str) else list(basis)
     for key in keys:
         if key not in adata.obsm:
@@ -82,37 +80,29 @@ def maps(
         msg = f"{color!r} is not in adata.obs, which has {list(adata.obs.columns)}."
         raise KeyError(msg)
     planes = [_plane(adata, key) for key in keys]
-    if ax is None:
-        width = _WIDTH * len(keys) + (1.0 if len(keys) == 1 else 0.0)
-        figure, grid = plt.subplots(1, len(keys), figsize=(width, width / len(keys) + 0.3), squeeze=False)
-        figure.set_layout_engine("constrained", w_pad=0.04, h_pad=0.04)
-        axes = list(grid[0])
-    else:
-        axes = list(np.ravel(np.asarray(ax, dtype=object)))
-        if len(axes) != len(keys):
-            msg = f"{len(axes)} axes for {len(keys)} maps."
-            raise ValueError(msg)
-        figure = cast("Figure", axes[0].figure)
+    width = _WIDTH * len(keys) + (1.0 if len(keys) == 1 else 0.0)
+    height = width / len(keys) + 0.3
+    figure, axes = canvas(ax, n=len(keys), what=f"{len(keys)} maps", figsize=(width, height))
     area = size or point_size(adata.n_obs)
     values = adata.obs[color]
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     for one, xy, title in zip(axes, planes, titles or keys, strict=True):
         handles: Any = _numbers(one, xy, values, area) if numeric else _groups(one, xy, values, area)
-        one.set_title(title, fontsize=10)
         one.set_xticks([])
         one.set_yticks([])
         one.margins(0.04)
+        dress(one, title=title, spines=("left", "bottom", "top", "right"))
         one.spines[:].set(color="#DDDDDD", linewidth=0.6)
     if numeric:
         bar = figure.colorbar(handles, ax=axes, shrink=0.7, pad=0.02, aspect=25)
-        bar.set_label(color, size=8)
-        bar.ax.tick_params(labelsize=8)
+        bar.set_label(color, size=LABEL)
+        bar.ax.tick_params(labelsize=LABEL)
         bar.outline.set_visible(False)
     elif ax is None:
         legend_below(figure, handles, color)
     else:
         axes[-1].legend(
-            handles=handles, title=color, fontsize=8, title_fontsize=8, frameon=False, loc="center left",
+            handles=handles, title=color, fontsize=LABEL, title_fontsize=LABEL, frameon=False, loc="center left",
             bbox_to_anchor=(1.01, 0.5), ncols=1 if len(handles) <= 16 else 2,
         )  # fmt: skip
     return finish(figure, axes, show=show, return_fig=return_fig)
@@ -133,9 +123,7 @@ def _numbers(ax: Axes, xy: np.ndarray, values: pd.Series, area: float) -> Any:
     known = np.isfinite(numbers)
     ax.scatter(xy[~known, 0], xy[~known, 1], c=MISSING, s=area, linewidths=0, rasterized=True)
     order = np.flatnonzero(known)[np.argsort(numbers[known], kind="stable")]
-    return ax.scatter(
-        xy[order, 0], xy[order, 1], c=numbers[order], s=area, cmap="viridis", linewidths=0, rasterized=True
-    )
+    return ax.scatter(xy[order, 0], xy[order, 1], c=numbers[order], s=area, cmap=SCALE, linewidths=0, rasterized=True)
 
 
 def _groups(ax: Axes, xy: np.ndarray, values: pd.Series, area: float) -> list[Any]:

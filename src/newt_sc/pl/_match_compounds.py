@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from newt_sc import _keys
 from newt_sc._docs import with_docs
 
-from ._style import COLORS, finish, legend_below
+from ._style import COLORS, canvas, dress, finish, legend_below
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,6 @@ def match_compounds(
     ValueError
         If ``top`` is not a whole number from 1 up, or nothing has a score.
     """
-    import matplotlib.pyplot as plt
     from matplotlib.lines import Line2D
 
     missing = [column for column in ("rank", *(column for column, *_ in _SHOWN)) if column not in table]
@@ -80,10 +79,7 @@ def match_compounds(
         given = best["name"].fillna("").astype(str).to_numpy()
         names = pd.Series(np.where(given != "", given, names))
     names = names.map(lambda name: name if len(name) <= 28 else f"{name[:27]}…")
-    if ax is None:
-        figure, ax = plt.subplots(figsize=(4.2, 0.8 + 0.19 * len(best)), layout="constrained")
-    else:
-        figure = cast("Figure", ax.figure)
+    figure, (ax,) = canvas(ax, figsize=(4.2, 0.8 + 0.19 * len(best)))
     place = np.arange(len(best))
     ax.axvspan(-_BAND, _BAND, color="#EEEEEE", lw=0, zorder=0)
     ax.axvline(0, color="#999999", lw=0.8, zorder=1)
@@ -94,13 +90,12 @@ def match_compounds(
     ax.hlines(place, 0, best["z"], color=COLORS[0], lw=1, zorder=2)
     ax.set_yticks(place, names)
     ax.set_ylim(len(best) - 0.4, -0.6)
-    ax.tick_params(labelsize=8, length=0)
     ax.grid(axis="y", color="#EEEEEE", lw=0.5, zorder=0)
     info = table.attrs.get(_keys.MATCH, {})
-    ax.set_xlabel(f"z against permuted {info.get('null', 'labels')}", fontsize=8)
+    title = ""
     if info.get("source"):
         way = "towards" if info["direction"] == "towards" else "away from"
-        ax.set_title(f"{info['source']} to {info['target']}: {way} {info['target']}", fontsize=9, loc="left")
-    ax.spines[["top", "right", "left"]].set_visible(False)
+        title = f"{info['source']} to {info['target']}: {way} {info['target']}"
+    dress(ax, title=title, x=f"z against permuted {info.get('null', 'labels')}", spines=["bottom"], length=0)
     legend_below(figure, handles[::-1], "")
     return finish(figure, [ax], show=show, return_fig=return_fig)

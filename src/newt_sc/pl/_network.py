@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from newt_sc import io
 from newt_sc._docs import with_docs
 from newt_sc.io._network import network_graph, network_tables
 
-from ._style import COLORS, MISSING, finish, legend_below
+from ._style import COLORS, LABEL, MISSING, SMALL, canvas, finish, legend_below
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -83,7 +83,6 @@ def network(
     ValueError
         If ``max_nodes`` or ``n_labels`` is out of range.
     """
-    import matplotlib.pyplot as plt
     from matplotlib.lines import Line2D
 
     for name, value, least in (("max_nodes", max_nodes, 1), ("n_labels", n_labels, 0)):
@@ -94,11 +93,8 @@ def network(
     asked = [compound] if isinstance(compound, str) else None if compound is None else list(compound)
     graph = _part(nodes, edges, asked, max_nodes, targets)
     at = _layout(graph)
-    if ax is None:
-        figure, ax = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
-        own = True
-    else:
-        figure, own = cast("Figure", ax.figure), False
+    own = ax is None
+    figure, (ax,) = canvas(ax, figsize=(6.4, 5.6))
     handles: list[Any] = []
     for kind, color in _EDGE_COLORS.items():
         some = [(a, b) for a, b, found in graph.edges(data="kind") if found == kind]
@@ -125,7 +121,7 @@ def network(
     if own and handles:
         legend_below(figure, handles, "")
     if not len(graph):
-        ax.text(0.5, 0.5, "no compounds", ha="center", va="center", transform=ax.transAxes, fontsize=9)
+        ax.text(0.5, 0.5, "no compounds", ha="center", va="center", transform=ax.transAxes, fontsize=LABEL)
     _write_names(ax, graph, at, asked or [], n_labels)
     return finish(figure, [ax], show=show, return_fig=return_fig)
 
@@ -270,7 +266,7 @@ def _write_names(
                 textcoords="offset points",
                 ha=ha,
                 va=va,
-                fontsize=7,
+                fontsize=SMALL,
                 style="italic" if is_target else "normal",
                 color="#333333" if is_target else "black",
                 zorder=3,

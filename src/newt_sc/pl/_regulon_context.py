@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from newt_sc._docs import with_docs
 
-from ._style import COLORS, MISSING, finish
+from ._style import COLORS, MISSING, canvas, dress, finish
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,17 +51,12 @@ def regulon_context(
     KeyError
         If the table lacks a column.
     """
-    import matplotlib.pyplot as plt
-
     missing = [name for name in ("context", "program_auroc", "program_fdr", "program_shuffled") if name not in table]
     if missing:
         msg = f"table lacks the columns {missing}: give what newt_sc.tl.regulon_context returned."
         raise KeyError(msg)
     medians = table.groupby("context")["program_auroc"].median().sort_values(ascending=False)
-    if ax is None:
-        figure, ax = plt.subplots(figsize=(3.5, 0.24 * len(medians) + 1.0), layout="constrained")
-    else:
-        figure = cast("Figure", ax.figure)
+    figure, (ax,) = canvas(ax, figsize=(3.5, 0.24 * len(medians) + 1.3))
     rng = np.random.default_rng(0)
     labels = []
     for y, (name, middle) in enumerate(medians.items()):
@@ -77,9 +72,7 @@ def regulon_context(
     ax.set_yticks(range(len(labels)), labels)
     ax.invert_yaxis()
     ax.set_xlim(0, 1)
-    ax.tick_params(labelsize=8)
+    x = f"AUROC of nearness to its program:\ntargets here against elsewhere\n(filled: FDR < {fdr:g}; grey: shuffled)"
+    dress(ax, title="transcription factors", x=x)
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("AUROC of nearness to its program:\ntargets here against elsewhere", fontsize=8)
-    ax.set_title(f"factors, filled at FDR < {fdr:g}; grey: shuffled", fontsize=8, loc="left")
-    ax.spines[["top", "right"]].set_visible(False)
     return finish(figure, [ax], show=show, return_fig=return_fig)

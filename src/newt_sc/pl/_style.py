@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -11,13 +11,37 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "MARKERS", "MISSING", "finish", "legend_below", "point_size", "styles"]
+__all__ = [
+    "COLORS",
+    "INK",
+    "LABEL",
+    "MARKERS",
+    "MISSING",
+    "SCALE",
+    "SMALL",
+    "TITLE",
+    "canvas",
+    "dress",
+    "finish",
+    "legend_below",
+    "point_size",
+    "styles",
+]
 
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#8C6D31", "#555555")
 """Okabe and Ito's palette, with yellow and black replaced by tones that stay visible as small dots."""
 
+SCALE = "viridis"
+"""Colour scale of numbers, low to high; none of its tones is like ``MISSING``."""
+
 MISSING = "#C8C8C8"
 """Colour of cells whose value is missing."""
+
+INK = "#222222"
+"""Colour of text and frames on coloured ground, and of lines that say where zero is."""
+
+TITLE, LABEL, SMALL = 9, 8, 7
+"""Sizes of text in points: titles; labels, ticks and legends; what has to be small to fit."""
 
 MARKERS = ("o", "^", "s", "D", "v", "P")
 
@@ -25,6 +49,47 @@ MARKERS = ("o", "^", "s", "D", "v", "P")
 def styles(n: int) -> list[tuple[str, str]]:
     """Colour and marker for each of n groups; colours repeat with another marker."""
     return [(COLORS[i % len(COLORS)], MARKERS[i // len(COLORS) % len(MARKERS)]) for i in range(n)]
+
+
+def canvas(
+    ax: Axes | Sequence[Axes] | None, *, n: int = 1, what: str = "", rows: bool = False, **subplots: Any
+) -> tuple[Figure, list[Axes]]:
+    """Take the axes that were given, or make a figure of n panels side by side, or in rows, with a margin around.
+
+    Raises
+    ------
+    ValueError
+        If the number of axes is not n; ``what`` says what is drawn on them.
+    """
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        figure, grid = plt.subplots(n if rows else 1, 1 if rows else n, squeeze=False, **subplots)
+        figure.set_layout_engine("constrained", w_pad=0.07, h_pad=0.07)
+        return figure, list(grid.ravel())
+    axes = list(np.ravel(np.asarray(ax, dtype=object)))
+    if len(axes) != n:
+        msg = f"{len(axes)} axes for {what}: expected {n}."
+        raise ValueError(msg)
+    return cast("Figure", axes[0].figure), axes
+
+
+def dress(
+    ax: Axes, *, title: str = "", x: str = "", y: str = "", spines: Sequence[str] = ("left", "bottom"), **ticks: Any
+) -> None:
+    """Write the title and the labels of an axis, and leave only some spines, as every plot does.
+
+    ``ticks`` are passed to ``tick_params`` of both axes.
+    """
+    if title:
+        ax.set_title(title, fontsize=TITLE, loc="left")
+    if x:
+        ax.set_xlabel(x, fontsize=LABEL)
+    if y:
+        ax.set_ylabel(y, fontsize=LABEL)
+    ax.tick_params(labelsize=LABEL, **ticks)
+    for name, spine in ax.spines.items():
+        spine.set_visible(name in spines)
 
 
 def finish(
@@ -62,8 +127,8 @@ def legend_below(figure: Figure, handles: Sequence[Any], title: str) -> None:
         handles=handles,
         title=title,
         ncols=columns,
-        fontsize=8,
-        title_fontsize=8,
+        fontsize=LABEL,
+        title_fontsize=LABEL,
         frameon=False,
         loc="outside lower center",
         handletextpad=0.2,

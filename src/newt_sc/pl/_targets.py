@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from newt_sc import _keys, metrics
 from newt_sc._docs import with_docs
 from newt_sc.errors import NewtWarning
 
-from ._style import COLORS, MISSING, finish, legend_below
+from ._style import COLORS, INK, LABEL, MISSING, TITLE, canvas, dress, finish, legend_below
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -80,7 +80,6 @@ def targets(
         If the compound has no usable signature, ``top`` or ``sort_by`` is out of range, or the number of axes does not
         fit.
     """
-    import matplotlib.pyplot as plt
     from matplotlib.patches import Patch
 
     if sort_by not in ("z", "probability"):
@@ -100,19 +99,14 @@ def targets(
     known = np.isin(found.targets[order], found.known.get(name, []))
     evidence = None if found.connectivity is None else found.connectivity[row][order]
     n_axes = 2 if evidence is None else 3
-    if ax is None:
-        size = (3.5 if n_axes == 2 else 4.3), 0.22 * len(order) + 1.15
-        ratios = [2.2, 1.5, 1.0][:n_axes]
-        figure, grid = plt.subplots(
-            1, n_axes, figsize=size, sharey=True, layout="constrained", gridspec_kw={"width_ratios": ratios}
-        )
-        axes = list(grid)
-    else:
-        axes = list(np.ravel(np.asarray(ax, dtype=object)))
-        if len(axes) != n_axes:
-            msg = f"{len(axes)} axes for z, prior{' and connectivity' if n_axes == 3 else ''}: expected {n_axes}."
-            raise ValueError(msg)
-        figure = cast("Figure", axes[0].figure)
+    figure, axes = canvas(
+        ax,
+        n=n_axes,
+        what="z and prior" if n_axes == 2 else "z, prior and connectivity",
+        figsize=((3.6 if n_axes == 2 else 4.4), 0.22 * len(order) + 1.25),
+        sharey=True,
+        gridspec_kw={"width_ratios": [2.2, 1.5, 1.0][:n_axes]},
+    )
     at = np.arange(len(order))
     bars = axes[0].barh(at, z[order], color=[COLORS[int(is_known)] for is_known in known], height=0.7)
     for bar, is_known in zip(bars, known, strict=True):
@@ -120,40 +114,38 @@ def targets(
             bar.set(hatch="////", edgecolor="white", linewidth=0)
     axes[0].set_yticks(at, [str(target) for target in found.targets[order]])
     axes[0].set_ylim(len(order) - 0.4, -0.6)
-    axes[0].axvline(0, color="#222222", linewidth=0.6)
-    axes[0].set_xlabel("z", fontsize=8)
+    axes[0].axvline(0, color=INK, linewidth=0.6)
+    axes[0].set_xlabel("z", fontsize=LABEL)
     prior = found.of_targets["prior"][order]
     axes[1].hlines(at, prior, probability[order], color=MISSING, linewidth=1.2, zorder=1)
-    axes[1].plot(prior, at, "|", color="#222222", markersize=8, markeredgewidth=1.4)
+    axes[1].plot(prior, at, "|", color=INK, markersize=8, markeredgewidth=1.4)
     axes[1].plot(probability[order], at, "o", color=COLORS[0], markersize=4)
     axes[1].set_xscale("log")
     low, high = min(prior.min(), probability[order].min()), max(prior.max(), probability[order].max())
     axes[1].set_xlim(10 ** np.floor(np.log10(low) - 0.1), min(10 ** np.ceil(np.log10(high) + 0.1), 1.3))
-    axes[1].set_xlabel("| prior   ● probability", fontsize=8)
+    axes[1].set_xlabel("| prior   ● probability", fontsize=LABEL)
     if evidence is not None:
         axes[2].barh(at, np.nan_to_num(evidence), color=COLORS[2], height=0.5)
         for y in at[np.isnan(evidence)]:
-            axes[2].text(0, y, "–", ha="center", va="center", fontsize=8, color="#777777")
+            axes[2].text(0, y, "–", ha="center", va="center", fontsize=LABEL, color="#777777")
         reach = max(1.1 * float(np.nanmax(np.abs(evidence), initial=0)), 0.1)
         axes[2].set_xlim(-reach, reach)
-        axes[2].axvline(0, color="#222222", linewidth=0.6)
-        axes[2].set_xlabel("connectivity", fontsize=8)
-        axes[2].spines["left"].set_visible(False)
+        axes[2].axvline(0, color=INK, linewidth=0.6)
+        axes[2].set_xlabel("connectivity", fontsize=LABEL)
     for one in axes:
-        one.tick_params(labelsize=8)
+        dress(one, spines=["bottom"] if one in axes[2:] else ["left", "bottom"])
         one.tick_params(axis="y", length=0, labelleft=one is axes[0])
-        one.spines[["top", "right"]].set_visible(False)
     for one in axes[1:]:
         one.set_ylim(axes[0].get_ylim())
     reliability, answered = float(found.of_rows["reliability"][row]), bool(found.of_rows["answered"][row])
     short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
     told = f"reliability {reliability:.2f}" if answered else f"not answered (reliability {reliability:.2f})"
     if ax is None:
-        figure.suptitle(f"{short}\n{told}", fontsize=9, x=0.01, ha="left")
+        figure.suptitle(f"{short}\n{told}", fontsize=TITLE, x=0.01, ha="left")
         if known.any():
             legend_below(figure, [Patch(facecolor=COLORS[1], hatch="////", edgecolor="white", label="known")], "")
     else:
-        axes[0].set_title(f"{short}\n{told}", fontsize=9, loc="left")
+        axes[0].set_title(f"{short}\n{told}", fontsize=TITLE, loc="left")
     return finish(figure, axes, show=show, return_fig=return_fig)
 
 
@@ -206,8 +198,6 @@ def target_reliability(
     NewtWarning
         If no prediction is cross-fitted: the model may have been trained on these very compounds.
     """
-    import matplotlib.pyplot as plt
-
     found = _Prediction.of(mdata, modality, key)
     if not found.has_labels:
         msg = "There are no labels: put them into uns['targets'] and run newt_sc.tl.predict_targets again."
@@ -223,21 +213,12 @@ def target_reliability(
     if not y.any():
         msg = f"None of the {len(rows)} compounds with a prediction has a known target among the {found.z.shape[1]}."
         raise ValueError(msg)
-    if ax is None:
-        figure, grid = plt.subplots(1, 2, figsize=(5.6, 2.6), layout="constrained")
-        axes = list(grid)
-    else:
-        axes = list(np.ravel(np.asarray(ax, dtype=object)))
-        if len(axes) != 2:
-            msg = f"{len(axes)} axes for precision and calibration: expected 2."
-            raise ValueError(msg)
-        figure = cast("Figure", axes[0].figure)
+    figure, axes = canvas(ax, n=2, what="precision and calibration", figsize=(5.8, 2.7))
     labelled = y.any(axis=1)
     _precision(axes[0], found, rows[labelled], y[labelled])
     _calibration(axes[1], found.probability[rows], y)
     for one in axes:
-        one.tick_params(labelsize=8)
-        one.spines[["top", "right"]].set_visible(False)
+        dress(one)
     return finish(figure, axes, show=show, return_fig=return_fig)
 
 
@@ -264,16 +245,16 @@ def _precision(ax: Axes, found: _Prediction, rows: NDArray[np.intp], y: NDArray[
         textcoords="offset points",
         ha="right",
         va="top",
-        fontsize=8,
+        fontsize=LABEL,
         color=COLORS[3],
     )
     answered = float((reliability >= found.min_reliability).mean())
     ax.axvline(answered, color="#555555", linewidth=1, linestyle=":")
     ax.set_xlim(0, 1.02)
     ax.set_ylim(0, min(1.05, 1.15 * max(float(high.max()), base)))
-    ax.set_xlabel("compounds answered (share)", fontsize=8)
-    ax.set_ylabel("first target is known (share)", fontsize=8)
-    ax.set_title(f"precision, {len(rows):,} compounds", fontsize=9, loc="left")
+    ax.set_xlabel("compounds answered (share)", fontsize=LABEL)
+    ax.set_ylabel("first target is known (share)", fontsize=LABEL)
+    ax.set_title(f"precision, {len(rows):,} compounds", fontsize=TITLE, loc="left")
 
 
 def _calibration(ax: Axes, probability: NDArray[np.floating], y: NDArray[np.bool_]) -> None:
@@ -289,9 +270,9 @@ def _calibration(ax: Axes, probability: NDArray[np.floating], y: NDArray[np.bool
     ax.plot(predicted, observed, "o", color=COLORS[0], markersize=4)
     ax.set_xlim(0, reach)
     ax.set_ylim(0, reach)
-    ax.set_xlabel("predicted probability", fontsize=8)
-    ax.set_ylabel("known (share)", fontsize=8)
-    ax.set_title(f"calibration, error {error:.3f}", fontsize=9, loc="left")
+    ax.set_xlabel("predicted probability", fontsize=LABEL)
+    ax.set_ylabel("known (share)", fontsize=LABEL)
+    ax.set_title(f"calibration, error {error:.3f}", fontsize=TITLE, loc="left")
 
 
 def _wilson(share: NDArray[Any], n: NDArray[Any], z: float = 1.96) -> tuple[NDArray[Any], NDArray[Any]]:
