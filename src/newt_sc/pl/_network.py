@@ -186,20 +186,32 @@ def _part(nodes: pd.DataFrame, edges: pd.DataFrame, asked: list[str] | None, max
             for other, attributes in graph[node].items()
         ]
         keep = list(dict.fromkeys([*found, *(other for *_, other in sorted(around))]))[:max_nodes]
-        return graph.subgraph(keep).copy()
+        return _subgraph(graph, keep)
     n_targets = max_nodes // 6 if targets and any(is_target.values()) else 0
     links = nx.Graph([(a, b) for a, b, kind in graph.edges(data="kind") if kind == "similar"])
     linked = sorted(links, key=lambda node: -links.degree(node)) or [node for node in graph if not is_target[node]]
     keep = linked[: max_nodes - n_targets]
     if links:  # small parts of their own would be drawn far from the others
-        keep = max((list(part) for part in nx.connected_components(links.subgraph(keep))), key=len)
+        part = max(nx.connected_components(links.subgraph(keep)), key=len)
+        keep = [node for node in keep if node in part]
     shared: dict[str, int] = {}
     for node in keep:
         for other in graph[node]:
             if is_target[other]:
                 shared[other] = shared.get(other, 0) + 1
     common = sorted((node for node, n in shared.items() if n > 1), key=lambda node: -shared[node])[:n_targets]
-    return graph.subgraph([*keep, *common]).copy()
+    return _subgraph(graph, [*keep, *common])
+
+
+def _subgraph(graph: nx.Graph, keep: Sequence[str]) -> nx.Graph:
+    """Copy a part, nodes and edges in the order of the whole; networkx's own order changes from run to run."""
+    import networkx as nx
+
+    inside = set(keep)
+    out = nx.Graph()
+    out.add_nodes_from((node, attributes) for node, attributes in graph.nodes(data=True) if node in inside)
+    out.add_edges_from((a, b, attributes) for a, b, attributes in graph.edges(data=True) if {a, b} <= inside)
+    return out
 
 
 def _layout(graph: nx.Graph) -> dict[str, NDArray[np.float64]]:
