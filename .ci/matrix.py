@@ -89,7 +89,7 @@ def table(rows: list[dict[str, str]]) -> str:
 def record(rows: list[dict[str, str]]) -> None:
     """Replace the table of the page."""
     text = PAGE.read_text(encoding="utf-8")
-    marked = re.sub(r"(?s)(<!-- matrix -->\n).*(\n<!-- end -->)", lambda m: m[1] + table(rows) + m[2], text)
+    marked = re.sub(r"(?s)(<!-- matrix -->\n).*(<!-- end -->)", lambda m: f"{m[1]}{table(rows)}\n{m[2]}", text)
     PAGE.write_text(marked, encoding="utf-8")
 
 

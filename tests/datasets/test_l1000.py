@@ -129,7 +129,7 @@ def test_shape_and_names(mdata):
     assert mdata.var.loc["MDM2"].tolist() == ["4193", ""]
     for mod in mdata.mod.values():
         assert mod.X.dtype == np.float32
-        pd.testing.assert_frame_equal(mod.var, mdata.var.loc[mod.var_names])
+        pd.testing.assert_frame_equal(mod.var, mdata.var.loc[mod.var_names], check_index_type=False)
 
 
 def test_compounds(mdata):
@@ -137,7 +137,7 @@ def test_compounds(mdata):
     expected = pd.DataFrame(
         [[-1.5, 207.228], [0, NAN], [0.5, 0.5]], index=["DB1", "DB2", "DB3"], columns=["MDM2", "TP53"], dtype=np.float32
     )
-    pd.testing.assert_frame_equal(frame(mod), expected)
+    pd.testing.assert_frame_equal(frame(mod), expected, check_index_type=False, check_column_type=False)
     assert mod.obs.loc["DB1"].to_dict() == {
         "drugbank_id": "DB1",
         "name": "Alpha",
@@ -267,7 +267,7 @@ def test_survives_h5mu(tmp_path):
     back = md.read_h5mu(tmp_path / "l.h5mu")
     assert back.axis == 1
     for name, mod in mdata.mod.items():
-        pd.testing.assert_frame_equal(frame(back[name]), frame(mod))
+        pd.testing.assert_frame_equal(frame(back[name]), frame(mod), check_index_type=False, check_column_type=False)
         pd.testing.assert_frame_equal(back[name].obs.astype(str), obs[name].astype(str), check_index_type=False)
     table = back["compound"].uns["targets"]
     pd.testing.assert_frame_equal(table, mdata["compound"].uns["targets"], check_dtype=False, check_index_type=False)

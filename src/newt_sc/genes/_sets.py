@@ -162,10 +162,10 @@ def _from_markers(adata: AnnData, key: str, n_genes: int, fdr: float) -> dict[st
         raise ValueError(msg)
     out = {}
     for group, table in ranked_groups(adata, key).items():
-        keep = (table["scores"] > 0).to_numpy()
+        keep = table["scores"] > 0
         if "pvals_adj" in table:
-            keep &= (table["pvals_adj"] <= fdr).to_numpy()
-        out[group] = list(dict.fromkeys(table["names"][keep].astype(str)))[:n_genes]
+            keep &= table["pvals_adj"] <= fdr
+        out[group] = list(dict.fromkeys(table["names"][keep.to_numpy()].astype(str)))[:n_genes]
     return out
 
 
