@@ -185,10 +185,15 @@ def _find(verb: str) -> tuple[Path, ast.FunctionDef]:
     raise LookupError(msg)
 
 
+@cache
+def _imports(path: Path) -> tuple[ast.ImportFrom, ...]:
+    return tuple(node for node in ast.walk(_parse(path)) if isinstance(node, ast.ImportFrom))
+
+
 def _import(path: Path, name: str) -> Path | None:
     """Return the file of newt_sc from which another one imports a name."""
-    for node in ast.walk(_parse(path)):
-        if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
+    for node in _imports(path):
+        if any(alias.name == name for alias in node.names):
             parts = (node.module or "").split(".")
             start = _ROOT.parent if not node.level else path.parents[node.level - 1]
             base = start.joinpath(*filter(None, parts))
