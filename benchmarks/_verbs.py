@@ -22,7 +22,7 @@ from benchmarks import _common
 from benchmarks.sets import andes
 from benchmarks.speed import best, make, resident
 
-GENES, LANDMARKS, PROGRAMS = 18_000, 978, 50
+GENES, LANDMARKS, PROGRAMS = 18_000, 978, 20
 FIGURE = _common.ROOT / "docs" / "_static" / "speed.png"
 
 
@@ -193,11 +193,11 @@ def read_gctx(n: int, ours: bool) -> Work:
 
 
 VERBS: dict[str, tuple[Callable[[int, bool], Work], int, str, str]] = {
-    "tl.embed, project": (project, 20_000, "20,000 cells x 18,000, 8 %", "scipy X @ E, centred"),
-    "tl.embed, blend": (blend, 20_000, "20,000 cells x 6,000, 2,000 used", "scanpy's PCA + X @ E"),
+    "tl.embed, project": (project, 10_000, "10,000 cells x 18,000, 8 %", "scipy X @ E, centred"),
+    "tl.embed, blend": (blend, 10_000, "10,000 cells x 6,000, 2,000 used", "scanpy's PCA + X @ E"),
     "tl.embed_signatures": (embed_signatures, 20_000, "20,000 signatures x 978", "loop with pandas (300)"),
-    "tl.predict_targets": (predict_targets, 2_000, "2,000 signatures x 978", "corrwith in pandas (5)"),
-    "tl.score_programs": (score_programs, 20_000, "50 programs, 20,000 cells x 18,000", "scanpy's score_genes"),
+    "tl.predict_targets": (predict_targets, 1_000, "1,000 signatures x 978", "corrwith in pandas (5)"),
+    "tl.score_programs": (score_programs, 10_000, "20 programs, 10,000 cells x 18,000", "scanpy's score_genes"),
     "tl.compare_sets": (compare_sets, 200, "200 x 200 sets of 50, 1,000 permutations", "direct ANDES loop (10)"),
     "io.read_gctx": (read_gctx, 50_000, "1,000 of 50,000 signatures x 978", "h5py into pandas, all"),
 }
@@ -271,7 +271,7 @@ def growth(sizes: list[int], only: tuple[str, ...] = GROWS) -> None:
         "Growth with the number of rows",
         header,
         rows,
-        "In memory, synthetic: cells x 18,000 genes at 8 %, 50 programs; signatures x 978. Slope: of the logarithm of "
+        "In memory, synthetic: cells x 18,000 genes at 8 %, 20 programs; signatures x 978. Slope: of the logarithm of "
         "time over that of rows, from the row above; 1 is linear. From 10^3 to 10^6 cells on disk: "
         "[](scale.md).",
     )
