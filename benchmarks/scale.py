@@ -277,7 +277,6 @@ def blend_rows(cells: int) -> list[list[str]]:
 
     projection, _ = timed("one projection", lambda: nt.kernels.project(adata.X, E))
     exact_time, exact = timed("scanpy, covariance_eigh", lambda: pca("covariance_eigh"), repeat)
-    arpack_time, arpack = timed("scanpy, arpack", lambda: pca("arpack"), 1)
     same_time, same = timed("alpha=beta=0", lambda: embed(adata, alpha=0, beta=0), repeat)
     blend_time, blend = timed("blend", lambda: embed(adata), repeat)
     lazy = adata.copy()
@@ -292,7 +291,6 @@ def blend_rows(cells: int) -> list[list[str]]:
     base = exact_time + projection
     for name, seconds, angle in (
         ("scanpy.pp.pca, covariance_eigh", exact_time, 0.0),
-        ("scanpy.pp.pca, arpack", arpack_time, largest_angle(arpack, exact)),
         ("one projection", projection, np.nan),
         ("tl.embed, alpha=beta=0", same_time, largest_angle(same, exact)),
         ("tl.embed, blend", blend_time, np.nan),
