@@ -119,9 +119,20 @@ def write(app: Sphinx, config: Config) -> None:
     stamp.write_text(state)
 
 
+def show(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+    """Put the first picture of a plot on its page of the API."""
+    plot = name.removeprefix("newt_sc.pl.")
+    if what == "function" and plot != name and plot != "network_html" and examples().get(plot):
+        picture = examples()[plot][0].__name__
+        lines += ["", ".. rubric:: Picture", "", f".. image:: /generated/gallery/{picture}.png"]
+        lines += [f"   :alt: {plot}, drawn from made-up data", "   :width: 60%", ""]
+        lines += [f"From :ref:`the gallery <gallery-{plot.replace('_', '-')}>`, with the code.", ""]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("config-inited", write)
+    app.connect("autodoc-process-docstring", show, priority=900)  # after napoleon
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

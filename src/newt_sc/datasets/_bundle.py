@@ -87,6 +87,11 @@ def bundle(
         If a file is nowhere.
     ValueError
         If a modality asked for is not in the manifest, ``organism`` is not known, or no file or gene is left.
+
+    Examples
+    --------
+    >>> knowledge = nt.datasets.bundle("my_knowledge.tsv")  # doctest: +SKIP
+    >>> knowledge.mod  # doctest: +SKIP
     """
     if organism not in ("human", "mouse"):
         msg = f"organism is {organism!r}, expected 'human' or 'mouse'."

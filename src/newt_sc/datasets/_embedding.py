@@ -51,6 +51,11 @@ def embedding(name: str = "newt-human") -> ad.AnnData:
     ------
     KeyError
         If no embedding of that name is shipped.
+
+    Examples
+    --------
+    >>> embedding = nt.datasets.embedding("newt-human")  # doctest: +SKIP
+    >>> embedding["GATA1"].X  # doctest: +SKIP
     """
     shipped = _shipped()
     if name not in shipped:
@@ -79,6 +84,10 @@ def resolve_embedding(embedding: str | PathLike[str] | ad.AnnData) -> ad.AnnData
         If it is neither a name nor a file.
     ValueError
         If it has no gene, no dimension, genes twice, or vectors that are not finite.
+
+    Examples
+    --------
+    >>> nt.datasets.resolve_embedding("newt-human")  # doctest: +SKIP
     """
     if isinstance(embedding, ad.AnnData):
         _check(embedding)

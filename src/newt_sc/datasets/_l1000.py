@@ -102,6 +102,11 @@ def l1000(name: str | PathLike[str] = "l1000", *, redistributable_only: bool = F
     ----------
     Subramanian et al. (2017), Cell 171:1437, on L1000; Corsello et al. (2017), Nature Medicine 23:405, on the Drug
     Repurposing Hub.
+
+    Examples
+    --------
+    >>> mdata = nt.datasets.l1000()  # doctest: +SKIP
+    >>> mdata["compound"].uns["targets"]  # doctest: +SKIP
     """
     table = read_manifest(name)
     if redistributable_only:

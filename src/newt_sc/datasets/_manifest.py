@@ -88,6 +88,10 @@ def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
         If there is no such manifest.
     FormatError
         If a column is missing or a value is not allowed; names the line.
+
+    Examples
+    --------
+    >>> nt.datasets.read_manifest("my_knowledge.tsv")  # doctest: +SKIP
     """
     path = _manifest_path(name)
     try:

@@ -82,6 +82,10 @@ def align(names: Names, reference: Names, *, organism: Organism = "auto") -> Ali
         If a name is not a string.
     ValueError
         If either side is empty, a name is missing (NaN) or the organism is not known.
+
+    Examples
+    --------
+    >>> nt.genes.align(adata.var_names, embedding.obs_names).index  # doctest: +SKIP
     """
     query = resolve_names(names, organism=organism)
     target = resolve_names(reference, default=query.organism, what="reference", quiet=True)

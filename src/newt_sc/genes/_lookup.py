@@ -61,6 +61,10 @@ def table() -> pd.DataFrame:
     -------
     One row a gene, sorted by symbol: ``symbol``, ``locus_group``, ``ensembl``, ``entrez``, ``uniprot`` (accessions
     joined by ``|``), ``hgnc_id``. Identifiers are strings, missing where there is none. Yours to change.
+
+    Examples
+    --------
+    >>> nt.genes.table()  # doctest: +SKIP
     """
     rows = [
         (symbol, group, ensembl.partition("|")[0] or None, entrez or None, uniprot or None, hgnc and f"HGNC:{hgnc}")
@@ -78,6 +82,10 @@ def orthologs() -> pd.DataFrame:
     -------
     One row a pair: ``mouse_symbol``, ``mouse_entrez``, ``mouse_ensembl``, ``human_symbol`` and ``support_n``, the
     number of sources that agree. Identifiers are strings, missing where there is none. Yours to change.
+
+    Examples
+    --------
+    >>> nt.genes.orthologs()  # doctest: +SKIP
     """
     columns = ["mouse_symbol", "mouse_entrez", "mouse_ensembl", "human_symbol", "support_n"]
     rows = [[value or None for value in row] for row in _rows("orthologs.tsv.gz")]
@@ -91,6 +99,10 @@ def release() -> dict[str, Any]:
     -------
     ``release`` (one line that names all releases), ``sources`` (origin, url, licence and sha256 of each input) and
     ``tables`` (rows and sha256 of what was made of them).
+
+    Examples
+    --------
+    >>> nt.genes.release()  # doctest: +SKIP
     """
     return deepcopy(_release())
 

@@ -240,6 +240,10 @@ def align_sets(
     -----
     NewtWarning
         If few genes are found; see :func:`newt_sc.genes.warn_coverage`.
+
+    Examples
+    --------
+    >>> nt.genes.align_sets({"my set": ["TP53", "MDM2"]}, adata.var_names).members  # doctest: +SKIP
     """
     given = [list(genes) for genes in sets.values()]
     size = np.array([len(genes) for genes in given], dtype=np.intp)

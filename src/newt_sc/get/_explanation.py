@@ -47,6 +47,11 @@ def explanation(
         If the gene was not among those explained.
     GeneMatchError
         If the gene is not in the embedding.
+
+    Examples
+    --------
+    >>> nt.tl.explain(embedding, genes=["GATA1"])  # doctest: +SKIP
+    >>> nt.get.explanation(embedding, "GATA1")  # doctest: +SKIP
     """
     info = _info(embedding, key)
     row = _row(embedding, gene)
@@ -98,6 +103,11 @@ def features(
         If there is no explanation under this key, or it has no features.
     GeneMatchError
         If the gene is not in the embedding.
+
+    Examples
+    --------
+    >>> nt.tl.explain(embedding, genes=["GATA1"], knowledge=knowledge)  # doctest: +SKIP
+    >>> nt.get.features(embedding, "GATA1")  # doctest: +SKIP
     """
     info = _info(embedding, key)
     if "features" not in info:

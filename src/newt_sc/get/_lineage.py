@@ -43,6 +43,11 @@ def lineage(
         If there is no lineage under this key.
     ValueError
         If ``kind`` is neither.
+
+    Examples
+    --------
+    >>> nt.tl.lineage(adata, "cell_type")  # doctest: +SKIP
+    >>> nt.get.lineage(adata)  # doctest: +SKIP
     """
     if kind not in ("hierarchy", "spanning_tree"):
         msg = f"kind is {kind!r}, expected 'hierarchy' or 'spanning_tree'."
@@ -84,6 +89,11 @@ def lineage_programs(
     ------
     KeyError
         If there are no programs under this key, or no such branching.
+
+    Examples
+    --------
+    >>> nt.tl.lineage_programs(adata, "hallmark.gmt")  # doctest: +SKIP
+    >>> nt.get.lineage_programs(adata, fdr=0.05)  # doctest: +SKIP
     """
     info = lineage_info(adata, key)
     if "programs" not in info:

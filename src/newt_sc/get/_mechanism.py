@@ -42,6 +42,11 @@ def mechanism(
     ------
     KeyError
         If there are no calls under this key, or no such compound or modality.
+
+    Examples
+    --------
+    >>> nt.tl.mechanism(mdata)  # doctest: +SKIP
+    >>> nt.get.mechanism(mdata)  # doctest: +SKIP
     """
     mod: Any = mdata
     if hasattr(mdata, "mod"):

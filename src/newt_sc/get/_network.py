@@ -54,6 +54,11 @@ def network(
         If there is no network under this key, or no such compound or modality.
     ValueError
         If a kind of edges is unknown.
+
+    Examples
+    --------
+    >>> nt.tl.pharmacology_network(mdata)  # doctest: +SKIP
+    >>> graph = nt.get.network(mdata)  # doctest: +SKIP
     """
     wanted = [kinds] if isinstance(kinds, str) else list(kinds)
     if set(wanted) - set(_KINDS):

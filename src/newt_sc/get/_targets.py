@@ -62,6 +62,11 @@ def targets(
         If there is no prediction under this key, or no such compound or modality.
     ValueError
         If ``top`` or ``sort_by`` is out of range, or signatures were added since the prediction.
+
+    Examples
+    --------
+    >>> nt.tl.predict_targets(mdata)  # doctest: +SKIP
+    >>> nt.get.targets(mdata, compound="DB00363", top=10)  # doctest: +SKIP
     """
     if sort_by not in _SORTS:
         msg = f"sort_by is {sort_by!r}, expected one of {_SORTS}."

@@ -63,6 +63,10 @@ def read_edges(
     FormatError
         If the file is empty, a column is missing or comes twice, a row has another number of fields than the header, a
         name is empty or missing (``NA``, ``NaN``, ``nan``, ``<NA>``), or a weight is not a finite number.
+
+    Examples
+    --------
+    >>> nt.io.read_edges("network.tsv")  # doctest: +SKIP
     """
 
     def choose(header: list[str]) -> _Names:
@@ -110,6 +114,10 @@ def read_regulons(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
     ----------
     Müller-Dott et al. (2023), Nucleic Acids Research 51:10934 (CollecTRI); Garcia-Alonso et al. (2019), Genome Research
     29:1363 (DoRothEA).
+
+    Examples
+    --------
+    >>> nt.io.read_regulons("collectri.tsv")  # doctest: +SKIP
     """
 
     def choose(header: list[str]) -> _Names:

@@ -129,6 +129,10 @@ def read_embedding(
     Du et al. (2019), BMC Genomics 20:82 (Gene2vec); Chen et al. (2024), Nature Communications 15:1853 (FRoGS); Chen and
     Zou (2025), Nature Biomedical Engineering 9:483 (GenePT); Cui et al. (2024), Nature Methods 21:1470 (scGPT);
     Theodoris et al. (2023), Nature 618:616 (Geneformer).
+
+    Examples
+    --------
+    >>> nt.io.read_embedding("gene2vec_dim_200_iter_9_w2v.txt")  # doctest: +SKIP
     """
     if format is not None and format not in get_args(EmbeddingFormat):
         raise ValueError(f"format must be one of {list(get_args(EmbeddingFormat))} or None, found {format!r}")
@@ -169,6 +173,10 @@ def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFo
     ValueError
         If the format is unknown; if there is no gene or no ``X``; if genes are empty, come more than once or cannot be
         written in the format; or if numbers are not finite.
+
+    Examples
+    --------
+    >>> nt.io.write_embedding(embedding, "genes.npz")  # doctest: +SKIP
     """
     if not isinstance(embedding, ad.AnnData):
         raise TypeError(f"embedding must be an AnnData of genes x dimensions, found {type(embedding).__name__}")

@@ -92,6 +92,10 @@ def read_gaf(
     References
     ----------
     GO annotation file format 2.2, https://geneontology.org/docs/go-annotation-file-gaf-format-2.2/
+
+    Examples
+    --------
+    >>> nt.io.read_gaf("goa_human.gaf.gz")  # doctest: +SKIP
     """
     wanted_aspects, wanted_evidence, wanted_relations = map(_as_set, (aspects, evidence, relations))
     taxa = None if taxon is None else _as_set([taxon] if isinstance(taxon, int | str) else taxon)

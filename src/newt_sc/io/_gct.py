@@ -73,6 +73,10 @@ def read_gct(path: StrPath) -> ad.AnnData:
     References
     ----------
     Enache et al. (2019), Bioinformatics 35:1427.
+
+    Examples
+    --------
+    >>> nt.io.read_gct("signatures.gct")  # doctest: +SKIP
     """
     lines = ((number, line) for number, line in iter_lines(path) if line)
     n_genes, n_signatures, n_row_meta, n_column_meta = _read_sizes(path, lines)
@@ -165,6 +169,10 @@ def read_gctx(
     References
     ----------
     Enache et al. (2019), Bioinformatics 35:1427.
+
+    Examples
+    --------
+    >>> adata = nt.io.read_gctx("level5.gctx")  # doctest: +SKIP
     """
     with _open(path) as file:
         dataset = _find(file, path, _MATRIX)
@@ -218,6 +226,10 @@ def write_gctx(adata: ad.AnnData, path: StrPath) -> None:
     See Also
     --------
     newt_sc.io.read_gctx
+
+    Examples
+    --------
+    >>> nt.io.write_gctx(adata, "signatures.gctx")  # doctest: +SKIP
     """
     if not isinstance(adata, ad.AnnData):
         raise TypeError(f"adata must be an AnnData of signatures x genes, found {type(adata).__name__}")

@@ -42,6 +42,10 @@ def read_gmt(path: StrPath) -> dict[str, list[str]]:
     See Also
     --------
     newt_sc.io.write_gmt
+
+    Examples
+    --------
+    >>> nt.io.read_gmt("hallmark.gmt")  # doctest: +SKIP
     """
     sets: dict[str, list[str]] = {}
     lines: dict[str, int] = {}
@@ -85,6 +89,10 @@ def write_gmt(sets: Mapping[str, Iterable[str]], path: StrPath, *, description: 
         If a name or gene is not a string, or the genes of a set are one string instead of many.
     ValueError
         If there is no set, or a name or gene is empty or holds tabs or line ends.
+
+    Examples
+    --------
+    >>> nt.io.write_gmt({"my set": ["TP53", "MDM2"]}, "my_sets.gmt")  # doctest: +SKIP
     """
     if not sets:
         raise ValueError("there is no gene set to write")

@@ -76,6 +76,10 @@ def write_graphml(graph: nx.Graph, path: str | PathLike[str]) -> None:
     ------
     FileNotFoundError
         If the directory does not exist.
+
+    Examples
+    --------
+    >>> nt.io.write_graphml(nt.get.network(mdata), "network.graphml")  # doctest: +SKIP
     """
     import networkx as nx
 
@@ -98,6 +102,10 @@ def write_cytoscape(graph: nx.Graph, path: str | PathLike[str]) -> None:
     ------
     FileNotFoundError
         If the directory does not exist.
+
+    Examples
+    --------
+    >>> nt.io.write_cytoscape(nt.get.network(mdata), "network.cyjs")  # doctest: +SKIP
     """
     import networkx as nx
 
@@ -133,6 +141,10 @@ def write_network_html(graph: nx.Graph, path: str | PathLike[str], *, title: str
         If the directory does not exist.
     KeyError
         If nodes have no position.
+
+    Examples
+    --------
+    >>> nt.io.write_network_html(nt.get.network(mdata), "network.html")  # doctest: +SKIP
     """
     plain = _plain(graph)
     at = {node: i for i, node in enumerate(plain.nodes)}

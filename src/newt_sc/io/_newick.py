@@ -42,6 +42,10 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
         If it is the path of no file.
     FormatError
         If the text is no tree, or a leaf has no name or one that comes twice.
+
+    Examples
+    --------
+    >>> nt.io.read_newick("tree.nwk")  # doctest: +SKIP
     """
     import networkx as nx
 

@@ -56,6 +56,10 @@ def read_obo(path: StrPath) -> nx.MultiDiGraph:
     References
     ----------
     OBO Flat File Format 1.4, https://owlcollab.github.io/oboformat/doc/GO.format.obo-1_4.html
+
+    Examples
+    --------
+    >>> nt.io.read_obo("go-basic.obo")  # doctest: +SKIP
     """
     import obonet
 

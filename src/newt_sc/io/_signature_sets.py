@@ -81,6 +81,10 @@ def read_signature_sets(path: StrPath, *, direction: Literal["up", "down"] | Non
     -----
     NewtWarning
         If a signature lists a gene with different values, such as up and down; it is left out as not measured.
+
+    Examples
+    --------
+    >>> nt.io.read_signature_sets("signatures.gmt")  # doctest: +SKIP
     """
     if direction not in (None, "up", "down"):
         raise ValueError(f"direction must be 'up', 'down' or None, found {direction!r}")

@@ -105,6 +105,12 @@ def read_string(
     ----------
     Szklarczyk et al. (2023), Nucleic Acids Research 51:D638; von Mering et al. (2005), Nucleic Acids Research 33:D433;
     the script ``combine_subscores.py`` in the help pages of STRING.
+
+    Examples
+    --------
+    >>> nt.io.read_string(
+    ...     "9606.protein.links.full.v12.0.txt.gz", aliases="9606.protein.info.v12.0.txt.gz"
+    ... )  # doctest: +SKIP
     """
     wanted = _check_arguments(channels, min_score, prior)
     symbols = None if aliases is None else _read_symbols(aliases)

@@ -91,6 +91,10 @@ def conflicts(embedding: str | PathLike[str] | ad.AnnData, task: str) -> pd.Data
     ------
     ValueError
         If there is no such task, or the columns of the manifest are not of one length.
+
+    Examples
+    --------
+    >>> nt.metrics.conflicts(embedding, "omim")  # doctest: +SKIP
     """
     return _leakage.find_conflicts(_given(embedding), _task(task).rule)
 
@@ -184,6 +188,10 @@ def evaluate(
     References
     ----------
     Zhong et al. (2025), on gene embeddings; Luck et al. (2020), Nature 580:402, on HI-union and Lit-BM.
+
+    Examples
+    --------
+    >>> nt.metrics.evaluate("my_genes.csv", "omim")  # doctest: +SKIP
     """
     asked = _task(task)
     if on_conflict not in ("raise", "warn", "ignore"):

@@ -91,6 +91,10 @@ def label_knn(
         If ``X`` is sparse or not numeric, or a count is not an integer.
     ValueError
         If shapes do not fit, ``X`` is not finite, or fewer than two classes or too few cells are left.
+
+    Examples
+    --------
+    >>> nt.metrics.label_knn(adata.obsm["X_newt"], adata.obs["cell_type"])  # doctest: +SKIP
     """
     from sklearn.neighbors import NearestNeighbors
 

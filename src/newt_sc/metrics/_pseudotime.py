@@ -85,6 +85,10 @@ def pseudotime_spearman(
     References
     ----------
     Haghverdi et al. (2016), Diffusion pseudotime robustly reconstructs lineage branching, Nature Methods 13:845.
+
+    Examples
+    --------
+    >>> nt.metrics.pseudotime_spearman(adata.obsm["X_newt"], adata.obs["day"])  # doctest: +SKIP
     """
     from scipy.stats import spearmanr
 

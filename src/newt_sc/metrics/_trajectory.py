@@ -302,6 +302,10 @@ def trajectory(
         If a representation or column is not there.
     ValueError
         If nothing to compare with is given, or only one of ``groups`` and ``tree``.
+
+    Examples
+    --------
+    >>> nt.metrics.trajectory(adata, order="day")  # doctest: +SKIP
     """
     from ._tree import parent_child_share, tree_correlation, triplet_accuracy
 

@@ -111,6 +111,11 @@ class TargetPredictor:
     ----------
     Pahikkala et al. (2013), Machine Learning 93:321, on ridge regression of pairs; Subramanian et al. (2017), Cell
     171:1437, on L1000.
+
+    Examples
+    --------
+    >>> model = nt.models.TargetPredictor(mdata["compound"]).train()  # doctest: +SKIP
+    >>> model.predict().layers["probability"]  # doctest: +SKIP
     """
 
     def __init__(

@@ -64,6 +64,11 @@ def attention(
         If the number of axes does not fit, or no gene is named.
     GeneMatchError
         If a gene is not in the embedding.
+
+    Examples
+    --------
+    >>> nt.tl.explain(embedding)  # doctest: +SKIP
+    >>> nt.pl.attention(embedding, ["GATA1", "INS"])  # doctest: +SKIP
     """
     slot = key or _keys.EXPLAIN
     info: Any = embedding.uns.get(slot)

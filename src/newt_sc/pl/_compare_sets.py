@@ -60,6 +60,11 @@ def compare_sets(
         If the table lacks a column.
     ValueError
         If ``top`` is below 1 or no pair has a z.
+
+    Examples
+    --------
+    >>> table = nt.tl.compare_sets("my_sets.gmt", "reactome.gmt")  # doctest: +SKIP
+    >>> nt.pl.compare_sets(table)  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
 

@@ -46,6 +46,10 @@ def cross_modal(
     ------
     KeyError
         If the table lacks a column.
+
+    Examples
+    --------
+    >>> nt.pl.cross_modal(nt.tl.cross_modal("newt-human"))  # doctest: +SKIP
     """
     import matplotlib.pyplot as plt
 

@@ -54,6 +54,11 @@ def functional_hierarchy(
         If a table lacks a column.
     ValueError
         If the number of axes does not fit.
+
+    Examples
+    --------
+    >>> summary, curve = nt.tl.functional_hierarchy("newt-human", annotations, ontology)  # doctest: +SKIP
+    >>> nt.pl.functional_hierarchy(summary, curve)  # doctest: +SKIP
     """
     for what, table, columns in (
         ("summary", summary, ("vectors", "measure", "spearman")),

@@ -46,6 +46,11 @@ def gene_matching(
     ------
     KeyError
         If there is no report.
+
+    Examples
+    --------
+    >>> nt.tl.embed(adata)  # doctest: +SKIP
+    >>> nt.pl.gene_matching(adata)  # doctest: +SKIP
     """
     from matplotlib.ticker import MaxNLocator
 

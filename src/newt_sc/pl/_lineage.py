@@ -69,6 +69,11 @@ def lineage(
         If there is no lineage, or the scores are not there.
     ValueError
         If ``kind`` is not known or scores are not numbers.
+
+    Examples
+    --------
+    >>> nt.tl.lineage(adata, "cell_type", root="HSC")  # doctest: +SKIP
+    >>> nt.pl.lineage(adata)  # doctest: +SKIP
     """
     info = _info(adata, key)
     if kind not in ("hierarchy", "spanning_tree"):

@@ -67,6 +67,10 @@ def maps(
         If a key of ``obsm`` or the column of ``obs`` is not there.
     ValueError
         If a representation has fewer than two columns or no finite cell, or the number of titles or axes does not fit.
+
+    Examples
+    --------
+    >>> nt.pl.maps(adata, basis=["X_umap", "X_umap_newt"], color="cell_type")  # doctest: +SKIP
     """
     keys = [basis] if isinstance(basis, str) else list(basis)
     for key in keys:

@@ -60,6 +60,11 @@ def match_compounds(
         If the table lacks a column.
     ValueError
         If ``top`` is not a whole number from 1 up, or nothing has a score.
+
+    Examples
+    --------
+    >>> table = nt.tl.match_compounds(adata, mdata, groupby="state", source="A", target="B")  # doctest: +SKIP
+    >>> nt.pl.match_compounds(table)  # doctest: +SKIP
     """
     from matplotlib.lines import Line2D
 

@@ -82,6 +82,12 @@ def network(
         If there is no network under this key, or no such compound or modality.
     ValueError
         If ``max_nodes`` or ``n_labels`` is out of range.
+
+    Examples
+    --------
+    >>> nt.tl.pharmacology_network(mdata)  # doctest: +SKIP
+    >>> nt.pl.network(mdata)  # doctest: +SKIP
+    >>> nt.pl.network(mdata, compound="Digoxin")  # doctest: +SKIP
     """
     from matplotlib.lines import Line2D
 
@@ -158,6 +164,11 @@ def network_html(
         If there is no network under this key, or no such modality.
     FileNotFoundError
         If the directory does not exist.
+
+    Examples
+    --------
+    >>> nt.tl.pharmacology_network(mdata)  # doctest: +SKIP
+    >>> nt.pl.network_html(mdata, "network.html")  # doctest: +SKIP
     """
     nodes, edges = network_tables(mdata, modality, key)
     io.write_network_html(network_graph(nodes, edges), path, title=title)

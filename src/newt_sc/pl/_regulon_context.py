@@ -50,6 +50,10 @@ def regulon_context(
     ------
     KeyError
         If the table lacks a column.
+
+    Examples
+    --------
+    >>> nt.pl.regulon_context(nt.tl.regulon_context("newt-human", regulons))  # doctest: +SKIP
     """
     missing = [name for name in ("context", "program_auroc", "program_fdr", "program_shuffled") if name not in table]
     if missing:

@@ -79,6 +79,11 @@ def targets(
     ValueError
         If the compound has no usable signature, ``top`` or ``sort_by`` is out of range, or the number of axes does not
         fit.
+
+    Examples
+    --------
+    >>> nt.tl.predict_targets(mdata)  # doctest: +SKIP
+    >>> nt.pl.targets(mdata, "DB00363")  # doctest: +SKIP
     """
     from matplotlib.patches import Patch
 
@@ -197,6 +202,11 @@ def target_reliability(
     -----
     NewtWarning
         If no prediction is cross-fitted: the model may have been trained on these very compounds.
+
+    Examples
+    --------
+    >>> nt.tl.predict_targets(mdata)  # doctest: +SKIP
+    >>> nt.pl.target_reliability(mdata)  # doctest: +SKIP
     """
     found = _Prediction.of(mdata, modality, key)
     if not found.has_labels:

@@ -55,6 +55,11 @@ def encode(
     ValueError
         If a kind is not known, a network has negative weights, a value is infinite or, but for conditions, NaN, or a
         modality has nothing to encode.
+
+    Examples
+    --------
+    >>> knowledge = nt.datasets.bundle("my_knowledge.tsv")  # doctest: +SKIP
+    >>> nt.pp.encode(knowledge)  # doctest: +SKIP
     """
     if not hasattr(mdata, "mod"):
         msg = (

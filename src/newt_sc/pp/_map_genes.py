@@ -72,6 +72,11 @@ def map_genes(
     NewtWarning
         If less than half of the genes are found, if names are ambiguous, look like dates or carry the prefix of a
         genome, and if ids that are all digits are taken as human.
+
+    Examples
+    --------
+    >>> nt.pp.map_genes(adata)  # doctest: +SKIP
+    >>> adata.var["newt_genes"]  # doctest: +SKIP
     """
     if not isinstance(adata, AnnData):
         msg = f"adata must be an AnnData, not {type(adata).__name__}; of a MuData, pass one modality: mdata['rna']"

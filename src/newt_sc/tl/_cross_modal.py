@@ -62,6 +62,11 @@ def cross_modal(
     See Also
     --------
     newt_sc.pl.cross_modal
+
+    Examples
+    --------
+    >>> table = nt.tl.cross_modal("newt-human")  # doctest: +SKIP
+    >>> nt.pl.cross_modal(table)  # doctest: +SKIP
     """
     for name, value, least in (("n_splits", n_splits, 3), ("n_shuffles", n_shuffles, 1), ("min_genes", min_genes, 1)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:

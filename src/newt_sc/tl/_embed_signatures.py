@@ -118,6 +118,12 @@ def embed_signatures(
     References
     ----------
     Chen et al. (2024), Nature Communications 15:1853 (FRoGS), on the weights.
+
+    Examples
+    --------
+    >>> mdata = nt.datasets.l1000()  # doctest: +SKIP
+    >>> nt.tl.embed_signatures(mdata)  # doctest: +SKIP
+    >>> mdata["compound"].obsm["X_newt"]  # doctest: +SKIP
     """
     _check_params(transform, max_value, weights, organism)
     mods = _modalities(data, modality)

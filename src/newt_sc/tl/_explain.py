@@ -99,6 +99,12 @@ def explain(
     References
     ----------
     Jain and Wallace, Attention is not Explanation, NAACL 2019.
+
+    Examples
+    --------
+    >>> embedding = nt.datasets.embedding("newt-human")  # doctest: +SKIP
+    >>> nt.tl.explain(embedding, genes=["GATA1", "INS"])  # doctest: +SKIP
+    >>> nt.get.explanation(embedding, "GATA1")  # doctest: +SKIP
     """
     check_embedding(embedding, "explain")
     for name, value, most in (("n_neighbors", n_neighbors, embedding.n_obs - 1), ("n_features", n_features, None)):

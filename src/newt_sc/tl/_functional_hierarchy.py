@@ -104,6 +104,12 @@ def functional_hierarchy(
     See Also
     --------
     newt_sc.pl.functional_hierarchy
+
+    Examples
+    --------
+    >>> terms = nt.io.read_obo("go-basic.obo")  # doctest: +SKIP
+    >>> summary, curve = nt.tl.functional_hierarchy("newt-human", nt.io.read_gmt("go.gmt"), terms)  # doctest: +SKIP
+    >>> nt.pl.functional_hierarchy(summary, curve)  # doctest: +SKIP
     """
     for name, value, least in (
         ("n_genes", n_genes, 20),

@@ -75,6 +75,12 @@ def fuse(
     ValueError
         If ``method`` is not known, no modality is given, no gene has a vector or one occurs twice, ``n_comps`` is below
         1, ``power`` below 0, or a weight is not a positive number.
+
+    Examples
+    --------
+    >>> knowledge = nt.datasets.bundle("my_knowledge.tsv")  # doctest: +SKIP
+    >>> nt.pp.encode(knowledge)  # doctest: +SKIP
+    >>> embedding = nt.tl.fuse(knowledge)  # doctest: +SKIP
     """
     if not (isinstance(knowledge, ad.AnnData) or hasattr(knowledge, "mod")):
         msg = f"knowledge is {type(knowledge).__name__}, expected a MuData or a gene embedding (AnnData)."

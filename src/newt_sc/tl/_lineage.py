@@ -280,6 +280,12 @@ def lineage_programs(
     References
     ----------
     Efron and Tibshirani (2007), On testing the significance of sets of genes, Ann Appl Stat 1:107.
+
+    Examples
+    --------
+    >>> nt.tl.lineage(adata, "cell_type", root="HSC")  # doctest: +SKIP
+    >>> nt.tl.lineage_programs(adata, "hallmark.gmt")  # doctest: +SKIP
+    >>> nt.get.lineage_programs(adata)  # doctest: +SKIP
     """
     _check_anndata(adata)
     slot = key or _keys.LINEAGE

@@ -107,6 +107,12 @@ def mechanism(
     NewtWarning
         If compounds have no usable signature, or too few mechanisms are known to tell how often calls are right; then
         there is no confidence and no call.
+
+    Examples
+    --------
+    >>> mdata = nt.datasets.l1000()  # doctest: +SKIP
+    >>> nt.tl.mechanism(mdata)  # doctest: +SKIP
+    >>> nt.get.mechanism(mdata)  # doctest: +SKIP
     """
     check_share(min_confidence=min_confidence)
     if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int | np.integer) or n_neighbors < 1:

@@ -85,6 +85,10 @@ def nearest_genes(
     -----
     NewtWarning
         If the embedding has blocks, but is no linear fusion of them, and no model is given.
+
+    Examples
+    --------
+    >>> nt.tl.nearest_genes("newt-human", ["GATA1", "INS"])  # doctest: +SKIP
     """
     reference = datasets.resolve_embedding(embedding)
     if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int) or not 1 <= n_neighbors < reference.n_obs:

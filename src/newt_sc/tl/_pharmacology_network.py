@@ -156,6 +156,12 @@ def pharmacology_network(
     ----------
     Traag et al. (2019), Scientific Reports 9:5233, on Leiden communities; Maslov and Sneppen (2002), Science 296:910,
     on rewiring; Benjamini and Hochberg (1995), JRSS B 57:289.
+
+    Examples
+    --------
+    >>> mdata = nt.datasets.l1000()  # doctest: +SKIP
+    >>> nt.tl.pharmacology_network(mdata, similarity="signature")  # doctest: +SKIP
+    >>> nt.pl.network(mdata)  # doctest: +SKIP
     """
     check_share(fdr=fdr, min_probability=min_probability)
     for name, value, least in (

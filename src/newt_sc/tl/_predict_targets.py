@@ -139,6 +139,12 @@ def predict_targets(
     References
     ----------
     Subramanian et al. (2017), Cell 171:1437, on L1000 and connectivity.
+
+    Examples
+    --------
+    >>> mdata = nt.datasets.l1000()  # doctest: +SKIP
+    >>> nt.tl.predict_targets(mdata)  # doctest: +SKIP
+    >>> nt.get.targets(mdata, compound="DB00363")  # doctest: +SKIP
     """
     mod, mods = _modalities(mdata, compound, genetic)
     if isinstance(min_reliability, bool) or not 0 <= min_reliability <= 1:

@@ -99,6 +99,10 @@ def rank_sets(
     References
     ----------
     Li et al. (2024), Genome Research 34:1421 (ANDES); Subramanian et al. (2005), PNAS 102:15545 (GSEA).
+
+    Examples
+    --------
+    >>> nt.tl.rank_sets(scores, "reactome.gmt")  # doctest: +SKIP
     """
     check_count("n_permutations", n_permutations, 2)
     rankings = _rankings(ranked_genes, key)

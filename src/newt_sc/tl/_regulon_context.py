@@ -109,6 +109,12 @@ def regulon_context(
     References
     ----------
     Cahan et al., Cell 158:903, 2014 (CellNet).
+
+    Examples
+    --------
+    >>> regulons = pd.read_table("regulons.tsv")  # doctest: +SKIP
+    >>> table = nt.tl.regulon_context("newt-human", regulons, context="cell")  # doctest: +SKIP
+    >>> nt.pl.regulon_context(table)  # doctest: +SKIP
     """
     if not isinstance(regulons, pd.DataFrame):
         msg = f"regulons is {type(regulons).__name__}, expected a DataFrame, such as newt_sc.io.read_edges returns."

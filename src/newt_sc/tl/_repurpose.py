@@ -109,6 +109,11 @@ def repurpose(
     NewtWarning
         If compounds have no usable signature, some genes are unknown, or predictions are not cross-fitted, so that
         their accuracy cannot be measured.
+
+    Examples
+    --------
+    >>> mdata = nt.datasets.l1000()  # doctest: +SKIP
+    >>> nt.tl.repurpose(mdata, indication="hypertension")  # doctest: +SKIP
     """
     if (indication is None) == (genes is None):
         msg = f"indication is {indication!r} and genes is {genes!r}: give one of the two."

@@ -1,0 +1,52 @@
+"""The examples of docstrings are calls that the functions take."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import newt_sc as nt
+
+ROOMS = ("datasets", "genes", "get", "io", "metrics", "models", "pl", "pp", "tl")
+
+
+def documented() -> Iterator[tuple[str, Any]]:
+    for room in ROOMS:
+        module = getattr(nt, room)
+        for name in module.__all__:
+            yield f"{room}.{name}", getattr(module, name)
+
+
+EXAMPLES = {
+    name: "".join(example.source for example in doctest.DocTestParser().get_examples(inspect.getdoc(value) or ""))
+    for name, value in documented()
+}
+
+
+def calls(code: str) -> Iterator[tuple[Any, ast.Call]]:
+    """Yield each call of something public in newt_sc."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call):
+            path = ast.unparse(node.func).split(".")
+            if path[0] == "nt" and all(part.isidentifier() for part in path):
+                function: Any = nt
+                for part in path[1:]:
+                    function = getattr(function, part)
+                yield function, node
+
+
+@pytest.mark.parametrize("name", [name for name, code in EXAMPLES.items() if code])
+def test_example_is_a_call_that_fits(name: str) -> None:
+    for function, node in calls(EXAMPLES[name]):
+        keywords = {keyword.arg: None for keyword in node.keywords if keyword.arg}
+        inspect.signature(function).bind(*[None for _ in node.args], **keywords)
+
+
+def test_verbs_plots_and_tables_have_examples() -> None:
+    without = [name for name, code in EXAMPLES.items() if not code and name.split(".")[0] in ("get", "pl", "pp", "tl")]
+    assert without == []
