@@ -623,6 +623,7 @@ def test_extreme_values(problem: Problem, predictor: TargetPredictor) -> None:
     adata.X[2, 3] = 200
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other packages
         found = predictor.predict(adata, among="all")
     assert np.isfinite(found.X).all()
     p = found.layers["probability"]
@@ -640,7 +641,7 @@ def test_signatures_of_ranks_are_equally_strong(problem: Problem, make: Callable
         ranks /= np.random.default_rng(0).choice([3.0, 7.0], (adata.n_obs, 1))
         adata.X = ranks / np.abs(ranks).mean(axis=1, keepdims=True)
     spread = np.log(np.abs(train.X).mean(axis=1)).std()
-    assert 0 < spread < 1e-12
+    assert 0 < spread < 1e-6  # a newer anndata keeps the type of X, float32
     model = make(train).train()
     found = model.predict(test, among="all")
     assert auroc(found.X[:, UNSEEN], problem.truth[:, UNSEEN]) > 0.9
