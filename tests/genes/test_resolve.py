@@ -172,6 +172,7 @@ def test_digits_are_human_with_a_warning() -> None:
         nt.genes.resolve([str(i) for i in range(5)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other packages
         assert nt.genes.resolve(["7157"], organism="human")["gene"].tolist() == ["TP53"]
         assert nt.genes.resolve(["22059"], organism="mouse")["gene"].tolist() == ["TP53"]
 

@@ -510,6 +510,7 @@ def test_refused(world, task):
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other packages
         quiet = nt.metrics.evaluate(embedding, task, genes=world.genes, on_conflict="ignore")
     pd.testing.assert_frame_equal(table, quiet)
     assert [found["severity"] for found in table.attrs["conflicts"]] == ["refuse"]

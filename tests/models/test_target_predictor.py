@@ -172,6 +172,7 @@ def test_scores_are_those_of_the_formula(problem: Problem) -> None:
     found = model.predict(problem.test, among="all")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other packages
         expected, names = scores_by_hand(small)
     assert list(found.var_names) == names
     np.testing.assert_allclose(found.X, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())

@@ -274,4 +274,5 @@ def test_bad_rankings() -> None:
         nt.tl.rank_sets(GENES[:100], members, embedding=space(), n_permutations=10)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other packages
         nt.tl.rank_sets(GENES, members, embedding=space(), n_permutations=10)

@@ -232,6 +232,7 @@ def test_blocks_are_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_rows, "_BLOCK_BYTES", 8 * adata.n_vars * 7)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other packages
         blocks = list(predict_blocks(planted.model(), adata))
     assert [block.n_obs for block in blocks] == [7] * 8 + [4]
     with pytest.warns(NewtWarning, match="1 of 60 signatures are all zero"):

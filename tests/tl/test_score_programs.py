@@ -91,6 +91,7 @@ def test_backed_written_and_read(cells, embedding, tmp_path, monkeypatch):
     out = score(ad.read_h5ad(tmp_path / "cells.h5ad", backed="r"), {"a/b": SETS["p53"]}, embedding=embedding)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)  # of other packages
         out.write_h5ad(tmp_path / "out.h5ad")
     back = ad.read_h5ad(tmp_path / "out.h5ad")
     plain = score(cells, embedding=embedding)
