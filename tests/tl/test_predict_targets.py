@@ -74,6 +74,15 @@ def test_known_targets(trained: ad.AnnData, tmp_path: Any) -> None:
     assert np.isfinite(table["z"]).all()
 
 
+def test_mixed_label_sets_that_leave_all_unanswered() -> None:
+    adata = planted.compounds()
+    adata.uns["targets"]["label_set"] = np.resize(["a", "b"], len(adata.uns["targets"]))
+    with pytest.warns(NewtWarning, match=r"none is answered.*\['a', 'b'\]"):
+        predict(adata, min_reliability=1)
+    assert not adata.uns[SLOT]["answered"].any()
+    assert np.isfinite(adata.obsm[SLOT]).all()
+
+
 def test_known_class_comes_first(trained: ad.AnnData) -> None:
     kind = {name: i % planted.N_CLASSES for i, name in enumerate(planted.names())}
     first = trained.uns[SLOT]["targets"][trained.obsm[SLOT].argmax(axis=1)]

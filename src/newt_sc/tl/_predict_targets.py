@@ -134,7 +134,8 @@ def predict_targets(
     Warns
     -----
     NewtWarning
-        If signatures are unusable, landmark genes of the model are missing, or SMILES cannot be read.
+        If signatures are unusable, landmark genes of the model are missing, SMILES cannot be read, or labels of several
+        label sets leave every compound unanswered.
 
     References
     ----------
@@ -191,6 +192,14 @@ def predict_targets(
     if labels is not None:
         info["labels"] = _known(labels, data.obs_names, predictor.gene_names)
     logger.info("scored %d targets for %d compounds by %s", found.n_vars, found.n_obs, name)
+    kinds = [] if labels is None or "label_set" not in labels else sorted(labels["label_set"].astype(str).unique())
+    if len(kinds) > 1 and not info["answered"].any():
+        text = (
+            f"No compound reaches min_reliability={min_reliability:g}: rankings stand, none is answered. The labels "
+            f"mix the label sets {kinds}; a target that many compounds of one set hit is hard to do better than. Give "
+            "one set: targets=labels[labels['label_set'] == ...]."
+        )
+        warnings.warn(text, NewtWarning, stacklevel=2)
 
     out = mdata
     if copy:
