@@ -153,7 +153,9 @@ def test_controls() -> None:
 
 
 def test_run_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_common, "load_cells", lambda _: (counts(), FACTS))
+    made_up = counts()
+    made_up.var_names = [f"G{i}" for i in range(made_up.n_vars)]
+    monkeypatch.setattr(_common, "load_cells", lambda _: (made_up.copy(), FACTS))
     monkeypatch.setattr(_common, "BUILD", tmp_path)
     monkeypatch.setattr(cells, "SETS", ("made_up",))
     monkeypatch.setattr(cells, "N_RESAMPLES", 20)
@@ -169,9 +171,9 @@ def test_run_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert [key[1:] for key in found] == [  # cells have fewer than 2,000 counts
         ("full", "all", 0),
         ("500", "all", 0),
-        ("500", "all", 1),
         ("full", "50", 0),
         ("500", "50", 0),
+        ("500", "all", 1),
     ]
     rows = found["made_up", "full", "all", 0]
     assert list(rows) == [f"{name}{k}" for name in cells.FAMILIES[:2] for k in (", 2", ", 3", "")]
@@ -186,17 +188,19 @@ def test_run_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
             assert result.estimate == found[key][row].estimate
             np.testing.assert_array_equal(result.replicates["label"], found[key][row].replicates["label"])
 
-    averages = cells.over_seeds(found)
+    averages = cells.by_seed(found)
     first, second = list(rows)[:2]
     seeds = [found["made_up", "500", "all", seed][first].estimate["label"] for seed in (0, 1)]
-    assert averages["label", "made_up", "500", "all", first][0] == pytest.approx(np.mean(seeds))
+    mean = cells.average(averages, "label", "made_up", "500", "all", first)
+    assert mean is not None
+    assert mean[0] == pytest.approx(np.mean(seeds))
     difference = cells.over_sets(averages, "label", "full", "all", first, second)
     assert difference is not None
     assert difference[0] == pytest.approx(rows[first].estimate["label"] - rows[second].estimate["label"])
     assert cells.over_sets(averages, "label", "2000", "all", first) is None
-    text = cells.report(found, 2, 1)
+    text = cells.report(found)
     assert "| PCA of HVGs, 2 " in text
-    assert "500 counts, 50 cells (1 sets)" in text
+    assert "500 counts, 50 cells" in text
 
 
 def test_resamples_are_those_of_a_balanced_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
