@@ -48,12 +48,7 @@ def mechanism(
     >>> nt.tl.mechanism(mdata)  # doctest: +SKIP
     >>> nt.get.mechanism(mdata)  # doctest: +SKIP
     """
-    mod: Any = mdata
-    if hasattr(mdata, "mod"):
-        if modality not in mdata.mod:
-            msg = f"modality {modality!r} is not in the MuData, which has {list(mdata.mod)}."
-            raise KeyError(msg)
-        mod = mdata.mod[modality]
+    mod = _keys.in_modality(mdata, modality)
     slot = key or _keys.MECHANISM
     info: Any = mod.uns.get(slot)
     if not isinstance(info, Mapping) or "calls" not in info:

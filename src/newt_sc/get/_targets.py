@@ -74,7 +74,7 @@ def targets(
     if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
         msg = f"top is {top!r}, expected a whole number above 0, or None for all."
         raise ValueError(msg)
-    mod = _modality(mdata, modality)
+    mod: AnnData = _keys.in_modality(mdata, modality)
     slot = key or _keys.TARGETS
     info = _info(mod, slot)
     at = pd.Index(np.asarray(info["signatures"], dtype=object)).get_indexer(mod.obs_names)
@@ -148,17 +148,6 @@ def rank_targets(
         pairs = pd.MultiIndex.from_arrays([labels[name].astype(object) for name in ("compound", "target")])
         out["known"] = pd.MultiIndex.from_frame(out[["compound", "target"]]).isin(pairs)
     return out
-
-
-def _modality(mdata: Any, modality: str) -> AnnData:
-    if not hasattr(mdata, "mod"):
-        found: AnnData = mdata
-        return found
-    if modality not in mdata.mod:
-        msg = f"modality {modality!r} is not in the MuData, which has {list(mdata.mod)}."
-        raise KeyError(msg)
-    found = mdata.mod[modality]
-    return found
 
 
 def _info(mod: AnnData, slot: str) -> Mapping[str, Any]:

@@ -34,12 +34,7 @@ def network_tables(mdata: Any, modality: str, key: str | None) -> tuple[pd.DataF
     KeyError
         If there is no such modality, or no network under this key.
     """
-    mod = mdata
-    if hasattr(mdata, "mod"):
-        if modality not in mdata.mod:
-            msg = f"modality {modality!r} is not in the MuData, which has {list(mdata.mod)}."
-            raise KeyError(msg)
-        mod = mdata.mod[modality]
+    mod = _keys.in_modality(mdata, modality)
     slot = key or _keys.NETWORK
     info: Any = mod.uns.get(slot)
     if not isinstance(info, Mapping) or "nodes" not in info or "edges" not in info:

@@ -310,12 +310,7 @@ class _Prediction:
 
     @classmethod
     def of(cls, mdata: Any, modality: str, key: str | None) -> _Prediction:
-        mod = mdata
-        if hasattr(mdata, "mod"):
-            if modality not in mdata.mod:
-                msg = f"modality {modality!r} is not in the MuData, which has {list(mdata.mod)}."
-                raise KeyError(msg)
-            mod = mdata.mod[modality]
+        mod = _keys.in_modality(mdata, modality)
         slot = key or _keys.TARGETS
         info: Any = mod.uns.get(slot)
         if not isinstance(info, Mapping) or "signatures" not in info or slot not in mod.obsm:
