@@ -22,7 +22,7 @@ __all__ = ["run"]
 
 def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     """Read a bundle, encode, fuse and write."""
-    from newt_sc import datasets, pp, tl
+    from newt_sc import datasets, tl
     from newt_sc.io._atomic import atomic_path
 
     if options.identifiers:
@@ -33,17 +33,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     def progress(text: str) -> None:
         logger.info("[%5.1f s] %s", time.perf_counter() - started, text)
 
-    progress(f"reading bundle {options.bundle}")
-    mdata = datasets.bundle(
-        options.bundle,
-        redistributable_only=options.redistributable_only,
-        protein_coding_only=not options.all_genes,
-        progress=not options.quiet,
-    )
-    for name, mod in mdata.mod.items():
-        progress(f"  {name}: {mod.n_obs:,} genes x {mod.n_vars:,} features")
-    progress("encoding")
-    pp.encode(mdata, n_comps=options.block_dims, random_state=options.random_state)
+    mdata = _files.encoded_bundle(options, progress)
     progress("fusing")
     embedding = tl.fuse(mdata, n_comps=options.dims, random_state=options.random_state)
     name = options.name or str(mdata.uns["newt_bundle"]["name"])

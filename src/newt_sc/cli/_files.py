@@ -7,10 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable
+
     from anndata import AnnData
+    from mudata import MuData
     from pandas import DataFrame
 
-__all__ = ["KINDS", "check_input", "check_output", "is_mudata", "read", "read_cells", "read_signatures", "write"]
+__all__ = [
+    "KINDS",
+    "check_input",
+    "check_output",
+    "encoded_bundle",
+    "is_mudata",
+    "read",
+    "read_cells",
+    "read_signatures",
+    "write",
+]
 
 KINDS = {
     "cells": ".h5ad or .zarr",
@@ -171,3 +185,22 @@ def _ranking(path: Path) -> Any:
                 msg = f"{path}, line {number}: expected a gene, a tab and a number."
                 raise ValueError(msg) from None
     return pd.Series(scores, index=names, dtype=float)
+
+
+def encoded_bundle(options: Namespace, progress: Callable[[str], None]) -> MuData:
+    """Read the bundle that the options name, and encode it."""
+    from newt_sc import datasets, pp
+
+    progress(f"reading bundle {options.bundle}")
+    knowledge: MuData = datasets.bundle(
+        options.bundle,
+        modalities=getattr(options, "modalities", None),
+        redistributable_only=options.redistributable_only,
+        protein_coding_only=not options.all_genes,
+        progress=not options.quiet,
+    )
+    for name, mod in knowledge.mod.items():
+        progress(f"  {name}: {mod.n_obs:,} genes x {mod.n_vars:,} features")
+    progress("encoding")
+    pp.encode(knowledge, n_comps=options.block_dims, random_state=options.random_state)
+    return knowledge

@@ -26,7 +26,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
 
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    from newt_sc import datasets, io, models, pp
+    from newt_sc import datasets, io, models
     from newt_sc.io._atomic import atomic_path
 
     _check_model_folder(options.model, overwrite=options.overwrite)
@@ -45,18 +45,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         knowledge: Any = datasets.resolve_embedding(options.embedding).copy()
         models.NEWT.setup_anndata(knowledge, modalities=options.modalities)
     else:
-        progress(f"reading bundle {options.bundle}")
-        knowledge = datasets.bundle(
-            options.bundle,
-            modalities=options.modalities,
-            redistributable_only=options.redistributable_only,
-            protein_coding_only=not options.all_genes,
-            progress=not options.quiet,
-        )
-        for name, mod in knowledge.mod.items():
-            progress(f"  {name}: {mod.n_obs:,} genes x {mod.n_vars:,} features")
-        progress("encoding")
-        pp.encode(knowledge, n_comps=options.block_dims, random_state=options.random_state)
+        knowledge = _files.encoded_bundle(options, progress)
         models.NEWT.setup_mudata(knowledge)
     model = models.NEWT(knowledge, n_latent=options.n_latent, random_state=options.random_state)
     progress("training")
