@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "benchmarks"
 BUILD = ROOT / "build" / "benchmarks"
 N_TOP_GENES = 2000
+BLEND = {"alpha": 0.2, "beta": 0.15}  # weights of the rows named blend; those of tl.embed are 0
 
 
 @dataclass(frozen=True)
@@ -258,3 +261,24 @@ def log_holdout(benchmark: str, what: str, score: float) -> None:
         log.write_text("date\tcommit\tbenchmark\twhat\tscore\n", encoding="utf-8")
     with log.open("a", encoding="utf-8") as stream:
         stream.write(f"{datetime.now(UTC):%Y-%m-%d}\t{git_commit()}\t{benchmark}\t{what}\t{score:.4f}\n")
+
+
+_WATCH = """
+import os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, used = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+print(time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss)
+sys.exit(process.returncode)
+"""
+
+
+def watched(command: list[str]) -> tuple[float, float, float]:
+    """Seconds, processor seconds and peak memory in bytes of a command.
+
+    A small process starts it: Linux counts into the peak of a process what the one that started it had in memory.
+    """
+    done = subprocess.run([sys.executable, "-c", _WATCH, *command], check=True, stdout=subprocess.PIPE, text=True)
+    seconds, busy, peak = (float(text) for text in done.stdout.split())
+    return seconds, busy, peak * (1 if sys.platform == "darwin" else 1024)

@@ -94,7 +94,7 @@ def blend(n: int, ours: bool) -> Work:
 
     adata = planted(n)
     if ours:
-        return Work(lambda: nt.tl.embed(adata))
+        return Work(lambda: nt.tl.embed(adata, **_common.BLEND))
     import scanpy as sc
 
     E = vectors(adata.n_vars)

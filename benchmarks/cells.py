@@ -243,11 +243,11 @@ def by_embed(
     else:
         numbers = [k for k in N_COMPS if k < min(hvg.shape)]
         for k in numbers:
-            yield f"blend, {k}", embed(hvg, n_comps=k)[0], {}
+            yield f"blend, {k}", embed(hvg, n_comps=k, **common.BLEND)[0], {}
         k = label_free(hvg)
-        yield "blend", embed(hvg, n_comps=k)[0], {"n_comps": k}
+        yield "blend", embed(hvg, n_comps=k, **common.BLEND)[0], {"n_comps": k}
         for kind in VECTORS[1:]:
-            yield f"blend, {kind}", embed(hvg, kind, n_comps=k)[0], {}
+            yield f"blend, {kind}", embed(hvg, kind, n_comps=k, **common.BLEND)[0], {}
 
 
 def represent(
@@ -767,9 +767,9 @@ _TEXT = (
     "chosen without labels, from 5, 10, 20, 30 and 50: by half of the genes predicting the other half. `counts`: "
     "`tl.embed(counts_layer=...)`, weight of the gene vectors E chosen by held-out counts; `counts without E`: the "
     f"same with weight 0; `E at {FIXED_ALPHA}`: with that weight whatever held-out counts say. `blend` and `project`: "
-    "`tl.embed` of log-normalised HVGs. `weighted mean`: gene vectors weighted by expression, not centred, as GenePT "
-    "does. `scVI`: its defaults with early stopping, on the HVGs. Differences are over the seeds that both rows "
-    "have. Counts are thinned where the depth is "
+    "`tl.embed` of log-normalised HVGs, blend with `alpha=0.2, beta=0.15`. `weighted mean`: gene vectors weighted by "
+    "expression, not centred, as GenePT does. `scVI`: its defaults with early stopping, on the HVGs. Differences are "
+    "over the seeds that both rows have. Counts are thinned where the depth is "
     "below the median of the set, so columns have different sets: compare within a column. In brackets 95 % bootstrap "
     "intervals: sets are resampled, and cells within them; neighbours are held fixed."
 )

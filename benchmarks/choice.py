@@ -47,10 +47,10 @@ def main() -> None:
         "project, fused": {"mode": "project", "embedding": embedding},
         "project, blocks": {"mode": "project", "embedding": embedding, "modalities": blocks},
         "project, fused, shuffled": {"mode": "project", "embedding": shuffled},
-        "blend, fused": {"embedding": embedding},
-        "blend, blocks": {"embedding": embedding, "modalities": blocks},
-        "blend, fused, shuffled": {"embedding": shuffled},
-        "blend, alpha=beta=0 (PCA)": {"embedding": embedding, "alpha": 0.0, "beta": 0.0},
+        "blend, fused": {"embedding": embedding, **_common.BLEND},
+        "blend, blocks": {"embedding": embedding, "modalities": blocks, **_common.BLEND},
+        "blend, fused, shuffled": {"embedding": shuffled, **_common.BLEND},
+        "blend, alpha=beta=0 (PCA)": {"embedding": embedding},
     }
     scores: dict[str, dict[str, list[float]]] = {way: {name: [] for name in options.sets} for way in ways}
     for name in options.sets:

@@ -247,7 +247,7 @@ def embed(kind: str = "newt", *, modalities: list[str] | None = None, n_comps: i
     def way(groups: Groups, blood: bool) -> tuple[np.ndarray, str]:
         part = groups.adata[:, chosen(groups, "HVG")].copy()
         more: dict[str, Any] = (
-            {"mode": "project"} if n_comps is None else {"mode": "blend", "n_comps": fit(n_comps, groups)}
+            {"mode": "project"} if n_comps is None else {"n_comps": fit(n_comps, groups), **_common.BLEND}
         )
         nt.tl.embed(part, embedding=embedding(kind, blood=blood), modalities=modalities, **more)
         return groups.centred(part.obsm["X_newt"]), "cosine"
@@ -387,7 +387,7 @@ def pictures() -> None:
             n = min(30, adata.n_obs - 1)
             X, _ = cell_benchmark.represent(adata, cell_benchmark.Method("PCA of HVGs", "", n), None)
             adata.obsm["X_pca"] = X
-            nt.tl.embed(adata, n_comps=n)
+            nt.tl.embed(adata, n_comps=n, **_common.BLEND)
             nt.tl.embed(adata, mode="project", key_added="X_project")
             sets = {}
             for key in ("X_pca", "X_newt", "X_project"):

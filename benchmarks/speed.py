@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--density", type=float, nargs="*", default=[0.02, 0.08, 0.3, 0.5, 0.8])
     parser.add_argument("--memory", type=float, nargs="*", default=[0.02, 0.08, 0.3], help="densities with memory")
     parser.add_argument("--dims", type=int, default=256)
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--verbs", nargs="*", help="verbs to compare (default: all)")
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000, 10_000, 100_000], help="rows of growth")
     parser.add_argument("--peak", help=argparse.SUPPRESS)

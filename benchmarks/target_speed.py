@@ -8,8 +8,6 @@ such files through ``newt-sc targets`` into a table of the first target: ``--col
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -94,18 +92,13 @@ def stream(n: int) -> list[str]:
             for start in range(0, n, 4096):
                 matrix[start : start + 4096].sum()
         reading = time.perf_counter() - started
-        started = time.perf_counter()
-        command = [sys.executable, "-m", "newt_sc.cli", "targets", str(path), str(out), "--top", "1"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        if status:
-            raise subprocess.CalledProcessError(status, command)
-        peak = usage.ru_maxrss * 1024
+        seconds, busy, peak = _common.watched(
+            [sys.executable, "-m", "newt_sc.cli", "targets", str(path), str(out), "--top", "1"]
+        )
         lines = sum(1 for _ in out.open())
     return [
         f"{n:,} signatures x {N_GENES:,} genes streamed from GCTX to {lines - 1:,} rows of a table",
-        f"{seconds:.0f} s, {usage.ru_utime + usage.ru_stime:.0f} s of processor time",
+        f"{seconds:.0f} s, {busy:.0f} s of processor time",
         f"{seconds / reading:.1f} times reading the file",
         f"{peak / 2**30:.2f} GiB",
     ]

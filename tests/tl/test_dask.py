@@ -73,7 +73,14 @@ def on_dask(adata: ad.AnnData, chunk: int = 53) -> ad.AnnData:
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize("mode", ["project", "blend"])
 def test_embed(mode: Any, tmp_path: Path) -> None:
-    call: dict[str, Any] = {"embedding": embedding(), "mode": mode, "n_comps": 4, "mask_var": None}
+    call: dict[str, Any] = {
+        "embedding": embedding(),
+        "mode": mode,
+        "n_comps": 4,
+        "mask_var": None,
+        "alpha": 0.2,
+        "beta": 0.15,
+    }
     expected, found = cells(), on_dask(cells())
     nt.tl.embed(expected, **call)
     nt.tl.embed(found, **call)
@@ -92,6 +99,7 @@ def test_signatures_and_programs() -> None:
     for adata in (signatures, lazy):
         nt.tl.embed_signatures(adata, embedding=embedding())
     for key in ("X_newt", "X_newt_up", "X_newt_down"):
+        assert isinstance(lazy.obsm[key], da.Array)
         np.testing.assert_allclose(lazy.obsm[key], signatures.obsm[key], atol=1e-5)
     here, there = cells(), on_dask(cells())
     for adata in (here, there):

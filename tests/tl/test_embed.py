@@ -132,8 +132,9 @@ def literal_blend(X: np.ndarray, E: np.ndarray, alpha: float, beta: float, k: in
     return Z * size / np.sqrt(1 - alpha)
 
 
-TOY: dict[str, Any] = {"embedding": make_embedding(), "mask_var": "used"}
-LARGE: dict[str, Any] = {"embedding": make_embedding(700), "mask_var": "used"}
+WEIGHTS = {"alpha": 0.2, "beta": 0.15}
+TOY: dict[str, Any] = {"embedding": make_embedding(), "mask_var": "used", **WEIGHTS}
+LARGE: dict[str, Any] = {"embedding": make_embedding(700), "mask_var": "used", **WEIGHTS}
 
 
 class TestBlend:
@@ -143,7 +144,8 @@ class TestBlend:
         adata = make_data(90, n_known, dtype=dtype, make=array_type)
         peer = ad.AnnData(dense(adata.X), var=adata.var)
         sc.pp.pca(peer, n_comps=5, mask_var="used", svd_solver="full" if dtype is np.float64 else "arpack")
-        nt.tl.embed(adata, **(TOY if n_known == 40 else LARGE), alpha=0, beta=0, n_comps=5)
+        embedding = (TOY if n_known == 40 else LARGE)["embedding"]
+        nt.tl.embed(adata, embedding=embedding, mask_var="used", n_comps=5)
         expected = peer.obsm["X_pca"]
         scale = 1.0 if dtype is np.float64 else np.abs(expected).max()
         np.testing.assert_allclose(adata.obsm["X_newt"] / scale, expected / scale, atol=1e-4)
@@ -165,8 +167,8 @@ class TestBlend:
     def test_knowledge_matters(self) -> None:
         """The two tests above would hold for an alpha that is ignored in both, this one would not."""
         low, high = make_data(), make_data()
-        nt.tl.embed(low, **TOY, alpha=0.05, n_comps=4)
-        nt.tl.embed(high, **TOY, alpha=0.9, n_comps=4)
+        nt.tl.embed(low, **TOY | {"alpha": 0.05}, n_comps=4)
+        nt.tl.embed(high, **TOY | {"alpha": 0.9}, n_comps=4)
         assert np.abs(low.obsm["X_newt"] - high.obsm["X_newt"]).max() > 0.1
 
     @pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_array])
@@ -405,7 +407,7 @@ class TestMask:
     def test_highly_variable_by_default(self) -> None:
         adata, same = make_data(), make_data()
         adata.var["highly_variable"] = adata.var["used"]
-        nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4)
+        nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4, **WEIGHTS)
         nt.tl.embed(same, **TOY, n_comps=4)
         np.testing.assert_array_equal(adata.obsm["X_newt"], same.obsm["X_newt"])
         assert adata.uns["newt"]["params"]["mask_var"] == "highly_variable"
@@ -413,9 +415,9 @@ class TestMask:
     def test_all_genes_with_a_warning_where_there_is_none(self) -> None:
         adata, same = make_data(), make_data()
         with pytest.warns(NewtWarning, match="No highly_variable genes.*mask_var=None") as record:
-            nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4)
+            nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4, **WEIGHTS)
         assert record[0].filename == __file__
-        nt.tl.embed(same, embedding=TOY["embedding"], n_comps=4, mask_var=None)
+        nt.tl.embed(same, embedding=TOY["embedding"], n_comps=4, mask_var=None, **WEIGHTS)
         np.testing.assert_array_equal(adata.obsm["X_newt"], same.obsm["X_newt"])
         assert same.uns["newt"]["params"]["mask_var"] == "all"
 
@@ -423,7 +425,7 @@ class TestMask:
     def test_values(self, form: Make) -> None:
         adata, same = make_data(), make_data()
         mask = adata.var["used"] if form is pd.Series else form(adata.var["used"])
-        nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4, mask_var=mask)
+        nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4, mask_var=mask, **WEIGHTS)
         nt.tl.embed(same, **TOY, n_comps=4)
         np.testing.assert_array_equal(adata.obsm["X_newt"], same.obsm["X_newt"])
 
@@ -642,7 +644,7 @@ class TestGenes:
     def test_embedding_from_a_file(self, tmp_path: Path) -> None:
         make_embedding().write_h5ad(tmp_path / "toy.h5ad")
         a, b = make_data(), make_data()
-        nt.tl.embed(a, embedding=tmp_path / "toy.h5ad", mask_var="used", n_comps=4)
+        nt.tl.embed(a, embedding=tmp_path / "toy.h5ad", mask_var="used", n_comps=4, **WEIGHTS)
         nt.tl.embed(b, **TOY, n_comps=4)
         np.testing.assert_array_equal(a.obsm["X_newt"], b.obsm["X_newt"])
         assert a.uns["newt"]["embedding"]["sha256"] == b.uns["newt"]["embedding"]["sha256"]

@@ -181,8 +181,8 @@ class TestChoice:
         adata = make_counts()
         nt.tl.embed(adata, embedding=make_embedding(N_GENES), mask_var=None)
         params, choice = adata.uns["newt"]["params"], adata.uns["newt"]["choice"]
-        assert (params["alpha"], params["beta"], params["n_comps"]) == (0.2, 0.15, 50)
-        assert choice == {"alpha_by": "fixed default", "n_comps_by": "fixed default", "prior_on": True}
+        assert (params["alpha"], params["beta"], params["n_comps"]) == (0, 0, 50)
+        assert choice == {"alpha_by": "fixed default", "n_comps_by": "fixed default", "prior_on": False}
 
     def test_one_given_one_chosen(self) -> None:
         one, other = make_counts(), make_counts()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -44,6 +45,12 @@ class Alignment:
         ``shared`` (names that share their row with another name); ``n_reference_duplicates`` (rows passed over
         because another row is the same gene); ``hints`` (why -> names). ``n_genes`` is the sum of ``n_matched``,
         ``n_ambiguous`` and ``n_dropped``.
+
+    Examples
+    --------
+    >>> found = nt.genes.align(["ENSG00000141510", "nobody"], ["EGFR", "TP53"])
+    >>> found.index, found.report["n_matched"]
+    (array([ 1, -1]), 1)
     """
 
     index: NDArray[np.intp]
@@ -88,7 +95,7 @@ def align(names: Names, reference: Names, *, organism: Organism = "auto") -> Ali
     >>> nt.genes.align(adata.var_names, embedding.obs_names).index  # doctest: +SKIP
     """
     query = resolve_names(names, organism=organism)
-    target = resolve_names(reference, default=query.organism, what="reference", quiet=True)
+    target = _resolve_reference(tuple(check_names(reference, "reference")), query.organism)
     both_mouse = query.organism == target.organism == "mouse"
     rows, n_duplicates = _first_rows(target, both_mouse)
 
@@ -112,12 +119,19 @@ def align(names: Names, reference: Names, *, organism: Organism = "auto") -> Ali
     return Alignment(index, gene, rule, report)
 
 
+@lru_cache(maxsize=4)
+def _resolve_reference(names: tuple[str, ...], default: Literal["human", "mouse"]) -> Resolution:
+    """Resolve names that are asked for again and again, as those of an embedding are."""
+    return resolve_names(names, default=default, what="reference", quiet=True)
+
+
 def _keys(found: Resolution, native: bool) -> list[tuple[bool, str]]:
     """Whether the gene is known, and what it is matched by."""
     genes = found.native if native else found.gene
     return [(gene is not None, name if gene is None else gene) for gene, name in zip(genes, found.name, strict=True)]
 
 
+@lru_cache(maxsize=4)
 def _first_rows(target: Resolution, native: bool) -> tuple[dict[tuple[bool, str], int], int]:
     rows: dict[tuple[bool, str], tuple[int, int]] = {}
     for row, (key, name) in enumerate(zip(_keys(target, native), target.name, strict=True)):
@@ -185,6 +199,11 @@ def require_overlap(alignment: Alignment, names: Names, reference: Names, *, wha
     ------
     GeneMatchError
         If no name has a row. The message shows some names of each side and guesses why.
+
+    Examples
+    --------
+    >>> names, reference = ["EGFR", "TP53"], ["TP53", "INS"]
+    >>> nt.genes.require_overlap(nt.genes.align(names, reference), names, reference, what="my genes")
     """
     if (alignment.index >= 0).any():
         return
@@ -214,6 +233,11 @@ def warn_coverage(alignment: Alignment, threshold: float = 0.5, *, what: str = "
     -----
     NewtWarning
         If fewer than ``threshold`` were found; if dropped names look like dates or carry the prefix of a genome.
+
+    Examples
+    --------
+    >>> found = nt.genes.align(["EGFR", "TP53", "nobody"], ["TP53", "EGFR"])
+    >>> nt.genes.warn_coverage(found, threshold=0.5, what="my genes")
     """
     for message in coverage_messages(alignment.report, threshold, what):
         warnings.warn(message, NewtWarning, stacklevel=stacklevel)

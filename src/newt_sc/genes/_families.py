@@ -30,8 +30,8 @@ def symbol_stem(symbol: str) -> str:
 
     Examples
     --------
-    >>> symbol_stem("HTR2A"), symbol_stem("CACNA1C"), symbol_stem("F2")
-    ('HTR', 'CACN', 'F2')
+    >>> [nt.genes.symbol_stem(symbol) for symbol in ("HTR2A", "CACNA1C", "F2")]
+    ['HTR', 'CACN', 'F2']
     """
     found = _STEM.match(symbol)
     return found.group() if found else symbol
@@ -54,6 +54,13 @@ def linked_targets(
     Returns
     -------
     Array of t x t, symmetric, True on the diagonal.
+
+    Examples
+    --------
+    >>> nt.genes.linked_targets(["ADRB1", "ADRB2", "INSR"], np.eye(3))
+    array([[ True,  True, False],
+           [ True,  True, False],
+           [False, False,  True]])
     """
     _, stem = np.unique([symbol_stem(str(symbol)) for symbol in symbols], return_inverse=True)
     has = (np.asarray(profiles) != 0).astype(np.float32)

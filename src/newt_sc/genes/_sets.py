@@ -39,6 +39,13 @@ class AlignedSets:
         Distinct names of genes that each set was given with.
     alignment
         What became of each distinct name of all sets; its ``report`` fits ``uns``.
+
+    Examples
+    --------
+    >>> sets = nt.genes.align_sets({"insulin": ["INS", "INSR"], "mine": ["EGFR"]}, ["INSR", "EGFR", "INS"])
+    >>> sets.members.toarray().astype(int)
+    array([[1, 0, 1],
+           [0, 1, 0]])
     """
 
     names: NDArray[np.object_]
@@ -187,6 +194,11 @@ def ranked_groups(adata: AnnData, key: str = "rank_genes_groups") -> dict[str, p
     ------
     KeyError
         If there are no ranked genes under ``key``.
+
+    Examples
+    --------
+    >>> sc.tl.rank_genes_groups(adata, "cell_type")  # doctest: +SKIP
+    >>> nt.genes.ranked_groups(adata)["B"].head()  # doctest: +SKIP
     """
     found: Any = adata.uns.get(key)
     if found is None or "names" not in found or "scores" not in found:

@@ -180,6 +180,11 @@ def propagate_annotations(
     -----
     NewtWarning
         If annotations were left out because the ontology does not know their term.
+
+    Examples
+    --------
+    >>> ontology = nt.io.read_obo("go-basic.obo")  # doctest: +SKIP
+    >>> sets = nt.io.propagate_annotations(nt.io.read_gaf("goa_human.gaf.gz"), ontology)  # doctest: +SKIP
     """
     import networkx as nx
 

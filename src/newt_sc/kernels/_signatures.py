@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numba
 import numpy as np
 from scipy import sparse
 from scipy.special import ndtri
@@ -33,18 +34,27 @@ def signed_scores(X: sparse.csr_array) -> sparse.csr_array:
     """
     X = sparse.csr_array(X, dtype=np.float32, copy=True)
     X.eliminate_zeros()
-    size, n = np.abs(X.data), np.diff(X.indptr)
-    row = np.repeat(np.arange(X.shape[0]), n)
-    order = np.lexsort((size, row))
-    rank = np.arange(1, order.size + 1) - X.indptr[row]
-    first = np.diff(size[order], prepend=np.nan) != 0
-    first |= np.diff(row, prepend=-1) != 0
-    tie = np.cumsum(first) - 1
-    rank = (np.bincount(tie, weights=rank) / np.bincount(tie))[tie]
-    scores = np.empty(order.size)
-    scores[order] = ndtri((1 + rank / (n[row] + 1)) / 2)
-    X.data = np.copysign(scores, X.data).astype(np.float32)
+    share = np.empty(X.data.size)
+    _shares_of_rank(np.abs(X.data), X.indptr.astype(np.int64), share)
+    X.data = np.copysign(ndtri((1 + share) / 2), X.data).astype(np.float32)
     return X
+
+
+@numba.njit(nogil=True, cache=True)
+def _shares_of_rank(size: NDArray[np.float32], indptr: NDArray[np.int64], out: NDArray[np.float64]) -> None:
+    """Rank of each value in its row, over the number of values and one; equal values share their mean rank."""
+    for i in range(len(indptr) - 1):
+        start, n = indptr[i], indptr[i + 1] - indptr[i]
+        row = size[start : start + n]
+        order = np.argsort(row)
+        first = 0
+        while first < n:
+            last = first
+            while last + 1 < n and row[order[last + 1]] == row[order[first]]:
+                last += 1
+            for j in range(first, last + 1):
+                out[start + order[j]] = (1 + (first + last) / 2) / (n + 1)
+            first = last + 1
 
 
 def project_signatures(

@@ -35,6 +35,11 @@ def calibration_bins(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 
     ------
     ValueError
         If probabilities are not from 0 to 1, there are none, or the lengths differ.
+
+    Examples
+    --------
+    >>> nt.metrics.calibration_bins([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], n_bins=2)["observed"].tolist()
+    [0.0, 1.0]
     """
     p = np.asarray(probability, dtype=np.float64)
     y = np.asarray(label).astype(bool).astype(np.float64)
@@ -65,6 +70,11 @@ def expected_calibration_error(probability: ArrayLike, label: ArrayLike, *, n_bi
     Returns
     -------
     Mean absolute difference, weighted by the size of the bins.
+
+    Examples
+    --------
+    >>> round(nt.metrics.expected_calibration_error([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], n_bins=2), 2)
+    0.15
     """
     bins = calibration_bins(probability, label, n_bins=n_bins)
     return float(np.average((bins["predicted"] - bins["observed"]).abs(), weights=bins["n"]))

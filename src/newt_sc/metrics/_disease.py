@@ -54,6 +54,10 @@ def term_auroc(
     ValueError
         If a value of ``labels`` is missing, rows are no integers or out of range, labels are not 0 and 1, folds are
         fewer than three, a split of a term has only one class, or ``X`` is no matrix, infinite, or NaN in all rows.
+
+    Examples
+    --------
+    >>> nt.metrics.term_auroc(vectors, labels)  # labels: term, row, label, split  # doctest: +SKIP
     """
     from joblib import Parallel, delayed
 

@@ -62,6 +62,11 @@ def tasks() -> pd.DataFrame:
     -------
     One row a task: ``name``, ``asks`` (the question), ``item`` (what one row of a result is) and ``conflicts`` (the
     sources that an embedding must not be made from).
+
+    Examples
+    --------
+    >>> nt.metrics.tasks()["name"].tolist()
+    ['omim', 'go_time_split', 'interactions']
     """
     rows = [{"name": name, "asks": t.asks, "item": t.item, "conflicts": t.conflicts} for name, t in TASKS.items()]
     return pd.DataFrame(rows)

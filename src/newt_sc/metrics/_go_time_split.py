@@ -135,6 +135,10 @@ def annotation_count() -> ad.AnnData:
         If the files are nowhere.
     ChecksumError
         If a file is not the one that the manifest names.
+
+    Examples
+    --------
+    >>> nt.metrics.evaluate(nt.metrics.annotation_count(), "go_time_split")  # doctest: +SKIP
     """
     split = time_split()
     out = ad.AnnData(np.log1p(split.n_frozen)[:, None].astype(np.float32), obs=pd.DataFrame(index=split.genes))

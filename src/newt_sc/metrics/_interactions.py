@@ -346,6 +346,11 @@ def without_interactions(mdata: MuData) -> MuData:
     See Also
     --------
     newt_sc.metrics.evaluate
+
+    Examples
+    --------
+    >>> reduced = nt.metrics.without_interactions(nt.datasets.bundle())  # doctest: +SKIP
+    >>> embedding = nt.tl.fuse(nt.pp.encode(reduced, copy=True))  # doctest: +SKIP
     """
     from mudata import MuData
 

@@ -56,6 +56,14 @@ def neighbor_recovery(
     ValueError
         If shapes do not fit, a value is not finite, ``n_neighbors`` is below 1 or not below the number of reference
         genes, or ``metric`` is not known.
+
+    Examples
+    --------
+    >>> truth = np.random.default_rng(0).normal(size=(50, 8))
+    >>> nt.metrics.neighbor_recovery(
+    ...     truth[:5], truth[5:], truth_query=truth[:5], truth_reference=truth[5:], n_neighbors=3
+    ... ).tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0]
     """
     if metric not in ("recall", "average_precision"):
         msg = f"metric is {metric!r}; expected 'recall' or 'average_precision'."

@@ -64,6 +64,12 @@ def stage_correlation(
     ValueError
         If shapes do not fit, ``X`` is not finite, the order has fewer than two values, or there are not more cells
         than ``n_neighbors``.
+
+    Examples
+    --------
+    >>> time = np.linspace(0, 1, 60)
+    >>> nt.metrics.stage_correlation(np.column_stack([time, time**2]), time, n_neighbors=5).estimate > 0.9
+    True
     """
     points = check_points(X)
     check_length("order", order, len(points))
@@ -130,6 +136,12 @@ def trajectory_conservation(
     References
     ----------
     Luecken et al. (2022), Benchmarking atlas-level data integration in single-cell genomics, Nature Methods 19:41.
+
+    Examples
+    --------
+    >>> time = np.linspace(0, 1, 60)
+    >>> nt.metrics.trajectory_conservation(np.column_stack([time, time**2]), time, n_neighbors=5).estimate > 0.9
+    True
     """
     from scanpy.pp import neighbors
     from scipy.sparse.csgraph import connected_components
@@ -209,6 +221,13 @@ def batch_transfer(
     -----
     NewtWarning
         If a label is in one batch only: batch and label cannot be told apart there.
+
+    Examples
+    --------
+    >>> cells = np.random.default_rng(0).normal(size=(40, 5)) + 4 * np.eye(5)[[0, 1] * 20]
+    >>> found = nt.metrics.batch_transfer(cells, ["B", "T"] * 20, ["one"] * 20 + ["two"] * 20, n_neighbors=3)
+    >>> found.estimate > 0.9
+    True
     """
     from sklearn.neighbors import NearestNeighbors
 

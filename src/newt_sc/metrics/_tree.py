@@ -49,6 +49,13 @@ def tree_distances(
     ------
     ValueError
         If a name comes twice, fewer than two are in the tree, or a length is missing or negative.
+
+    Examples
+    --------
+    >>> nt.metrics.tree_distances("((a,b),c);", ["a", "b", "c"])
+    array([[0., 2., 3.],
+           [2., 0., 3.],
+           [3., 3., 0.]])
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import shortest_path
@@ -108,6 +115,13 @@ def parent_child_share(
     ------
     ValueError
         If shapes do not fit, ``X`` is not finite, or no group has its parent or a child among the names.
+
+    Examples
+    --------
+    >>> X = np.array([[0, 1], [0.2, 1], [1, 0.2], [1, 0]])
+    >>> tree = {"HSC": None, "CMP": "HSC", "B": "CLP", "CLP": "HSC"}
+    >>> nt.metrics.parent_child_share(X, ["HSC", "CMP", "CLP", "B"], tree).estimate
+    1.0
     """
     D, path = _both(X, names, tree, metric)
     related = path == 1
@@ -156,6 +170,12 @@ def tree_correlation(
     ------
     ValueError
         If ``method`` is not known, shapes do not fit, ``X`` is not finite, or fewer than three groups are in the tree.
+
+    Examples
+    --------
+    >>> X = np.array([[0, 1], [0.2, 1], [1, 0.2], [1, 0]])
+    >>> nt.metrics.tree_correlation(X, list("abcd"), "((a,b),(c,d));").estimate > 0.8
+    True
     """
     if method not in ("spearman", "pearson"):
         msg = f"method is {method!r}; expected 'spearman' or 'pearson'."
@@ -212,6 +232,12 @@ def triplet_accuracy(
     ------
     ValueError
         If shapes do not fit, ``X`` is not finite, fewer than three groups are in the tree, or it resolves no triplet.
+
+    Examples
+    --------
+    >>> X = np.array([[0, 1], [0.2, 1], [1, 0.2], [1, 0]])
+    >>> nt.metrics.triplet_accuracy(X, list("abcd"), "((a,b),(c,d));").estimate
+    1.0
     """
     D, path = _both(X, names, tree, metric, least=3)
     check_count("max_groups", max_groups, 3)

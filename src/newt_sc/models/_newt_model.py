@@ -80,12 +80,12 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
 
     Examples
     --------
-    >>> mdata = nt.datasets.bundle("newt-human")
-    >>> nt.pp.encode(mdata)
-    >>> nt.models.NEWT.setup_mudata(mdata)
-    >>> model = nt.models.NEWT(mdata)
-    >>> model.train()
-    >>> embedding = model.to_embedding()
+    >>> mdata = nt.datasets.bundle("newt-human")  # doctest: +SKIP
+    >>> nt.pp.encode(mdata)  # doctest: +SKIP
+    >>> nt.models.NEWT.setup_mudata(mdata)  # doctest: +SKIP
+    >>> model = nt.models.NEWT(mdata)  # doctest: +SKIP
+    >>> model.train()  # doctest: +SKIP
+    >>> embedding = model.to_embedding()  # doctest: +SKIP
     """
 
     _setups: ClassVar[dict[int, tuple[weakref.ref[Any], ad.AnnData]]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -91,7 +92,8 @@ def embed_signatures(
 
     - ``obsm["X_newt"]``: signatures x d, float32: the signed projection.
     - ``obsm["X_newt_up"]``, ``obsm["X_newt_down"]``: signatures x d, float32: means of the vectors of up and of down
-      genes; NaN where there is no such gene.
+      genes; NaN where there is no such gene. Of a dask array all three are lazy dask arrays: compute or write them
+      together.
     - ``uns["newt_signatures"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes were
       matched; ``n_genes_used``; ``n_empty``, the number of signatures without a projection, whose rows are NaN.
 
@@ -146,7 +148,7 @@ def embed_signatures(
         "up_down": up_down,
         "organism": organism,
     }
-    written: dict[str, tuple[dict[str, _Array], dict[str, Any]]] = {}
+    written: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     for name, mod in mods.items():
         if not mod.obs_names.is_unique:
             n = int(mod.obs_names.duplicated().sum())
@@ -158,17 +160,22 @@ def embed_signatures(
         space = _Space.make(reference, found.index[at], center=center, background=weights is not None)
         rows = Rows(mod.X if layer is None else mod.layers[layer], name if layer is None else f"layer of {name}")
         embed = partial(_embed_block, name=rows.name, at=at, space=space, transform=transform, max_value=max_value)
-        signed, up, down = (np.concatenate(part) for part in zip(*rows.map(embed), strict=True))
-        empty = int(np.isnan(signed).all(axis=1).sum())
+        slots = [slot, *([f"{slot}_up", f"{slot}_down"] if up_down else [])]
+        if rows.is_dask:
+            empty, d = rows.reduce(partial(_count_empty, embed=embed)), space.E.shape[1]
+            wide = rows.lazy(_side_by_side, (embed, len(slots)), len(slots) * d)
+            parts = [wide[:, i * d : (i + 1) * d] for i in range(len(slots))]
+        else:
+            parts = [np.concatenate(part) for part in zip(*rows.map(embed), strict=True)]
+            empty = int(np.isnan(parts[0]).all(axis=1).sum())
         if empty:
             text = (
                 f"{empty:,} of {mod.n_obs:,} signatures of {name} change no gene that has a vector"
                 f"{' and a weight' if weights else ''}, as they are all zero or NaN there: their rows are NaN."
             )
             warnings.warn(text, NewtWarning, stacklevel=2)
-        arrays = {slot: signed} | ({f"{slot}_up": up, f"{slot}_down": down} if up_down else {})
         written[name] = (
-            arrays,
+            dict(zip(slots, parts, strict=False)),
             {
                 "params": params,
                 "embedding": datasets.describe_embedding(reference, embedding),
@@ -282,3 +289,12 @@ def _embed_block(
     elif transform == "clip":
         X.data = np.clip(X.data, -max_value, max_value)
     return kernels.project_signatures(space.weigh(sparse.csr_array(X[:, at])), space.E)
+
+
+def _count_empty(block: Any, embed: Callable[[Any], tuple[_Array, _Array, _Array]]) -> int:
+    return int(np.isnan(embed(block)[0]).all(axis=1).sum())
+
+
+def _side_by_side(given: tuple[Callable[[Any], tuple[_Array, _Array, _Array]], int], block: Any) -> _Array:
+    embed, parts = given
+    return np.hstack(embed(block)[:parts])

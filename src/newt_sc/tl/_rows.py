@@ -315,22 +315,27 @@ class Rows:
         """
         table = _Table.of(E, center)
         if self.is_dask:
-            lazy = self._lazy(table)
+            lazy = self.lazy(_Table.project, table, table.E.shape[1])
             return lazy if out is None else _write((part.compute() for part in lazy.blocks.ravel()), out)
         if out is None and self.in_memory:
             return table.project(self.X)
         out = np.empty((self.shape[0], table.E.shape[1]), dtype=np.float32) if out is None else out
         return _write(self._each(partial(table.project, parallel=False)), out)
 
-    def _lazy(self, table: _Table) -> Any:
+    def lazy(self, function: Callable[[Any, Any], NDArray[np.float32]], given: Any, width: int) -> Any:
+        """Lazy dask array of what a function makes of each block of a dask array, cells x width, float32.
+
+        The function gets ``given`` and the block, in this order; there is one copy of ``given`` for all blocks.
+        """
         import dask
 
         X = self._by_rows()
         return X.map_blocks(
-            _project_block,
-            table=dask.delayed(table, pure=False),  # one copy for all blocks
+            _lazy_block,
+            function=function,
+            given=dask.delayed(given, pure=False),
             dtype=np.float32,
-            chunks=(X.chunks[0], (table.E.shape[1],)),
+            chunks=(X.chunks[0], (width,)),
             meta=np.empty((0, 0), dtype=np.float32),
         )
 
@@ -426,8 +431,8 @@ def _add(parts: list[Any]) -> Any:
     return reduce(add, parts)
 
 
-def _project_block(block: Any, table: _Table) -> NDArray[np.float32]:
-    return table.project(_as_rows(block, None))
+def _lazy_block(block: Any, function: Callable[[Any, Any], NDArray[np.float32]], given: Any) -> NDArray[np.float32]:
+    return function(given, _as_rows(block, None))
 
 
 def _project_both(block: Any, table: _Table, used: NDArray[np.bool_]) -> tuple[NDArray[np.float32], _Sums]:
