@@ -131,8 +131,8 @@ def command(path: Path) -> dict[str, float]:
     return dict(zip(("whole", "whole_busy", "peak"), done, strict=True))
 
 
-def growth(sizes: list[int], folder: Path) -> list[dict[str, float]]:
-    """Times of each number of cells."""
+def growth(sizes: list[int], folder: Path, repeat: int) -> list[dict[str, float]]:
+    """Medians of the times of each number of cells."""
     absent = [cells for cells in {WARM, *sizes} if not (folder / f"{cells}.zarr").exists()]
     if absent:
         some = pool()
@@ -141,10 +141,11 @@ def growth(sizes: list[int], folder: Path) -> list[dict[str, float]]:
     out = []
     for cells in sizes:
         path = folder / f"{cells}.zarr"
-        found: dict[str, float] = {"cells": cells}
-        for part in (command(path), *(run(what, path) for what in ("read", "kernel", "embed"))):
-            found |= part
-        out.append(found)
+        runs = []
+        for _ in range(repeat):
+            parts = (command(path), *(run(what, path) for what in ("read", "kernel", "embed")))
+            runs.append({name: value for part in parts for name, value in part.items()})
+        out.append({"cells": float(cells)} | pd.DataFrame(runs).median().to_dict())
         print("; ".join(f"{name} {value:.4g}" for name, value in out[-1].items()), flush=True)
     return out
 
@@ -154,7 +155,7 @@ def slope(few: dict[str, float], many: dict[str, float], what: str) -> float:
     return float(np.log(many[what] / few[what]) / np.log(many["cells"] / few["cells"]))
 
 
-def growth_table(found: list[dict[str, float]]) -> None:
+def growth_table(found: list[dict[str, float]], repeat: int) -> None:
     """Write the table and the figure of growth."""
     rows = []
     for at, row in enumerate(found):
@@ -170,6 +171,10 @@ def growth_table(found: list[dict[str, float]]) -> None:
         few, many = by_cells[10_000], by_cells[1_000_000]
         warm, busy = (slope(few, many, what) for what in ("embed", "embed_busy"))
         note = f" From 10,000 to 1,000,000 cells it is {warm:.2f} by the clock and {busy:.2f} by processor time."
+        if 100_000 in by_cells:
+            steps = zip((few, by_cells[100_000]), (by_cells[100_000], many), strict=True)
+            more = [1e6 * (b["embed"] - a["embed"]) / (b["cells"] - a["cells"]) for a, b in steps]
+            note += f" A further cell takes {more[0]:.0f} µs up to 100,000 and {more[1]:.0f} µs beyond (warm, clock)."
     floor_name = "/ (read + product)"
     _common.report(
         "scale",
@@ -179,9 +184,9 @@ def growth_table(found: list[dict[str, float]]) -> None:
             *("slope, warm", "peak memory, GiB"),
         ],
         rows,
-        f"Synthetic cells x {N_GENES:,} genes, {DETECTED:,} detected in each, from zarr to zarr; seconds, each time in "
-        "a new process; by the clock, which other work on the machine slows, and processor seconds of all threads. "
-        "Read: every block of the file, nothing done with it. Product: that with the gene vectors (256 "
+        f"Synthetic cells x {N_GENES:,} genes, {DETECTED:,} detected in each, from zarr to zarr; seconds, median of "
+        f"{repeat} runs, each in a new process; by the clock, which other work on the machine slows, and processor "
+        "seconds of all threads. Read: every block of the file, nothing done with it. Product: that with the gene vectors (256 "
         "dimensions), in memory. Whole: `newt-sc embed --mode project`, from start of Python to end, which writes a "
         "float32 vector of 256 dimensions for each cell; its peak memory stands last. Warm: the same call in a process "
         f"that has embedded {WARM:,} cells before. Slope: of the logarithm of time over that of cells, from the row "
@@ -300,6 +305,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--repeat", type=int, default=3, help="runs of which the median is told")
     parser.add_argument("--blend", type=int, default=100_000, help="cells of the table of blend; 0 leaves it out")
     parser.add_argument("--folder", type=Path, help="where cells are kept and looked for (default: a temporary folder)")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -310,8 +316,9 @@ def main() -> None:
         child(options.child, options.path)
         return
     if options.cells != [0]:
-        with tempfile.TemporaryDirectory() as folder:
-            growth_table(growth(options.cells, options.folder or Path(folder)))
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = options.folder or Path(temporary)
+            growth_table(growth(options.cells, folder, options.repeat), options.repeat)
     if options.blend:
         _common.report(
             "scale-blend",
