@@ -216,7 +216,7 @@ def child(verb: str, n: int, ours: bool) -> None:
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
     seconds, _ = best(work.run, 2 if work.times == 1 else 1)
-    sys.stdout.write(f"\n{seconds * work.times} {resident('VmHWM') - before}\n")
+    sys.stdout.write(f"\n{seconds * work.times} {max(0.0, resident('VmHWM') - before)}\n")
 
 
 def run(verb: str, n: int, ours: bool) -> tuple[float, float]:
@@ -251,11 +251,6 @@ def table(only: list[str]) -> None:
 
 def growth(sizes: list[int], only: tuple[str, ...] = GROWS) -> None:
     """Write the table and the figure of growth over rows in memory."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
     found = {verb: [run(verb, n, True) for n in sizes] for verb in only}
     rows = []
     for at, n in enumerate(sizes):
@@ -275,10 +270,20 @@ def growth(sizes: list[int], only: tuple[str, ...] = GROWS) -> None:
         "time over that of rows, from the row above; 1 is linear. From 10^3 to 10^6 cells on disk: "
         "[](scale.md).",
     )
+    figure(sizes, found)
+
+
+def figure(sizes: list[int], found: dict[str, list[tuple[float, float]]]) -> None:
+    """Draw seconds and bytes of each verb over the number of rows."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
     fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
-    for verb, colour, marker in zip(only, ("#0072B2", "#D55E00", "#009E73"), "os^", strict=False):
+    for verb, colour, marker in zip(found, ("#0072B2", "#D55E00", "#009E73"), "os^", strict=False):
         left.loglog(sizes, [seconds for seconds, _ in found[verb]], color=colour, marker=marker, ms=4, label=verb)
-        right.loglog(sizes, [size / 2**20 for _, size in found[verb]], color=colour, marker=marker, ms=4)
+        right.loglog(sizes, [size / 2**20 or np.nan for _, size in found[verb]], color=colour, marker=marker, ms=4)
     left.set(xlabel="rows", ylabel="seconds")
     right.set(xlabel="rows", ylabel="peak above the input, MiB")
     left.legend(frameon=False, fontsize=8)

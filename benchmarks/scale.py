@@ -186,11 +186,11 @@ def growth_table(found: list[dict[str, float]], repeat: int) -> None:
         rows,
         f"Synthetic cells x {N_GENES:,} genes, {DETECTED:,} detected in each, from zarr to zarr; seconds, median of "
         f"{repeat} runs, each in a new process; by the clock, which other work on the machine slows, and processor "
-        "seconds of all threads. Read: every block of the file, nothing done with it. Product: that with the gene vectors (256 "
-        "dimensions), in memory. Whole: `newt-sc embed --mode project`, from start of Python to end, which writes a "
-        "float32 vector of 256 dimensions for each cell; its peak memory stands last. Warm: the same call in a process "
-        f"that has embedded {WARM:,} cells before. Slope: of the logarithm of time over that of cells, from the row "
-        f"above; 1 is linear.{note}",
+        "seconds of all threads. Read: every block of the file, nothing done with it. Product: that with the gene "
+        "vectors (256 dimensions), in memory. Whole: `newt-sc embed --mode project`, from start of Python to end; it "
+        "writes a float32 vector of 256 dimensions for each cell; its peak memory stands last. Warm: the same call in "
+        f"a process that has embedded {WARM:,} cells before. Slope: of the logarithm of time over that of cells, from "
+        f"the row above; 1 is linear.{note}",
     )
     figure(found)
 

@@ -14,7 +14,7 @@ import pytest
 
 import newt_sc as nt
 
-ROOMS = ("datasets", "genes", "get", "io", "metrics", "models", "pl", "pp", "tl")
+ROOMS = ("datasets", "genes", "get", "io", "kernels", "metrics", "models", "pl", "pp", "tl")
 
 
 def documented() -> Iterator[tuple[str, Any]]:

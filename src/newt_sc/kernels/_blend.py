@@ -28,6 +28,21 @@ class Blend:
         Genes x components, float64: the components of cells are ``(X - mean) @ loadings``.
     variance
         Variance of each component over the cells.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(50, 4))
+    >>> found = nt.kernels.blend(
+    ...     np.cov(X.T),
+    ...     lambda T: T.T @ np.cov(X.T) @ T,
+    ...     np.eye(4),
+    ...     known=np.ones(4, dtype=bool),
+    ...     alpha=0.2,
+    ...     beta=0.0,
+    ...     n_comps=2,
+    ... )
+    >>> found.loadings.shape, found.variance.shape
+    ((4, 2), (2,))
     """
 
     loadings: NDArray[np.float64]
@@ -49,6 +64,12 @@ def smoother(E: NDArray[np.floating], known: NDArray[np.bool_], n_neighbors: int
     Returns
     -------
     Sparse array of genes x genes; column j averages the neighbours of gene j.
+
+    Examples
+    --------
+    >>> W = nt.kernels.smoother(np.eye(3), np.ones(3, dtype=bool), 1)
+    >>> W.shape
+    (3, 3)
     """
     n_genes = E.shape[0]
     at = np.flatnonzero(known)
@@ -107,6 +128,15 @@ def blend(
     -------
     The loadings and the variance of each component, largest first. In each component the loading of the largest
     absolute value is positive.
+
+    Examples
+    --------
+    >>> C = np.diag([3.0, 2.0, 1.0])
+    >>> plain = nt.kernels.blend(
+    ...     C, lambda T: T.T @ C @ T, np.eye(3), known=np.ones(3, dtype=bool), alpha=0.0, beta=0.0, n_comps=2
+    ... )
+    >>> plain.variance.round(3).tolist()  # those of PCA
+    [3.0, 2.0]
     """
     n_genes = E.shape[0]
     prior = np.where(known[:, None], E, 0).astype(np.float64)

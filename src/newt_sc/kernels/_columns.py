@@ -35,6 +35,14 @@ class ColumnSums:
         Whether no value is NaN or infinite.
     row_total, row_square
         Sum and sum of squares, over the rows, of the sum of a row's values in the columns that were asked for.
+
+    Examples
+    --------
+    >>> sums = nt.kernels.column_sums(np.array([[0.0, 1.0], [0.0, 3.0]])) + nt.kernels.column_sums(
+    ...     np.array([[2.0, 2.0]])
+    ... )
+    >>> sums.n, sums.total.tolist()
+    (3, [2.0, 6.0])
     """
 
     n: int
@@ -143,6 +151,12 @@ def column_sums(X: Any, some: NDArray[np.bool_] | None = None) -> ColumnSums:
     Returns
     -------
     The sums; those of further blocks of rows are added with ``+``.
+
+    Examples
+    --------
+    >>> sums = nt.kernels.column_sums(np.array([[0.0, 1.0], [0.0, 3.0]]))
+    >>> sums.total.tolist(), sums.integer, sums.n_empty
+    ([0.0, 4.0], True, 0)
     """
     n, width = X.shape
     sums, rows = np.zeros((width, 2)), np.zeros(2)

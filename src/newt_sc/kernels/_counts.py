@@ -42,6 +42,14 @@ class CountsPrior:
         Variance of each gene that is noise of counting.
     axes
         Genes x rank: the leading part of the covariance that both halves share is ``axes @ axes.T``.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> counts = sparse.csr_array(np.random.default_rng(0).poisson(2.0, (80, 30)).astype(np.float32))
+    >>> prior = nt.kernels.counts_prior(counts, counts.sum(axis=1), np.random.default_rng(0))
+    >>> prior.signal.shape, prior.noise.shape
+    ((30,), (30,))
     """
 
     scale: float
@@ -63,6 +71,14 @@ def square_root_shares(counts: sparse.csr_array, totals: NDArray[np.floating]) -
     Returns
     -------
     Cells x genes, CSR, with the zeros of ``counts``.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> nt.kernels.square_root_shares(sparse.csr_array([[1.0, 3.0]]), np.array([4.0])).toarray().astype(float).round(
+    ...     3
+    ... ).tolist()
+    [[0.5, 0.866]]
     """
     data = np.sqrt(counts.data / np.repeat(np.maximum(totals, 1), np.diff(counts.indptr))).astype(np.float32)
     return sparse.csr_array((data, counts.indices, counts.indptr), shape=counts.shape)
@@ -85,6 +101,14 @@ def split_counts(
     Returns
     -------
     Two pairs of counts and totals.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> counts = sparse.csr_array(np.array([[4.0, 0.0]], dtype=np.float32))
+    >>> (a, _), (b, _) = nt.kernels.split_counts(counts, counts.sum(axis=1), np.random.default_rng(0))
+    >>> (a + b).toarray().tolist()
+    [[4.0, 0.0]]
     """
     whole = counts.data.astype(np.int64)
     first = rng.binomial(whole, 0.5)
@@ -115,6 +139,14 @@ def counts_prior(counts: sparse.csr_array, totals: NDArray[np.floating], rng: np
     Returns
     -------
     Scale, signal, noise and shared axes.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> counts = sparse.csr_array(np.random.default_rng(0).poisson(2.0, (80, 30)).astype(np.float32))
+    >>> prior = nt.kernels.counts_prior(counts, counts.sum(axis=1), np.random.default_rng(0))
+    >>> bool((prior.signal < prior.noise).all())  # these genes only make noise
+    True
     """
     n, n_genes = counts.shape
     shares = square_root_shares(counts, totals)
@@ -223,6 +255,16 @@ def counts_loadings(
     -------
     Loadings of genes x components, float64: components of cells are ``(shares - mean) @ loadings``; and the variance of
     each component. In each component the loading of the largest absolute value is positive.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> counts = sparse.csr_array(np.random.default_rng(0).poisson(2.0, (80, 30)).astype(np.float32))
+    >>> totals = counts.sum(axis=1)
+    >>> prior = nt.kernels.counts_prior(counts, totals, np.random.default_rng(0))
+    >>> loadings, variance = nt.kernels.counts_loadings(nt.kernels.square_root_shares(counts, totals), prior, 3)
+    >>> loadings.shape, variance.shape
+    ((30, 3), (3,))
     """
     n, n_genes = shares.shape
     empty = np.zeros(n_genes, dtype=bool)
@@ -320,6 +362,22 @@ def counts_choice(
     ``n_comps`` and ``alpha`` that were chosen; ``n_comps_r2``, explained variance of each number; ``alpha_gain`` and
     ``alpha_se``, gain in explained variance of each weight over 0 with its standard error; ``shuffled_gain``, gains of
     shuffles at the best weight.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> rng = np.random.default_rng(0)
+    >>> counts = sparse.csr_array(rng.poisson(2.0, (80, 30)).astype(np.float32))
+    >>> found = nt.kernels.counts_choice(
+    ...     counts,
+    ...     counts.sum(axis=1),
+    ...     rng.normal(size=(30, 4)),
+    ...     known=np.ones(30, dtype=bool),
+    ...     n_comps=[3, 5],
+    ...     alphas=[0.2],
+    ... )
+    >>> found["alpha"]  # vectors at random do not help
+    0.0
     """
     rng = np.random.default_rng(random_state)
     chosen, r2 = int(n_comps[0]), np.full(len(n_comps), np.nan)

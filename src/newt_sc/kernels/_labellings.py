@@ -31,6 +31,12 @@ def two_sample_t(X: Any, members: NDArray[np.bool_], *, equal_var: bool = False)
     -------
     Array of labellings x columns; 0 where neither group varies and both have the same mean, infinite where the means
     differ then.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0], [1.2], [3.0], [3.2]])
+    >>> nt.kernels.two_sample_t(X, np.array([[False], [False], [True], [True]])).round(1).tolist()
+    [[14.1]]
     """
     if sparse.issparse(X):
         columns = sparse.csr_array(X.T)

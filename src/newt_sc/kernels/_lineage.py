@@ -37,6 +37,12 @@ class Tree:
         Length of the branch above each node, 0 for the root.
     n_leaves
         How many leaves.
+
+    Examples
+    --------
+    >>> tree = nt.kernels.agglomerate(np.array([[0, 1, 4], [1, 0, 4], [4, 4, 0.0]]), "average")
+    >>> tree.parent.tolist(), tree.length.tolist()
+    ([3, 3, 4, 4, -1], [0.5, 0.5, 2.0, 1.5, 0.0])
     """
 
     parent: NDArray[np.intp]
@@ -173,6 +179,11 @@ def group_means(X: NDArray[np.floating], codes: NDArray[np.intp], n_groups: int)
     Returns
     -------
     Groups x dimensions, float64; zeros for a group without cells.
+
+    Examples
+    --------
+    >>> nt.kernels.group_means(np.array([[1.0], [3.0], [5.0]]), np.array([0, 0, 1]), 2).tolist()
+    [[2.0], [5.0]]
     """
     used = np.flatnonzero(codes >= 0)
     table = sparse.csr_array((np.ones(used.size), (codes[used], used)), shape=(n_groups, len(codes)))
@@ -193,6 +204,11 @@ def group_distances(means: NDArray[np.floating], metric: str) -> NDArray[np.floa
     Returns
     -------
     Groups x groups, float64; 1 where a correlation or cosine is not defined because a row does not vary.
+
+    Examples
+    --------
+    >>> nt.kernels.group_distances(np.array([[0.0, 0.0], [3.0, 4.0]]), "euclidean").tolist()
+    [[0.0, 5.0], [5.0, 0.0]]
     """
     found = pdist(np.asarray(means, dtype=np.float64), metric)
     return np.asarray(squareform(np.maximum(np.nan_to_num(found, nan=1.0), 0)))
@@ -211,6 +227,12 @@ def agglomerate(D: NDArray[np.floating], method: str) -> Tree:
     Returns
     -------
     Tree, in which leaves that meet at height h are h apart.
+
+    Examples
+    --------
+    >>> D = np.array([[0, 1, 4], [1, 0, 4], [4, 4, 0.0]])
+    >>> nt.kernels.agglomerate(D, "average").parent.tolist()  # 0 and 1 meet first
+    [3, 3, 4, 4, -1]
     """
     Z = hierarchy.linkage(squareform(D, checks=False), method=method)
     n = len(D)
@@ -234,6 +256,12 @@ def neighbor_joining(D: NDArray[np.floating]) -> Tree:
     Returns
     -------
     Tree, rooted in the branch that is left; negative lengths are set to 0.
+
+    Examples
+    --------
+    >>> D = np.array([[0, 2, 5, 5], [2, 0, 5, 5], [5, 5, 0, 2], [5, 5, 2, 0.0]])
+    >>> nt.kernels.neighbor_joining(D).length[:4].tolist()
+    [1.0, 1.0, 1.0, 0.5]
     """
     n = len(D)
     if n == 2:
@@ -274,6 +302,12 @@ def spanning_tree(D: NDArray[np.floating], root: int | None) -> NDArray[np.intp]
     Returns
     -------
     Parent of each group, -1 for the root.
+
+    Examples
+    --------
+    >>> D = np.array([[0, 1, 3], [1, 0, 1], [3, 1, 0.0]])
+    >>> nt.kernels.spanning_tree(D, 0).tolist()
+    [-1, 0, 1]
     """
     from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree, shortest_path
 
@@ -302,6 +336,13 @@ def group_connectivity(graph: sparse.csr_array, codes: NDArray[np.intp], n_group
     Returns
     -------
     Groups x groups, symmetric, from 0 to 1, with 0 on the diagonal.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> graph = sparse.csr_array(np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0.0]]))
+    >>> nt.kernels.group_connectivity(graph, np.array([0, 0, 1]), 2).round(2).tolist()
+    [[0.0, 0.8], [0.8, 0.0]]
     """
     table = sparse.csr_array((np.ones(codes.size), (np.arange(codes.size), codes)), shape=(codes.size, n_groups))
     edges = sparse.csr_array((np.ones(graph.nnz), graph.indices, graph.indptr), shape=graph.shape)

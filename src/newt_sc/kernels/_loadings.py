@@ -35,6 +35,13 @@ def loadings(
     -------
     W of each block (its dimensions x dimensions of X, float32), and the fraction of the variance of X that the fit
     explains; NaN where X does not vary.
+
+    Examples
+    --------
+    >>> B = np.random.default_rng(0).normal(size=(30, 2))
+    >>> maps, explained = nt.kernels.loadings([B], B @ np.array([[1.0, 0.0], [0.0, 2.0]]))
+    >>> maps[0].round(3).tolist(), round(explained, 3)
+    ([[1.0, -0.0], [-0.0, 2.0]], 1.0)
     """
     joined = np.hstack([np.nan_to_num(np.asarray(block, dtype=np.float64)) for block in blocks])
     joined -= joined.mean(axis=0)

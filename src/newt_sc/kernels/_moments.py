@@ -29,6 +29,11 @@ def scatter(X: Any, center: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns
     -------
     Genes x genes, float64; those of further blocks of rows are added.
+
+    Examples
+    --------
+    >>> nt.kernels.scatter(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2.0, 3.0])).tolist()
+    [[2.0, 2.0], [2.0, 2.0]]
     """
     middle = np.asarray(center, dtype=np.float64)
     total = np.zeros((middle.size, middle.size), order="F")
@@ -65,6 +70,11 @@ def nearest_rows(
     Returns
     -------
     Indices of ``rows`` x ``n_neighbors``, nearest first; of those, equal cosines in the order of rows.
+
+    Examples
+    --------
+    >>> nt.kernels.nearest_rows(np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]), 1).tolist()
+    [[1], [0], [1]]
     """
     unit = _unit(E)
     own = np.arange(unit.shape[0]) if rows is None else np.asarray(rows)
@@ -106,6 +116,13 @@ def kept_neighbors(
     Returns
     -------
     For each of ``rows`` a number from 0 to 1. A neighbour that ties with the last of the nearest counts as kept.
+
+    Examples
+    --------
+    >>> E = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])
+    >>> changed = np.array([[0.0, 1.0]])
+    >>> nt.kernels.kept_neighbors(E, changed, np.array([0]), nearest=np.array([[1]])).tolist()
+    [0.0]
     """
     unit, moved = _unit(E), _unit(changed)
     n_neighbors = nearest.shape[1]

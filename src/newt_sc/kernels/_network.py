@@ -30,6 +30,12 @@ def whitened(X: NDArray[np.floating], power: float) -> NDArray[np.float64]:
     Returns
     -------
     Array of the same shape.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(50, 3))
+    >>> nt.kernels.whitened(X, -0.25).shape
+    (50, 3)
     """
     mean, sd, white = whitening(X, power)
     out: NDArray[np.float64] = ((np.asarray(X, dtype=np.float64) - mean) / sd) @ white
@@ -62,6 +68,12 @@ def null_similarities(
     Yields
     ------
     Similarities of the pairs above the diagonal, in the order of ``numpy.triu_indices(n, 1)``.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(5, 20))
+    >>> next(nt.kernels.null_similarities([X], [(0.0, 1.0)], n_permutations=1)).shape
+    (10,)
     """
     rng = np.random.default_rng(random_state)
     above = np.triu_indices(len(parts[0]), 1)
@@ -86,6 +98,11 @@ def tail_p(observed: NDArray[np.floating], null: NDArray[np.floating]) -> NDArra
     Returns
     -------
     ``(1 + number of null values >= observed) / (1 + number of null values)``.
+
+    Examples
+    --------
+    >>> nt.kernels.tail_p(np.array([2.5]), np.array([1.0, 2.0, 3.0])).tolist()
+    [0.5]
     """
     ordered = np.sort(np.asarray(null))
     above = len(ordered) - np.searchsorted(ordered, observed, side="left")
@@ -108,6 +125,12 @@ def top_pairs(S: NDArray[np.floating], allowed: NDArray[np.bool_], n_neighbors: 
     Returns
     -------
     Symmetric mask, n x n.
+
+    Examples
+    --------
+    >>> S = np.array([[1.0, 0.9, 0.1], [0.9, 1.0, 0.2], [0.1, 0.2, 1.0]])
+    >>> nt.kernels.top_pairs(S, ~np.eye(3, dtype=bool), 1).astype(int).tolist()
+    [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
     """
     if not allowed.any():
         return allowed.copy()
@@ -139,6 +162,12 @@ def borrowed_similarity(
     Returns
     -------
     Rows x candidates.
+
+    Examples
+    --------
+    >>> K, L = np.array([[1.0, 0.2], [0.2, 1.0]]), np.array([[1], [1]])
+    >>> nt.kernels.borrowed_similarity(K, L, np.array([0, 1])).shape
+    (2, 1)
     """
     other = (groups[:, None] != groups[None]).astype(np.float64)
     weight = np.maximum(L, 0) ** power
@@ -166,6 +195,12 @@ def strata_overlap(
     Returns
     -------
     The count, its mean and standard deviation under the null, and the probability of at least that many.
+
+    Examples
+    --------
+    >>> inside, labelled = np.array([True, True, False, False]), np.array([True, True, False, False])
+    >>> nt.kernels.strata_overlap(inside, labelled, np.zeros(4, dtype=int))[:2]
+    (2, 1.0)
     """
     count = int((inside & labelled).sum())
     total = np.bincount(strata)

@@ -48,6 +48,11 @@ def normal_scores(X: NDArray[np.floating]) -> NDArray[np.float64]:
     -------
     Array of the same shape: ``Phi^-1((rank - 1/2) / n)`` with mean ranks of ties, 0 where not measured. A row whose
     measured values are all the same, or fewer than two, is NaN: it has no order.
+
+    Examples
+    --------
+    >>> nt.kernels.normal_scores(np.array([[5.0, 1.0, np.nan, 3.0]])).round(2).tolist()
+    [[0.97, -0.97, 0.0, 0.0]]
     """
     X = np.asarray(X, dtype=np.float64)
     known = ~np.isnan(X)
@@ -79,6 +84,12 @@ def whitening(
     -------
     Mean and standard deviation of the columns (1 where a column does not vary), and the symmetric matrix to multiply
     standardised rows by.
+
+    Examples
+    --------
+    >>> mean, deviation, W = nt.kernels.whitening(np.random.default_rng(0).normal(size=(50, 3)))
+    >>> W.shape, bool(np.allclose(W, W.T))
+    ((3, 3), True)
     """
     X = np.asarray(X, dtype=np.float64)
     mean, sd = X.mean(axis=0), X.std(axis=0)
@@ -102,6 +113,11 @@ def cosine_rbf(A: NDArray[np.floating], B: NDArray[np.floating], gamma: float) -
     Returns
     -------
     Array of n x m.
+
+    Examples
+    --------
+    >>> nt.kernels.cosine_rbf(np.eye(2), np.eye(2), 1.0).round(3).tolist()
+    [[1.0, 0.368], [0.368, 1.0]]
     """
     K: NDArray[np.float64] = np.exp(-gamma * (1 - np.asarray(A, dtype=np.float64) @ np.asarray(B, dtype=np.float64).T))
     return K
@@ -122,6 +138,12 @@ def centered_cosine(
     Returns
     -------
     Unit rows (zeros where not known), and whether each row is known.
+
+    Examples
+    --------
+    >>> U, known = nt.kernels.centered_cosine(np.array([[1.0, 0.0], [0.0, 0.0]]), np.zeros(2))
+    >>> U.tolist(), known.tolist()
+    ([[1.0, 0.0], [0.0, 0.0]], [True, False])
     """
     known = np.isfinite(X).all(axis=1) & (X != 0).any(axis=1)
     out = np.zeros(X.shape)
@@ -140,6 +162,11 @@ def tanimoto(A: NDArray[np.integer], B: NDArray[np.integer]) -> NDArray[np.float
     Returns
     -------
     Array of n x m; 0 where both are empty.
+
+    Examples
+    --------
+    >>> nt.kernels.tanimoto(np.array([[1, 1, 0]]), np.array([[1, 0, 0], [1, 1, 0]])).tolist()
+    [[0.5, 1.0]]
     """
     A, B = A.astype(np.float32), B.astype(np.float32)
     both = (A @ B.T).astype(np.float64)
@@ -159,6 +186,11 @@ def profile_cosine(Y: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns
     -------
     Array of t x t; 0 with a column of zeros.
+
+    Examples
+    --------
+    >>> nt.kernels.profile_cosine(np.array([[1.0, 1.0, 0.0], [1.0, 0.0, 1.0]])).round(2).tolist()
+    [[1.0, 0.71, 0.71], [0.71, 1.0, 0.0], [0.71, 0.0, 1.0]]
     """
     U = unit_rows(np.asarray(Y, dtype=np.float64).T)
     return U @ U.T
@@ -182,6 +214,13 @@ def kernel_weights(
     -------
     A weight for each kernel, by non-negative least squares on centred and scaled columns; they sum to 1, and are equal
     where nothing can be learned.
+
+    Examples
+    --------
+    >>> target = np.array([[1.0, 0.8, 0.1], [0.8, 1.0, 0.2], [0.1, 0.2, 1.0]])
+    >>> noise = np.array([[1.0, 0.1, 0.4], [0.1, 1.0, 0.3], [0.4, 0.3, 1.0]])
+    >>> nt.kernels.kernel_weights([target, noise], target, np.ones(3, dtype=bool)).round(2).tolist()
+    [1.0, 0.0]
     """
     rows, columns = np.nonzero(np.triu(use, 1))
     equal = np.full(len(features), 1 / len(features))
@@ -212,6 +251,14 @@ class PairRidge:
         Kernel of rows, n x n, symmetric and positive semi-definite.
     G
         Kernel of columns, t x t, of the same kind.
+
+    Examples
+    --------
+    >>> K, G = np.eye(3) + 0.5, np.eye(2) + 0.5
+    >>> model = nt.kernels.PairRidge(K, G)
+    >>> A = model.coefficients(model.project(np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])), 0.1)
+    >>> (K @ A @ G).round(1).tolist()
+    [[0.9, 0.0], [0.0, 0.9], [0.0, 0.0]]
     """
 
     def __init__(self, K: NDArray[np.floating], G: NDArray[np.floating]) -> None:
@@ -265,6 +312,11 @@ def joined_groups(*labels: Sequence[str]) -> NDArray[np.intp]:
     Returns
     -------
     Group of each row, from 0.
+
+    Examples
+    --------
+    >>> nt.kernels.joined_groups(["a", "b", "a"], ["", "x", "x"]).tolist()
+    [0, 0, 0]
     """
     n = len(labels[0])
     rows, columns, n_labels = [], [], 0
@@ -291,6 +343,11 @@ def components(linked: NDArray[Any] | sparse.csr_array) -> NDArray[np.intp]:
     Returns
     -------
     Number of each row's component, from 0.
+
+    Examples
+    --------
+    >>> nt.kernels.components(np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=bool)).tolist()
+    [0, 0, 1]
     """
     return np.asarray(connected_components(sparse.csr_array(linked), directed=False)[1], dtype=np.intp)
 
@@ -310,6 +367,11 @@ def grouped_folds(groups: NDArray[np.integer], n_folds: int = 5, *, random_state
     Returns
     -------
     Fold of each row; rows of a group share it.
+
+    Examples
+    --------
+    >>> nt.kernels.grouped_folds(np.array([0, 0, 1, 2]), 2).shape
+    (4,)
     """
     found, code, size = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.lexsort((np.random.default_rng(random_state).permutation(len(found)), -size))
@@ -338,6 +400,12 @@ def column_auroc(
     -------
     One value for each column: concordant pairs of a positive and a negative over all pairs, ties one half; NaN where
     there is no pair, or a score is NaN.
+
+    Examples
+    --------
+    >>> S, Y = np.array([[0.9], [0.8], [0.1]]), np.array([[1], [0], [0]])
+    >>> nt.kernels.column_auroc(S, Y).tolist()
+    [1.0]
     """
     won, pairs = np.zeros(S.shape[1]), np.zeros(S.shape[1])
     for fold in [None] if folds is None else np.unique(folds):

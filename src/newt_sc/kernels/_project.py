@@ -145,6 +145,13 @@ def project(
     -----
     Sparse input is tiled over genes so that a tile of ``E`` stays in cache while a block of rows runs through it.
     Dense input, and sparse input of which more than 70 % is stored, goes through BLAS in blocks of rows.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> X = sparse.csr_array([[0.0, 2.0], [1.0, 0.0]])
+    >>> nt.kernels.project(X, np.array([[1.0, 0.0], [0.0, 3.0]], dtype=np.float32)).tolist()
+    [[0.0, 6.0], [1.0, 0.0]]
     """
     compressed = sparse.issparse(X) and X.format in ("csr", "csc")
     if not (compressed or isinstance(X, np.ndarray)) or X.dtype.kind not in "biuf":

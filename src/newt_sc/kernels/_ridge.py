@@ -38,6 +38,12 @@ def ridge_r2(
     -------
     For each fold the fraction of the variance of its rows of Y, around the mean of the training rows, that is
     predicted; negative where the mean would have done better.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(60, 3))
+    >>> bool((nt.kernels.ridge_r2(X, X @ np.ones((3, 2)), np.arange(60) % 3) > 0.9).all())
+    True
     """
     n_folds = int(folds.max()) + 1
     parts = []

@@ -48,6 +48,15 @@ def best_match(
     References
     ----------
     Li et al. (2024), Genome Research 34:1421 (ANDES).
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> U = nt.kernels.unit_rows(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])).astype(np.float32)
+    >>> sets = sparse.csr_array(np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=np.float32))
+    >>> scores, shared = nt.kernels.best_match(U, sets[[0]], sets)
+    >>> scores.round(3).tolist(), shared.tolist()
+    ([[1.0, 1.0, 0.0]], [[1, 0, 0]])
     """
     A, B, same = _sorted(A), _sorted(B), A is B
     U32 = np.ascontiguousarray(U, dtype=np.float32)
@@ -227,6 +236,16 @@ def best_match_null(
     ------
     ValueError
         If a pool is too small for the largest sizes.
+
+    Examples
+    --------
+    >>> U = nt.kernels.unit_rows(np.random.default_rng(0).normal(size=(40, 8))).astype(np.float32)
+    >>> genes = np.arange(40)
+    >>> mean, deviation, skewness = nt.kernels.best_match_null(
+    ...     U, genes, genes, sizes_a=np.array([3, 5]), sizes_b=np.array([4]), n_permutations=50
+    ... )
+    >>> mean.shape, bool((deviation > 0).all())
+    ((2, 1), True)
     """
     n, m = int(max(sizes_a)), int(max(sizes_b))
     either = np.union1d(pool_a, pool_b).size if disjoint else np.inf
@@ -264,6 +283,12 @@ def moments(
     Returns
     -------
     The three; skewness is 0 where the deviation is.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 2.0, 3.0])
+    >>> [float(part) for part in nt.kernels.moments(np.mean(x), np.mean(x**2), np.mean(x**3))]
+    [2.0, 0.8164965809277263, 0.0]
     """
     sd = np.sqrt(np.maximum(square - mean**2, 0))
     third = cube - 3 * mean * square + 2 * mean**3
@@ -340,6 +365,15 @@ def rank_deviation(
     References
     ----------
     Li et al. (2024), Genome Research 34:1421 (ANDES).
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> U = nt.kernels.unit_rows(np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]])).astype(np.float32)
+    >>> B = sparse.csr_array(np.array([[1, 1, 0]], dtype=np.float32))
+    >>> deviation, genes = nt.kernels.rank_deviation(U, np.array([0, 1, 2]), B)
+    >>> bool(deviation[0] > 0), genes.tolist()
+    (True, [2])
     """
     B = _sorted(B)
     U32 = np.ascontiguousarray(U, dtype=np.float32)
@@ -415,6 +449,13 @@ def rank_deviation_null(
     ------
     ValueError
         If the pool is too small for the largest size.
+
+    Examples
+    --------
+    >>> U = nt.kernels.unit_rows(np.random.default_rng(0).normal(size=(40, 8))).astype(np.float32)
+    >>> genes = np.arange(40)
+    >>> nt.kernels.rank_deviation_null(U, genes, genes, sizes=np.array([3, 5]), n_permutations=20).shape
+    (20, 2)
     """
     n = int(max(sizes))
     if n > len(pool):
@@ -465,6 +506,11 @@ def upper_tail(z: NDArray[np.floating], skewness: NDArray[np.floating]) -> NDArr
     Returns
     -------
     Upper tail probabilities; NaN where ``z`` is.
+
+    Examples
+    --------
+    >>> nt.kernels.upper_tail(np.array([0.0, 1.96]), np.array([0.0, 0.0])).round(3).tolist()
+    [0.5, 0.025]
     """
     z, skewness = np.broadcast_arrays(np.asarray(z, np.float64), np.asarray(skewness, np.float64))
     p = special.ndtr(-z)

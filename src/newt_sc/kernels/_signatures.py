@@ -31,6 +31,12 @@ def signed_scores(X: sparse.csr_array) -> sparse.csr_array:
     Returns
     -------
     Array of the same shape, float32.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> nt.kernels.signed_scores(sparse.csr_array([[2.0, -9.0, 0.0]])).toarray().astype(float).round(2).tolist()
+    [[0.43, -0.97, 0.0]]
     """
     X = sparse.csr_array(X, dtype=np.float32, copy=True)
     X.eliminate_zeros()
@@ -73,6 +79,13 @@ def project_signatures(
     -------
     ``X E / \|x\|`` with the Euclidean norm of each row, and the means of the vectors of its positive and of its
     negative genes weighted by ``\|x\|``; each signatures x d, float32. A row of nothing is NaN.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> signed, up, down = nt.kernels.project_signatures(sparse.csr_array([[3.0, -4.0]]), np.eye(2))
+    >>> signed.astype(float).round(2).tolist(), up.tolist(), down.tolist()
+    ([[0.6, -0.8]], [[1.0, 0.0]], [[0.0, 1.0]])
     """
     X = sparse.csr_array(X, dtype=np.float32)
     up, down = X.maximum(0).tocsr(), (-X).maximum(0).tocsr()
@@ -102,6 +115,13 @@ def background_cosine(
     Returns
     -------
     The two, one value for each of ``rows``.
+
+    Examples
+    --------
+    >>> U = nt.kernels.unit_rows(np.array([[1.0, 0.0], [0.0, 1.0]]))
+    >>> mean, deviation = nt.kernels.background_cosine(U)
+    >>> mean.tolist(), deviation.tolist()
+    ([0.5, 0.5], [0.5, 0.5])
     """
     wide = np.asarray(U, dtype=np.float64)
     some = wide if rows is None else wide[rows]
@@ -135,6 +155,16 @@ def list_weights(
     References
     ----------
     Chen et al. (2024), Nature Communications 15:1853 (FRoGS).
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> U = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    >>> mean, deviation = nt.kernels.background_cosine(U)
+    >>> nt.kernels.list_weights(
+    ...     sparse.csr_array([[1.0, 1.0, 0.0, 0.0]]), U, mean=mean, deviation=deviation
+    ... ).toarray().round(2).tolist()
+    [[1.0, 1.0, 0.0, 0.0]]
     """
     X = sparse.csr_array(X, dtype=np.float32)
     center = np.nan_to_num(_over(project(X, U), np.asarray(X.sum(axis=1))))

@@ -35,6 +35,13 @@ def tfidf(X: sparse.sparray, *, min_size: int = 3) -> sparse.csr_array:
     Returns
     -------
     Sparse array of genes x kept features.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> X = sparse.csr_array(np.array([[1, 1], [1, 0], [1, 1], [0, 1.0]]))
+    >>> nt.kernels.tfidf(X, min_size=1).shape
+    (4, 2)
     """
     X = sparse.csr_array(X, dtype=np.float64, copy=True)
     X.sum_duplicates()
@@ -57,6 +64,12 @@ def ppmi(X: sparse.sparray) -> sparse.csr_array:
     Returns
     -------
     Sparse array of the same shape: log(w_ij w / (w_i w_j)), or zero where that is negative.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> nt.kernels.ppmi(sparse.csr_array(np.array([[0, 1.0, 0], [1.0, 0, 0], [0, 0, 1.0]]))).toarray().round(2).tolist()
+    [[0.0, 1.1, 0.0], [1.1, 0.0, 0.0], [0.0, 0.0, 1.1]]
     """
     coo = sparse.coo_array(X, dtype=np.float64, copy=True)
     coo.sum_duplicates()
@@ -83,6 +96,11 @@ def zscore_groups(X: NDArray[np.floating], groups: Sequence[Any] | NDArray[Any])
     Array of genes x conditions; each data set of n conditions is multiplied by n^-0.25. Standard deviations below 0.25
     count as 0.25. In a data set of one or two conditions each condition is centred over the genes instead. Where a gene
     is absent stands 0.
+
+    Examples
+    --------
+    >>> nt.kernels.zscore_groups(np.array([[1.0, 2.0, 3.0, 4.0]]), ["a", "a", "a", "a"]).round(2).tolist()
+    [[-0.95, -0.32, 0.32, 0.95]]
     """
     out = np.zeros(X.shape)
     labels = np.asarray(groups)
@@ -112,6 +130,11 @@ def unit_rows(X: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns
     -------
     Array of n x d, float64, with rows of length one; rows of zeros stay, rows with NaN become NaN.
+
+    Examples
+    --------
+    >>> nt.kernels.unit_rows(np.array([[3.0, 4.0]])).tolist()
+    [[0.6, 0.8]]
     """
     wide = np.asarray(X, dtype=np.float64)
     norm = np.linalg.norm(wide, axis=1, keepdims=True)
@@ -143,6 +166,11 @@ def spectral_block(
     Returns
     -------
     Array of genes x at most ``n_comps``, float32.
+
+    Examples
+    --------
+    >>> nt.kernels.spectral_block(np.random.default_rng(0).normal(size=(30, 8)), 3).shape
+    (30, 3)
     """
     left, singular = _svd(X, n_comps, random_state)
     block = left * singular**power
@@ -170,6 +198,12 @@ def fuse(
     Returns
     -------
     Principal components of genes x at most ``n_comps``, float32, largest variance first.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> nt.kernels.fuse([rng.normal(size=(30, 5)), rng.normal(size=(30, 4))], 3).shape
+    (30, 3)
     """
     joined = np.hstack([np.nan_to_num(block.astype(np.float64)) for block in blocks])
     left, singular = _svd(joined - joined.mean(axis=0), n_comps, random_state)
