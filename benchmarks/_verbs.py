@@ -267,7 +267,7 @@ def growth(sizes: list[int], only: tuple[str, ...] = GROWS) -> None:
         header,
         rows,
         "In memory, synthetic: cells x 18,000 genes at 8 %, 20 programs; signatures x 978. Slope: of the logarithm of "
-        "time over that of rows, from the row above; 1 is linear. From 10^3 to 10^6 cells on disk: "
+        "time over that of rows, from the row above; 1 is linear. From 1,000 to 1,000,000 cells on disk: "
         "[](scale.md).",
     )
     figure(sizes, found)
