@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -94,6 +95,9 @@ def test_small_classes_are_left_out_and_said() -> None:
         score, outcome = nt.metrics.label_knn(X, labels, return_per_cell=True)
     assert np.isnan(outcome[50:]).all()
     assert score == nt.metrics.label_knn(X[:50], labels[:50])
+    with warnings.catch_warnings():  # no warning of what was asked for
+        warnings.simplefilter("error")
+        assert score == nt.metrics.label_knn(X, labels, min_class_size=9)
 
 
 def test_scale_does_not_matter_to_cosine_and_input_is_not_changed() -> None:

@@ -75,7 +75,7 @@ def label_knn(
         Mean over the classes of the share of right cells (chance is 1 / number of classes), instead of the share of
         all cells.
     min_class_size
-        Cells of smaller classes are dropped too, with a warning. By default ``n_neighbors // 2 + 2``: a cell of a
+        Cells of smaller classes are dropped too. By default ``n_neighbors // 2 + 2``, with a warning: a cell of a
         smaller class cannot find a majority of its own kind.
     return_per_cell
         Also return, for each cell, 1 where the vote is right, 0 where it is wrong and NaN where the cell was dropped:
@@ -110,10 +110,10 @@ def label_knn(
     kept = kept[kept.notna() & (kept != "NA")]
     sizes = kept.value_counts()
     small = sizes[sizes < least]
-    if len(small):
+    if len(small) and min_class_size is None:  # otherwise it is what was asked for
         found = ", ".join(f"{name} ({size})" for name, size in small.items())
         warnings.warn(f"classes of fewer than {least} cells are left out: {found}", NewtWarning, stacklevel=2)
-        kept = kept[~kept.isin(small.index)]
+    kept = kept[~kept.isin(small.index)]
     codes, classes = pd.factorize(kept)
     if len(classes) < 2:
         msg = (

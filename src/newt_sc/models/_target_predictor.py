@@ -957,7 +957,8 @@ def label_matrix(
     keep = (row >= 0) & (found.index >= 0)
     lost = targets["target"][found.index < 0].nunique()
     if lost:
-        warnings.warn(f"{lost} targets have no vector in the embedding and are left out.", NewtWarning, stacklevel=3)
+        what = "1 target has" if lost == 1 else f"{lost:,} targets have"
+        warnings.warn(f"{what} no vector in the embedding: left out.", NewtWarning, stacklevel=3)
     kind = targets["label_set"].astype(str).to_numpy() if "label_set" in targets else np.full(len(targets), "")
     sets = np.unique(kind[keep])
     rows, column = np.unique(found.index[keep], return_inverse=True)
