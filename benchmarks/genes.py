@@ -34,7 +34,9 @@ N_DIMS = 256
 N_SEEDS = 5
 TASKS = ("omim", "go_time_split", "interactions")
 MODALITIES = ("function", "coexpression", "pathway", "lineage", "regulon", "interaction")
+N_PRIVATE = 64
 NEWT, PCA = "NEWT", "concatenation + PCA"
+BOTH = "  partners and private dimensions"
 EVERY = (N_SEEDS, N_SEEDS, N_SEEDS)
 TRIES: dict[str, dict[str, Any]] = {
     "start from GCCA, attention learned on top": {"start": "gcca"},
@@ -111,10 +113,12 @@ def trained(task: str, seed: int, **params: Any) -> nt.models.NEWT:
     task, seed
         Whose inputs, and the seed.
     **params
-        Of the model; ``plan``, of its training; ``modalities`` to use; and what is only tried: ``words``,
-        ``start="gcca"``, ``negatives="matched"``, ``positives="neighbours"`` (see ``_tries.py``).
+        Of the model; ``plan``, of its training; ``partners=True``, to train on the pairs of the networks too;
+        ``modalities`` to use; and what is only tried: ``words``, ``start="gcca"``, ``negatives="matched"``,
+        ``positives="neighbours"`` (see ``_tries.py``).
     """
     key: list[Any] = [inputs(task), training_code(), seed, dict(params)]
+    pairs = nt.pp.gene_pairs(knowledge(task)["interaction"]) if params.pop("partners", False) else None
     if params.keys() & {"words", "start", "negatives", "positives"}:
         key.append(_cache.code_hash(Path(_tries.__file__)))
     genes, modalities = base(task, words=params.pop("words", False)), tuple(params.pop("modalities", MODALITIES))
@@ -128,7 +132,7 @@ def trained(task: str, seed: int, **params: Any) -> nt.models.NEWT:
     if start == "gcca":
         _tries.gcca_start(model, genes, modalities)
     with _tries.planned(genes, knowledge(task), modalities, **tried) if tried else contextlib.nullcontext():
-        model.train(enable_progress_bar=False, plan_kwargs=plan)
+        model.train(enable_progress_bar=False, pairs=pairs, plan_kwargs=plan)
     path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path)
     return model
@@ -162,6 +166,9 @@ def methods() -> dict[str, Method]:
     """What is compared."""
     out = {
         NEWT: Method(newt, EVERY),
+        "  partners": Method(lambda task, seed: newt(task, seed, partners=True), EVERY),
+        "  private dimensions": Method(lambda task, seed: newt(task, seed, n_private=N_PRIVATE), EVERY),
+        BOTH: Method(lambda task, seed: newt(task, seed, partners=True, n_private=N_PRIVATE), EVERY),
         "  weights not learned (mean)": Method(lambda task, seed: newt(task, seed, fusion="mean"), EVERY),
         "  transformer": Method(
             lambda task, seed: newt(task, seed, fusion="transformer"), (N_SEEDS, 0, N_SEEDS), slow=True
@@ -376,9 +383,10 @@ def rows(names: list[str], count: Count, *, holdout: bool) -> Iterator[list[str]
 
 
 def differences(names: list[str], count: Count, *, holdout: bool, tries: bool) -> Iterator[list[str]]:
-    """NEWT less each plain fusion, or each try less NEWT, paired over terms or genes."""
+    """NEWT, and NEWT with both options, less each plain fusion, or each try less NEWT, paired over terms or genes."""
     plain = [PCA, "  weighted", "  weighted, power 0.5", "GCCA, missing views"]
     pairs = [(NEWT, other) for other in plain if other in names and NEWT in names]
+    pairs += [(BOTH, other) for other in (NEWT, *plain) if other in names and BOTH in names]
     if tries:
         pairs = [(name, NEWT) for name in names if name not in (NEWT, PCA)]
     for name, other in pairs:
@@ -404,7 +412,7 @@ def main() -> None:
     parser.add_argument("--kept", action="store_true", help="only what was computed before, and blanks for the rest")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     options = parser.parse_args()
-    final = os.environ.get("FINAL") == "1" and not (options.only or options.quick or options.tries or options.kept)
+    final = os.environ.get("FINAL") == "1" and not (options.quick or options.tries or options.kept)
     names = [
         name
         for name, method in methods().items()

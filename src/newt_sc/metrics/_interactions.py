@@ -16,6 +16,7 @@ from scipy import sparse
 from newt_sc import _keys
 from newt_sc._settings import settings
 from newt_sc.datasets._bundle import bundle, canonical_symbols
+from newt_sc.datasets._partners import partner_graph, partner_symbols
 
 from ._split import HOLDOUT, N_FOLDS, auroc, fold_of, unit_or_mean, vectors_of, within
 
@@ -95,31 +96,12 @@ def _networks(name: str | os.PathLike[str], *_: str) -> Networks:
     mdata = bundle(name, modalities=("interaction", "function"))
     mod, function = mdata["interaction"], mdata["function"]
     source = mod.var["source"].astype(str).to_numpy()
-    every = _adjacency(mod, np.ones(mod.n_vars, dtype=bool))
-    tested = _adjacency(mod, np.isin(source, TESTED))
+    every = partner_graph(mod, np.ones(mod.n_vars, dtype=bool))
+    tested = partner_graph(mod, np.isin(source, TESTED))
     count = pd.Series(np.diff(sparse.csr_array(function.X).indptr), index=function.obs_names)
     return Networks(
         pd.Index(mod.obs_names), tested, every, count.reindex(mod.obs_names, fill_value=0).to_numpy(np.intp)
     )
-
-
-def _symbols(mod: AnnData) -> pd.Series:
-    """Approved symbol of the gene that each feature is."""
-    sources = mod.var["source"].astype(str)
-    raw = [name.removeprefix(f"{source}|") for name, source in zip(mod.var_names, sources, strict=True)]
-    return canonical_symbols(pd.Index(sorted(set(raw))), protein_coding_only=False)[raw]
-
-
-def _adjacency(mod: AnnData, features: NDArray[np.bool_]) -> sparse.csr_array:
-    """Genes x genes, ones, symmetric."""
-    coo = sparse.coo_array(mod.X)
-    to = np.where(features, mod.obs_names.get_indexer(_symbols(mod)), -1)[coo.col]
-    keep = (to >= 0) & (to != coo.row) & (coo.data != 0)
-    ends = np.concatenate([coo.row[keep], to[keep]]), np.concatenate([to[keep], coo.row[keep]])
-    A = sparse.csr_array((np.ones(ends[0].size, np.int32), ends), shape=(mod.n_obs, mod.n_obs))
-    A.sum_duplicates()
-    A.data[:] = 1
-    return A
 
 
 def make_pairs(net: Networks, *, allowed: NDArray[np.bool_] | None = None, random_state: int = 0) -> Pairs:
@@ -390,7 +372,7 @@ def without_interactions(mdata: MuData) -> MuData:
 
 
 def _without(mod: AnnData, partner: NDArray[np.bool_], dropped: NDArray[np.bool_], net: Networks) -> AnnData:
-    at = np.where(partner, net.genes.get_indexer(_symbols(mod)), -1)
+    at = np.where(partner, net.genes.get_indexer(partner_symbols(mod)), -1)
     row = net.genes.get_indexer(canonical_symbols(mod.obs_names, protein_coding_only=False))
     coo = sparse.coo_array(mod.X)
     g, p = row[coo.row], at[coo.col]

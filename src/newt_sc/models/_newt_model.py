@@ -21,6 +21,7 @@ from newt_sc.errors import FormatError, NewtWarning
 from . import _storage, _training
 from ._blocks import Blocks, from_anndata, from_frames, from_mudata, select
 from ._newt_module import FUSIONS, Fusion, NewtModule
+from ._partners import Partners, aligned_pairs
 from ._scvi import AnnDataManager, BaseModelClass, ObsmField, TrainRunner, quiet
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         What :meth:`setup_mudata` or :meth:`setup_anndata` was called with.
     n_latent
         Dimensions of the fused vector; fewer where the blocks together have fewer.
+    n_private
+        How many of the ``n_latent`` are the PCA of the blocks and stay it. Training keeps what modalities tell of each
+        other; these keep what one knows alone. The two parts then have length one each.
     fusion
         ``"attention"``; ``"mean"`` for equal weights; ``"transformer"`` for a transformer over one token a modality.
     weights
@@ -95,6 +99,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         adata: MuData | ad.AnnData,
         *,
         n_latent: int = 256,
+        n_private: int = 0,
         fusion: Fusion = "attention",
         weights: Mapping[str, float] | None = None,
         power: float = 0.5,
@@ -110,6 +115,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         params = _checked_params(
             data.values,
             n_latent=n_latent,
+            n_private=n_private,
             fusion=fusion,
             weights={name: (WEIGHTS if weights is None else weights).get(name, 1.0) for name in data.values}
             | dict(weights or {}),
@@ -130,11 +136,15 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             block_key=str(aligned.uns[_BLOCK_KEY]),
             manifest=aligned.uns.get(_keys.BUNDLE, {}),
         )
-        linear = _pca(data, params["weights"], n_latent, power)
-        self.n_latent = len(linear[1])
+        linear = _pca(data, params["weights"], n_latent - n_private, power)
+        private = _pca(data, params["weights"], n_private, power)
+        params["n_private"] = len(private[1])  # fewer where the blocks together have fewer
+        self.n_latent = len(linear[1]) + len(private[1])
         with _training.repeatable(random_state):
             self.module = _module(params, list(data.widths.values()), self.n_latent)
         self.module.initialise(*linear)
+        if params["n_private"]:
+            self.module.initialise_private(*private[:2])
         self.module.eval()
 
     # -- setting up --------------------------------------------------------------------------------------------------
@@ -224,13 +234,14 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         aligned = ad.AnnData(
             obs=pd.DataFrame(index=data.genes), obsm={**data.values, _keys.PRESENT: data.present.astype(np.uint8)}
         )
+        aligned.obsm[_training.ROW] = np.arange(len(data.genes), dtype=np.int32)[:, None]
         aligned.uns[_SOURCES], aligned.uns[_BLOCK_KEY] = sources, block_key
         manifest = given.uns.get(_keys.BUNDLE) or given.uns.get(_keys.EMBED, {}).get("manifest")
         if manifest:
             aligned.uns[_keys.BUNDLE] = dict(manifest)
         fields = [ObsmField(f"block_{column}", name) for column, name in enumerate(data.values)]
         manager = AnnDataManager(
-            fields=[*fields, ObsmField(_training.PRESENT, _keys.PRESENT)],
+            fields=[*fields, ObsmField(_training.PRESENT, _keys.PRESENT), ObsmField(_training.ROW, _training.ROW)],
             setup_method_args=cls._get_setup_method_args(
                 cls=cls, adata=aligned, modalities=sources, block_key=block_key
             ),
@@ -292,6 +303,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         batch_size: int = 1024,
         early_stopping: bool = True,
         patience: int = 5,
+        pairs: pd.DataFrame | None = None,
         plan_kwargs: Mapping[str, Any] | None = None,
         **trainer_kwargs: Any,
     ) -> None:
@@ -317,16 +329,23 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             Whether to stop early and keep the best epoch.
         patience
             Epochs to wait for a better one.
+        pairs
+            Genes that belong together, such as :func:`newt_sc.pp.gene_pairs` of a network: two columns of names. Each
+            gene must then also find one of its partners among 1,024 genes, which is what new interactions ask. Pairs
+            with a gene that is not trained on do not count.
         plan_kwargs
             Parameters of training: ``lr``, ``lr_projections``, ``weight_decay``, ``n_held_out``,
-            ``modality_dropout``, ``reconstruction_weight``, ``entropy_weight``, ``entropy_floor``.
+            ``modality_dropout``, ``reconstruction_weight``, ``entropy_weight``, ``entropy_floor``, ``pair_weight``.
         **trainer_kwargs
             For :class:`scvi.train.Trainer`, such as ``enable_progress_bar=False``.
 
         Raises
         ------
+        TypeError
+            If ``pairs`` is no DataFrame.
         ValueError
-            If the model has no data, a number is out of range, or too few genes are known to two modalities.
+            If the model has no data, a number is out of range, too few genes are known to two modalities, or no pair is
+            of genes that are trained on.
         RuntimeError
             If training diverged; the weights are then as before.
         """
@@ -337,7 +356,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
                 "expected at least 1, 2, 1, and above 0 to 1."
             )
             raise ValueError(msg)
-        plan = _training.NewtPlan(self.module, **(plan_kwargs or {}))
+        found = None if pairs is None else aligned_pairs(pairs, self.gene_names)
         splitter = _training.GeneSplitter(
             self.adata_manager,
             np.flatnonzero(data.present.any(axis=1)),
@@ -355,6 +374,8 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
                 "smaller train_size."
             )
             raise ValueError(msg)
+        partners = None if found is None else Partners(data, found, splitter.train_idx)
+        plan = _training.NewtPlan(self.module, partners=partners, **(plan_kwargs or {}))
         best = _training.BestWeights(patience) if early_stopping else None
         before = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
         settings = {
@@ -390,6 +411,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             "train_size": float(train_size),
             "batch_size": int(splitter.batch_size),
             "early_stopping": bool(early_stopping),
+            "n_pairs": 0 if partners is None else partners.n_pairs,
             **plan.settings,
         }
 
@@ -647,8 +669,10 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             for start in range(0, n, batch_size):
                 at = slice(start, start + batch_size)
                 blocks = [torch.from_numpy(block[at]).to(self.device) for block in data.values.values()]
-                fused = self.module(blocks, torch.from_numpy(present[at]).to(self.device))
-                z[at], attention[at] = fused.z.cpu().numpy(), fused.attention.cpu().numpy()
+                has = torch.from_numpy(present[at]).to(self.device)
+                fused = self.module(blocks, has)
+                vectors = self.module.vectors(fused.z, blocks, has)
+                z[at], attention[at] = vectors.cpu().numpy(), fused.attention.cpu().numpy()
                 if decode is not None:
                     guess = torch.nn.functional.normalize(self.module.decoders[decode](fused.z), dim=1)
                     decoded[at] = guess.cpu().numpy()
@@ -731,7 +755,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         found = _storage.read_json(folder, cls=cls.__name__)
         widths: dict[str, int] = found["modalities"]
         try:
-            params = _checked_params(widths, **found["params"])
+            params = _checked_params(widths, **{"n_private": 0, **found["params"]})  # models of before have none
             with torch.device("meta"):
                 module = _module(params, list(widths.values()), found["n_latent"])
         except (TypeError, ValueError, KeyError, OverflowError) as error:
@@ -845,6 +869,7 @@ def _checked_params(modalities: Mapping[str, Any], **params: Any) -> dict[str, A
     out: dict[str, Any] = {"fusion": str(params["fusion"]), "weights": weights}
     ranges = {
         "n_latent": (1, 1_000_000),
+        "n_private": (0, 1_000_000),
         "n_key": (1, 65_536),
         "n_hidden": (0, 1_000_000),
         "n_layers": (1, 64),
@@ -857,6 +882,9 @@ def _checked_params(modalities: Mapping[str, Any], **params: Any) -> dict[str, A
             msg = f"{name} is {value!r}, expected an integer from {least} to {most}."
             raise ValueError(msg)
         out[name] = int(value)
+    if out["n_private"] >= out["n_latent"]:
+        msg = f"n_private is {out['n_private']}, expected fewer than n_latent, {out['n_latent']}."
+        raise ValueError(msg)
     for name, highest in {"power": 16.0, "dropout": 0.99}.items():
         out[name] = float(params[name])
         if not 0 <= out[name] <= highest:
@@ -872,8 +900,8 @@ def _checked_params(modalities: Mapping[str, Any], **params: Any) -> dict[str, A
 
 
 def _module(params: Mapping[str, Any], widths: Sequence[int], n_latent: int) -> NewtModule:
-    names = ("fusion", "n_key", "n_hidden", "n_layers", "n_heads", "dropout")
-    return NewtModule(widths, n_latent, **{name: params[name] for name in names})
+    names = ("n_private", "fusion", "n_key", "n_hidden", "n_layers", "n_heads", "dropout")
+    return NewtModule(widths, n_latent - params["n_private"], **{name: params[name] for name in names})
 
 
 def _pca(

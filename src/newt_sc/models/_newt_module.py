@@ -52,12 +52,16 @@ class NewtModule(nn.Module):
     - ``transformer``: each block is a token beside a class token; scores are read from the encoded tokens, and what the
       class token holds is added to z.
 
+    Beside z there may be private dimensions: a plain sum of projections that stay as they are initialised.
+
     Parameters
     ----------
     widths
         Dimensions of each block.
     n_latent
-        Dimensions of the fused vector.
+        Dimensions of the fused vector z.
+    n_private
+        Private dimensions.
     fusion
         How modalities are weighed.
     n_key
@@ -75,6 +79,7 @@ class NewtModule(nn.Module):
         widths: Sequence[int],
         n_latent: int,
         *,
+        n_private: int = 0,
         fusion: Fusion = "attention",
         n_key: int = 64,
         n_hidden: int = 256,
@@ -88,6 +93,11 @@ class NewtModule(nn.Module):
         self.offset = nn.Parameter(torch.zeros(n_latent))
         self.decoders = nn.ModuleList(_Decoder(n_latent, width, n_hidden, dropout) for width in widths)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.n_private = n_private
+        if n_private:
+            self.private = nn.ModuleList(nn.Linear(width, n_private, bias=False) for width in widths)
+            self.private_offset = nn.Parameter(torch.zeros(n_private), requires_grad=False)
+            self.private.requires_grad_(requires_grad=False)
         if fusion != "mean":
             self.keys = nn.ModuleList(nn.Linear(width, n_key) for width in widths)
             self.query = nn.Parameter(torch.zeros(n_key))
@@ -127,6 +137,15 @@ class NewtModule(nn.Module):
         z = (weights[:, :, None] * parts).sum(dim=1) - self.offset
         return Fused(z if extra is None else z + extra, attention)
 
+    def vectors(self, z: Tensor, blocks: Sequence[Tensor], present: Tensor) -> Tensor:
+        """Put private dimensions beside fused vectors, both of length one; just the fused vectors if there are none."""
+        if not self.n_private:
+            return z
+        clean = [block.masked_fill(~has[:, None], 0.0) for block, has in zip(blocks, present.T, strict=True)]
+        own = torch.stack([project(block) for project, block in zip(self.private, clean, strict=True)]).sum(dim=0)
+        parts = (z, own - self.private_offset)
+        return torch.cat([nn.functional.normalize(part, dim=1) for part in parts], dim=1)
+
     def decode(self, z: Tensor) -> list[Tensor]:
         """Predict every block from fused vectors; only the direction of a row is meant."""
         return [decoder(z) for decoder in self.decoders]
@@ -155,6 +174,13 @@ class NewtModule(nn.Module):
             linear = cast("_Decoder", decoder).linear
             linear.weight.copy_(weight.T)
             linear.bias.copy_(mean)
+
+    @torch.no_grad()
+    def initialise_private(self, projections: Sequence[Tensor], offset: Tensor) -> None:
+        """Set the private dimensions: for each modality its dimensions x private ones, and what is taken off."""
+        for projection, weight in zip(self.private, projections, strict=True):
+            cast("nn.Linear", projection).weight.copy_(weight.T)
+        self.private_offset.copy_(offset)
 
     def linear_parameters(self) -> list[Tensor]:
         """List what starts from PCA."""

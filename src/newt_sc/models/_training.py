@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,18 +12,23 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from . import _losses
 from ._scvi import AnnDataLoader
 
 if TYPE_CHECKING:
     from ._newt_module import NewtModule
+    from ._partners import Partners
 
 __all__ = ["BestWeights", "GeneSplitter", "NewtPlan", "repeatable", "split_modalities"]
 
-PRESENT = "present"
-"""Registry key of the presence mask; those of blocks are ``block_0``, ``block_1``, ..."""
+PRESENT, ROW = "present", "row"
+"""Registry keys of the presence mask and the position of a gene; those of blocks are ``block_0``, ``block_1``, ..."""
+
+_ONE = math.log(math.e - 1)
+"""Softplus of this is 1."""
 
 
 @contextmanager
@@ -90,6 +96,11 @@ class NewtPlan(LightningModule):
         Weight of the cosine reconstruction beside the contrastive loss.
     entropy_weight, entropy_floor
         Weight of the floor on the entropy of attention, and the floor, as a fraction of uniform attention's.
+    pair_weight
+        Weight of the contrast of partners, where there are any.
+    partners
+        Genes that belong together: each gene must also find one of its partners, drawn at random, among those of the
+        others. How much each dimension counts for that is learned, so that others stay free for what is not shared.
 
     Raises
     ------
@@ -109,6 +120,8 @@ class NewtPlan(LightningModule):
         reconstruction_weight: float = 3.0,
         entropy_weight: float = 0.1,
         entropy_floor: float = 0.5,
+        pair_weight: float = 1.0,
+        partners: Partners | None = None,
     ) -> None:
         super().__init__()
         self.module = module
@@ -121,6 +134,7 @@ class NewtPlan(LightningModule):
             "reconstruction_weight": reconstruction_weight,
             "entropy_weight": entropy_weight,
             "entropy_floor": entropy_floor,
+            "pair_weight": pair_weight,
         }
         odd = {name: value for name, value in self.settings.items() if not 0 <= value < np.inf}
         if odd or n_held_out < 1 or modality_dropout >= 1 or entropy_floor > 1:
@@ -129,6 +143,10 @@ class NewtPlan(LightningModule):
                 "modality_dropout below 1 and entropy_floor at most 1."
             )
             raise ValueError(msg)
+        self.partners = partners
+        if partners is not None:
+            self.pair_gates = nn.Parameter(torch.full_like(module.offset.detach(), _ONE))
+            self.pair_log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
 
     def losses(self, blocks: list[Tensor], present: Tensor, seen: Tensor, held: Tensor) -> dict[str, Tensor]:
         """Losses of one split: what is held out is contrasted, ``present`` is reconstructed."""
@@ -144,16 +162,27 @@ class NewtPlan(LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Hold out modalities at random."""
-        blocks, present = _unpack(batch)
+        blocks, present, rows = _unpack(batch)
         n_held_out, dropout = int(self.settings["n_held_out"]), self.settings["modality_dropout"]
         seen, held = split_modalities(present, n_held_out=n_held_out, dropout=dropout)
         out = self.losses(blocks, present, seen, held)
+        if self.partners is not None:
+            out["partners"] = self.partner_loss(self.partners, blocks, seen, rows)
+            out["loss"] = out["loss"] + self.settings["pair_weight"] * out["partners"]
         self._log_all(out, "train", len(present))
         return out["loss"]
 
+    def partner_loss(self, partners: Partners, blocks: list[Tensor], seen: Tensor, rows: Tensor) -> Tensor:
+        """Contrast what is seen of each gene with one of its partners."""
+        some, others, known = partners.draw(rows)
+        gates = functional.softplus(self.pair_gates)
+        a = self.module([block[some] for block in blocks], seen[some]).z * gates
+        scale = self.pair_log_scale.clamp(max=math.log(100.0)).exp()
+        return _losses.info_nce(a, self.module(others, known).z, scale)
+
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Hold out each modality in turn; nothing is random."""
-        blocks, present = _unpack(batch)
+        blocks, present, _ = _unpack(batch)
         outs = []
         for column in range(present.shape[1]):
             one = torch.zeros_like(present)
@@ -170,11 +199,14 @@ class NewtPlan(LightningModule):
         """AdamW with a learning rate of its own for what starts from PCA."""
         slow = self.module.linear_parameters()
         ids = {id(parameter) for parameter in slow}
-        fast = [parameter for parameter in self.module.parameters() if id(parameter) not in ids]
+        fast = [one for one in self.module.parameters() if id(one) not in ids and one.requires_grad]
         groups: list[dict[str, Any]] = [
             {"params": slow, "lr": self.settings["lr_projections"]},
             {"params": fast, "lr": self.settings["lr"]},
         ]
+        if self.partners is not None:
+            groups.append({"params": [self.pair_log_scale], "lr": self.settings["lr"], "weight_decay": 0.0})
+            groups.append({"params": [self.pair_gates], "lr": 10 * self.settings["lr"], "weight_decay": 0.0})
         return torch.optim.AdamW(groups, weight_decay=self.settings["weight_decay"])
 
     def _log_all(self, values: dict[str, Tensor], mode: str, size: int) -> None:
@@ -250,6 +282,6 @@ class BestWeights(EarlyStopping):
             pl_module.load_state_dict(self._best)
 
 
-def _unpack(batch: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
+def _unpack(batch: dict[str, Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
     present = batch[PRESENT] > 0.5
-    return [batch[f"block_{column}"] for column in range(present.shape[1])], present
+    return [batch[f"block_{column}"] for column in range(present.shape[1])], present, batch[ROW][:, 0].long()

@@ -8,13 +8,20 @@ from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
     from ._encode import encode
+    from ._gene_pairs import gene_pairs
     from ._map_genes import map_genes
     from ._shared_genes import shared_genes
     from ._signatures import signatures
 
-__all__ = ["encode", "map_genes", "shared_genes", "signatures"]
+__all__ = ["encode", "gene_pairs", "map_genes", "shared_genes", "signatures"]
 
 __getattr__, __dir__, _ = attach(
     __name__,
-    {"encode": "_encode", "map_genes": "_map_genes", "shared_genes": "_shared_genes", "signatures": "_signatures"},
+    {
+        "encode": "_encode",
+        "gene_pairs": "_gene_pairs",
+        "map_genes": "_map_genes",
+        "shared_genes": "_shared_genes",
+        "signatures": "_signatures",
+    },
 )

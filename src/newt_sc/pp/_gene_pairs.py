@@ -1,0 +1,63 @@
+"""The pairs of genes that a network joins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["gene_pairs"]
+
+
+def gene_pairs(mod: AnnData) -> pd.DataFrame:
+    """List the pairs of genes that the networks of a modality join.
+
+    Features of ``var["kind"]`` ``"partner"`` are genes; their names are brought to approved symbols. What
+    :meth:`newt_sc.models.NEWT.train` takes as ``pairs``.
+
+    Parameters
+    ----------
+    mod
+        Modality of a knowledge MuData, such as ``mdata["interaction"]``: genes x partners, not 0 where they interact.
+
+    Returns
+    -------
+    Columns ``gene_a`` and ``gene_b``, in this order within a row; each pair once, whatever the direction and however
+    many networks hold it, and no gene with itself. Pairs with a gene that is none of the observations are left out.
+
+    Raises
+    ------
+    KeyError
+        If ``var`` has no ``"kind"`` or ``"source"``.
+    ValueError
+        If there is no partner among the features, or no pair.
+
+    Examples
+    --------
+    >>> mdata = nt.datasets.bundle("newt-human")  # doctest: +SKIP
+    >>> pairs = nt.pp.gene_pairs(mdata["interaction"])  # doctest: +SKIP
+    >>> model.train(pairs=pairs)  # doctest: +SKIP
+    """
+    from newt_sc.datasets._partners import partner_graph
+
+    missing = [column for column in ("kind", "source") if column not in mod.var]
+    if missing:
+        msg = f"The modality has no var[{missing[0]!r}]: expected one of a bundle of newt_sc.datasets.bundle."
+        raise KeyError(msg)
+    partner = mod.var["kind"].to_numpy() == "partner"
+    if not partner.any():
+        kinds = sorted(set(mod.var["kind"].astype(str)))
+        msg = f"The modality is no network: its features are of kind {kinds}, expected 'partner'."
+        raise ValueError(msg)
+    upper = sparse.coo_array(sparse.triu(partner_graph(mod, partner), k=1))
+    if not upper.nnz:
+        msg = f"None of the {partner.sum()} partners interacts with a gene of the modality that is not itself."
+        raise ValueError(msg)
+    names = mod.obs_names.to_numpy(dtype=object)
+    both = np.sort(np.column_stack([names[upper.row], names[upper.col]]).astype(str), axis=1)
+    return pd.DataFrame(both.astype(object), columns=["gene_a", "gene_b"])
