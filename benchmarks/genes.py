@@ -218,7 +218,9 @@ def inputs(task: str) -> str:
 def training_code() -> str:
     """Hash of the code that a trained model depends on."""
     parts = (nt.models.NEWT.__init__, nt.models.NEWT.train, importlib.import_module(nt.models.NEWT.__module__)._pca)
-    files = [SOURCE / "models" / f"{name}.py" for name in ("_newt_module", "_training", "_losses", "_blocks")]
+    files = [
+        SOURCE / "models" / f"{name}.py" for name in ("_newt_module", "_training", "_losses", "_blocks", "_partners")
+    ]
     return f"{_cache.code_hash(*files)}-{_cache.source_hash(*parts)}"
 
 
