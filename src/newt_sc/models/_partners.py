@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -119,8 +120,6 @@ class Partners(nn.Module):
         one = self.partner[self.start[rows][some] + nth]
         has = self.present[one]
         seen = has & (torch.rand(has.shape, device=rows.device) >= UNSEEN)
-        return (
-            some,
-            list(self.joined[one].split(self.widths, dim=1)),
-            torch.where(seen.any(dim=1, keepdim=True), seen, has),
-        )
+        seen = torch.where(seen.any(dim=1, keepdim=True), seen, has)
+        edges = np.cumsum([0, *self.widths]).tolist()
+        return some, [self.joined[one, start:stop] for start, stop in pairwise(edges)], seen
