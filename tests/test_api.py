@@ -456,6 +456,7 @@ EXPORTED = [
     "newt_sc.pl.targets",
     "newt_sc.pp",
     "newt_sc.pp.encode",
+    "newt_sc.pp.gene_pairs",
     "newt_sc.pp.map_genes",
     "newt_sc.pp.shared_genes",
     "newt_sc.pp.signatures",

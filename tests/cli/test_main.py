@@ -347,6 +347,20 @@ class TestTrain:
         call = ["--embedding", str(out), "--mask-var", "some", "--mode", "project"]
         assert main(["embed", str(cells), str(cells.with_name("out.h5ad")), *call]) == 0
 
+    def test_pairs_and_private_dimensions(self, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        folder = bundle.with_name("model")
+        call = ["--bundle", bundle, "--block-dims", "4", "--n-private", "2", "--pairs"]
+        assert train(folder, *call, "function") == 1
+        assert "is no network: its features are of kind ['set']" in capsys.readouterr().err
+        assert train(folder, *call, "nothing") == 1
+        assert "--pairs nothing: there are the modalities function, interaction." in capsys.readouterr().err
+        assert not folder.exists()
+        assert train(folder, *call, "interaction") == 0
+        assert " pairs of interaction" in capsys.readouterr().err
+        model = nt.models.NEWT.load(folder)
+        assert model.params["n_private"] == 2
+        assert model.training["n_pairs"] > 0
+
     def test_says_what_it_does(self, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert train(bundle.with_name("model"), "--bundle", bundle) == 0
         printed = capsys.readouterr()
@@ -416,6 +430,8 @@ class TestTrain:
             (".", ["--embedding", "toy.h5ad", "--overwrite"], "is no model of newt_sc"),
             ("toy.h5ad", ["--embedding", "toy.h5ad", "--overwrite"], "is no model of newt_sc"),
             ("model", ["--embedding", "toy.h5ad", "--n-latent", "0"], "n_latent"),
+            ("model", ["--embedding", "toy.h5ad", "--n-private", "6"], "n_private is 6, expected fewer than n_latent"),
+            ("model", ["--embedding", "toy.h5ad", "--pairs", "interaction"], "leave it out with --embedding"),
         ],
     )
     def test_failure_leaves_what_was(

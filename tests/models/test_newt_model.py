@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import gzip
 import hashlib
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -404,6 +406,119 @@ def test_divergence_is_undone(embedding: ad.AnnData, lr: float, error: type[Exce
     assert not model.is_trained
     for name, value in model.module.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+# -- partners and private dimensions ---------------------------------------------------------------------------------
+
+
+def couples(embedding: ad.AnnData) -> pd.DataFrame:
+    """Each gene with one other, at random: nothing that the blocks say."""
+    order = np.random.default_rng(5).permutation(embedding.obs_names)
+    return pd.DataFrame({"a": order[:45], "b": order[45:]})
+
+
+def neighbours(embedding: ad.AnnData) -> pd.DataFrame:
+    """Each gene with the one that is most like it in one of the modalities."""
+    known = embedding[finite(embedding.obsm["mine"])]
+    likeness = known.obsm["mine"] @ known.obsm["mine"].T
+    np.fill_diagonal(likeness, -1)
+    return pd.DataFrame({"a": known.obs_names, "b": known.obs_names[likeness.argmax(axis=1)]})
+
+
+def likeness(model: nt.models.NEWT, pairs: pd.DataFrame) -> float:
+    """Mean cosine of pairs, less that of all."""
+    z = pd.DataFrame(model.get_latent_representation(), index=model.gene_names)
+    z = z.div(np.linalg.norm(z, axis=1), axis=0)
+    a, b = (z.loc[pairs[column]].to_numpy() for column in pairs)
+    return float((a * b).sum(axis=1).mean() - (z.to_numpy() @ z.to_numpy().T).mean())
+
+
+def test_pairs_bring_partners_together(embedding: ad.AnnData) -> None:
+    pairs = neighbours(embedding)
+    settings = {"early_stopping": False, "train_size": 1.0, "plan_kwargs": {"lr_projections": 0.01}}
+    plain, told = new(embedding), new(embedding)
+    plain.train(30, **settings, **QUICK)
+    told.train(30, pairs=pairs, **settings, **QUICK)
+    assert likeness(told, pairs) > likeness(plain, pairs) + 0.03
+    assert plain.training["n_pairs"] == 0
+    assert 30 < told.training["n_pairs"] <= len(pairs)
+    losses = told.history["partners_train"].to_numpy().ravel()
+    assert losses[-1] < losses[0] - 1
+
+
+def test_pairs_once_whatever_their_order_and_only_of_genes_that_are_trained_on(embedding: ad.AnnData) -> None:
+    pairs = couples(embedding)
+    model = new(embedding)
+    more = pd.DataFrame({"a": ["no such gene", pairs["b"][0], pairs["a"][0]], "b": [pairs["a"][0]] * 3})
+    model.train(1, early_stopping=False, train_size=1.0, pairs=pd.concat([pairs, more, pairs]), **QUICK)
+    assert model.training["n_pairs"] == 45
+    model = new(embedding)
+    model.train(1, train_size=0.5, pairs=pairs, **QUICK)
+    trained = set(model.gene_names[model.train_indices])
+    assert model.training["n_pairs"] == sum({a, b} <= trained for a, b in pairs.to_numpy())
+    assert 0 < model.training["n_pairs"] < 45
+
+
+@pytest.mark.parametrize(
+    ("pairs", "error", "message"),
+    [
+        ([("A", "B")], TypeError, "pairs is list, expected a DataFrame"),
+        (pd.DataFrame({"a": ["A"]}), ValueError, "has 1 columns, expected two"),
+        (pd.DataFrame({"a": ["A"], "b": ["B"]}), ValueError, "None of the 1 pairs is of two different genes"),
+        (pd.DataFrame({"a": [], "b": []}), ValueError, "None of the 0 pairs"),
+        (pd.DataFrame({"a": [1.0, np.nan], "b": [2.0, np.nan]}), ValueError, "None of the 2 pairs"),
+    ],
+)
+def test_bad_pairs(embedding: ad.AnnData, pairs: Any, error: type[Exception], message: str) -> None:
+    model = new(embedding)
+    with pytest.raises(error, match=message):
+        model.train(1, pairs=pairs, **QUICK)
+    assert not model.is_trained_
+
+
+def test_a_gene_with_itself_is_no_pair(embedding: ad.AnnData) -> None:
+    names = embedding.obs_names[:5]
+    with pytest.raises(ValueError, match="None of the 5 pairs is of two different genes"):
+        new(embedding).train(1, pairs=pd.DataFrame({"a": names, "b": names}), **QUICK)
+
+
+def test_private_dimensions_stay_the_pca(embedding: ad.AnnData, tmp_path: Path) -> None:
+    model = new(embedding, n_private=3)
+    expected = nt.tl.fuse(embedding, n_comps=3, power=0.5)[model.gene_names].X
+    expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    for epochs in (0, 4):
+        if epochs:
+            model.train(epochs, pairs=couples(embedding), **QUICK)
+        with pytest.warns(NewtWarning, match="not trained") if not epochs else contextlib.nullcontext():
+            z = model.get_latent_representation()
+        assert z.shape == (90, 8) == (90, model.n_latent)
+        np.testing.assert_allclose(z[:, 5:], expected, atol=2e-4)
+        np.testing.assert_allclose(np.linalg.norm(z[:, :5], axis=1), 1, atol=1e-5)
+    model.save(tmp_path / "m")
+    again = NEWT.load(tmp_path / "m", embedding)
+    np.testing.assert_array_equal(again.get_latent_representation(), z)
+    assert again.params["n_private"] == 3
+    blocks = embedding[:4].copy()
+    np.testing.assert_allclose(again.embed_new_genes(blocks)[blocks.obs_names].X, z[:4], atol=1e-5)
+
+
+@untrained
+def test_no_more_private_dimensions_than_the_blocks_have(embedding: ad.AnnData, tmp_path: Path) -> None:
+    model = new(embedding, n_latent=256, n_private=100)
+    assert (model.n_latent, model.params["n_private"]) == (30, 15)
+    model.save(tmp_path / "m")
+    assert NEWT.load(tmp_path / "m", embedding).get_latent_representation().shape == (90, 30)
+
+
+def test_a_model_of_before_has_no_private_dimensions(embedding: ad.AnnData, tmp_path: Path) -> None:
+    model = new(embedding)
+    model.train(1, **QUICK)
+    model.save(tmp_path / "m")
+    described = json.loads((tmp_path / "m" / "model.json").read_text())
+    del described["params"]["n_private"]
+    (tmp_path / "m" / "model.json").write_text(json.dumps(described))
+    again = NEWT.load(tmp_path / "m", embedding)
+    np.testing.assert_array_equal(again.get_latent_representation(), model.get_latent_representation())
 
 
 # -- what it says ----------------------------------------------------------------------------------------------------

@@ -188,6 +188,12 @@ def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--modalities", nargs="+", help="only these (default: all)")
     parser.add_argument("--embedding-out", type=Path, help="gene embedding to write, .h5ad or .zarr")
     parser.add_argument("--n-latent", type=int, default=256, help="dimensions of the vector (default: %(default)s)")
+    parser.add_argument(
+        "--n-private", type=int, default=0, help="of these, how many stay the PCA (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--pairs", metavar="MODALITY", help="train on the pairs of its networks, too, as interaction has"
+    )
     parser.add_argument("--epochs", type=int, help="at most so many (default: the model's own)")
     parser.add_argument("--accelerator", default="auto", help="cpu, gpu, mps or auto (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace a model that stands there")

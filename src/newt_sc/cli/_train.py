@@ -26,7 +26,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
 
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    from newt_sc import datasets, io, models
+    from newt_sc import datasets, io, models, pp
     from newt_sc.io._atomic import atomic_path
 
     _check_model_folder(options.model, overwrite=options.overwrite)
@@ -34,6 +34,9 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         _files.check_output(options.embedding_out, ".h5ad", ".zarr")
     if options.embedding is not None and (options.redistributable_only or options.all_genes):
         msg = "--redistributable-only and --all-genes choose from a bundle; leave them out with --embedding."
+        raise ValueError(msg)
+    if options.embedding is not None and options.pairs is not None:
+        msg = "--pairs reads the networks of a bundle; leave it out with --embedding."
         raise ValueError(msg)
     started = time.perf_counter()
 
@@ -47,12 +50,21 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     else:
         knowledge = _files.encoded_bundle(options, progress)
         models.NEWT.setup_mudata(knowledge)
-    model = models.NEWT(knowledge, n_latent=options.n_latent, random_state=options.random_state)
+    pairs = None
+    if options.pairs is not None:
+        if options.pairs not in knowledge.mod:
+            msg = f"--pairs {options.pairs}: there are the modalities {', '.join(knowledge.mod)}."
+            raise ValueError(msg)
+        pairs = pp.gene_pairs(knowledge[options.pairs])
+        progress(f"{len(pairs):,} pairs of {options.pairs}")
+    model = models.NEWT(
+        knowledge, n_latent=options.n_latent, n_private=options.n_private, random_state=options.random_state
+    )
     progress("training")
     epochs = {} if options.epochs is None else {"max_epochs": options.epochs}
     try:
         with redirect_stdout(sys.stderr):  # the progress bar; stdout is for results
-            model.train(**epochs, accelerator=options.accelerator, enable_progress_bar=not options.quiet)
+            model.train(**epochs, pairs=pairs, accelerator=options.accelerator, enable_progress_bar=not options.quiet)
     except MisconfigurationException as error:  # such as an accelerator that is not there
         raise ValueError(str(error)) from error
     embedding = model.to_embedding()

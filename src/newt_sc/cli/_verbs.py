@@ -301,6 +301,7 @@ _LISTED = (
         (),
         examples=(
             "train my_model --embedding-out genes.h5ad",
+            "train my_model --n-private 64 --pairs interaction",
             "train my_model --bundle my-manifest.tsv --all-genes --epochs 20",
             "train my_model --embedding newt-human --modalities function interaction",
         ),
