@@ -35,6 +35,7 @@ N_SEEDS = 5
 TASKS = ("omim", "go_time_split", "interactions")
 MODALITIES = ("function", "coexpression", "pathway", "lineage", "regulon", "interaction")
 N_PRIVATE = 64
+OPTIONS: dict[str, Any] = {"partners": True, "n_private": N_PRIVATE}
 NEWT, PCA = "NEWT", "concatenation + PCA"
 BOTH = "  partners and private dimensions"
 EVERY = (N_SEEDS, N_SEEDS, N_SEEDS)
@@ -168,7 +169,7 @@ def methods() -> dict[str, Method]:
         NEWT: Method(newt, EVERY),
         "  partners": Method(lambda task, seed: newt(task, seed, partners=True), EVERY),
         "  private dimensions": Method(lambda task, seed: newt(task, seed, n_private=N_PRIVATE), EVERY),
-        BOTH: Method(lambda task, seed: newt(task, seed, partners=True, n_private=N_PRIVATE), EVERY),
+        BOTH: Method(lambda task, seed: newt(task, seed, **OPTIONS), EVERY),
         "  weights not learned (mean)": Method(lambda task, seed: newt(task, seed, fusion="mean"), EVERY),
         "  transformer": Method(
             lambda task, seed: newt(task, seed, fusion="transformer"), (N_SEEDS, 0, N_SEEDS), slow=True
@@ -362,6 +363,12 @@ def work(names: list[str], *, holdout: bool, jobs: int) -> None:
             print(line, flush=True)
 
 
+def chosen(text: str, name: str) -> bool:
+    """Whether a method is meant: it has this name, or, if none has, its name contains the text."""
+    exact = {method.strip() for method in methods()}
+    return text == name.strip() if text in exact else text in name
+
+
 Count = Callable[[str, str], int]
 """Tells how many seeds of a method are shown in a task."""
 
@@ -408,7 +415,7 @@ def differences(names: list[str], count: Count, *, holdout: bool, tries: bool) -
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="methods that contain this text")
+    parser.add_argument("--only", nargs="+", help="methods of these names, or that contain one of these texts")
     parser.add_argument("--quick", action="store_true", help="without the transformer and the retrained peers")
     parser.add_argument("--tries", action="store_true", help="NEWT and the variants of its training, only")
     parser.add_argument("--kept", action="store_true", help="only what was computed before, and blanks for the rest")
@@ -418,7 +425,7 @@ def main() -> None:
     names = [
         name
         for name, method in methods().items()
-        if (not options.only or options.only in name)
+        if (not options.only or any(chosen(text, name) for text in options.only))
         and not (options.quick and method.slow)
         and (method.tried or name in COMPARED if options.tries else not method.tried)
     ]
