@@ -89,8 +89,8 @@ def main() -> None:
         ["", "genes", "epochs", "threads", "reading and encoding", "training", "processor", "memory", "difference"],
         rows,
         "The bundle newt-human, sources that may be shipped, with partners and private dimensions, seed 0. Seconds by "
-        "the clock, other work running beside, and of processor time; peak memory of the process. Difference: the largest "
-        f"between the vectors of the two runs, whose standard deviation is {np.nanstd(vectors[0]):.3f}.",
+        "the clock, other work running beside, and of processor time; peak memory of the process. Difference: the "
+        f"largest between the vectors of the two runs, whose standard deviation is {np.nanstd(vectors[0]):.3f}.",
     )
 
 
