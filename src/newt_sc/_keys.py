@@ -28,6 +28,9 @@ ATTENTION: Final = "attention"
 PRESENT: Final = "newt_present"
 """``obsm`` key, in the aligned genes of :class:`newt_sc.models.NEWT`, of which modality knows which gene."""
 
+ROW: Final = "newt_row"
+"""``obsm`` key, there too, of the position of each gene."""
+
 EXPLAIN: Final = "newt_explain"
 """``uns`` key of :func:`newt_sc.tl.explain`."""
 

@@ -510,6 +510,29 @@ def test_no_more_private_dimensions_than_the_blocks_have(embedding: ad.AnnData, 
     assert NEWT.load(tmp_path / "m", embedding).get_latent_representation().shape == (90, 30)
 
 
+@untrained
+def test_modalities_may_be_called_like_what_is_beside_them(embedding: ad.AnnData) -> None:
+    plain = new(embedding)
+    named = {"row": "function", "present": "lineage", "block_0": "mine"}
+    NEWT.setup_anndata(embedding, modalities=named)
+    again = NEWT(embedding, **SMALL, weights=dict.fromkeys(named, 1.0) | {"present": WEIGHTS["lineage"]})
+    np.testing.assert_allclose(again.get_latent_representation(), plain.get_latent_representation(), atol=1e-5)
+    again.train(1, pairs=couples(embedding), **QUICK)
+    assert np.isfinite(again.get_latent_representation()).all()
+
+
+@pytest.mark.parametrize("n_private", [8, 9])
+def test_a_file_with_too_many_private_dimensions(embedding: ad.AnnData, tmp_path: Path, n_private: int) -> None:
+    model = new(embedding, n_private=2)
+    model.train(1, **QUICK)
+    model.save(tmp_path / "m")
+    described = json.loads((tmp_path / "m" / "model.json").read_text())
+    described["params"] |= {"n_private": n_private, "n_latent": 100}
+    (tmp_path / "m" / "model.json").write_text(json.dumps(described))
+    with pytest.raises(nt.errors.FormatError, match="of 8 dimensions are private"):
+        NEWT.load(tmp_path / "m", embedding)
+
+
 def test_a_model_of_before_has_no_private_dimensions(embedding: ad.AnnData, tmp_path: Path) -> None:
     model = new(embedding)
     model.train(1, **QUICK)

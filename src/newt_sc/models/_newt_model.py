@@ -234,14 +234,14 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         aligned = ad.AnnData(
             obs=pd.DataFrame(index=data.genes), obsm={**data.values, _keys.PRESENT: data.present.astype(np.uint8)}
         )
-        aligned.obsm[_training.ROW] = np.arange(len(data.genes), dtype=np.int32)[:, None]
+        aligned.obsm[_keys.ROW] = np.arange(len(data.genes), dtype=np.int32)[:, None]
         aligned.uns[_SOURCES], aligned.uns[_BLOCK_KEY] = sources, block_key
         manifest = given.uns.get(_keys.BUNDLE) or given.uns.get(_keys.EMBED, {}).get("manifest")
         if manifest:
             aligned.uns[_keys.BUNDLE] = dict(manifest)
         fields = [ObsmField(f"block_{column}", name) for column, name in enumerate(data.values)]
         manager = AnnDataManager(
-            fields=[*fields, ObsmField(_training.PRESENT, _keys.PRESENT), ObsmField(_training.ROW, _training.ROW)],
+            fields=[*fields, ObsmField(_training.PRESENT, _keys.PRESENT), ObsmField(_training.ROW, _keys.ROW)],
             setup_method_args=cls._get_setup_method_args(
                 cls=cls, adata=aligned, modalities=sources, block_key=block_key
             ),
@@ -900,6 +900,9 @@ def _checked_params(modalities: Mapping[str, Any], **params: Any) -> dict[str, A
 
 
 def _module(params: Mapping[str, Any], widths: Sequence[int], n_latent: int) -> NewtModule:
+    if params["n_private"] >= n_latent:
+        msg = f"{params['n_private']} of {n_latent} dimensions are private, expected fewer."
+        raise ValueError(msg)
     names = ("n_private", "fusion", "n_key", "n_hidden", "n_layers", "n_heads", "dropout")
     return NewtModule(widths, n_latent - params["n_private"], **{name: params[name] for name in names})
 
