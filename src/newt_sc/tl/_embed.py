@@ -68,7 +68,7 @@ def embed(
     - ``mode="blend"``: principal components with a functional prior, ``P = PCA[(1 - beta) X + beta S]`` and
       ``Z = PCA[sqrt(1 - alpha) P / |P|, sqrt(alpha) X E / |X E|]`` (``|.|`` the Frobenius norm), scaled and signed so
       that ``alpha=beta=0``, which is the default, is :func:`scanpy.pp.pca` of the same genes: inside one data set no
-      gain of E over its shuffled rows was found, so E counts only where it is given a weight.
+      gain over PCA was found, so E counts only where it is given a weight.
     - ``mode="blend"`` with ``counts_layer``: principal components of square-root shares of counts, each gene denoised
       by its reliability, which a binomial split of the counts tells, and by the genes that vary with it, in the data
       and, with weight ``alpha``, in E. The number of components and ``alpha`` are chosen without labels, by genes and
