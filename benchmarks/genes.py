@@ -119,7 +119,7 @@ def trained(task: str, seed: int, **params: Any) -> nt.models.NEWT:
         ``positives="neighbours"`` (see ``_tries.py``).
     """
     key: list[Any] = [inputs(task), training_code(), seed, dict(params)]
-    pairs = nt.pp.gene_pairs(knowledge(task)["interaction"]) if params.pop("partners", False) else None
+    pairs = nt.pp.gene_pairs(knowledge(task)) if params.pop("partners", False) else None
     if params.keys() & {"words", "start", "negatives", "positives"}:
         key.append(_cache.code_hash(Path(_tries.__file__)))
     genes, modalities = base(task, words=params.pop("words", False)), tuple(params.pop("modalities", MODALITIES))

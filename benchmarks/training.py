@@ -35,7 +35,7 @@ def run(path: Path) -> None:
     encoded = time.perf_counter()
     nt.models.NEWT.setup_mudata(mdata)
     model = nt.models.NEWT(mdata, n_private=N_PRIVATE)
-    model.train(pairs=nt.pp.gene_pairs(mdata["interaction"]), enable_progress_bar=False)
+    model.train(pairs=nt.pp.gene_pairs(mdata), enable_progress_bar=False)
     trained = time.perf_counter()
     np.save(path, model.get_latent_representation())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -353,7 +353,7 @@ class TestTrain:
         assert train(folder, *call, "function") == 1
         assert "is no network: its features are of kind ['set']" in capsys.readouterr().err
         assert train(folder, *call, "nothing") == 1
-        assert "--pairs nothing: there are the modalities function, interaction." in capsys.readouterr().err
+        assert "has no modality 'nothing': there are ['function', 'interaction']" in capsys.readouterr().err
         assert not folder.exists()
         assert train(folder, *call, "interaction") == 0
         assert " pairs of interaction" in capsys.readouterr().err

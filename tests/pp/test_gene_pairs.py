@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from mudata import MuData
 from scipy import sparse
 
 import newt_sc as nt
@@ -26,6 +27,10 @@ def test_each_pair_once_over_directions_networks_and_names() -> None:
     found = nt.pp.gene_pairs(mod)
     assert found.to_numpy().tolist() == [["CD4", "TP53"], ["GATA1", "TAL1"]]
     assert list(found) == ["gene_a", "gene_b"]
+    mdata = MuData({"mine": mod})
+    pd.testing.assert_frame_equal(nt.pp.gene_pairs(mdata, modality="mine"), found)
+    with pytest.raises(KeyError, match="no modality 'interaction': there are \\['mine'\\]"):
+        nt.pp.gene_pairs(mdata)
 
 
 def test_what_is_no_network_is_refused() -> None:

@@ -52,10 +52,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         models.NEWT.setup_mudata(knowledge)
     pairs = None
     if options.pairs is not None:
-        if options.pairs not in knowledge.mod:
-            msg = f"--pairs {options.pairs}: there are the modalities {', '.join(knowledge.mod)}."
-            raise ValueError(msg)
-        pairs = pp.gene_pairs(knowledge[options.pairs])
+        pairs = pp.gene_pairs(knowledge, modality=options.pairs)
         progress(f"{len(pairs):,} pairs of {options.pairs}")
     model = models.NEWT(
         knowledge, n_latent=options.n_latent, n_private=options.n_private, random_state=options.random_state

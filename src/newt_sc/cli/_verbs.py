@@ -296,6 +296,15 @@ _LISTED = (
         group="genes",
     ),
     Verb(
+        "gene-pairs",
+        "List the pairs of genes that networks join.",
+        ("pp.gene_pairs",),
+        (Input("data", "knowledge"),),
+        {"output": TABLE},
+        examples=("gene-pairs knowledge.h5mu pairs.tsv --modality interaction",),
+        group="genes",
+    ),
+    Verb(
         "train",
         "Train NEWT on a knowledge bundle, or on the blocks of a gene embedding.",
         (),

@@ -10,11 +10,12 @@ from scipy import sparse
 
 if TYPE_CHECKING:
     from anndata import AnnData
+    from mudata import MuData
 
 __all__ = ["gene_pairs"]
 
 
-def gene_pairs(mod: AnnData) -> pd.DataFrame:
+def gene_pairs(data: MuData | AnnData, *, modality: str = "interaction") -> pd.DataFrame:
     """List the pairs of genes that the networks of a modality join.
 
     Features of ``var["kind"]`` ``"partner"`` are genes; their names are brought to approved symbols. What
@@ -22,8 +23,11 @@ def gene_pairs(mod: AnnData) -> pd.DataFrame:
 
     Parameters
     ----------
-    mod
-        Modality of a knowledge MuData, such as ``mdata["interaction"]``: genes x partners, not 0 where they interact.
+    data
+        Knowledge as :func:`newt_sc.datasets.bundle` returns it, or one modality of it: genes x partners, not 0 where
+        they interact.
+    modality
+        Which modality of a MuData.
 
     Returns
     -------
@@ -33,18 +37,22 @@ def gene_pairs(mod: AnnData) -> pd.DataFrame:
     Raises
     ------
     KeyError
-        If ``var`` has no ``"kind"`` or ``"source"``.
+        If there is no such modality, or its ``var`` has no ``"kind"`` or ``"source"``.
     ValueError
         If there is no partner among the features, or no pair.
 
     Examples
     --------
     >>> mdata = nt.datasets.bundle("newt-human")  # doctest: +SKIP
-    >>> pairs = nt.pp.gene_pairs(mdata["interaction"])  # doctest: +SKIP
+    >>> pairs = nt.pp.gene_pairs(mdata)  # doctest: +SKIP
     >>> model.train(pairs=pairs)  # doctest: +SKIP
     """
     from newt_sc.datasets._partners import partner_graph
 
+    if hasattr(data, "n_mod") and modality not in data.mod:
+        msg = f"The knowledge has no modality {modality!r}: there are {list(data.mod)}."
+        raise KeyError(msg)
+    mod = data[modality] if hasattr(data, "n_mod") else data
     missing = [column for column in ("kind", "source") if column not in mod.var]
     if missing:
         msg = f"The modality has no var[{missing[0]!r}]: expected one of a bundle of newt_sc.datasets.bundle."
