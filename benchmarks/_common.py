@@ -27,6 +27,7 @@ DOCS = ROOT / "docs" / "benchmarks"
 BUILD = ROOT / "build" / "benchmarks"
 N_TOP_GENES = 2000
 BLEND = {"alpha": 0.2, "beta": 0.15}  # weights of the rows named blend; those of tl.embed are 0
+N_PRIVATE = 64  # private dimensions of the model that is shipped
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,7 @@ N_DIMS = 256
 N_SEEDS = 5
 TASKS = ("omim", "go_time_split", "interactions")
 MODALITIES = ("function", "coexpression", "pathway", "lineage", "regulon", "interaction")
-N_PRIVATE = 64
-OPTIONS: dict[str, Any] = {"partners": True, "n_private": N_PRIVATE}
+OPTIONS: dict[str, Any] = {"partners": True, "n_private": _common.N_PRIVATE}
 NEWT, PCA = "NEWT", "concatenation + PCA"
 BOTH = "  partners and private dimensions"
 EVERY = (N_SEEDS, N_SEEDS, N_SEEDS)
@@ -168,7 +167,7 @@ def methods() -> dict[str, Method]:
     out = {
         NEWT: Method(newt, EVERY),
         "  partners": Method(lambda task, seed: newt(task, seed, partners=True), EVERY),
-        "  private dimensions": Method(lambda task, seed: newt(task, seed, n_private=N_PRIVATE), EVERY),
+        "  private dimensions": Method(lambda task, seed: newt(task, seed, n_private=_common.N_PRIVATE), EVERY),
         BOTH: Method(lambda task, seed: newt(task, seed, **OPTIONS), EVERY),
         "  weights not learned (mean)": Method(lambda task, seed: newt(task, seed, fusion="mean"), EVERY),
         "  transformer": Method(

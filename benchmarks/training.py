@@ -20,8 +20,6 @@ import numpy as np
 
 from benchmarks import _common
 
-N_PRIVATE = 64
-
 
 def run(path: Path) -> None:
     """Train once; vectors into a file, times and memory to standard output."""
@@ -34,7 +32,7 @@ def run(path: Path) -> None:
     nt.pp.encode(mdata)
     encoded = time.perf_counter()
     nt.models.NEWT.setup_mudata(mdata)
-    model = nt.models.NEWT(mdata, n_private=N_PRIVATE)
+    model = nt.models.NEWT(mdata, n_private=_common.N_PRIVATE)
     model.train(pairs=nt.pp.gene_pairs(mdata), enable_progress_bar=False)
     trained = time.perf_counter()
     np.save(path, model.get_latent_representation())

@@ -38,6 +38,10 @@ def test_what_is_no_network_is_refused() -> None:
         nt.pp.gene_pairs(network(np.ones((4, 1)), ["one|GATA1"], kind="set"))
     with pytest.raises(ValueError, match="None of the 1 partners interacts"):
         nt.pp.gene_pairs(network(np.ones((4, 1)), ["one|LMO2"]))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        nt.pp.gene_pairs(network(np.full((4, 1), np.nan), ["one|GATA1"]))
+    with pytest.raises(TypeError, match="data is str, expected a MuData or an AnnData"):
+        nt.pp.gene_pairs("network.h5mu")  # type: ignore[arg-type]
     mod = network(np.ones((4, 1)), ["one|GATA1"])
     del mod.var["source"]
     with pytest.raises(KeyError, match="no var\\['source'\\]"):

@@ -136,15 +136,17 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             block_key=str(aligned.uns[_BLOCK_KEY]),
             manifest=aligned.uns.get(_keys.BUNDLE, {}),
         )
-        linear = _pca(data, params["weights"], n_latent - n_private, power)
-        private = _pca(data, params["weights"], n_private, power)
-        params["n_private"] = len(private[1])  # fewer where the blocks together have fewer
-        self.n_latent = len(linear[1]) + len(private[1])
+        n_shared = n_latent - n_private
+        forward, offset, back, means = _pca(data, params["weights"], max(n_shared, n_private), power)
+        params["n_private"] = len(offset[:n_private])  # fewer where the blocks together have fewer
+        self.n_latent = len(offset[:n_shared]) + params["n_private"]
         with _training.repeatable(random_state):
             self.module = _module(params, list(data.widths.values()), self.n_latent)
-        self.module.initialise(*linear)
+        self.module.initialise(
+            [P[:, :n_shared] for P in forward], offset[:n_shared], [D[:n_shared] for D in back], means
+        )
         if params["n_private"]:
-            self.module.initialise_private(*private[:2])
+            self.module.initialise_private([P[:, :n_private] for P in forward], offset[:n_private])
         self.module.eval()
 
     # -- setting up --------------------------------------------------------------------------------------------------

@@ -36,10 +36,12 @@ def gene_pairs(data: MuData | AnnData, *, modality: str = "interaction") -> pd.D
 
     Raises
     ------
+    TypeError
+        If ``data`` is neither.
     KeyError
         If there is no such modality, or its ``var`` has no ``"kind"`` or ``"source"``.
     ValueError
-        If there is no partner among the features, or no pair.
+        If there is no partner among the features, no pair, or a value that is NaN or infinite.
 
     Examples
     --------
@@ -49,6 +51,9 @@ def gene_pairs(data: MuData | AnnData, *, modality: str = "interaction") -> pd.D
     """
     from newt_sc.datasets._partners import partner_graph
 
+    if not hasattr(data, "n_mod") and not hasattr(data, "var_names"):
+        msg = f"data is {type(data).__name__}, expected a MuData or an AnnData."
+        raise TypeError(msg)
     if hasattr(data, "n_mod") and modality not in data.mod:
         msg = f"The knowledge has no modality {modality!r}: there are {list(data.mod)}."
         raise KeyError(msg)
@@ -61,6 +66,9 @@ def gene_pairs(data: MuData | AnnData, *, modality: str = "interaction") -> pd.D
     if not partner.any():
         kinds = sorted(set(mod.var["kind"].astype(str)))
         msg = f"The modality is no network: its features are of kind {kinds}, expected 'partner'."
+        raise ValueError(msg)
+    if not np.isfinite(mod.X.data if sparse.issparse(mod.X) else np.asarray(mod.X)).all():
+        msg = "The modality has values that are NaN or infinite: 0 is where two genes do not interact."
         raise ValueError(msg)
     upper = sparse.coo_array(sparse.triu(partner_graph(mod, partner), k=1))
     if not upper.nnz:
