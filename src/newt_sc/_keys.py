@@ -52,6 +52,9 @@ LINEAGE: Final = "newt_lineage"
 MAPPING: Final = "newt_mapping"
 """``uns`` key, and prefix of ``obs`` columns, of :func:`newt_sc.tl.map_to_reference`."""
 
+JOINT: Final = "newt_joint"
+"""``uns`` key of :func:`newt_sc.tl.joint_map`."""
+
 SEPARATOR: Final = "; "
 """What stands between the groups below a branch in the tables of :func:`newt_sc.tl.lineage`."""
 
@@ -63,6 +66,16 @@ NETWORK: Final = "newt_network"
 
 MECHANISM: Final = "newt_mechanism"
 """``uns`` and ``obs`` key of :func:`newt_sc.tl.mechanism`."""
+
+
+def loadings(slot: str) -> str:
+    """``varm`` key of what new cells are multiplied by, beside the ``obsm`` key of :func:`newt_sc.tl.embed`."""
+    return f"{slot}_loadings"
+
+
+def mean(slot: str) -> str:
+    """``var`` column of what new cells are centred on before."""
+    return f"{slot}_mean"
 
 
 def in_modality(mdata: Any, modality: str) -> Any:

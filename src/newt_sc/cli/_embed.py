@@ -37,28 +37,30 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     arguments = {name: parameter.default for name, parameter in inspect.signature(embed).parameters.items()}
     del arguments["adata"], arguments["copy"]
     arguments |= given(dict(offered(verb))["tl.embed"], options)
-    layer, counts = arguments.pop("layer"), arguments["counts_layer"]
-    if counts is not None:
-        if layer is not None:
-            msg = "give --layer or --counts-layer, not both: counts take the place of log-normalised expression."
-            raise ValueError(msg)
-        layer, arguments["counts_layer"] = None if counts == "X" else counts, "X"
+    layer = arguments.pop("layer")
     slot = arguments["key_added"] or _keys.X_EMBED
     uns = arguments["key_added"] or _keys.EMBED
+    written = [f"obsm/{slot}", f"uns/{uns}"]
     with atomic_path(output) as path, _store.open_store(source_path) as source:
         adata = _store.cells_on_disk(source, source_path, layer=layer)
         logger.info("embedding %d cells x %d genes of %s", *adata.shape, source_path)
         with _store.create_store(path, source) as target:
-            E, _, info = compute_embedding(
+            found = compute_embedding(
                 adata,
                 **arguments,
                 layer=None,
                 out=lambda n, d: _store.new_array(target, f"obsm/{slot}", (n, d)),
             )
+            info = found.info
             info["params"]["layer"] = layer or "X"
-            if counts is not None:
-                info["params"]["counts_layer"] = counts
-            _store.new_array(target, f"varm/{slot}", E.shape)[:] = E
+            for name, table in ((slot, found.E), (_keys.loadings(slot), found.loadings)):
+                if table is not None:
+                    _store.new_array(target, f"varm/{name}", table.shape)[:] = table
+                    written.append(f"varm/{name}")
+            if found.mean is not None:
+                # Other columns are copied as they are.
+                _store.write_element(target, "var", adata.var.assign(**{_keys.mean(slot): found.mean}))
+                written.append(f"var/{_keys.mean(slot)}")
             _store.copy_elements(source, target, without=("X", "layers", "raw") if options.embedding_only else ())
             _store.write_element(target, f"uns/{uns}", info)
     report = info["genes"]
@@ -66,5 +68,5 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         f"{output}: {adata.n_obs:,} cells, {report['n_matched']:,} of {report['n_genes']:,} genes matched, "
         f"{info['n_genes_used']:,} used, {time.perf_counter() - started:.1f} s"
     )
-    told = {"rows": adata.n_obs, "columns": adata.n_vars, "written": [f"obsm/{slot}", f"varm/{slot}", f"uns/{uns}"]}
+    told = {"rows": adata.n_obs, "columns": adata.n_vars, "written": sorted(written)}
     return Report(told | {uns: facts(info)}, [output])

@@ -135,7 +135,7 @@ def new_array(group: Any, key: str, shape: tuple[int, int]) -> Any:
 def write_element(group: Any, key: str, value: Any) -> None:
     """Write an element in place of what stands there."""
     parent, _, name = key.rpartition("/")
-    into = _dict(group, parent)
+    into = _dict(group, parent) if parent else group
     root = getattr(getattr(into, "store", None), "root", None)
     if not isinstance(root, Path):
         ad.io.write_elem(into, name, value)

@@ -18,8 +18,8 @@ from newt_sc import _keys, datasets, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
-from newt_sc.tl._embed import _align as align_genes
 from newt_sc.tl._rows import Rows
+from newt_sc.tl._space import align_genes
 
 __all__ = ["embed_signatures"]
 

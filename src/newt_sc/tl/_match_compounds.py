@@ -22,9 +22,9 @@ from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
 from newt_sc.pp._signatures import _labels, _matrix
 from newt_sc.tl._connectivity import _masked_correlation, _ranks
-from newt_sc.tl._embed import _align as align_genes
 from newt_sc.tl._embed_signatures import _changes, _modalities
 from newt_sc.tl._rows import Rows
+from newt_sc.tl._space import align_genes
 
 __all__ = ["match_compounds"]
 

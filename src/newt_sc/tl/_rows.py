@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,12 +19,13 @@ from scipy.sparse.linalg import LinearOperator
 
 from newt_sc import kernels
 from newt_sc._settings import settings
+from newt_sc.errors import NewtWarning
 from newt_sc.io._rows import read_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Projected", "Rows", "Stats"]
+__all__ = ["Moments", "Projected", "Rows", "Stats", "warn_values"]
 
 T = TypeVar("T")
 
@@ -99,6 +101,25 @@ class Projected:
 
 
 @dataclass(frozen=True)
+class Moments:
+    """What one pass over the values tells that principal components need.
+
+    Attributes
+    ----------
+    stats
+        Statistics of all genes.
+    covariance
+        Of the genes that were asked for: an array, or an operator where products with the cells are cheaper.
+    sample
+        Some cells x these genes, float64.
+    """
+
+    stats: Stats
+    covariance: NDArray[np.float64] | LinearOperator
+    sample: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class _Table:
     """Gene table, genes x d, and what the genes' centre is projected to."""
 
@@ -137,6 +158,29 @@ class _Sums:
     @property
     def variance(self) -> NDArray[np.float64]:
         return np.asarray(_variance(self.genes.n, self.total, self.square))
+
+
+@dataclass(frozen=True)
+class _Products:
+    """What a block adds: sums of all genes, products of some, and the cells that were drawn."""
+
+    genes: kernels.ColumnSums
+    scatter: NDArray[np.float64]
+    sample: list[NDArray[np.float64]]
+
+    @classmethod
+    def of(
+        cls, block: Any, drawn: NDArray[np.bool_], genes: NDArray[np.intp], center: NDArray[np.float64]
+    ) -> _Products:
+        part = block[:, genes]
+        return cls(kernels.column_sums(block), kernels.scatter(part, center), [_dense(part[np.flatnonzero(drawn)])])
+
+    def __add__(self, other: _Products) -> _Products:
+        return _Products(self.genes + other.genes, self.scatter + other.scatter, self.sample + other.sample)
+
+
+def _dense(X: Any) -> NDArray[np.float64]:
+    return np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)
 
 
 def _through(row: NDArray[np.float64], E: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -213,9 +257,11 @@ class Rows:
         else:
             yield from _ahead(X[i : i + step] for i in range(0, n, step))
 
-    def _each(self, function: Callable[[Any], T], blocks: Iterable[Any] | None = None) -> Iterator[T]:
+    def _each(
+        self, function: Callable[[Any], T], blocks: Iterable[Any] | None = None, workers: int = _WORKERS
+    ) -> Iterator[T]:
         """Give what a function makes of each block, in order, of several at once: on a thread for each core."""
-        workers = max(1, min(_WORKERS, numba.get_num_threads()))
+        workers = max(1, min(workers, numba.get_num_threads()))
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[T]] = deque()
             for block in self.blocks(dense=False) if blocks is None else blocks:
@@ -256,13 +302,15 @@ class Rows:
         """Add up what a function makes of the blocks; of a dask array as a tree, so that few are held at a time."""
         if not self.is_dask:
             return reduce(add, self.map(function, genes))
+        out: T = self._tree(self._tasks(function, genes))
+        return out
+
+    def _tree(self, tasks: list[Any]) -> Any:
         import dask
 
-        tasks = self._tasks(function, genes)
         while len(tasks) > 1:
             tasks = [dask.delayed(_add)(tasks[i : i + _SPLIT]) for i in range(0, len(tasks), _SPLIT)]
-        out: T = dask.compute(tasks[0])[0]
-        return out
+        return dask.compute(tasks[0])[0]
 
     def _tasks(self, function: Callable[..., Any], genes: NDArray[np.intp] | None, along: Any = None) -> list[Any]:
         import dask
@@ -392,12 +440,55 @@ class Rows:
             _shift(out, _through(first - center, E))
         return Projected(out, stats, sums.variance, _row_variance(sums.genes))
 
-    def covariance(self, genes: NDArray[np.intp], mean: NDArray[np.float64]) -> NDArray[np.float64] | LinearOperator:
-        """Covariance of some genes: an array, or an operator where products with the cells are cheaper."""
+    def part(self, genes: NDArray[np.intp]) -> Any:
+        """Read some genes of all cells into memory: numpy, or CSR of what is sparse."""
+        if self.in_memory:
+            X = self.X[:, genes]
+            return X.tocsr() if sparse.issparse(X) else X
+        blocks = list(self.blocks(genes))
+        return sparse.vstack(blocks, format="csr") if sparse.issparse(blocks[0]) else np.vstack(blocks)
+
+    def moments(self, genes: NDArray[np.intp], cells: NDArray[np.intp]) -> Moments:
+        """Statistics, the covariance of some genes and some cells; what is not in memory is read once.
+
+        Parameters
+        ----------
+        genes
+            Which genes have their covariance told.
+        cells
+            Which cells are given as they are, ascending.
+
+        Raises
+        ------
+        ValueError
+            If a value is NaN or infinite.
+        """
+        if self.in_memory:
+            stats = self.stats()
+            X = self.X.tocsr() if self._csc and cells.size else self.X
+            return Moments(stats, self._covariance(genes, stats.mean), _dense(X[cells][:, genes]))
+        drawn = np.zeros(self.shape[0], dtype=bool)
+        drawn[cells] = True
+        # Means are known only at the end: products are taken about those of the first block, and moved.
+        first = Stats.of(kernels.column_sums(next(self.blocks(dense=False))), self.name).mean[genes]
+        one = partial(_Products.of, genes=genes, center=first)
+        if self.is_dask:
+            found = self._tree(self._tasks(one, None, drawn))
+        else:
+            # Products of many genes are large: one at a time, then.
+            workers = _WORKERS if genes.size <= _COVARIANCE_GENES // 2 else 1
+            found = reduce(add, self._each(lambda pair: one(*pair), _beside(self.blocks(dense=False), drawn), workers))
+        stats = Stats.of(found.genes, self.name)
+        moved = stats.mean[genes] - first
+        scatter = found.scatter - self.shape[0] * np.outer(moved, moved)
+        return Moments(stats, scatter / max(self.shape[0] - 1, 1), np.vstack(found.sample))
+
+    def _covariance(self, genes: NDArray[np.intp], mean: NDArray[np.float64]) -> NDArray[np.float64] | LinearOperator:
+        """Covariance of some genes of what is in memory."""
         n, width = self.shape[0], genes.size
         stored = self.X.nnz * width / max(self.shape[1], 1) if sparse.issparse(self.X) else n * width
         small = width > _ARRAY_GENES and 2 * stored < width * width and 12 * stored <= 2 * _BLOCK_BYTES
-        if not self.in_memory or (width <= _COVARIANCE_GENES and not small):
+        if width <= _COVARIANCE_GENES and not small:
             return self.reduce(partial(kernels.scatter, center=mean[genes]), genes) / max(n - 1, 1)
         center = mean[genes]
         X, at = (self.X[:, genes].astype(np.float64), np.arange(width)) if small else (self.X, genes)
@@ -409,6 +500,30 @@ class Rows:
             return np.asarray((X.T @ cells)[at] - center * cells.sum()) / max(n - 1, 1)
 
         return LinearOperator((width, width), matvec=matvec, dtype=np.float64)
+
+
+def warn_values(name: str, stats: Stats, n_cells: int, *, level: int) -> None:
+    """Warn of values that do not look like log-normalised expression; ``level`` is the depth below the user's line."""
+    if stats.minimum < 0:
+        text = "has negative values: it looks scaled or centred. Expected log-normalised expression; weights change."
+    elif stats.integer and stats.maximum > 1:
+        text = "has whole numbers only: it looks like raw counts. Run sc.pp.normalize_total and sc.pp.log1p first."
+    elif stats.maximum > 50:
+        text = f"reaches {stats.maximum:.4g}: it looks normalised but not log-transformed. Run sc.pp.log1p first."
+    else:
+        text = ""
+    if text:
+        warnings.warn(f"{name} {text}", NewtWarning, stacklevel=level)
+    if stats.n_empty:
+        warnings.warn(f"{stats.n_empty:,} of {n_cells:,} cells have no count at all.", NewtWarning, stacklevel=level)
+
+
+def _beside(blocks: Iterable[Any], drawn: NDArray[np.bool_]) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
+    """Blocks of rows, each beside what belongs to its rows."""
+    row = 0
+    for block in blocks:
+        yield block, drawn[row : row + block.shape[0]]
+        row += block.shape[0]
 
 
 def _as_rows(block: Any, genes: NDArray[np.intp] | None) -> Any:

@@ -16,9 +16,8 @@ from newt_sc import _keys, datasets, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import GeneMatchError, NewtWarning
-from newt_sc.tl._embed import _align as align_genes
-from newt_sc.tl._embed import _warn_values as warn_values
-from newt_sc.tl._rows import Rows
+from newt_sc.tl._rows import Rows, warn_values
+from newt_sc.tl._space import align_genes
 
 __all__ = ["score_programs"]
 
@@ -142,7 +141,7 @@ def score_programs(
     members = dict(zip(programs, np.split(sets.members.indices, sets.members.indptr[1:-1]), strict=True))
     rows = Rows(adata.X if layer is None else adata.layers[layer], "adata.X" if layer is None else f"layer {layer!r}")
     stats = rows.stats()
-    warn_values(rows.name, stats, adata.n_obs)
+    warn_values(rows.name, stats, adata.n_obs, level=4)
     varies = stats.variance > 1e-12 * np.maximum(stats.mean**2, 1e-12)
     if not (varies & (found.index >= 0)).any():
         msg = "No gene that has a vector varies over the cells: expected log-normalised expression of several cells."

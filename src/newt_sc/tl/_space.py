@@ -1,0 +1,116 @@
+"""Genes of some data beside a gene embedding: which are used, and which vectors they have."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from newt_sc import _keys, genes
+from newt_sc.errors import GeneMatchError, NewtWarning
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+__all__ = ["DEFAULT_MASK", "HighlyVariable", "align_genes", "chosen_genes", "gene_vectors"]
+
+_Array = np.ndarray[Any, np.dtype[Any]]
+_Organism = Literal["auto", "human", "mouse"]
+
+
+class HighlyVariable:
+    """Default of ``mask_var``: ``highly_variable`` where present, otherwise all genes."""
+
+    def __repr__(self) -> str:
+        return "'highly_variable' if present"
+
+
+DEFAULT_MASK: Final = HighlyVariable()
+
+
+def chosen_genes(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
+    """Which genes ``mask_var`` names, and what to call them."""
+    if isinstance(mask_var, HighlyVariable):
+        if "highly_variable" in adata.var:
+            mask_var = "highly_variable"
+        else:
+            warnings.warn(
+                "No highly_variable genes in adata.var: all genes are used, and housekeeping genes may dominate. "
+                "Run sc.pp.highly_variable_genes first, or say mask_var=None.",
+                NewtWarning,
+                stacklevel=4,
+            )
+            mask_var = None
+    if mask_var is None:
+        return np.ones(adata.n_vars, dtype=bool), "all"
+    if isinstance(mask_var, str):
+        if mask_var not in adata.var:
+            msg = f"mask_var {mask_var!r} is not in adata.var, which has {list(adata.var.columns)}."
+            raise KeyError(msg)
+        values, name = adata.var[mask_var].to_numpy(), mask_var
+    else:
+        if isinstance(mask_var, pd.Series) and not mask_var.index.equals(adata.var_names):
+            msg = "The index of mask_var is not adata.var_names. Reindex it, or give mask_var.to_numpy() if in order."
+            raise ValueError(msg)
+        values, name = np.asarray(mask_var), "array"
+    if values.shape != (adata.n_vars,) or values.dtype != bool:
+        msg = f"mask_var is {values.dtype} of shape {values.shape}, expected bool of shape ({adata.n_vars},)."
+        raise ValueError(msg)
+    if not values.any():
+        msg = f"mask_var={name!r} selects no gene."
+        raise ValueError(msg)
+    return values, name
+
+
+def gene_vectors(reference: ad.AnnData, modalities: Sequence[str] | None) -> tuple[_Array, list[str]]:
+    """Vectors of all genes of an embedding, fused or of some modalities, and which these are."""
+    if modalities is None:
+        return np.asarray(reference.X, dtype=np.float32), []
+    wanted = [modalities] if isinstance(modalities, str) else list(modalities)
+    have = [str(name) for name in reference.uns.get(_keys.EMBED, {}).get("modalities", list(reference.obsm))]
+    missing = [name for name in wanted if name not in have]
+    if missing or not wanted:
+        msg = f"modalities {missing or wanted} are not in the embedding, which has {have}."
+        raise KeyError(msg)
+    blocks = np.hstack([np.asarray(reference.obsm[name], dtype=np.float32) for name in wanted])
+    absent = np.isnan(blocks).all(axis=1)
+    blocks = np.nan_to_num(blocks)
+    blocks[absent] = np.nan
+    return blocks, wanted
+
+
+def align_genes(adata: ad.AnnData, reference: pd.Index, organism: _Organism) -> genes.Alignment:
+    """Rows of the embedding: by what ``pp.map_genes`` found where it was run, otherwise by ``var_names``."""
+    if _keys.GENES not in adata.var:
+        found = genes.align(adata.var_names, reference, organism=organism)
+        genes.require_overlap(found, adata.var_names, reference, what="adata.var_names")
+        return found
+    column = f"adata.var[{_keys.GENES!r}]"
+    symbols = adata.var[_keys.GENES].astype(object).to_numpy()
+    at = np.flatnonzero(pd.notna(symbols))
+    if at.size == 0:
+        msg = f"{column} has no gene at all. Run newt_sc.pp.map_genes again, or remove that column."
+        raise GeneMatchError(msg)
+    part = genes.align(symbols[at], reference, organism="human")
+    genes.require_overlap(part, symbols[at], reference, what=column)
+    index = np.full(adata.n_vars, -1, dtype=np.intp)
+    gene, rule = np.full(adata.n_vars, "", dtype=object), np.full(adata.n_vars, "unmapped", dtype=object)
+    index[at], gene[at], rule[at] = part.index, part.gene, part.rule
+    hit = index >= 0
+    if (by := f"{_keys.GENES}_rule") in adata.var:
+        rule[hit] = adata.var[by].astype(str).to_numpy()[hit]
+    names = adata.var_names.to_numpy(dtype=str)
+    dropped = names[~hit & (rule != "ambiguous")]
+    report = part.report | {
+        "organism": str(adata.uns.get(_keys.GENES, {}).get("organism", "human")),
+        "n_genes": adata.n_vars,
+        "n_dropped": int(dropped.size),
+        "dropped": dropped,
+        "matched_by": {str(key): int(n) for key, n in sorted(Counter(rule[hit]).items())},
+        "shared": names[hit & pd.Series(index).duplicated(keep=False).to_numpy()],
+    }
+    return genes.Alignment(index, gene, rule, report)
