@@ -28,6 +28,7 @@ __all__ = [
 
 KINDS = {
     "cells": ".h5ad or .zarr",
+    "reference": ".h5ad or .zarr, or a .safetensors file of newt-sc save-reference",
     "signatures": "signatures x genes: .h5mu with shared genes, .h5ad, .gct or .gctx",
     "knowledge": ".h5mu with a modality for each source",
     "embedding": "a shipped embedding or a file that newt_sc.io.read_embedding reads",
@@ -87,7 +88,9 @@ def read(kind: str, given: Any) -> Any:
         return given
     check_input(path)
     anndata = path.suffix in (".h5ad", ".zarr")
-    if kind == "cells" or (kind in ("sets", "ranking", "change", "cells or table") and anndata):
+    if kind == "reference" and path.suffix == ".safetensors":
+        return path
+    if kind in ("cells", "reference") or (kind in ("sets", "ranking", "change", "cells or table") and anndata):
         return read_cells(path)
     if kind in ("signatures", "knowledge", "blocks"):
         data = read_signatures(path)

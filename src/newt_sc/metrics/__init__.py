@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._go_time_split import annotation_count
     from ._interactions import without_interactions
     from ._label_knn import label_knn
+    from ._mixing import neighbor_mixing
     from ._neighbors import neighbor_recovery
     from ._pseudotime import pseudotime_spearman
     from ._trajectory import batch_transfer, stage_correlation, trajectory, trajectory_conservation
@@ -34,6 +35,7 @@ __all__ = [
     "evaluate",
     "expected_calibration_error",
     "label_knn",
+    "neighbor_mixing",
     "neighbor_recovery",
     "parent_child_share",
     "pseudotime_spearman",
@@ -60,6 +62,7 @@ __getattr__, __dir__, _ = attach(
         "evaluate": "_evaluate",
         "expected_calibration_error": "_calibration",
         "label_knn": "_label_knn",
+        "neighbor_mixing": "_mixing",
         "neighbor_recovery": "_neighbors",
         "parent_child_share": "_tree",
         "pseudotime_spearman": "_pseudotime",

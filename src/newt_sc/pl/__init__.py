@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ._cross_modal import cross_modal
     from ._functional_hierarchy import functional_hierarchy
     from ._gene_matching import gene_matching
+    from ._joint_map import joint_map
     from ._lineage import lineage
     from ._maps import maps
     from ._match_compounds import match_compounds
@@ -25,6 +26,7 @@ __all__ = [
     "cross_modal",
     "functional_hierarchy",
     "gene_matching",
+    "joint_map",
     "lineage",
     "maps",
     "match_compounds",
@@ -43,6 +45,7 @@ __getattr__, __dir__, _ = attach(
         "cross_modal": "_cross_modal",
         "functional_hierarchy": "_functional_hierarchy",
         "gene_matching": "_gene_matching",
+        "joint_map": "_joint_map",
         "lineage": "_lineage",
         "maps": "_maps",
         "match_compounds": "_match_compounds",

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from ._explain import explain
     from ._functional_hierarchy import functional_hierarchy
     from ._fuse import fuse
+    from ._joint_map import joint_map
     from ._lineage import lineage, lineage_programs
-    from ._map_to_reference import map_to_reference
+    from ._map_to_reference import map_to_reference, save_reference
     from ._match_compounds import match_compounds
     from ._mechanism import mechanism
     from ._nearest_genes import nearest_genes
@@ -34,6 +35,7 @@ __all__ = [
     "explain",
     "functional_hierarchy",
     "fuse",
+    "joint_map",
     "lineage",
     "lineage_programs",
     "map_to_reference",
@@ -45,7 +47,9 @@ __all__ = [
     "rank_sets",
     "regulon_context",
     "repurpose",
+    "save_reference",
     "score_programs",
 ]
 
-__getattr__, __dir__, _ = attach(__name__, {**{name: f"_{name}" for name in __all__}, "lineage_programs": "_lineage"})
+_ELSEWHERE = {"lineage_programs": "_lineage", "save_reference": "_map_to_reference"}
+__getattr__, __dir__, _ = attach(__name__, {name: f"_{name}" for name in __all__} | _ELSEWHERE)

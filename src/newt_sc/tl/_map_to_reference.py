@@ -1,76 +1,110 @@
-"""Labels and pseudotime carried from a reference to other cells in the space that both are projected into."""
+"""Labels and pseudotime carried from a reference to other cells."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from newt_sc import _keys
+from newt_sc import _keys, kernels
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
-from newt_sc.tl._lineage import _check_anndata, _representation
+from newt_sc.tl._lineage import _check_anndata
+from newt_sc.tl._place import Placed, Plan, carried, expanded, place, plan, shared_pair
+from newt_sc.tl._sides import Orthologs, Side, open_space, read_side, side, write_side
+from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["map_to_reference"]
+__all__ = ["map_to_reference", "save_reference", "sides_in_one_space"]
 
-_OWN: Final = (
-    "Each side is centred on itself, so that what sets a query apart as a whole is lost: cells of one type only would "
-    "be spread over the whole reference. Use center='own' only where both sides have like shares of the same types."
-)
+_VIAS = ("auto", "shared", "aligned", "rotated")
 
 
 @with_docs
 def map_to_reference(
     adata: AnnData,
-    ref: AnnData,
+    ref: AnnData | str | PathLike[str],
     *,
     label: str | None = None,
     pseudotime: str | None = None,
-    use_rep: str = "X_newt",
-    center: Literal["reference", "own"] = "reference",
+    via: Literal["auto", "shared", "aligned", "rotated"] = "auto",
+    types: Literal["auto", "all"] | Sequence[str] = "auto",
+    embedding: str | PathLike[str] | AnnData = "newt-human",
+    modalities: Sequence[str] | None = None,
+    n_comps: int | Literal["auto"] = "auto",
+    layer: str | None = None,
+    mask_var: str | HighlyVariable | None = DEFAULT_MASK,
+    organism: Literal["auto", "human", "mouse"] = "auto",
+    orthologs: Orthologs | None = None,
     n_neighbors: int = 15,
-    min_confidence: float = 0.5,
-    min_similarity: float = 0.0,
+    min_confidence: float = 0.4,
+    random_state: int = 0,
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Carry labels and pseudotime from a reference to cells of another data set, gene panel or species.
+    """Carry cell types and pseudotime from a reference to new cells, of the same genes or of others.
 
-    Both sides are projected by ``newt_sc.tl.embed(..., mode="project")`` with the same embedding, the reference on its
-    own means and the query on those of the reference. Each cell takes the label that most of its nearest reference
-    cells (cosine) carry, weighted by their similarity, and the weighted mean of their pseudotime; or it abstains.
+    Give both sides as scanpy leaves them, log-normalised; nothing has to be embedded before. The two may be measured on
+    the same genes, on gene panels that share few genes or none, or in human and mouse. Each cell takes the label that
+    most of its nearest reference cells carry, or it abstains.
+
+    How both sides come into one space (``via``):
+
+    - ``"shared"``: PCA of both on the genes that both measure. Best where there are such genes.
+    - ``"aligned"``: each side by its own variable genes, its components turned into the space of the gene vectors
+      (:func:`newt_sc.tl.embed`). For panels that share few genes or none.
+    - ``"rotated"``: the query's components turned onto those of the reference. Better than ``"aligned"`` where both
+      sides hold the same types in like shares, as two halves of one experiment do, and worse where they do not.
+    - ``"auto"``: chosen without labels of the query, by the number of shared genes, by how well halves of the reference
+      tell each other's labels, and by how alike the mixtures of types look. ``uns`` says what was chosen and why.
 
     Parameters
     ----------
     %(adata)s The query.
     ref
-        The reference, in the same space.
+        The reference, or the path of one that :func:`newt_sc.tl.save_reference` wrote.
     label
         Column of ``ref.obs`` with labels. Reference cells without one (missing, or ``"NA"``) do not vote.
     pseudotime
         Column of ``ref.obs`` with numbers, such as pseudotime or the index of a stage. Reference cells where it is not
         finite are not used for it.
-    use_rep
-        Key of ``obsm`` on both sides.
-    center
-        How the sides must have been centred, which :func:`newt_sc.tl.embed` records. ``"reference"``: the query on the
-        reference (``center=ref``), which is right for any mixture of cells, a single type too. ``"own"``: each on
-        itself, which takes away what differs between laboratories, protocols and species, and is right only where both
-        have about the same types in like shares.
+    via
+        How both sides come into one space, see the list in the documentation.
+    types
+        Labels that may be called: a list of them, ``"all"``, or ``"auto"``. ``"auto"`` matters without shared genes: if
+        the query looks like some of the types only, by the directions in which its cells vary and by the levels of its
+        genes, only those are called, and a warning names the others. That helps where the query has one to three types,
+        and can lose rare ones.
+    %(embedding)s
+    modalities
+        Blocks of the embedding instead of its fused vectors.
+    n_comps
+        Components of each side; ``"auto"`` as in :func:`newt_sc.tl.embed`.
+    layer
+        Layer to use instead of ``X``, on both sides.
+    mask_var
+        Genes to use on both sides: a column of ``var``, or ``None`` for all. By default ``"highly_variable"`` where
+        present, otherwise the 2,000 most variable genes.
+    organism
+        Species of the gene names, if both are of one; ``"auto"`` decides for each side.
+    orthologs
+        A table of your own for any species: the first column has genes as ``adata`` or ``ref`` names them, the second
+        human symbols. A DataFrame, a mapping or a file (tab-separated, or .csv). Genes that are in it take the human
+        name, others keep theirs.
     n_neighbors
         How many reference cells vote.
     min_confidence
-        A label with a smaller share of the votes is not given.
-    min_similarity
-        Cells whose mean cosine with their neighbours is not above this get neither label nor pseudotime. 0 means that
-        the cell departs from the reference's mean in no direction in which a reference cell does.
+        Cells of smaller confidence get no label; without labels, no pseudotime.
+    %(random_state)s
     key_added
         Prefix of the columns and key in ``uns``, instead of ``"newt_mapping"``.
     %(copy)s
@@ -80,197 +114,287 @@ def map_to_reference(
     ``None``, or the copy. Written, with the prefix ``newt_mapping``:
 
     - ``obs["newt_mapping_label"]``: the label, missing where the cell abstains, with the reference's categories;
-      ``obs["newt_mapping_confidence"]``: share of the weighted votes for the first label, also of cells that abstain;
+    - ``obs["newt_mapping_votes"]``: share of the weighted votes for it, also of cells that abstain;
+    - ``obs["newt_mapping_confidence"]``: from 0 to 1, two parts cosine with the nearest centre of a type, one part
+      votes, both averaged over the cell and its neighbours in the query. It ranks cells of types that the reference
+      lacks low; how well, see the benchmark. It is no probability.
     - ``obs["newt_mapping_pseudotime"]``, NaN where the cell abstains, and ``obs["newt_mapping_pseudotime_sd"]``, the
       weighted standard deviation among the neighbours;
     - ``obs["newt_mapping_similarity"]``: mean cosine with the neighbours;
-    - ``obs["newt_mapping_abstained"]``: no label, or with ``pseudotime`` alone no pseudotime;
-    - ``uns["newt_mapping"]``: ``params``, sizes, the number of cells that abstained, and the ``embedding``.
+    - ``obs["newt_mapping_abstained"]``: whether the cell got neither;
+    - ``uns["newt_mapping"]``: ``params``, with the ``via`` that was used; ``choice``, why, and the figures that it was
+      chosen by; ``types`` that could be called; numbers of cells; and the ``embedding``.
 
     Raises
     ------
     TypeError
-        If one of them is no AnnData.
+        If one side is no AnnData.
     KeyError
-        If a column or representation is not there.
+        If a column, a layer or a type is not there.
+    FormatError
+        If ``ref`` is a file that is no reference.
+    GeneMatchError
+        If no gene of a side has a vector.
     ValueError
-        If neither ``label`` nor ``pseudotime`` is given, the sides were not projected by the same embedding or not
-        centred as ``center`` says (``uns["newt"]["center"]`` records on which means), values are not finite, no
-        reference cell has a label or number, or a parameter is out of range.
+        If neither ``label`` nor ``pseudotime`` is given, no reference cell has a label or number, values are not
+        finite, too few genes are shared for ``via="shared"``, a saved reference was made with another embedding, or a
+        parameter is out of range.
 
     Warns
     -----
     NewtWarning
-        If the record of how the representation was made, or of its centre, is missing, with ``center="own"``, or if
-        more than half of the cells abstain.
+        If types are left out, if more than half of the cells abstain, or on values that are not log-normalised.
 
     Examples
     --------
-    >>> import newt_sc as nt
-    >>> nt.tl.embed(ref, mode="project")  # doctest: +SKIP
-    >>> nt.tl.embed(adata, mode="project", center=ref)  # doctest: +SKIP
     >>> nt.tl.map_to_reference(adata, ref, label="cell_type")  # doctest: +SKIP
+    >>> adata.uns["newt_mapping"]["choice"]["why"]  # doctest: +SKIP
     """
-    from sklearn.neighbors import NearestNeighbors
-
     _check_anndata(adata)
-    _check_anndata(ref)
-    _check_numbers(n_neighbors, min_confidence, min_similarity, center)
+    _check_numbers(n_neighbors, min_confidence)
     if label is None and pseudotime is None:
         msg = "Neither label nor pseudotime is given: name a column of ref.obs."
         raise ValueError(msg)
-    for column in (label, pseudotime):
-        if column is not None and column not in ref.obs:
-            msg = f"{column!r} is not in ref.obs, which has {list(ref.obs.columns)}."
-            raise KeyError(msg)
-    Z = _representation(adata, use_rep, np.ones(adata.n_obs, dtype=bool))
-    R = _representation(ref, use_rep, np.ones(ref.n_obs, dtype=bool))
-    if Z.shape[1] != R.shape[1]:
-        msg = f"obsm[{use_rep!r}] has {Z.shape[1]} dimensions in adata and {R.shape[1]} in ref: embed both alike."
-        raise ValueError(msg)
-    embedding = _provenance(adata, ref, use_rep, center)
-
-    def neighbors(of: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        k = min(n_neighbors, of.size)
-        search = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(R[of])
-        distance, index = search.kneighbors(Z)
-        return of[index], 1 - distance
-
-    prefix = key_added or _keys.MAPPING
+    query, reference, how, placed, told = sides_in_one_space(
+        adata,
+        ref,
+        label=label,
+        pseudotime=pseudotime,
+        via=via,
+        types=types,
+        embedding=embedding,
+        modalities=modalities,
+        n_comps=n_comps,
+        layer=layer,
+        mask_var=mask_var,
+        organism=organism,
+        orthologs=orthologs,
+        random_state=random_state,
+    )
+    rows = expanded(reference, n_neighbors)
     columns: dict[str, Any] = {}
     abstained = np.zeros(adata.n_obs, dtype=bool)
     similarity = np.empty(0)
+    if label is not None:
+        allowed = rows[(reference.codes[rows] >= 0) & how.present[reference.codes[rows]]]
+        index, cosine = _neighbors(placed, allowed, n_neighbors)
+        codes, similarity = reference.codes[allowed][index], cosine.mean(axis=1)
+        votes = np.zeros((adata.n_obs, len(reference.types)))
+        np.add.at(votes, (np.arange(adata.n_obs)[:, None], codes), _weights(cosine))
+        winner, share = votes.argmax(axis=1), votes.max(axis=1)
+        confidence = _confidence(placed, reference, how.present, share)
+        abstained = confidence < min_confidence
+        names = np.where(abstained, -1, winner)
+        columns["label"] = pd.Categorical.from_codes(names, categories=reference.types)
+        columns["votes"] = share.astype(np.float32)
+        columns["confidence"] = confidence.astype(np.float32)
     if pseudotime is not None:
-        values = _numbers(ref.obs[pseudotime], pseudotime)
-        index, cosine = neighbors(np.flatnonzero(np.isfinite(values)))
-        similarity, weight = cosine.mean(axis=1), _weights(cosine)
-        mean = (weight * values[index]).sum(axis=1)
-        sd = np.sqrt(np.maximum((weight * (values[index] - mean[:, None]) ** 2).sum(axis=1), 0))
-        abstained = similarity <= min_similarity
+        timed = rows[np.isfinite(reference.numbers[rows])]
+        index, cosine = _neighbors(placed, timed, n_neighbors)
+        values, weight = reference.numbers[timed][index], _weights(cosine)
+        if label is None:
+            similarity = cosine.mean(axis=1)
+            abstained = similarity <= 0  # a cell that departs from the mean as no reference cell does
+        mean = (weight * values).sum(axis=1)
+        sd = np.sqrt(np.maximum((weight * (values - mean[:, None]) ** 2).sum(axis=1), 0))
         columns["pseudotime"] = np.where(abstained, np.nan, mean).astype(np.float32)
         columns["pseudotime_sd"] = sd.astype(np.float32)
-    if label is not None:
-        codes, names = _labels(ref.obs[label], label)
-        index, cosine = neighbors(np.flatnonzero(codes >= 0))
-        similarity, weight = cosine.mean(axis=1), _weights(cosine)
-        votes = np.zeros((adata.n_obs, len(names)))
-        np.add.at(votes, (np.arange(adata.n_obs)[:, None], codes[index]), weight)
-        winner, confidence = votes.argmax(axis=1), votes.max(axis=1)
-        abstained = (confidence < min_confidence) | (similarity <= min_similarity)
-        columns["label"] = pd.Categorical.from_codes(np.where(abstained, -1, winner), categories=names)
-        columns["confidence"] = confidence.astype(np.float32)
     columns["similarity"] = similarity.astype(np.float32)
     columns["abstained"] = abstained
-    if adata.n_obs and abstained.mean() > 0.5:
+    left_out = [name for name, is_there in zip(reference.types, how.present, strict=True) if not is_there]
+    if left_out and types in ("auto", ["auto"]):
         warnings.warn(
-            f"{abstained.sum()} of {adata.n_obs} cells abstain: is the reference of the same tissue, and are both "
-            "sides in the same units?",
+            f"The query looks like {', '.join(n for n in reference.types if n not in left_out)} alone, so "
+            f"{', '.join(left_out[:5])}{' and more' * (len(left_out) > 5)} cannot be called. Say types='all' if every "
+            "type may be there.",
             NewtWarning,
             stacklevel=2,
         )
-    logger.info("mapped %d cells to %d, %d abstained", adata.n_obs, ref.n_obs, int(abstained.sum()))
-    out = adata.copy() if copy else adata
+    if abstained.mean() > 0.5:
+        warnings.warn(
+            f"{abstained.sum()} of {adata.n_obs} cells abstain: is the reference of the same tissue, and are both "
+            "sides log-normalised?",
+            NewtWarning,
+            stacklevel=2,
+        )
+    logger.info("mapped %d cells via %s, %d abstained", adata.n_obs, how.via, int(abstained.sum()))
+    out = adata
+    if copy:
+        out = adata.to_memory() if adata.isbacked else adata.copy()
+    prefix = key_added or _keys.MAPPING
     for name, column in columns.items():
         out.obs[f"{prefix}_{name}"] = column
     out.uns[prefix] = {
         "params": {
             "label": label or "",
             "pseudotime": pseudotime or "",
-            "use_rep": use_rep,
-            "center": center,
+            "via": how.via,
+            "asked_via": via,
+            "n_comps": [query.n_comps, reference.n_comps],
+            "layer": layer or "X",
+            "organism": organism,
             "n_neighbors": int(n_neighbors),
             "min_confidence": float(min_confidence),
-            "min_similarity": float(min_similarity),
+            "random_state": int(random_state),
         },
-        "n_reference": ref.n_obs,
+        "choice": how.told | told,
+        "types": np.array([n for n in reference.types if n not in left_out], dtype=str),
+        "n_reference": int(reference.size.sum()),
         "n_cells": adata.n_obs,
         "n_abstained": int(abstained.sum()),
-        "embedding": embedding,
+        "genes": query.report,
+        "embedding": dict(query.described),
     }
     return out if copy else None
 
 
-def _provenance(adata: AnnData, ref: AnnData, use_rep: str, center: str) -> dict[str, Any]:
-    """Refuse two sides that are not in one space; the embedding's name and hash."""
-    key = _keys.EMBED if use_rep == _keys.X_EMBED else use_rep
-    both = [side.uns.get(key) for side in (adata, ref)]
-    known = [isinstance(info, dict) and "params" in info and "mode" in info["params"] for info in both]
-    if not any(known):
-        warnings.warn(
-            f"uns[{key!r}] is on neither side: it is not known whether obsm[{use_rep!r}] of both is one space with one "
-            "origin.",
-            NewtWarning,
-            stacklevel=3,
-        )
-        return {}
-    if not all(known):
-        msg = f"uns[{key!r}] is missing in {'adata' if known[1] else 'ref'}: embed both sides by newt_sc.tl.embed."
+@with_docs
+def save_reference(
+    ref: AnnData,
+    path: str | PathLike[str],
+    *,
+    label: str | None = None,
+    pseudotime: str | None = None,
+    embedding: str | PathLike[str] | AnnData = "newt-human",
+    modalities: Sequence[str] | None = None,
+    n_comps: int | Literal["auto"] = "auto",
+    layer: str | None = None,
+    mask_var: str | HighlyVariable | None = DEFAULT_MASK,
+    organism: Literal["auto", "human", "mouse"] = "auto",
+    orthologs: Orthologs | None = None,
+    random_state: int = 0,
+) -> None:
+    """Save a reference as one small file that others can map their cells to.
+
+    The file holds means, loadings, labels and positions of groups of a few like cells, a few megabytes whatever the
+    number of cells. It holds no cell and no count, and names the embedding that it needs by its hash.
+
+    Parameters
+    ----------
+    ref
+        The reference, log-normalised.
+    path
+        File to write, named ``.safetensors``.
+    label, pseudotime
+        Columns of ``ref.obs``, as in :func:`newt_sc.tl.map_to_reference`.
+    %(embedding)s
+    modalities, n_comps, layer, mask_var, organism, orthologs
+        As in :func:`newt_sc.tl.map_to_reference`.
+    %(random_state)s
+
+    Raises
+    ------
+    TypeError, KeyError, GeneMatchError, ValueError
+        As in :func:`newt_sc.tl.map_to_reference`.
+
+    Examples
+    --------
+    >>> nt.tl.save_reference(ref, "blood.safetensors", label="cell_type")  # doctest: +SKIP
+    >>> nt.tl.map_to_reference(adata, "blood.safetensors", label="cell_type")  # doctest: +SKIP
+    """
+    _check_anndata(ref)
+    one = _reference(
+        ref, label, pseudotime, open_space(embedding, modalities), layer=layer, mask_var=mask_var, n_comps=n_comps,
+        organism=organism, orthologs=orthologs, random_state=random_state,
+    )  # fmt: skip
+    write_side(one, path, {"label": label or "", "pseudotime": pseudotime or ""})
+
+
+def sides_in_one_space(
+    adata: AnnData,
+    ref: AnnData | str | PathLike[str],
+    *,
+    label: str | None,
+    pseudotime: str | None,
+    via: str,
+    types: str | Sequence[str],
+    embedding: str | PathLike[str] | AnnData,
+    modalities: Sequence[str] | None,
+    layer: str | None,
+    orthologs: Orthologs | None,
+    random_state: int,
+    **options: Any,
+) -> tuple[Side, Side, Plan, Placed, dict[str, Any]]:
+    """Both sides, how they are brought together, where their rows are, and what was measured on the way."""
+    if via not in _VIAS:
+        msg = f"via is {via!r}, expected one of {', '.join(map(repr, _VIAS))}."
         raise ValueError(msg)
-    first, second = both
-    for what, a, b in (
-        ("mode", first["params"]["mode"], second["params"]["mode"]),
-        ("modalities", _text(first["params"]["modalities"]), _text(second["params"]["modalities"])),
-        ("embedding", _text(first["embedding"].get("sha256", "")), _text(second["embedding"].get("sha256", ""))),
-    ):
-        if a != b:
-            msg = f"adata was embedded with {what} {a!r}, ref with {b!r}: embed both alike, by mode='project'."
-            raise ValueError(msg)
-    if first["params"]["mode"] != "project":
-        msg = (
-            f"Both sides were embedded by mode={first['params']['mode']!r}, whose axes are those of each data set. "
-            "Embed both by mode='project', adata with center=ref."
-        )
-        raise ValueError(msg)
-    found = [str(info["params"]["center"]) for info in both]
-    if center == "reference" and found[0] != "reference":
-        msg = (
-            f"adata is centred on {found[0]!r}, ref on {found[1]!r}, so that their origins differ. Embed adata with "
-            "newt_sc.tl.embed(adata, mode='project', center=ref); or, where both have like mixtures of cells, say "
-            "center='own'."
-        )
-        raise ValueError(msg)
-    if center == "own":
-        if found != ["data", "data"]:
-            msg = f"center='own', but adata is centred on {found[0]!r}, ref on {found[1]!r}; expected 'data' twice."
-            raise ValueError(msg)
-        warnings.warn(_OWN, NewtWarning, stacklevel=3)
+    space = open_space(embedding, modalities)
+    options |= {"layer": layer, "orthologs": orthologs, "random_state": random_state}
+    if isinstance(ref, str | PathLike):
+        reference = _saved(Path(ref), space, label, pseudotime)
     else:
-        _check_origin(first.get("center", {}), second.get("center", {}))
-    return dict(first["embedding"])
+        _check_anndata(ref)
+        reference = _reference(ref, label, pseudotime, space, **options)
+    given = _types(types, reference, label)
+    query = side(adata, space, what="adata", **options)
+    other = reference if isinstance(ref, str | PathLike) else ref
+    pair = shared_pair(adata, other, layer=layer, orthologs=orthologs) if via in ("auto", "shared") else None
+    how = plan(query, reference, pair, via, given, random_state=random_state)
+    placed, told = place(query, reference, pair, how)
+    return query, reference, how, placed, told
 
 
-def _check_origin(query: dict[str, Any], ref: dict[str, Any]) -> None:
-    """Refuse a query that is centred on other means than the reference is."""
-    own, other = (np.asarray(side.get("fingerprint", ()), dtype=np.float64) for side in (query, ref))
-    if not own.size or not other.size:
-        warnings.warn(
-            "It is not recorded on which means both sides were centred: embed them anew to be sure that it is the "
-            "same reference.",
-            NewtWarning,
-            stacklevel=4,
-        )
-        return
-    if np.allclose(own, other, rtol=0, atol=1e-4 * max(float(np.abs(own).max()), 1e-9)):
-        return
-    sizes = [int(side["n_genes"]) for side in (query, ref)]
-    if "Series" in (str(query["by"]), str(ref["by"])) and sizes[0] != sizes[1]:
-        warnings.warn(
-            f"Means were given for {sizes[0]:,} genes on one side and {sizes[1]:,} on the other, so that it cannot be "
-            "told whether both are centred on the same reference; give center=ref to be sure.",
-            NewtWarning,
-            stacklevel=4,
-        )
-        return
-    msg = (
-        f"adata is centred on other means ({sizes[0]:,} genes) than ref ({sizes[1]:,} genes), so that their origins "
-        "differ. Embed adata with center=ref, where ref.X is the matrix that ref was embedded from; or, where ref is "
-        "itself centred on a third data set, give adata the same."
-    )
-    raise ValueError(msg)
+def _reference(ref: AnnData, label: str | None, pseudotime: str | None, space: Any, **options: Any) -> Side:
+    for column in (label, pseudotime):
+        if column is not None and column not in ref.obs:
+            msg = f"{column!r} is not in ref.obs, which has {list(ref.obs.columns)}."
+            raise KeyError(msg)
+    codes, names = (None, ["all"]) if label is None else _labels(ref.obs[label], label)
+    numbers = None if pseudotime is None else _numbers(ref.obs[pseudotime], pseudotime)
+    return side(ref, space, what="ref", codes=codes, types=names, numbers=numbers, **options)
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ", ".join(str(name) for name in np.ravel(value))
+def _saved(path: Path, space: Any, label: str | None, pseudotime: str | None) -> Side:
+    if not path.is_file():
+        msg = f"{path} does not exist: give an AnnData, or a file of newt_sc.tl.save_reference."
+        raise FileNotFoundError(msg)
+    one, params = read_side(path, space)
+    for name, asked in (("label", label), ("pseudotime", pseudotime)):
+        if asked is not None and params[name] != asked:
+            msg = f"{path} was saved with {name} {params[name] or None!r}, not {asked!r}."
+            raise KeyError(msg)
+    return one
+
+
+def _types(types: str | Sequence[str], ref: Side, label: str | None) -> NDArray[np.bool_] | None:
+    wanted = [types] if isinstance(types, str) else [str(name) for name in types]
+    if wanted in (["auto"], ["all"]):
+        return None if wanted == ["auto"] and label is not None else np.ones(len(ref.types), dtype=bool)
+    absent = [name for name in wanted if name not in ref.types]
+    if absent or not wanted:
+        msg = f"types {absent or wanted} are not in the reference, which has {ref.types}; or say 'auto' or 'all'."
+        raise KeyError(msg)
+    return np.isin(ref.types, wanted)
+
+
+def _neighbors(
+    placed: Placed, allowed: NDArray[np.intp], n_neighbors: int
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Nearest of the allowed rows, by their place among these, and the cosines."""
+    from sklearn.neighbors import NearestNeighbors
+
+    k = min(n_neighbors, allowed.size)
+    search = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(placed.ref[allowed])
+    distance, index = search.kneighbors(placed.query)
+    return index, 1 - distance
+
+
+def _confidence(
+    placed: Placed, ref: Side, present: NDArray[np.bool_], votes: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Two parts cosine with the nearest centre of a type, one part votes, over a cell and its nearest query cells."""
+    unit, rows = kernels.unit_rows(placed.query), kernels.unit_rows(placed.ref)
+    centers = [
+        np.average(rows[ref.codes == t], axis=0, weights=ref.size[ref.codes == t]) for t in np.flatnonzero(present)
+    ]
+    near = np.maximum((unit @ kernels.unit_rows(np.array(centers)).T).max(axis=1), 0)
+    own = (2 * near + votes) / 3
+    k = min(15, len(unit) - 1)
+    if k < 1:
+        return np.asarray(own)
+    index, _ = carried(placed.query, placed.query, k + 1)
+    return np.asarray(own[index].mean(axis=1))
 
 
 def _weights(cosine: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -305,16 +429,10 @@ def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
     return values
 
 
-def _check_numbers(n_neighbors: int, min_confidence: float, min_similarity: float, center: str) -> None:
-    if center not in ("reference", "own"):
-        msg = f"center is {center!r}, expected 'reference' or 'own'."
-        raise ValueError(msg)
+def _check_numbers(n_neighbors: int, min_confidence: float) -> None:
     if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int | np.integer) or n_neighbors < 1:
         msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 1 up."
         raise ValueError(msg)
     if not 0 <= min_confidence <= 1:
         msg = f"min_confidence is {min_confidence}, expected a share from 0 to 1."
-        raise ValueError(msg)
-    if not -1 <= min_similarity < 1:
-        msg = f"min_similarity is {min_similarity}, expected a cosine, from -1 to less than 1."
         raise ValueError(msg)

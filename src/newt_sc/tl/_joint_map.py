@@ -1,0 +1,159 @@
+"""Two data sets in one map."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from newt_sc import _keys, metrics
+from newt_sc._docs import with_docs
+from newt_sc.tl._lineage import _check_anndata
+from newt_sc.tl._map_to_reference import sides_in_one_space
+from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from newt_sc.tl._sides import Orthologs
+
+__all__ = ["joint_map"]
+
+_VIAS = ("rotated", "aligned", "shared", "harmony")
+
+
+@with_docs
+def joint_map(
+    adata: AnnData,
+    ref: AnnData,
+    *,
+    via: Literal["rotated", "aligned", "shared", "harmony"] = "rotated",
+    label: str | None = None,
+    embedding: str | PathLike[str] | AnnData = "newt-human",
+    modalities: Sequence[str] | None = None,
+    n_comps: int | Literal["auto"] = "auto",
+    layer: str | None = None,
+    mask_var: str | HighlyVariable | None = DEFAULT_MASK,
+    organism: Literal["auto", "human", "mouse"] = "auto",
+    orthologs: Orthologs | None = None,
+    n_neighbors: int = 15,
+    random_state: int = 0,
+) -> AnnData:
+    """Show two data sets in one UMAP, and say how well they mix there.
+
+    Axes that can be compared are no mixed cells: with ``"aligned"`` labels carry from one side to the other, but a map
+    mostly shows two islands. So the share of each cell's neighbours that are of the other side comes with the map.
+
+    - ``"rotated"``: for a picture of two data sets that hold the same types in like shares. Mixes best without batch
+      correction.
+    - ``"aligned"``: keeps apart what differs, so that unlike mixtures are not forced together.
+    - ``"shared"``: PCA of both on the genes that both measure, if there are such.
+    - ``"harmony"``: ``"aligned"``, then Harmony, which mixes both sides whether they are alike or not. Needs
+      ``pip install harmonypy``.
+
+    Parameters
+    ----------
+    %(adata)s Log-normalised, as is ``ref``.
+    ref
+        The other side.
+    via
+        How both sides come into one space, see the list in the documentation.
+    label
+        Column of ``ref.obs`` with types, by which ``"shared"`` tells a shift between sides from other mixtures.
+    %(embedding)s
+    modalities, n_comps, layer, mask_var, organism, orthologs
+        As in :func:`newt_sc.tl.map_to_reference`.
+    n_neighbors
+        Neighbours of a cell, in the map and in the mixing.
+    %(random_state)s
+
+    Returns
+    -------
+    A new AnnData of the cells of both sides, without a matrix:
+
+    - ``obs``: the columns of both, ``"newt_side"`` (``"query"`` or ``"reference"``) and ``"newt_other_side"``, the
+      share of a cell's neighbours that are of the other side;
+    - ``obsm["X_newt"]``, the cells in one space, and ``obsm["X_umap"]``; ``obsp`` and ``uns["neighbors"]`` of scanpy;
+    - ``uns["newt_joint"]``: ``params``, ``mixing``, the mean of that share, and ``mixing_expected``, what it would be
+      if both sides were one.
+
+    Raises
+    ------
+    TypeError, KeyError, GeneMatchError, ValueError
+        As in :func:`newt_sc.tl.map_to_reference`.
+    ImportError
+        If harmonypy is not installed for ``via="harmony"``.
+
+    Examples
+    --------
+    >>> joint = nt.tl.joint_map(adata, ref)  # doctest: +SKIP
+    >>> nt.pl.joint_map(joint, color="cell_type")  # doctest: +SKIP
+    """
+    import anndata as ad
+    import scanpy as sc
+
+    _check_anndata(adata)
+    _check_anndata(ref)
+    if via not in _VIAS:
+        msg = f"via is {via!r}, expected one of {', '.join(map(repr, _VIAS))}."
+        raise ValueError(msg)
+    harmonize = _harmony() if via == "harmony" else None
+    *_, placed, _ = sides_in_one_space(
+        adata,
+        ref,
+        label=label,
+        pseudotime=None,
+        via="aligned" if via == "harmony" else via,
+        types="all",
+        embedding=embedding,
+        modalities=modalities,
+        n_comps=n_comps,
+        layer=layer,
+        mask_var=mask_var,
+        organism=organism,
+        orthologs=orthologs,
+        random_state=random_state,
+    )
+    side = np.repeat(["query", "reference"], [adata.n_obs, ref.n_obs])
+    Z = np.vstack([placed.query, placed.ref])
+    if harmonize is not None:
+        Z = harmonize(Z, side, random_state)
+    obs = pd.concat([adata.obs, ref.obs], join="outer")
+    obs.index = [f"{name}-{one}" for one, name in zip(side, obs.index, strict=True)]
+    for column in obs.select_dtypes(object):  # categories that differ between the sides
+        obs[column] = pd.Categorical(obs[column].where(obs[column].notna(), None))
+    out = ad.AnnData(obs=obs, obsm={_keys.X_EMBED: Z.astype(np.float32)})
+    out.obs["newt_side"] = pd.Categorical(side)
+    own = metrics.neighbor_mixing(Z, side, n_neighbors=n_neighbors, return_per_cell=True)
+    out.obs["newt_other_side"] = own
+    share = np.array([adata.n_obs, ref.n_obs]) / len(side)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of umap and numba, on threads and seeds
+        sc.pp.neighbors(out, use_rep=_keys.X_EMBED, n_neighbors=n_neighbors, metric="cosine", random_state=random_state)
+        sc.tl.umap(out, random_state=random_state)
+    out.uns[_keys.JOINT] = {
+        "params": {"via": via, "label": label or "", "n_neighbors": n_neighbors, "random_state": random_state},
+        "mixing": float(own.mean()),
+        "mixing_expected": float(2 * share.prod()),
+    }
+    return out
+
+
+def _harmony() -> Any:
+    try:
+        import harmonypy
+    except ImportError as error:
+        msg = "via='harmony' needs harmonypy: pip install harmonypy."
+        raise ImportError(msg) from error
+
+    def harmonize(Z: NDArray[np.float64], side: NDArray[np.str_], random_state: int) -> NDArray[np.float64]:
+        done = harmonypy.run_harmony(Z, pd.DataFrame({"side": side}), "side", random_state=random_state, verbose=False)
+        found = np.asarray(done.Z_corr, dtype=np.float64)
+        return found if len(found) == len(Z) else found.T  # older versions give dimensions x cells
+
+    return harmonize

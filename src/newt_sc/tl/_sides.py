@@ -1,0 +1,372 @@
+"""The two sides of a mapping: a data set, or a saved reference, beside the gene vectors."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from newt_sc import datasets, genes, kernels
+from newt_sc.errors import FormatError, NewtWarning
+from newt_sc.tl._components import fit_components
+from newt_sc.tl._rows import Rows, warn_values
+from newt_sc.tl._space import HighlyVariable, align_genes, chosen_genes, gene_vectors
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+__all__ = ["Side", "Space", "open_space", "read_side", "side", "write_side"]
+
+Orthologs: TypeAlias = pd.DataFrame | Mapping[str, str] | str | PathLike[str]
+
+RANK: Final = 50  # components that are kept, so that the PCA of some types can be taken among them
+N_TOP_GENES: Final = 2000
+_GROUP_CELLS: Final = 5  # cells of a saved group, about: no single cell is written
+_GROUPS: Final = 2000  # of a saved reference, at most
+_FORMAT: Final = "newt-reference-1"
+
+
+@dataclass(frozen=True)
+class Space:
+    """Gene vectors as both sides take them.
+
+    Attributes
+    ----------
+    names, vectors
+        Genes and their vectors, genes x d.
+    described
+        Name and hash of the embedding.
+    modalities
+        Blocks that were taken, none for the fused vectors.
+    """
+
+    names: pd.Index
+    vectors: NDArray[np.float32]
+    described: dict[str, Any]
+    modalities: list[str]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a mapping.
+
+    Attributes
+    ----------
+    X
+        Cells x variable genes, numpy or CSR; of a saved reference ``None``.
+    genes
+        Names of these genes.
+    mean
+        Their means.
+    scores
+        Rows x components, centred. A row is a cell, or a group of like cells of a saved reference.
+    size
+        Cells of each row.
+    variance, sd
+        Of each component, and of each gene.
+    sums
+        By type; without labels all cells are of one.
+    codes, types
+        Type of each row, -1 for none, and names of the types.
+    numbers
+        Pseudotime of each row, NaN for none.
+    choice
+        How many components to use, and why.
+    report
+        How genes were matched.
+    described
+        The embedding.
+    """
+
+    X: Any
+    genes: pd.Index
+    mean: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    size: NDArray[np.int64]
+    variance: NDArray[np.float64]
+    sd: NDArray[np.float64]
+    sums: kernels.TypeSums
+    codes: NDArray[np.intp]
+    types: list[str]
+    numbers: NDArray[np.float64]
+    choice: dict[str, Any]
+    report: dict[str, Any]
+    described: dict[str, Any]
+
+    @property
+    def n_comps(self) -> int:
+        """Components to use."""
+        return int(self.choice["n_comps"])
+
+    def axes(self, n_comps: int | None = None) -> kernels.GeneAxes:
+        """Components turned into the space of the gene vectors."""
+        k = n_comps or self.n_comps
+        return kernels.gene_axes(self.sums.loadings[:, :k], self.variance[:k], self.sd, self.sums.E)
+
+
+def open_space(embedding: str | PathLike[str] | AnnData, modalities: Sequence[str] | None) -> Space:
+    """Read the gene vectors that both sides take."""
+    reference = datasets.resolve_embedding(embedding)
+    vectors, used = gene_vectors(reference, modalities)
+    return Space(reference.obs_names, vectors, datasets.describe_embedding(reference, embedding), used)
+
+
+def side(
+    adata: AnnData,
+    space: Space,
+    *,
+    what: str,
+    layer: str | None = None,
+    mask_var: Any = None,
+    n_comps: int | Literal["auto"] = "auto",
+    organism: Literal["auto", "human", "mouse"] = "auto",
+    orthologs: Orthologs | None = None,
+    codes: NDArray[np.intp] | None = None,
+    types: Sequence[str] = ("all",),
+    numbers: NDArray[np.float64] | None = None,
+    random_state: int = 0,
+) -> Side:
+    """Take the variable genes of a data set, their components and their vectors.
+
+    Raises
+    ------
+    KeyError
+        If there is no such layer.
+    ValueError
+        If there are no cells, or too few cells or genes for components.
+    GeneMatchError
+        If no gene that is used has a vector.
+    """
+    if layer is not None and layer not in adata.layers:
+        msg = f"layer {layer!r} is not in the layers of {what}, which has {[name for name in adata.layers if name]}."
+        raise KeyError(msg)
+    if adata.n_obs < 2:
+        msg = f"{what} has {adata.n_obs} cells: expected two at least."
+        raise ValueError(msg)
+    whole = Rows(
+        adata.X if layer is None else adata.layers[layer], f"{what}.X" if layer is None else f"layer {layer!r}"
+    )
+    mask = variable_genes(adata, whole, mask_var)
+    at = np.flatnonzero(mask)
+    X = whole.part(at)
+    part = renamed(adata[:, mask], orthologs)
+    found = align_genes(part, space.names, organism)
+    E = np.full((at.size, space.vectors.shape[1]), np.nan, dtype=np.float32)
+    hit = found.index >= 0
+    E[hit] = space.vectors[found.index[hit]]
+    rows = Rows(X, whole.name)
+    components = fit_components(rows, np.arange(at.size), n_comps, at_least=RANK, random_state=random_state)
+    warn_values(whole.name, components.stats, adata.n_obs, level=5)
+    scores = rows.project(components.loadings, components.stats.mean).astype(np.float64)
+    own = np.zeros(adata.n_obs, dtype=np.intp) if codes is None else codes
+    return Side(
+        X,
+        part.var_names,
+        components.stats.mean,
+        scores,
+        np.ones(adata.n_obs, dtype=np.int64),
+        components.variance,
+        components.sd,
+        kernels.type_sums(X, scores, own, loadings=components.loadings, E=E),
+        own,
+        list(types),
+        np.full(adata.n_obs, np.nan) if numbers is None else numbers,
+        components.choice,
+        found.report,
+        space.described,
+    )
+
+
+def variable_genes(adata: AnnData, rows: Rows, mask_var: Any) -> NDArray[np.bool_]:
+    """Genes to use: those that are named; those marked as highly variable; or the 2,000 most variable ones."""
+    if not isinstance(mask_var, HighlyVariable) or "highly_variable" in adata.var:
+        return np.asarray(chosen_genes(adata, mask_var)[0])
+    if adata.n_vars <= N_TOP_GENES:
+        return np.ones(adata.n_vars, dtype=bool)
+    import anndata as ad
+    import scanpy as sc
+
+    cells = ad.AnnData(rows.part(np.arange(adata.n_vars)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of logarithms of empty genes
+        table = sc.pp.highly_variable_genes(cells, n_top_genes=N_TOP_GENES, flavor="seurat", inplace=False)
+    return np.asarray(table["highly_variable"].to_numpy())
+
+
+def renamed(adata: AnnData, orthologs: Orthologs | None) -> AnnData:
+    """Genes under the names that a user's table of orthologs gives them; others keep theirs. Only ``var`` is kept."""
+    import anndata as ad
+
+    out = ad.AnnData(var=adata.var.copy(), uns={k: v for k, v in adata.uns.items() if k.startswith("newt_genes")})
+    if orthologs is None:
+        return out
+    table = read_orthologs(orthologs)
+    names = adata.var_names.to_series()
+    hit = names.isin(table.index).to_numpy()
+    if not hit.any():
+        warnings.warn(
+            f"None of the {names.size:,} genes, such as {names.iloc[0]!r}, is in the first column of orthologs, such "
+            f"as {table.index[0]!r}.",
+            NewtWarning,
+            stacklevel=5,
+        )
+    out.var_names = names.where(~hit, names.map(table)).to_numpy(dtype=str)
+    return out
+
+
+def read_orthologs(orthologs: Orthologs) -> pd.Series:
+    """Names by names: the first two columns of a table, or of a tab- or comma-separated file."""
+    if isinstance(orthologs, Mapping):
+        table = pd.Series(dict(orthologs), dtype=object)
+    else:
+        if not isinstance(orthologs, pd.DataFrame):
+            path = Path(orthologs)
+            comma = ".csv" in path.suffixes
+            orthologs = pd.read_csv(path, sep="," if comma else "\t", dtype=str, keep_default_na=False)
+        if orthologs.shape[1] < 2:
+            msg = f"orthologs has {orthologs.shape[1]} columns, expected two: the name in the data, the human symbol."
+            raise ValueError(msg)
+        table = pd.Series(orthologs.iloc[:, 1].to_numpy(dtype=object), index=orthologs.iloc[:, 0].to_numpy(dtype=str))
+    table = table[table.notna() & (table.astype(str) != "") & (table.index.astype(str) != "")].astype(str)
+    pairs = table.rename_axis("name").rename("symbol").reset_index().drop_duplicates()
+    out: pd.Series = pairs.drop_duplicates("name", keep=False).set_index("name")["symbol"]  # of several, none
+    if out.empty:
+        msg = "orthologs has no gene with one human symbol."
+        raise ValueError(msg)
+    return out
+
+
+def write_side(side: Side, path: str | PathLike[str], params: dict[str, Any]) -> None:
+    """Write a reference as one file, without a single cell: like cells of a type are written as groups."""
+    from safetensors.numpy import save_file
+
+    from newt_sc.io._atomic import atomic_path
+
+    scores, size, codes, numbers = _grouped(side)
+    sums = side.sums
+    tensors = {
+        "mean": side.mean.astype(np.float32),
+        "loadings": sums.loadings.astype(np.float32),
+        "variance": side.variance,
+        "sd": side.sd.astype(np.float32),
+        "scores": scores.astype(np.float32),
+        "size": size,
+        "codes": codes.astype(np.int32),
+        "numbers": numbers.astype(np.float32),
+        "share": sums.share,
+        "first": sums.first,
+        "second": sums.second.astype(np.float32),
+        "level": sums.level.astype(np.float32),
+        "square": sums.square.astype(np.float32),
+    }
+    told = {
+        "format": _FORMAT,
+        "genes": [str(name) for name in side.genes],
+        "types": side.types,
+        "n_comps": side.n_comps,
+        "embedding": {key: str(value) for key, value in side.described.items()},
+        "params": params,
+    }
+    arrays = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(arrays, temporary, metadata={"newt": json.dumps(told)})
+
+
+def read_side(path: str | PathLike[str], space: Space) -> tuple[Side, dict[str, Any]]:
+    """Read a saved reference, and what it was saved with.
+
+    Raises
+    ------
+    FormatError
+        If the file is no reference.
+    ValueError
+        If it was made with another embedding.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            told = json.loads((file.metadata() or {})["newt"])
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        if told["format"] != _FORMAT:
+            raise KeyError(told["format"])
+        names = pd.Index(told["genes"])
+        own, sha256 = told["embedding"], str(space.described.get("sha256", ""))
+        if own.get("sha256", "") != sha256:
+            msg = (
+                f"{path} was made with the embedding {own.get('name', '')!r} ({own.get('sha256', '')[:12]}), not with "
+                f"{space.described.get('name', '')!r} ({sha256[:12]}): give the same embedding and modalities."
+            )
+            raise ValueError(msg)
+        index = genes.align(names, space.names).index
+        E = np.full((len(names), space.vectors.shape[1]), np.nan, dtype=np.float32)
+        E[index >= 0] = space.vectors[index[index >= 0]]
+        wide = {name: value.astype(np.float64) if value.dtype.kind == "f" else value for name, value in arrays.items()}
+        _check_shapes(wide, len(names), len(told["types"]))
+        names_of_sums = ("share", "first", "second", "level", "square", "loadings")
+        sums = kernels.TypeSums(**{name: wide[name] for name in names_of_sums}, E=E)
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        msg = f"it is no reference of newt_sc.tl.save_reference ({type(error).__name__}: {error})"
+        raise FormatError(path, None, msg) from error
+    choice = {"by": "saved", "n_comps": int(told["n_comps"])}
+    one = Side(
+        None, names, wide["mean"], wide["scores"], wide["size"], wide["variance"], wide["sd"], sums,
+        wide["codes"].astype(np.intp), list(told["types"]), wide["numbers"], choice, {}, space.described,
+    )  # fmt: skip
+    return one, told["params"]
+
+
+def _check_shapes(arrays: dict[str, NDArray[Any]], n_genes: int, n_types: int) -> None:
+    rows, rank = arrays["scores"].shape
+    shapes = {
+        "mean": (n_genes,), "loadings": (n_genes, rank), "variance": (rank,), "sd": (n_genes,), "size": (rows,),
+        "codes": (rows,), "numbers": (rows,), "share": (n_types,), "first": (n_types, rank),
+        "second": (n_types, rank, rank), "level": (n_types, n_genes), "square": (n_types, n_genes),
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            msg = f"{name} has shape {arrays[name].shape}, expected {shape}"
+            raise TypeError(msg)
+
+
+def _grouped(side: Side) -> tuple[NDArray[Any], ...]:
+    """Mean scores of like cells of one type, and of their pseudotime; every group is of several cells."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    k = min(side.n_comps, side.scores.shape[1])
+    largest = max(_GROUP_CELLS, -(-len(side.codes) // _GROUPS))
+    scores, size, codes, numbers = [], [], [], []
+    for code in np.unique(side.codes[side.codes >= 0]):
+        rows = np.flatnonzero(side.codes == code)
+        n_groups = max(1, rows.size // largest)
+        group = np.zeros(rows.size, dtype=np.intp)
+        if n_groups > 1:
+            model = MiniBatchKMeans(n_groups, random_state=0, n_init=1, batch_size=4096)
+            group = model.fit_predict(side.scores[rows, :k])
+            small = np.bincount(group, minlength=n_groups) < 2
+            if small.any() and not small.all():  # a single cell goes to the next group
+                centers = np.where(small[:, None], np.inf, model.cluster_centers_)
+                for i in np.flatnonzero(small[group]):
+                    group[i] = int(np.square(centers - side.scores[rows[i], :k]).sum(axis=1).argmin())
+        for one in np.unique(group):
+            some = rows[group == one]
+            times = side.numbers[some]
+            scores.append(side.scores[some].mean(axis=0))
+            size.append(some.size)
+            codes.append(code)
+            numbers.append(times[np.isfinite(times)].mean() if np.isfinite(times).any() else np.nan)
+    return np.array(scores), np.array(size, dtype=np.int64), np.array(codes), np.array(numbers)
+
+
+def dense(X: Any) -> NDArray[np.float64]:
+    """Cells x genes as a numpy array."""
+    return np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)
