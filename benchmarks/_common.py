@@ -26,7 +26,6 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "benchmarks"
 BUILD = ROOT / "build" / "benchmarks"
 N_TOP_GENES = 2000
-BLEND = {"alpha": 0.2, "beta": 0.15}  # weights of the rows named blend; those of tl.embed are 0
 N_PRIVATE = 64  # private dimensions of the model that is shipped
 
 
@@ -238,11 +237,19 @@ def mean_interval(values: NDArray[np.float64], *, n_resamples: int = 2000, rando
     return interval_text(values.mean(), values[rng.integers(0, values.size, (n_resamples, values.size))].mean(axis=1))
 
 
-def report(name: str, title: str, header: Sequence[str], rows: Iterable[Sequence[object]], notes: str) -> None:
-    """Print a table and put it, with notes and how it was made, into ``docs/benchmarks/<name>.md``."""
+def report(
+    name: str,
+    title: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    notes: str,
+    *,
+    path: str | None = None,
+) -> None:
+    """Print a table and put it, with notes and how it was made, into ``docs/benchmarks/<path or name>.md``."""
     text = f"{markdown_table(header, rows)}\n\n{notes}\n\n{run_metadata(machine=machine())}"
     print(text)
-    write_section(DOCS / f"{name}.md", name, text, title=title)
+    write_section(DOCS / f"{path or name}.md", name, text, title=title)
 
 
 def machine() -> str:
