@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs baseline dist matrix tutorials bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
+.PHONY: help demo test lint docs readme baseline dist matrix nightly tutorials bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ lint: $(VENV)/.stamp-dev ## Check style, format, types and the direction of impo
 docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warnings being errors, and check its links
 	$(BIN)/python -m sphinx -q -W -n --keep-going -b html docs docs/_build/html
 	$(BIN)/python docs/check_site.py docs/_build/html
+
+readme: $(VENV)/.stamp-readme ## Execute the code of README.md and docs/index.md where only the package is installed
+	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(VENV)/readme/bin/python .ci/readme.py README.md docs/index.md
 
 tutorials: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
 tutorials: $(VENV)/.stamp-package $(VENV)/.stamp-tutorials ## Execute the tutorials into docs/tutorials (TUTORIAL_ARGS=--shipped: without data)
@@ -72,6 +75,8 @@ PYTHONS ?= python3.11 python3.12
 matrix: $(VENV)/.stamp-package ## Test the wheel in an empty environment of each of PYTHONS (MATRIX_ARGS=--record writes the page)
 	$(BIN)/python .ci/matrix.py $(PYTHONS) $(MATRIX_ARGS)
 
+nightly: dist matrix ## What is too slow for every change: the wheel, tested where nothing else is installed
+
 clean: ## Remove .venv and everything that was built
 	rm -rf $(VENV) build dist demo_output docs/_build docs/generated
 	rm -rf .coverage .coverage.* htmlcov .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -95,4 +100,11 @@ $(VENV)/.stamp-workflow: $(VENV)/.stamp-package
 	$(PYTHON) -m venv $(VENV)/workflow
 	$(VENV)/workflow/bin/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(VENV)/workflow/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt --group workflow
+	@touch $@
+
+# What somebody has who installs the package and nothing else.
+$(VENV)/.stamp-readme: pyproject.toml constraints.txt | $(BIN)/pip
+	$(PYTHON) -m venv $(VENV)/readme
+	$(VENV)/readme/bin/python -m pip install -qq --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(VENV)/readme/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
