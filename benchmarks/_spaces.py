@@ -110,7 +110,8 @@ def embed(adata: ad.AnnData, embedding: ad.AnnData, **call: Any) -> tuple[Array,
 
 def weighted_mean(adata: ad.AnnData, embedding: ad.AnnData, *, centred: bool) -> Array:
     """Mean of the vectors of the marked genes, weighted by expression, as GenePT makes cells of gene vectors."""
-    found = nt.genes.align(adata.var[_keys.GENES].astype(object).fillna(""), embedding.obs_names).index
+    names = adata.var.get(_keys.GENES, adata.var_names.to_series()).astype(object).fillna("")
+    found = nt.genes.align(names, embedding.obs_names).index
     at = np.flatnonzero((found >= 0) & adata.var["highly_variable"].to_numpy())
     X = sparse.csr_array(adata.X)[:, at]
     total = np.maximum(np.asarray(X.sum(axis=1)).ravel(), 1e-9)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 import newt_sc as nt
-from benchmarks import _common
+from benchmarks import _common, _judges
 
 N_HIERARCHY = 1500
 CONTEXT = ("coexpression", "lineage")
@@ -44,7 +44,7 @@ def agreement(model: nt.models.NEWT, embedding: ad.AnnData) -> Iterator[list[str
 
 def cross_modal(embedding: ad.AnnData) -> Iterator[list[str]]:
     """Fraction of the variance of each block that each other block predicts."""
-    table = nt.tl.cross_modal(embedding, n_shuffles=3)
+    table = _judges.cross_modal(embedding)
     names = list(dict.fromkeys(table["source"]))
     r2 = table.pivot(index="source", columns="target", values="r2")
     worst = table.groupby("target")["shuffled_max"].max()
@@ -63,7 +63,7 @@ def hierarchy(vectors: dict[str, ad.AnnData]) -> Iterator[list[str]]:
     known = set(ontology["go_id"])
     sets = {name: genes for name, genes in sets.items() if name in known}
     for label, embedding in vectors.items():
-        summary, _ = nt.tl.functional_hierarchy(embedding, sets, ontology, leaky=(), n_genes=N_HIERARCHY)
+        summary = _judges.functional_hierarchy(embedding, sets, ontology, n_genes=N_HIERARCHY)
         for row in summary.to_dict("records"):
             yield [
                 label,
@@ -78,7 +78,7 @@ def contexts(vectors: dict[str, ad.AnnData]) -> Iterator[list[str]]:
     """Whether a factor's targets in one cell type lie near its program, and together."""
     regulons = pd.read_csv(_common.data_dir() / "knowledge" / "regulon" / "cellnet_grn.tsv.gz", sep="\t")
     for label, embedding in vectors.items():
-        table = nt.tl.regulon_context(embedding, regulons, context="cell")
+        table = _judges.regulon_context(embedding, regulons)
         n = len(table)
         yield [
             label,

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 import newt_sc as nt
 from newt_sc.cli import main
@@ -30,9 +31,9 @@ COLUMNS = ["modality", "file", "format", "source", "version", "date", "origin", 
 
 
 @cache
-def symbols() -> list[str]:
+def symbols(n: int = 40) -> list[str]:
     table = nt.genes.table()
-    return table.loc[table["locus_group"] == "protein-coding gene", "symbol"].iloc[:40].tolist()
+    return table.loc[table["locus_group"] == "protein-coding gene", "symbol"].iloc[:n].tolist()
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def listing(folder: Path) -> dict[str, bytes]:
 class TestEmbed:
     def test_is_tl_embed(self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
         out = cells.with_name("out.h5ad")
-        call = ["--embedding", str(toy), "--mask-var", "some", "--n-comps", "4", "--alpha", "0.4", "--beta", "0.3"]
+        call = ["--embedding", str(toy), "--mask-var", "some", "--n-comps", "4"]
         more = ["--layer", "twice", "--modalities", "b", "a", "--key-added", "k", "--seed", "3", "--organism", "human"]
         assert main(["embed", str(cells), str(out), *call, *more]) == 0
         adata = ad.read_h5ad(cells)
@@ -96,8 +97,6 @@ class TestEmbed:
             embedding=toy,
             mask_var="some",
             n_comps=4,
-            alpha=0.4,
-            beta=0.3,
             layer="twice",
             modalities=["b", "a"],
             key_added="k",
@@ -106,24 +105,91 @@ class TestEmbed:
         )
         found = ad.read_h5ad(out)
         np.testing.assert_array_equal(found.obsm["k"], adata.obsm["k"])
+        assert set(found.varm) == {"k", "k_loadings"}
         np.testing.assert_array_equal(found.varm["k"], adata.varm["k"])
+        np.testing.assert_array_equal(found.varm["k_loadings"], adata.varm["k_loadings"])
+        pd.testing.assert_frame_equal(found.var, adata.var)
         np.testing.assert_array_equal(found.X, adata.X)
         assert found.uns["k"]["params"]["layer"] == "twice"
         printed = capsys.readouterr()
         assert "30 cells, 40 of 42 genes matched, 30 used" in printed.out
         assert "embedding 30 cells x 42 genes" in printed.err
 
-    def test_counts(self, cells: Path, toy: Path) -> None:
-        out, adata = cells.with_name("out.h5ad"), ad.read_h5ad(cells)
-        adata.layers["counts"] = np.random.default_rng(0).poisson(3.0, adata.shape).astype(np.float32)
-        adata.write_h5ad(cells)
-        call = ["--embedding", str(toy), "--counts-layer", "counts", "--alpha", "0.3", "--n-comps", "4"]
-        assert main(["embed", str(cells), str(out), *call]) == 0
-        nt.tl.embed(adata, embedding=toy, counts_layer="counts", alpha=0.3, n_comps=4)
-        found = ad.read_h5ad(out)
-        np.testing.assert_array_equal(found.obsm["X_newt"], adata.obsm["X_newt"])
-        assert found.uns["newt"]["params"] == adata.uns["newt"]["params"]
-        assert main(["embed", str(cells), str(out), *call, "--layer", "twice"]) == 1
+    @pytest.mark.parametrize("kind", ["dense", "csr"])
+    @pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
+    @pytest.mark.parametrize("n_comps", ["4", "auto"])
+    @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype)")
+    def test_by_blocks(
+        self, tmp_path: Path, ending: str, kind: str, n_comps: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is read by many blocks is what is embedded in memory, and all that is written is read by anndata."""
+        from newt_sc.tl import _rows
+
+        rng = np.random.default_rng(0)
+        E = rng.normal(size=(120, 20)).astype(np.float32)
+        names = symbols(120)
+        toy = ad.AnnData(E, obs=pd.DataFrame(index=names))
+        toy.uns["newt"] = {"name": "toy"}
+        toy.write_h5ad(tmp_path / "toy.h5ad")
+        counts = rng.poisson(np.exp(rng.normal(size=(5, 20)) @ E.T / 4)[np.arange(240) % 5])
+        X = np.log1p(counts).astype(np.float32)
+        var = pd.DataFrame({"some": np.arange(120) < 110, "kind": pd.Categorical(["a", "b"] * 60)}, index=names)
+        adata = ad.AnnData(sparse.csr_matrix(X) if kind == "csr" else X, var=var)
+        source, out = tmp_path / f"cells{ending}", tmp_path / f"out{ending}"
+        (adata.write_zarr if ending == ".zarr" else adata.write_h5ad)(source)
+        nt.tl.embed(adata, embedding=toy, mask_var="some", n_comps=n_comps if n_comps == "auto" else int(n_comps))
+        monkeypatch.setattr(_rows, "_BLOCK_BYTES", 8 * 120 * 9)
+        call = ["--embedding", str(tmp_path / "toy.h5ad"), "--mask-var", "some", "--n-comps", n_comps]
+        assert main(["embed", str(source), str(out), *call]) == 0
+        found = (ad.read_zarr if ending == ".zarr" else ad.read_h5ad)(out)
+        assert set(found.varm) == {"X_newt", "X_newt_loadings"}
+        scale = np.abs(adata.obsm["X_newt"]).max()
+        np.testing.assert_allclose(found.obsm["X_newt"], adata.obsm["X_newt"], atol=1e-5 * scale)
+        np.testing.assert_array_equal(found.varm["X_newt"], adata.varm["X_newt"])
+        np.testing.assert_allclose(found.varm["X_newt_loadings"], adata.varm["X_newt_loadings"], atol=1e-5)
+        assert list(found.var) == ["some", "kind", "X_newt_mean"]
+        pd.testing.assert_frame_equal(found.var, adata.var, check_categorical=False, rtol=1e-6)
+        new = (X - found.var["X_newt_mean"].to_numpy()) @ found.varm["X_newt_loadings"]
+        np.testing.assert_allclose(new, found.obsm["X_newt"], atol=1e-5 * scale)
+        told = found.uns["newt"]["choice"]
+        if n_comps == "auto":
+            assert (told["by"], told["tried"].tolist()) == ("held-out genes", [10, 15])
+            np.testing.assert_allclose(told["error"], adata.uns["newt"]["choice"]["error"], rtol=1e-5)
+        else:
+            assert told == {"by": "given", "n_comps": 4}
+
+    @pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
+    @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype)")
+    def test_nothing_stale_stays_under_a_key(self, cells: Path, toy: Path, ending: str) -> None:
+        """As in memory: loadings of an earlier call do not stand beside cells of another space."""
+        first, second = cells.with_name(f"first{ending}"), cells.with_name(f"second{ending}")
+        call = ["--embedding", str(toy), "--mask-var", "some"]
+        assert main(["embed", str(cells), str(first), *call, "--n-comps", "4"]) == 0
+        assert main(["embed", str(first), str(second), *call, "--mode", "project"]) == 0
+        found = (ad.read_zarr if ending == ".zarr" else ad.read_h5ad)(second)
+        assert set(found.varm) == {"X_newt"}
+        assert list(found.var) == ["some"]
+        third = cells.with_name(f"third{ending}")
+        assert main(["embed", str(first), str(third), *call, "--n-comps", "2"]) == 0
+        found = (ad.read_zarr if ending == ".zarr" else ad.read_h5ad)(third)
+        assert np.linalg.matrix_rank(found.varm["X_newt_loadings"]) == 2
+
+    def test_number_of_components(self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """A number or auto, which is the default; with 30 cells there is nothing to choose by."""
+        out = cells.with_name("out.h5ad")
+        call = ["embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some"]
+        for more in ([], ["--n-comps", "auto"]):
+            assert main([*call, *more]) == 0
+            assert "15 components were chosen" in capsys.readouterr().err
+            found = ad.read_h5ad(out).uns["newt"]
+            assert found["choice"] == {"by": "too few to choose", "n_comps": 15}
+            assert found["params"]["n_comps"] == 5
+        with pytest.raises(SystemExit):
+            main([*call, "--n-comps", "many"])
+        assert "'many', expected a whole number or auto" in capsys.readouterr().err
+        for more in (["--alpha", "0.2"], ["--beta", "0.2"], ["--counts-layer", "twice"], ["--mode", "blend"]):
+            with pytest.raises(SystemExit):
+                main([*call, *more])
 
     def test_all_genes_projected(self, cells: Path, toy: Path) -> None:
         out = cells.with_name("out.h5ad")
@@ -137,9 +203,10 @@ class TestEmbed:
 
     @pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
     @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype)")
-    def test_without_the_matrices(self, cells: Path, toy: Path, ending: str) -> None:
+    @pytest.mark.parametrize("more", [["--mode", "project"], ["--n-comps", "3"]], ids=["project", "aligned"])
+    def test_without_the_matrices(self, cells: Path, toy: Path, ending: str, more: list[str]) -> None:
         whole, part = cells.with_name("whole.h5ad"), cells.with_name(f"part{ending}")
-        call = ["--embedding", str(toy), "--mask-var", "some", "--mode", "project"]
+        call = ["--embedding", str(toy), "--mask-var", "some", *more]
         assert main(["embed", str(cells), str(whole), *call]) == 0
         assert main(["embed", str(cells), str(part), *call, "--embedding-only"]) == 0
         all_of_it, found = ad.read_h5ad(whole), (ad.read_zarr if ending == ".zarr" else ad.read_h5ad)(part)
@@ -147,6 +214,10 @@ class TestEmbed:
         assert not found.layers
         np.testing.assert_array_equal(found.obsm["X_newt"], all_of_it.obsm["X_newt"])
         pd.testing.assert_frame_equal(found.obs, all_of_it.obs)
+        pd.testing.assert_frame_equal(found.var, all_of_it.var)
+        assert set(found.varm) == set(all_of_it.varm)
+        for name in found.varm:
+            np.testing.assert_array_equal(found.varm[name], all_of_it.varm[name])
         assert all_of_it.X is not None
 
     @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype)")
@@ -196,7 +267,9 @@ class TestEmbed:
                 ["cells.h5ad", "out.h5ad", "--layer", "z"],
                 "layer 'z' is not in the layers of cells.h5ad",
             ),
-            (["cells.h5ad", "out.h5ad", "--alpha", "2"], "alpha is 2.0"),
+            (["cells.h5ad", "out.h5ad", "--n-comps", "0"], "n_comps is 0"),
+            (["cells.h5ad", "out.h5ad", "--n-comps", "30"], "n_comps is 30, but must be less than"),
+            (["cells.h5ad", "out.h5ad", "--mode", "project", "--n-comps", "4"], "mode='project' has no components"),
             (["cells.h5ad", "out.h5ad", "--embedding", "absent"], "'absent' is neither"),
         ],
     )
@@ -245,7 +318,9 @@ class TestEmbed:
             main(["embed", str(cells), str(cells), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "3"])
             == 0
         )
-        assert ad.read_h5ad(cells).obsm["X_newt"].shape == (30, 3)
+        found = ad.read_h5ad(cells)
+        assert found.obsm["X_newt"].shape == (30, 5)
+        assert len(found.uns["newt"]["variance"]) == 3
 
 
 class TestBuild:
@@ -720,15 +795,20 @@ class TestInfo:
 
     def test_file_after_embed(self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
         out = cells.with_name("out.h5ad")
-        main(["embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "10"])
+        main(["embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "4"])
         capsys.readouterr()
         assert main(["info", str(out), "--json"]) == 0
         facts = json.loads(capsys.readouterr().out)["result"]
-        assert facts["obsm"] == {"X_newt": [30, 10]}
-        assert facts["newt"]["newt"]["params"]["mode"] == "blend"
-        assert len(facts["newt"]["newt"]["variance"]) == 10
+        assert facts["obsm"] == {"X_newt": [30, 5]}
+        assert facts["newt"]["newt"]["params"]["mode"] == "aligned"
+        assert facts["newt"]["newt"]["choice"] == {"by": "given", "n_comps": 4}
+        assert len(facts["newt"]["newt"]["variance"]) == 4
         assert main(["info", str(out)]) == 0
-        assert "variance: 10 values" in capsys.readouterr().out
+        assert "by: given" in capsys.readouterr().out
+        main(["embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some", "--mode", "project"])
+        capsys.readouterr()
+        assert main(["info", str(out)]) == 0
+        assert "fingerprint: 16 values" in capsys.readouterr().out
         out.unlink()  # nothing keeps the file open
 
     def test_file_that_newt_sc_never_saw(self, cells: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,7 +145,6 @@ def test_map_and_score(files: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:From 0.4 .update:FutureWarning")
 def test_signatures_from_file_to_network(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("igraph")
     planted.mdata(knockdown=planted.genetic(1, "knockdown")).write_h5mu("both.h5mu")
     few = ["--embedding", "planted.h5ad", "-q"]
     assert main(["targets", "both.h5mu", "predicted.h5mu", *few]) == 0

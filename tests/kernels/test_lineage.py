@@ -104,7 +104,6 @@ def test_spanning_tree_of_groups_in_one_place_is_a_tree() -> None:
 
 
 def test_connectivity_is_pagas() -> None:
-    pytest.importorskip("igraph")
     import anndata as ad
     import scanpy as sc
     from sklearn.neighbors import kneighbors_graph

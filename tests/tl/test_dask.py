@@ -7,7 +7,6 @@ import signal
 import time
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import anndata as ad
@@ -71,17 +70,16 @@ def on_dask(adata: ad.AnnData, chunk: int = 53) -> ad.AnnData:
 
 
 @pytest.mark.usefixtures("client")
-@pytest.mark.parametrize("mode", ["project", "blend"])
-def test_embed(mode: Any, tmp_path: Path) -> None:
-    call: dict[str, Any] = {
-        "embedding": embedding(),
-        "mode": mode,
-        "n_comps": 4,
-        "mask_var": None,
-        "alpha": 0.2,
-        "beta": 0.15,
-    }
+@pytest.mark.parametrize(
+    "call",
+    [{"mode": "project"}, {"mode": "aligned", "n_comps": 4}, {"mode": "aligned"}],
+    ids=["project", "aligned", "auto"],
+)
+@pytest.mark.filterwarnings("ignore:.*components were chosen")
+def test_embed(call: dict[str, Any]) -> None:
+    call = {"embedding": embedding(), "mask_var": None} | call
     expected, found = cells(), on_dask(cells())
+    found.X = found.X.map_blocks(on_worker, dtype=expected.X.dtype, meta=EMPTY)
     nt.tl.embed(expected, **call)
     nt.tl.embed(found, **call)
     assert isinstance(found.obsm["X_newt"], da.Array)
@@ -89,6 +87,20 @@ def test_embed(mode: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(found.uns["newt"]["alignment"], expected.uns["newt"]["alignment"], rtol=1e-5)
     Z = found.obsm["X_newt"].compute()
     np.testing.assert_allclose(Z, expected.obsm["X_newt"], atol=1e-4)
+    if call["mode"] == "aligned":
+        np.testing.assert_allclose(found.varm["X_newt_loadings"], expected.varm["X_newt_loadings"], atol=1e-5)
+        np.testing.assert_allclose(found.var["X_newt_mean"], expected.var["X_newt_mean"], rtol=1e-6)
+    if "n_comps" not in call and call["mode"] == "aligned":
+        assert found.uns["newt"]["choice"]["by"] == "held-out genes"
+        np.testing.assert_allclose(
+            found.uns["newt"]["choice"]["error"], expected.uns["newt"]["choice"]["error"], rtol=1e-5
+        )
+
+
+def on_worker(block: Any) -> Any:
+    """Fails anywhere but on a worker of the cluster."""
+    distributed.get_worker()
+    return block
 
 
 @pytest.mark.usefixtures("client")
@@ -105,12 +117,6 @@ def test_signatures_and_programs() -> None:
     for adata in (here, there):
         nt.tl.score_programs(adata, {"one": symbols()[:9], "two": symbols()[20:40]}, embedding=embedding())
     pd.testing.assert_frame_equal(there.obsm["newt_programs"], here.obsm["newt_programs"], atol=1e-6)
-
-
-def on_worker(block: Any) -> Any:
-    """Fails anywhere but on a worker of the cluster."""
-    distributed.get_worker()
-    return block
 
 
 @pytest.mark.usefixtures("client")

@@ -19,10 +19,11 @@ import scanpy as sc
 from hypothesis import strategies as st
 from mudata import MuData
 from scipy import sparse
+from scipy.spatial.distance import cdist
 
 import newt_sc as nt
 from newt_sc.errors import GeneMatchError, NewtWarning
-from newt_sc.tl import _rows
+from newt_sc.tl import _components, _rows
 
 Make = Callable[[np.ndarray], Any]
 UNKNOWN = ["not-a-gene-1", "not-a-gene-2", "not-a-gene-3"]
@@ -103,90 +104,425 @@ def assert_same(a: dict[str, Any], b: dict[str, Any]) -> None:
             np.testing.assert_array_equal(value, b[key], err_msg=key)
 
 
-def up_to_sign(Z: np.ndarray) -> np.ndarray:
-    """Components turned so that the entry of largest absolute value is positive."""
-    return Z * np.sign(Z[np.abs(Z).argmax(axis=0), np.arange(Z.shape[1])])
+def pca(X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the cells and loadings of the genes, by numpy."""
+    X = X.astype(np.float64)
+    left, singular, right = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
+    return left[:, :k] * singular[:k], right[:k].T
 
 
-def pca(X: np.ndarray, k: int) -> np.ndarray:
-    left, singular, _ = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)
-    return left[:, :k] * singular[:k]
+def literal_aligned(X: np.ndarray, E: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Z and T of the recipe, on dense arrays: all genes in the components, those with a vector in the turning."""
+    X = X.astype(np.float64)
+    P, V = pca(X, k)
+    known = np.isfinite(E).all(axis=1)
+    E_known = E[known].astype(np.float64)
+    E_known = E_known - E_known.mean(axis=0)
+    sd = np.maximum(X.std(axis=0), 1e-3)[known]
+    T = np.diag((P**2).sum(axis=0) / (P[:, 0] ** 2).sum()) @ (V[known] / np.sqrt(sd)[:, None]).T @ E_known
+    values, vectors = np.linalg.eigh(T @ T.T)
+    A = vectors @ np.diag(values**-0.5) @ vectors.T @ T
+    return P @ A, T
 
 
-def literal_blend(X: np.ndarray, E: np.ndarray, alpha: float, beta: float, k: int) -> np.ndarray:
-    """What the docstring says, on dense arrays."""
-    X = X - X.mean(axis=0)
-    known = np.flatnonzero(np.isfinite(E).all(axis=1))
-    unit = E[known] / np.linalg.norm(E[known], axis=1, keepdims=True)
-    S = X.copy()
-    for i, j in enumerate(known):
-        cosine = unit @ unit[i]
-        cosine[i] = -np.inf
-        S[:, j] = X[:, known[np.argsort(-cosine)[: min(15, known.size - 1)]]].mean(axis=1)
-    P = pca((1 - beta) * X + beta * S, k)
-    if alpha == 0:
-        return P
-    Y = X[:, known] @ E[known].astype(np.float64)
-    size = np.linalg.norm(P)
-    Z = pca(np.hstack([np.sqrt(1 - alpha) * P / size, np.sqrt(alpha) * Y / np.linalg.norm(Y)]), k)
-    return Z * size / np.sqrt(1 - alpha)
+def nearest(X: np.ndarray, n: int = 15) -> np.ndarray:
+    """Each cell's nearest other cells, in order of their number."""
+    distance = cdist(X, X)
+    np.fill_diagonal(distance, np.inf)
+    return np.sort(np.argsort(distance, axis=1)[:, :n], axis=1)
 
 
-WEIGHTS = {"alpha": 0.2, "beta": 0.15}
-TOY: dict[str, Any] = {"embedding": make_embedding(), "mask_var": "used", **WEIGHTS}
-LARGE: dict[str, Any] = {"embedding": make_embedding(700), "mask_var": "used", **WEIGHTS}
+def assert_near(found: Any, expected: Any, atol: float = 1e-4) -> None:
+    """Same numbers, but for a part of the largest."""
+    found, expected = dense(found), dense(expected)
+    np.testing.assert_allclose(found, expected, atol=atol * max(np.abs(expected).max(), 1e-6))
 
 
-class TestBlend:
+def assert_alike(found: ad.AnnData, expected: ad.AnnData) -> None:
+    """All that embed writes."""
+    for slot in ("X_newt", "X_newt_loadings"):
+        assert (slot in found.varm) == (slot in expected.varm)
+    assert_near(found.obsm["X_newt"], expected.obsm["X_newt"])
+    np.testing.assert_array_equal(found.varm["X_newt"], expected.varm["X_newt"])
+    if "X_newt_loadings" in expected.varm:
+        assert_near(found.varm["X_newt_loadings"], expected.varm["X_newt_loadings"])
+        np.testing.assert_allclose(found.var["X_newt_mean"], expected.var["X_newt_mean"], rtol=1e-6)
+    for name in ("variance", "alignment", "n_genes_used"):
+        np.testing.assert_allclose(found.uns["newt"][name], expected.uns["newt"][name], rtol=1e-4)
+
+
+LOADINGS, MEAN = "X_newt_loadings", "X_newt_mean"
+TOY: dict[str, Any] = {"embedding": make_embedding(), "mask_var": "used"}
+LARGE: dict[str, Any] = {"embedding": make_embedding(700), "mask_var": "used"}
+MODES: dict[str, dict[str, Any]] = {"aligned": {"mode": "aligned", "n_comps": 4}, "project": {"mode": "project"}}
+each_mode = pytest.mark.parametrize("mode", MODES)
+
+
+class TestAligned:
     @pytest.mark.parametrize("n_known", [40, 700], ids=["few genes", "many genes"])
     @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-    def test_without_knowledge_is_pca(self, array_type: Make, dtype: type, n_known: int) -> None:
+    def test_distances_are_those_of_pca(self, array_type: Make, dtype: type, n_known: int) -> None:
         adata = make_data(90, n_known, dtype=dtype, make=array_type)
-        peer = ad.AnnData(dense(adata.X), var=adata.var)
-        sc.pp.pca(peer, n_comps=5, mask_var="used", svd_solver="full" if dtype is np.float64 else "arpack")
-        embedding = (TOY if n_known == 40 else LARGE)["embedding"]
-        nt.tl.embed(adata, embedding=embedding, mask_var="used", n_comps=5)
-        expected = peer.obsm["X_pca"]
-        scale = 1.0 if dtype is np.float64 else np.abs(expected).max()
-        np.testing.assert_allclose(adata.obsm["X_newt"] / scale, expected / scale, atol=1e-4)
-        np.testing.assert_allclose(adata.uns["newt"]["variance"], peer.uns["pca"]["variance"], rtol=1e-4)
+        nt.tl.embed(adata, embedding=make_embedding(max(60, n_known)), mask_var="used", n_comps=5)
+        P, _ = pca(dense(adata.X)[:, adata.var["used"]], 5)
+        Z = dense(adata.obsm["X_newt"])
+        assert (Z.shape, Z.dtype) == ((90, D), np.float32)
+        assert_near(Z.astype(float) @ Z.T.astype(float), P @ P.T)
+        assert_near(cdist(Z, Z), cdist(P, P))
+        np.testing.assert_array_equal(nearest(Z), nearest(P))
+        np.testing.assert_allclose(adata.uns["newt"]["variance"], P.var(axis=0, ddof=1), rtol=1e-4)
 
-    @pytest.mark.parametrize(("alpha", "beta"), [(0.2, 0.15), (0.0, 0.5), (0.9, 0.0), (0.5, 1.0)])
-    @pytest.mark.parametrize("n_known", [40, 10, 700], ids=["few genes", "fewer than 16 known", "many genes"])
-    def test_is_what_the_docstring_says(self, alpha: float, beta: float, n_known: int) -> None:
-        embedding = make_embedding(max(60, n_known))
+    def test_is_scanpy_turned(self) -> None:
+        adata = make_data(90)
+        nt.tl.embed(adata, **TOY, n_comps=5)
+        sc.pp.pca(adata, n_comps=5, mask_var="used", svd_solver="full")
+        Z, P = adata.obsm["X_newt"], adata.obsm["X_pca"]
+        A = np.linalg.lstsq(P, Z, rcond=None)[0]
+        assert_near(P @ A, Z)
+        np.testing.assert_allclose(A @ A.T, np.eye(5), atol=1e-5)
+        np.testing.assert_allclose(adata.uns["newt"]["variance"], adata.uns["pca"]["variance"], rtol=1e-4)
+
+    @pytest.mark.parametrize("k", [1, 3, 6])
+    @pytest.mark.parametrize("mask", ["used", None])
+    @pytest.mark.parametrize("n_known", [40, 10, 700], ids=["few genes", "very few genes", "many genes"])
+    def test_is_the_recipe(self, n_known: int, mask: str | None, k: int) -> None:
+        """Genes without a vector take part in the components: three of them, the second of which is constant."""
         adata = make_data(60, n_known)
-        nt.tl.embed(adata, embedding=embedding, mask_var="used", alpha=alpha, beta=beta, n_comps=4)
-        used = adata.var["used"].to_numpy()
-        expected = literal_blend(dense(adata.X)[:, used], adata.varm["X_newt"][used], alpha, beta, 4)
-        Z = adata.obsm["X_newt"]
-        assert Z.dtype == np.float32
-        np.testing.assert_allclose(up_to_sign(Z), up_to_sign(expected), atol=2e-4 * np.abs(expected).max())
-        np.testing.assert_allclose(adata.uns["newt"]["variance"], Z.var(axis=0, ddof=1, dtype=np.float64), rtol=1e-3)
+        nt.tl.embed(adata, embedding=make_embedding(max(60, n_known)), mask_var=mask, n_comps=k)
+        used = np.ones(adata.n_vars, bool) if mask is None else adata.var["used"].to_numpy()
+        X, E = dense(adata.X)[:, used], adata.varm["X_newt"][used]
+        Z, _ = literal_aligned(X, E, k)
+        assert_near(adata.obsm["X_newt"], Z)
+        without, _ = literal_aligned(X[:, np.isfinite(E).all(axis=1)], E[np.isfinite(E).all(axis=1)], k)
+        assert np.isnan(E).any()
+        assert np.abs(without - Z).max() > 0.005 * np.abs(Z).max()
 
-    def test_knowledge_matters(self) -> None:
-        """The two tests above would hold for an alpha that is ignored in both, this one would not."""
-        low, high = make_data(), make_data()
-        nt.tl.embed(low, **TOY | {"alpha": 0.05}, n_comps=4)
-        nt.tl.embed(high, **TOY | {"alpha": 0.9}, n_comps=4)
-        assert np.abs(low.obsm["X_newt"] - high.obsm["X_newt"]).max() > 0.1
+    def test_varm_holds_the_rows_of_the_embedding(self) -> None:
+        adata = make_data()
+        nt.tl.embed(adata, **TOY, n_comps=4)
+        vectors = TOY["embedding"].to_df()
+        for name, row in zip(adata.var_names, adata.varm["X_newt"], strict=True):
+            np.testing.assert_array_equal(row, vectors.loc[name] if name not in UNKNOWN else np.full(D, np.nan))
+        assert adata.uns["newt"]["n_genes_used"] == (adata.var["used"] & ~adata.var_names.isin(UNKNOWN)).sum()
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    def test_new_cells_by_one_product(self, array_type: Make, dtype: type) -> None:
+        adata, new = make_data(make=array_type, dtype=dtype), make_data(20, seed=5)
+        nt.tl.embed(adata, **TOY, n_comps=4)
+        loadings, mean = adata.varm[LOADINGS], adata.var[MEAN].to_numpy()
+        assert (loadings.shape, loadings.dtype) == ((43, D), np.float32)
+        X, used = dense(adata.X), adata.var["used"].to_numpy()
+        np.testing.assert_allclose(mean, X.mean(axis=0, dtype=np.float64), rtol=1e-6)
+        np.testing.assert_array_equal(loadings[~used], 0)
+        assert_near((X - mean) @ loadings, adata.obsm["X_newt"])
+        _, V = pca(X[:, used], 4)
+        assert_near(loadings[used] @ loadings[used].T, V @ V.T)
+        P = (new[:, adata.var_names].X - mean)[:, used] @ V
+        Z = (new[:, adata.var_names].X - mean) @ loadings
+        assert_near(cdist(Z, Z), cdist(P, P))
+
+    @pytest.mark.parametrize(("n_known", "wanted"), [(2, 3), (4, 5), (5, 5)])
+    def test_fewer_known_genes_than_components(self, n_known: int, wanted: int) -> None:
+        """Then there are fewer components, which are still exactly those of PCA."""
+        adata = make_data()
+        with pytest.warns(NewtWarning) as record:
+            nt.tl.embed(adata, embedding=make_embedding()[symbols(n_known)], mask_var=None, n_comps=wanted)
+        few, lowered = (str(w.message) for w in record)
+        assert few.startswith(f"Only {n_known} of 43 genes used")
+        assert lowered.startswith(f"{wanted} components were given")
+        assert lowered.endswith(f"directions of {n_known - 1} only: n_comps is {n_known - 1}.")
+        assert {w.filename for w in record} == {__file__}
+        k = n_known - 1
+        P, V = pca(adata.X, k)
+        Z = adata.obsm["X_newt"]
+        A = V.T @ adata.varm[LOADINGS]
+        np.testing.assert_allclose(A @ A.T, np.eye(k), atol=1e-5)
+        assert_near(Z, P @ A)
+        assert_near(cdist(Z, Z), cdist(P, P))
+        assert (len(adata.uns["newt"]["variance"]), adata.uns["newt"]["params"]["n_comps"]) == (k, k)
+        assert adata.uns["newt"]["n_genes_used"] == n_known
+
+    def test_fewer_dimensions_than_components(self) -> None:
+        adata = make_data()
+        with pytest.warns(NewtWarning, match=r"8 components were given.*directions of 6 only: n_comps is 6\."):
+            nt.tl.embed(adata, **TOY, n_comps=8)
+        P, _ = pca(adata.X[:, adata.var["used"]], 6)
+        assert_near(cdist(adata.obsm["X_newt"], adata.obsm["X_newt"]), cdist(P, P))
+
+    def test_vectors_that_tell_nothing(self) -> None:
+        """Two columns of one gene, or vectors that are all alike, give no direction at all: not a table of zeros."""
+        alike = make_embedding()
+        alike.X[:] = 1
+        for embedding in (alike, make_embedding()[symbols(1)]):
+            adata = make_data()
+            adata.var_names = [table().loc[symbols(1)[0], "ensembl"] if n == UNKNOWN[0] else n for n in adata.var_names]
+            before = state(adata)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Only .* have a vector", NewtWarning)
+                with pytest.raises(GeneMatchError):
+                    nt.tl.embed(adata, embedding=embedding, mask_var=None, n_comps=4)
+            assert_same(state(adata), before)
+
+    def test_one_known_gene(self) -> None:
+        adata = make_data()
+        before = state(adata)
+        with pytest.raises(GeneMatchError, match="Only 1 of the 43 genes in mask_var='all' has a vector, though 1 of"):
+            nt.tl.embed(adata, embedding=make_embedding()[symbols(1)], mask_var=None, n_comps=4)
+        assert_same(state(adata), before)
+
+    def test_only_differences_between_vectors_count(self) -> None:
+        moved = make_embedding()
+        moved.X += 5
+        one, two = make_data(), make_data()
+        nt.tl.embed(one, **TOY, n_comps=4)
+        nt.tl.embed(two, embedding=moved, mask_var="used", n_comps=4)
+        assert_near(two.obsm["X_newt"], one.obsm["X_newt"])
 
     @pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_array])
     def test_very_many_genes(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
         first = nt.tl.embed(make_data(80, 700, make=make), **LARGE, n_comps=5, copy=True)
         monkeypatch.setattr(_rows, "_COVARIANCE_GENES", 100)
         second = nt.tl.embed(make_data(80, 700, make=make), **LARGE, n_comps=5, copy=True)
-        scale = np.abs(first.obsm["X_newt"]).max()
-        np.testing.assert_allclose(second.obsm["X_newt"], first.obsm["X_newt"], atol=1e-4 * scale)
+        assert_near(second.obsm["X_newt"], first.obsm["X_newt"])
         np.testing.assert_allclose(second.uns["newt"]["variance"], first.uns["newt"]["variance"], rtol=1e-4)
         np.testing.assert_allclose(second.uns["newt"]["alignment"], first.uns["newt"]["alignment"], rtol=1e-4)
 
+    @pytest.mark.parametrize("n_comps", [5, "auto"])
     @pytest.mark.parametrize("n_known", [40, 700])
-    def test_repeats_to_the_bit(self, n_known: int) -> None:
-        call = {**(TOY if n_known == 40 else LARGE), "n_comps": 5, "random_state": 3}
-        Z = [nt.tl.embed(make_data(80, n_known), **call, copy=True) for _ in range(2)]
-        np.testing.assert_array_equal(Z[0].obsm["X_newt"], Z[1].obsm["X_newt"])
-        assert Z[0].uns["newt"]["params"]["random_state"] == 3
+    @pytest.mark.filterwarnings("ignore:.*components were chosen")
+    def test_repeats_to_the_bit(self, n_known: int, n_comps: Any) -> None:
+        call = {**(TOY if n_known == 40 else LARGE), "n_comps": n_comps, "random_state": 3}
+        one, two = (nt.tl.embed(make_data(80, n_known), **call, copy=True) for _ in range(2))
+        np.testing.assert_array_equal(one.obsm["X_newt"], two.obsm["X_newt"])
+        np.testing.assert_array_equal(one.varm[LOADINGS], two.varm[LOADINGS])
+        assert one.uns["newt"]["params"]["random_state"] == 3
+
+    def test_modalities_side_by_side(self) -> None:
+        adata = make_data()
+        nt.tl.embed(adata, **TOY, n_comps=4, modalities=["b", "a"])
+        used = adata.var["used"].to_numpy()
+        assert adata.obsm["X_newt"].shape == (50, 7)
+        assert_near(adata.obsm["X_newt"], literal_aligned(adata.X[:, used], adata.varm["X_newt"][used], 4)[0])
+
+    @pytest.mark.parametrize("value", [0.0, 2.5])
+    @pytest.mark.parametrize("n_known", [40, 700])
+    @pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix])
+    def test_nothing_varies(self, make: Make, n_known: int, value: float) -> None:
+        adata = make_data(20, n_known)
+        adata.X = make(np.full(adata.shape, value))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "20 of 20 cells have no count|.* tell the directions of", NewtWarning)
+            nt.tl.embed(adata, embedding=make_embedding(max(60, n_known)), mask_var=None, n_comps=3)
+        np.testing.assert_allclose(adata.obsm["X_newt"], 0, atol=1e-4)
+        np.testing.assert_allclose(adata.uns["newt"]["variance"], 0, atol=1e-20)
+        assert np.isfinite(adata.varm[LOADINGS]).all()
+        assert adata.uns["newt"]["alignment"] == 1.0
+
+    def test_two_cells(self) -> None:
+        adata = make_data()[:2].copy()
+        nt.tl.embed(adata, **TOY)
+        Z = adata.obsm["X_newt"]
+        a, b = adata.X[:, adata.var["used"]]
+        assert np.linalg.norm(Z[0] - Z[1]) == pytest.approx(np.linalg.norm(a - b), rel=1e-5)
+        np.testing.assert_allclose(Z.sum(axis=0), 0, atol=1e-5)
+        assert adata.uns["newt"]["choice"] == {"by": "too few to choose", "n_comps": 1}
+
+    def test_one_cell(self) -> None:
+        with pytest.raises(ValueError, match=r"adata.X has 1 cells and .*: principal components need two"):
+            nt.tl.embed(make_data()[:1].copy(), **TOY)
+
+
+WIDE = 70
+
+
+@cache
+def wide_embedding() -> ad.AnnData:
+    """Vectors of more dimensions than there are components."""
+    E = np.random.default_rng(4).normal(size=(160, WIDE)) * np.linspace(2, 1, WIDE)
+    return ad.AnnData(E.astype(np.float32), obs=pd.DataFrame(index=symbols(160)))
+
+
+def make_types(n_types: int, n_obs: int = 800, n_vars: int = 160, *, seed: int = 0, noise: float = 1.0) -> ad.AnnData:
+    """Cells of some types, told by all genes."""
+    rng = np.random.default_rng(seed)
+    types = rng.permutation(np.arange(n_obs) % n_types)
+    X = rng.normal(size=(n_types, n_vars))[types] + noise * rng.normal(size=(n_obs, n_vars))
+    X -= X.min()
+    obs = pd.DataFrame({"label": types.astype(str)}, index=[f"c{i}" for i in range(n_obs)])
+    return ad.AnnData(X, obs=obs, var=pd.DataFrame(index=symbols(n_vars)))
+
+
+def choice(adata: ad.AnnData, **call: Any) -> dict[str, Any]:
+    nt.tl.embed(adata, **{"embedding": wide_embedding(), "mask_var": None, **call})
+    return adata.uns["newt"]["choice"]
+
+
+class TestChoice:
+    def test_few_strong_types_need_few_components(self) -> None:
+        adata = make_types(4, noise=2.0)
+        found = choice(adata)
+        assert (found["by"], found["n_comps"]) == ("held-out genes", 15)
+        assert found["tried"].tolist() == [10, 15, 20, 30, 50]
+        assert found["error"].argmin() == 1
+        assert (found["error"] < 1).all()
+        assert adata.uns["newt"]["params"]["n_comps"] == len(adata.uns["newt"]["variance"]) == 15
+        P, _ = pca(adata.X, 15)
+        assert_near(cdist(adata.obsm["X_newt"], adata.obsm["X_newt"]), cdist(P, P))
+
+    def test_many_types_need_more(self) -> None:
+        found = choice(make_types(60))
+        assert found["n_comps"] == found["tried"][found["error"].argmin()] >= 30
+
+    def test_is_that_of_the_kernel(self) -> None:
+        adata = make_types(6)
+        expected = nt.kernels.held_out_error(adata.X, [10, 15, 20, 30, 50], random_state=3)
+        np.testing.assert_allclose(choice(adata, random_state=3)["error"], expected, rtol=1e-6)
+        assert np.abs(choice(adata)["error"] - expected).max() > 1e-5
+
+    @pytest.mark.parametrize("make", [sparse.csr_matrix, sparse.csc_array], ids=["csr", "csc"])
+    def test_array_types(self, make: Make) -> None:
+        adata, same = make_types(6), make_types(6)
+        same.X = make(same.X)
+        np.testing.assert_allclose(choice(same)["error"], choice(adata)["error"], rtol=1e-6)
+
+    def test_does_not_look_at_labels(self) -> None:
+        """Nor does anything else in obs."""
+        adata, other, none = (make_types(6) for _ in range(3))
+        other.obs["label"] = np.random.default_rng(0).permutation(other.obs["label"])
+        del none.obs["label"]
+        found = choice(adata)
+        for same in (other, none):
+            np.testing.assert_array_equal(choice(same)["error"], found["error"])
+            np.testing.assert_array_equal(same.obsm["X_newt"], adata.obsm["X_newt"])
+
+    def test_looks_at_the_genes_of_the_mask_only(self) -> None:
+        adata, same = make_types(6), make_types(6)
+        mask = np.arange(160) < 120
+        same.X[:, ~mask] = np.random.default_rng(0).random((800, 40))
+        np.testing.assert_allclose(choice(same, mask_var=mask)["error"], choice(adata, mask_var=mask)["error"])
+
+    @pytest.mark.parametrize(
+        ("n_obs", "n_vars", "tried"),
+        [
+            (750, 160, [10, 15, 20, 30, 50]),
+            (749, 160, [10, 15, 20, 30]),
+            (450, 160, [10, 15, 20, 30]),
+            (225, 160, [10, 15]),
+            (750, 102, [10, 15, 20, 30, 50]),
+            (750, 101, [10, 15, 20, 30]),
+            (750, 40, [10, 15]),
+        ],
+    )
+    def test_tries_what_there_can_be(self, n_obs: int, n_vars: int, tried: list[int]) -> None:
+        """Fewer than half of the genes, and at most one component for fifteen cells."""
+        found = choice(make_types(4, n_obs, n_vars))
+        assert found["by"] == "held-out genes"
+        assert found["tried"].tolist() == tried
+        assert found["n_comps"] in tried
+        assert found["error"].shape == (len(tried),)
+
+    @pytest.mark.parametrize(
+        ("n_obs", "n_vars", "n_comps"),
+        [(39, 160, 15), (224, 160, 15), (800, 39, 15), (16, 160, 15), (10, 160, 9), (800, 12, 11)],
+    )
+    def test_too_few_to_choose(self, n_obs: int, n_vars: int, n_comps: int) -> None:
+        adata = make_types(3, n_obs, n_vars)
+        assert choice(adata) == {"by": "too few to choose", "n_comps": n_comps}
+        assert adata.uns["newt"]["params"]["n_comps"] == n_comps
+
+    @pytest.mark.parametrize("n_comps", [1, 7, np.int64(12), 60])
+    def test_a_number_is_taken_as_given(self, n_comps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: Any, **__: Any) -> None:
+            raise AssertionError
+
+        monkeypatch.setattr(nt.kernels, "held_out_error", fail)
+        adata = make_types(6)
+        assert choice(adata, n_comps=n_comps) == {"by": "given", "n_comps": n_comps}
+        assert len(adata.uns["newt"]["variance"]) == n_comps
+        assert adata.obsm["X_newt"].shape == (800, WIDE)
+
+    def test_of_at_most_three_thousand_cells(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: list[np.ndarray] = []
+
+        def remember(X: np.ndarray, tried: list[int], **_: Any) -> np.ndarray:
+            seen.append(X)
+            return np.arange(len(tried))[::-1]
+
+        monkeypatch.setattr(nt.kernels, "held_out_error", remember)
+        adata = make_types(6, 3100)
+        assert choice(adata)["n_comps"] == 50
+        assert choice(adata, random_state=1)["n_comps"] == 50
+        rows = {row.tobytes() for row in adata.X}
+        for X in seen:
+            assert X.shape == (3000, 160)
+            assert len({row.tobytes() for row in X} & rows) == 3000
+        assert not np.array_equal(*seen)
+
+    @pytest.mark.parametrize("kind", ["numpy", "csc", "dask", "backed"])
+    def test_cells_are_drawn_alike_from_all_that_holds_them(
+        self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(_components, "_CELLS", 300)
+        monkeypatch.setattr(_rows, "_BLOCK_BYTES", 8 * 160 * 37)
+        expected = make_types(6)
+        at = np.sort(np.random.default_rng(2).permutation(800)[:300])
+        error = nt.kernels.held_out_error(expected.X[at], [10, 15, 20], random_state=2)
+        adata = make_types(6)
+        if kind == "dask":
+            adata.X = pytest.importorskip("dask.array").from_array(adata.X, chunks=(41, -1))
+        elif kind == "csc":
+            adata.X = sparse.csc_matrix(adata.X)
+        elif kind == "backed":
+            adata.write_h5ad(tmp_path / "x.h5ad")
+            adata = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+        np.testing.assert_allclose(choice(adata, random_state=2)["error"], error, rtol=1e-6)
+        if kind == "backed":
+            adata.file.close()
+
+    @pytest.mark.parametrize("n_comps", [2, 65, WIDE, "auto"])
+    def test_all_dimensions_are_used(self, n_comps: Any) -> None:
+        """However many components there are."""
+        adata = make_types(6)
+        choice(adata, n_comps=n_comps)
+        np.testing.assert_array_equal(adata.varm["X_newt"], wide_embedding().X)
+        assert adata.obsm["X_newt"].shape == (800, WIDE)
+        k = len(adata.uns["newt"]["variance"])
+        assert_near(adata.obsm["X_newt"], literal_aligned(adata.X, wide_embedding().X, k)[0], 1e-3)
+
+    def test_project_uses_all_dimensions(self) -> None:
+        adata = make_types(6)
+        nt.tl.embed(adata, embedding=wide_embedding(), mask_var=None, mode="project")
+        np.testing.assert_array_equal(adata.varm["X_newt"], wide_embedding().X)
+        assert "choice" not in adata.uns["newt"]
+
+
+def halves(seed: int, embedding: ad.AnnData) -> float:
+    """Share of cells whose nearest cell on the other panel is of their type."""
+    rng = np.random.default_rng(seed)
+    E = make_embedding(400)[symbols(400)].X
+    centres = rng.normal(size=(5, D)) @ E.T / 3
+    sides = []
+    for genes in np.array_split(rng.permutation(400), 2):
+        types = rng.permutation(np.arange(150) % 5)
+        rate = np.exp(centres[types][:, genes] + 0.3 * rng.normal(size=(150, 200)))
+        side = ad.AnnData(
+            np.log1p(rng.poisson(rate)).astype(np.float32), var=pd.DataFrame(index=np.array(symbols(400))[genes])
+        )
+        nt.tl.embed(side, embedding=embedding, mask_var=None, n_comps=4)
+        sides.append((side.obsm["X_newt"], types))
+    (X, x), (Y, y) = sides
+    return float((y[cdist(X, Y).argmin(axis=1)] == x).mean())
+
+
+class TestAcrossPanels:
+    def test_halves_of_the_genes_agree(self) -> None:
+        embedding = make_embedding(400)
+        shuffled = embedding.copy()
+        shuffled.X = embedding.X[np.random.default_rng(0).permutation(400)]
+        real = [halves(seed, embedding) for seed in range(5)]
+        wrong = [halves(seed, shuffled) for seed in range(5)]
+        assert min(real) > 0.9
+        assert np.mean(wrong) < 0.45
 
 
 class TestProject:
@@ -237,10 +573,10 @@ class TestProject:
 
 
 class TestInput:
-    @pytest.mark.parametrize("mode", ["blend", "project"])
+    @each_mode
     @pytest.mark.parametrize("kind", ["F order", "csr_matrix", "csc_array", "layer", "view", "read-only", "float32"])
-    def test_forms_agree(self, mode: Any, kind: str) -> None:
-        adata, call = make_data(), {**TOY, "mode": mode, "n_comps": 4}
+    def test_forms_agree(self, mode: str, kind: str) -> None:
+        adata, call = make_data(), TOY | MODES[mode]
         expected = nt.tl.embed(adata, **call, copy=True)
         X = adata.X.copy()
         if kind == "F order":
@@ -269,34 +605,92 @@ class TestInput:
         whole = make_data()
         before, view = state(whole), whole[:30]
         nt.tl.embed(view, **TOY, n_comps=3)
-        assert view.obsm["X_newt"].shape == (30, 3)
+        assert view.obsm["X_newt"].shape == (30, D)
+        assert {LOADINGS, "X_newt"} <= set(view.varm)
         assert_same(state(whole), before)
+        part = whole[:30].copy()
+        nt.tl.embed(part, **TOY, n_comps=3)
+        assert_near(view.obsm["X_newt"], part.obsm["X_newt"], 1e-5)
 
-    @pytest.mark.parametrize("mode", ["blend", "project"])
+    @each_mode
+    @pytest.mark.parametrize("step", [1 << 26, 8 * 43 * 7], ids=["one block", "many blocks"])
     @pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["dense", "csr", "csc"])
-    def test_backed(self, tmp_path: Path, make: Make, mode: Any) -> None:
+    def test_backed(self, tmp_path: Path, make: Make, step: int, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
         adata = make_data(make=make)
         adata.write_h5ad(tmp_path / "x.h5ad")
         backed = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
-        copied = nt.tl.embed(backed, **TOY, mode=mode, n_comps=4, copy=True)
+        nt.tl.embed(adata, **TOY, **MODES[mode])
+        monkeypatch.setattr(_rows, "_BLOCK_BYTES", step)
+        copied = nt.tl.embed(backed, **TOY, **MODES[mode], copy=True)
         assert "X_newt" not in backed.obsm
         assert not copied.isbacked
-        nt.tl.embed(backed, **TOY, mode=mode, n_comps=4)
-        nt.tl.embed(adata, **TOY, mode=mode, n_comps=4)
+        nt.tl.embed(backed, **TOY, **MODES[mode])
         for out in (backed, copied):
-            np.testing.assert_allclose(out.obsm["X_newt"], adata.obsm["X_newt"], atol=1e-3)
+            assert_alike(out, adata)
         backed.file.close()
 
-    @pytest.mark.parametrize("mode", ["blend", "project"])
+    @each_mode
     @pytest.mark.parametrize("chunk", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
-    def test_dask_chunks(self, chunk: Make, mode: Any) -> None:
+    @pytest.mark.parametrize("chunks", [(17, -1), (50, 20), ((0, 30, 0, 20), -1)], ids=str)
+    def test_dask_chunks(self, chunk: Make, chunks: Any, mode: str) -> None:
         da = pytest.importorskip("dask.array")
         adata = make_data()
-        expected = nt.tl.embed(adata, **TOY, mode=mode, n_comps=4, copy=True)
-        adata.X = da.from_array(adata.X, chunks=(17, -1)).map_blocks(chunk)
-        nt.tl.embed(adata, **TOY, mode=mode, n_comps=4)
+        expected = nt.tl.embed(adata, **TOY, **MODES[mode], copy=True)
+        adata.X = da.from_array(adata.X, chunks=chunks).map_blocks(chunk)
+        nt.tl.embed(adata, **TOY, **MODES[mode])
         assert type(adata.X).__module__.startswith("dask")
-        np.testing.assert_allclose(adata.obsm["X_newt"], expected.obsm["X_newt"], atol=1e-4)
+        assert isinstance(adata.obsm["X_newt"], da.Array)
+        assert_alike(adata, expected)
+
+    @each_mode
+    @pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix], ids=["dense", "csr"])
+    @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype|read_elem_lazy)")
+    def test_on_zarr(self, tmp_path: Path, make: Make, mode: str) -> None:
+        pytest.importorskip("dask.array")
+        import zarr
+
+        adata = make_data(make=make)
+        adata.write_zarr(tmp_path / "x.zarr")
+        expected = nt.tl.embed(adata, **TOY, **MODES[mode], copy=True)
+        stored = zarr.open_group(tmp_path / "x.zarr", mode="r")["X"]
+        adata.X = ad.experimental.read_elem_lazy(stored, chunks=(13, 43))
+        nt.tl.embed(adata, **TOY, **MODES[mode])
+        assert_alike(adata, expected)
+
+    @each_mode
+    @pytest.mark.parametrize("kind", ["backed", "backed csr", "dask", "zarr"])
+    @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype|read_elem_lazy)", "ignore:adata.X reaches")
+    def test_means_that_the_first_block_does_not_have(
+        self, tmp_path: Path, kind: str, mode: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Products are taken about the means of the first block, which here are far off, and far from zero."""
+        adata = make_data(120)
+        adata = adata[np.argsort(adata.X[:, adata.var["used"]].sum(axis=1))].copy()
+        adata.X += np.linspace(90, 110, adata.n_vars) + 8 * np.linspace(-1, 1, 120)[:, None]
+        expected = nt.tl.embed(adata, **TOY, **MODES[mode], copy=True)
+        P, _ = pca(adata.X[:, adata.var["used"]], 4)
+        adata.X = sparse.csr_matrix(adata.X) if kind == "backed csr" else adata.X
+        adata.write_h5ad(tmp_path / "x.h5ad")
+        adata.write_zarr(tmp_path / "x.zarr")
+        monkeypatch.setattr(_rows, "_BLOCK_BYTES", 8 * 43 * 11)
+        if kind.startswith("backed"):
+            adata = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+        elif kind == "dask":
+            adata.X = pytest.importorskip("dask.array").from_array(adata.X, chunks=(13, -1))
+        else:
+            pytest.importorskip("dask.array")
+            import zarr
+
+            adata.X = ad.experimental.read_elem_lazy(
+                zarr.open_group(tmp_path / "x.zarr", mode="r")["X"], chunks=(13, 43)
+            )
+        nt.tl.embed(adata, **TOY, **MODES[mode])
+        assert_alike(adata, expected)
+        if mode == "aligned":
+            Z = dense(adata.obsm["X_newt"])
+            assert_near(cdist(Z, Z), cdist(P, P))
+        if adata.isbacked:
+            adata.file.close()
 
     def test_whole_numbers(self) -> None:
         """Counts are embedded as they are, with a warning."""
@@ -308,14 +702,16 @@ class TestInput:
         nt.tl.embed(same, **TOY, mode="project")
         np.testing.assert_allclose(adata.obsm["X_newt"], same.obsm["X_newt"], atol=1e-4)
 
-    @pytest.mark.parametrize("mode", ["blend", "project"])
-    def test_only_its_own_slots_change(self, array_type: Make, mode: Any) -> None:
+    @each_mode
+    def test_only_its_own_slots_change(self, array_type: Make, mode: str) -> None:
         adata = make_data(make=array_type)
         adata.layers["other"] = adata.X.copy()
         before = state(adata)
-        assert nt.tl.embed(adata, **TOY, mode=mode, n_comps=4) is None
+        assert nt.tl.embed(adata, **TOY, **MODES[mode]) is None
         assert set(adata.uns) == {"mine", "newt"}
         del adata.uns["newt"], adata.obsm["X_newt"], adata.varm["X_newt"]
+        if mode == "aligned":
+            del adata.varm[LOADINGS], adata.var[MEAN]
         assert_same(state(adata), before)
 
     @pytest.mark.parametrize("make", [sparse.csr_matrix, sparse.csc_matrix])
@@ -328,15 +724,16 @@ class TestInput:
         nt.tl.embed(
             adata[:50].copy(), embedding=embedding, mask_var="some", mode="project"
         )  # tables read, code compiled
-        call = {"embedding": embedding, "mask_var": "some", "n_comps": 4}
-        for mode in ("project", "blend"):
+        call = {"embedding": embedding, "mask_var": "some"}
+        for mode in MODES:
             tracemalloc.start()
-            nt.tl.embed(adata, **call, mode=mode)
+            nt.tl.embed(adata, **call, **MODES[mode])
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
             assert peak < n * m * 4 / 2, f"{mode}: {peak / 1e6:.0f} MB, dense would be {n * m * 4 / 1e6:.0f} MB"
 
-    def test_duplicate_names(self) -> None:
+    @each_mode
+    def test_duplicate_names(self, mode: str) -> None:
         adata = make_data()
         names = adata.var_names.tolist()
         first = next(i for i, name in enumerate(names) if name not in UNKNOWN)
@@ -344,10 +741,12 @@ class TestInput:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             adata.var_names = names
-        nt.tl.embed(adata, embedding=TOY["embedding"], mask_var=None, mode="project")
+        nt.tl.embed(adata, embedding=TOY["embedding"], mask_var=None, **MODES[mode])
         assert adata.uns["newt"]["genes"]["n_shared"] == 2
         twice = adata.varm["X_newt"][adata.var_names == names[first]]
         np.testing.assert_array_equal(twice[0], twice[1])
+        if mode == "aligned":
+            assert_near(adata.obsm["X_newt"], literal_aligned(adata.X, adata.varm["X_newt"], 4)[0])
 
     def test_key_added(self) -> None:
         adata = make_data()
@@ -355,9 +754,39 @@ class TestInput:
         nt.tl.embed(adata, **TOY, n_comps=4, key_added="other")
         assert set(adata.uns) == {"mine", "other"}
         assert set(adata.obsm) == {"mine", "other"}
-        assert set(adata.varm) == {"other"}
-        del adata.uns["other"], adata.obsm["other"], adata.varm["other"]
+        assert set(adata.varm) == {"other", "other_loadings"}
+        same = nt.tl.embed(make_data(), **TOY, n_comps=4, copy=True)
+        np.testing.assert_array_equal(adata.varm["other_loadings"], same.varm[LOADINGS])
+        np.testing.assert_array_equal(adata.var["other_mean"], same.var[MEAN])
+        del adata.uns["other"], adata.obsm["other"], adata.varm["other"], adata.varm["other_loadings"]
+        del adata.var["other_mean"]
         assert_same(state(adata), before)
+
+    @pytest.mark.parametrize("key", [None, "other"])
+    def test_nothing_stale_stays_under_a_key(self, key: str | None) -> None:
+        """Loadings of an earlier call would place new cells in another space."""
+        slot = key or "X_newt"
+        adata, fresh = make_data(), make_data()
+        nt.tl.embed(adata, **TOY, n_comps=4, key_added=key)
+        nt.tl.embed(adata, **TOY, n_comps=4, key_added="kept")
+        before = state(adata)
+        again = nt.tl.embed(adata, **TOY, mode="project", key_added=key, copy=True)
+        assert_same(state(adata), before)
+        nt.tl.embed(adata, **TOY, mode="project", key_added=key)
+        nt.tl.embed(fresh, **TOY, mode="project", key_added=key)
+        for out in (adata, again):
+            assert set(out.varm) == {slot, "kept", "kept_loadings"}
+            assert set(out.var) == {"used", "kept_mean"}
+            np.testing.assert_array_equal(out.obsm[slot], fresh.obsm[slot])
+        nt.tl.embed(adata, **TOY, n_comps=4, key_added=key)
+        np.testing.assert_array_equal(adata.varm[f"{slot}_loadings"], adata.varm["kept_loadings"])
+
+    def test_copied_data_with_fewer_components(self) -> None:
+        """What is written over is written over whole."""
+        adata = make_data()
+        nt.tl.embed(adata, **TOY, n_comps=6)
+        nt.tl.embed(adata, **TOY, n_comps=2)
+        assert np.linalg.matrix_rank(adata.varm[LOADINGS]) == 2
 
     def test_copy(self) -> None:
         adata = make_data()
@@ -366,21 +795,25 @@ class TestInput:
         assert_same(state(adata), before)
         out.X[:] = 0
         assert_same(state(adata), before)
-        assert out.obsm["X_newt"].shape == (50, 4)
+        assert out.obsm["X_newt"].shape == (50, D)
 
     @pytest.mark.parametrize("ending", ["h5ad", "zarr"])
-    @pytest.mark.parametrize("mode", ["blend", "project"])
+    @each_mode
     @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype)")
-    def test_written_and_read_back(self, tmp_path: Path, ending: str, mode: Any) -> None:
+    def test_written_and_read_back(self, tmp_path: Path, ending: str, mode: str) -> None:
         adata = make_data()
         adata.var_names = [*adata.var_names[:-1], "1-Mar"]
-        nt.tl.embed(adata, **TOY, mode=mode, n_comps=4, modalities=["a", "b"])
+        nt.tl.embed(adata, **TOY, **MODES[mode], modalities=["a", "b"])
         path = tmp_path / f"x.{ending}"
         (adata.write_zarr if ending == "zarr" else adata.write_h5ad)(path)
         back = (ad.read_zarr if ending == "zarr" else ad.read_h5ad)(path)
         np.testing.assert_array_equal(back.obsm["X_newt"], adata.obsm["X_newt"])
         np.testing.assert_array_equal(back.varm["X_newt"], adata.varm["X_newt"])
         assert back.obsm["X_newt"].dtype == np.float32
+        if mode == "aligned":
+            np.testing.assert_array_equal(back.varm[LOADINGS], adata.varm[LOADINGS])
+            np.testing.assert_array_equal(back.var[MEAN], adata.var[MEAN])
+            assert_near((back.X - back.var[MEAN].to_numpy()) @ back.varm[LOADINGS], back.obsm["X_newt"])
 
         def plain(value: Any) -> Any:
             if isinstance(value, dict):
@@ -407,7 +840,7 @@ class TestMask:
     def test_highly_variable_by_default(self) -> None:
         adata, same = make_data(), make_data()
         adata.var["highly_variable"] = adata.var["used"]
-        nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4, **WEIGHTS)
+        nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4)
         nt.tl.embed(same, **TOY, n_comps=4)
         np.testing.assert_array_equal(adata.obsm["X_newt"], same.obsm["X_newt"])
         assert adata.uns["newt"]["params"]["mask_var"] == "highly_variable"
@@ -415,9 +848,9 @@ class TestMask:
     def test_all_genes_with_a_warning_where_there_is_none(self) -> None:
         adata, same = make_data(), make_data()
         with pytest.warns(NewtWarning, match="No highly_variable genes.*mask_var=None") as record:
-            nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4, **WEIGHTS)
+            nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4)
         assert record[0].filename == __file__
-        nt.tl.embed(same, embedding=TOY["embedding"], n_comps=4, mask_var=None, **WEIGHTS)
+        nt.tl.embed(same, embedding=TOY["embedding"], n_comps=4, mask_var=None)
         np.testing.assert_array_equal(adata.obsm["X_newt"], same.obsm["X_newt"])
         assert same.uns["newt"]["params"]["mask_var"] == "all"
 
@@ -425,16 +858,16 @@ class TestMask:
     def test_values(self, form: Make) -> None:
         adata, same = make_data(), make_data()
         mask = adata.var["used"] if form is pd.Series else form(adata.var["used"])
-        nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4, mask_var=mask, **WEIGHTS)
+        nt.tl.embed(adata, embedding=TOY["embedding"], n_comps=4, mask_var=mask)
         nt.tl.embed(same, **TOY, n_comps=4)
         np.testing.assert_array_equal(adata.obsm["X_newt"], same.obsm["X_newt"])
 
     def test_masked_genes_do_not_count(self) -> None:
-        for mode in ("blend", "project"):
+        for mode in MODES.values():
             adata, other = make_data(), make_data()
             other.X[:, ~other.var["used"].to_numpy()] = 3.0
-            nt.tl.embed(adata, **TOY, mode=mode, n_comps=4)
-            nt.tl.embed(other, **TOY, mode=mode, n_comps=4)
+            nt.tl.embed(adata, **TOY, **mode)
+            nt.tl.embed(other, **TOY, **mode)
             np.testing.assert_allclose(other.obsm["X_newt"], adata.obsm["X_newt"], atol=1e-4)
 
 
@@ -482,16 +915,26 @@ FAILURES: dict[str, tuple[Callable[[], Any], dict[str, Any], type[Exception], st
     "n_comps 0": (make_data, {"n_comps": 0}, ValueError, "n_comps is 0"),
     "n_comps 2.0": (make_data, {"n_comps": 2.0}, ValueError, "n_comps is 2.0"),
     "n_comps True": (make_data, {"n_comps": True}, ValueError, "n_comps is True"),
-    "mode": (make_data, {"mode": "pca"}, ValueError, "mode is 'pca', expected 'blend' or 'project'"),
-    "alpha 1": (make_data, {"alpha": 1}, ValueError, "alpha is 1, expected 0 <= alpha < 1"),
-    "alpha below 0": (make_data, {"alpha": -0.1}, ValueError, "alpha is -0.1"),
-    "alpha NaN": (make_data, {"alpha": np.nan}, ValueError, "alpha is nan"),
-    "beta": (make_data, {"beta": 1.1}, ValueError, "beta is 1.1, expected 0 <= beta <= 1"),
+    "mode": (make_data, {"mode": "pca"}, ValueError, "mode is 'pca', expected 'aligned' or 'project'"),
+    "n_comps all": (make_data, {"n_comps": "all"}, ValueError, "n_comps is 'all', expected a whole number .* or auto"),
     "random_state None": (make_data, {"random_state": None}, ValueError, "random_state is None"),
     "random_state -1": (make_data, {"random_state": -1}, ValueError, "random_state is -1"),
     "organism": (make_data, {"organism": "rat"}, ValueError, "organism='rat' is not known"),
     "center": (make_data, {"center": "zero", "mode": "project"}, ValueError, "center is 'zero', expected 'data'"),
-    "center of blend": (make_data, {"center": REFERENCE}, ValueError, "center applies to mode='project' only"),
+    "center of aligned": (make_data, {"center": REFERENCE}, ValueError, "center is not used by mode='aligned'"),
+    "AnnData as center of aligned": (
+        make_data, {"center": make_data()}, ValueError, "center is not used by mode='aligned'"
+    ),
+    "n_comps of project": (
+        make_data, {"mode": "project", "n_comps": 4}, ValueError, "n_comps is 4, but mode='project' has no components"
+    ),
+    "random_state of project": (
+        make_data, {"mode": "project", "random_state": 1}, ValueError, "random_state is 1, but mode='project'.*leave it"
+    ),
+    "random_state auto": (make_data, {"random_state": "auto"}, ValueError, "random_state is 'auto', expected a whole"),
+    "one known gene": (
+        make_data, {"embedding": make_embedding()[symbols(1)], "mask_var": None}, GeneMatchError, "Only 1 of the 43"
+    ),
     "center NaN": (
         make_data, {"center": REFERENCE * np.nan, "mode": "project"}, ValueError, "center has NaN or infinite means"
     ),
@@ -526,7 +969,7 @@ class TestFailures:
         adata = make()
         before = state(adata) if isinstance(adata, ad.AnnData) else None
         with pytest.raises(error, match=text):
-            nt.tl.embed(adata, **{**TOY, "n_comps": 4, **call}, copy=copy)
+            nt.tl.embed(adata, **TOY | ({} if "mode" in call else {"n_comps": 4}) | call, copy=copy)
         if before is not None:
             assert_same(state(adata), before)
 
@@ -644,7 +1087,7 @@ class TestGenes:
     def test_embedding_from_a_file(self, tmp_path: Path) -> None:
         make_embedding().write_h5ad(tmp_path / "toy.h5ad")
         a, b = make_data(), make_data()
-        nt.tl.embed(a, embedding=tmp_path / "toy.h5ad", mask_var="used", n_comps=4, **WEIGHTS)
+        nt.tl.embed(a, embedding=tmp_path / "toy.h5ad", mask_var="used", n_comps=4)
         nt.tl.embed(b, **TOY, n_comps=4)
         np.testing.assert_array_equal(a.obsm["X_newt"], b.obsm["X_newt"])
         assert a.uns["newt"]["embedding"]["sha256"] == b.uns["newt"]["embedding"]["sha256"]
@@ -655,11 +1098,13 @@ class TestGenes:
 
     def test_shipped_embedding(self) -> None:
         adata = make_data(60, 300)
-        nt.tl.embed(adata, mask_var="used", n_comps=5)
         embedding = nt.datasets.embedding()
-        assert adata.varm["X_newt"].shape == (303, embedding.n_vars)
         known = adata.var_names[adata.var_names.isin(embedding.obs_names)]
-        np.testing.assert_array_equal(adata[:, known].varm["X_newt"], embedding[known].X)
+        for mode in MODES.values():
+            nt.tl.embed(adata, mask_var="used", **mode)
+            assert adata.varm["X_newt"].shape == (303, embedding.n_vars)
+            assert adata.obsm["X_newt"].shape == (60, embedding.n_vars)
+            np.testing.assert_array_equal(adata[:, known].varm["X_newt"], embedding[known].X)
 
 
 class TestCenter:
@@ -740,29 +1185,45 @@ class TestCenter:
 
 
 class TestAlignment:
-    @pytest.mark.parametrize("mode", ["blend", "project"])
-    def test_is_the_ratio_to_the_mean_over_all_permutations(self, mode: Any) -> None:
+    @each_mode
+    def test_is_the_ratio_to_the_mean_over_all_permutations(self, mode: str) -> None:
+        """Of variances where cells are projected, of lengths of T, to the root mean square, where they are aligned."""
         names, rng = symbols(6), np.random.default_rng(0)
         X = np.log1p(rng.poisson(rng.gamma(1.0, 3.0, (15, 1)), (15, 7)) + 0.5)
         E = rng.normal(0.5, 1.0, (6, 3)).astype(np.float32)
         adata = ad.AnnData(X, var=pd.DataFrame(index=[*names, "not-a-gene"]))
         embedding = ad.AnnData(E, obs=pd.DataFrame(index=names))
-        nt.tl.embed(adata, embedding=embedding, mode=mode, mask_var=None, n_comps=2)
+        nt.tl.embed(
+            adata, embedding=embedding, mask_var=None, **MODES[mode] | ({"n_comps": 2} if mode == "aligned" else {})
+        )
         Xc = X[:, :6] - X[:, :6].mean(axis=0)
-        shuffled = [((Xc @ E[list(order)]) ** 2).sum() for order in permutations(range(6))]
-        assert adata.uns["newt"]["alignment"] == pytest.approx(((Xc @ E) ** 2).sum() / np.mean(shuffled), rel=1e-4)
 
-    def test_about_one_for_shuffled_genes(self) -> None:
+        def size(order: list[int]) -> float:
+            """Squared length of what the vectors in this order give."""
+            if mode == "project":
+                return float(((Xc @ E[order]) ** 2).sum())
+            _, T = literal_aligned(X, np.vstack([E[order], np.full(3, np.nan)]), 2)
+            return float((T**2).sum())
+
+        shuffled = [size(list(order)) for order in permutations(range(6))]
+        assert len(shuffled) == 720
+        expected = size([*range(6)]) / np.mean(shuffled)
+        expected = expected if mode == "project" else np.sqrt(expected)
+        assert adata.uns["newt"]["alignment"] == pytest.approx(expected, rel=1e-4)
+
+    @each_mode
+    def test_about_one_for_shuffled_genes(self, mode: str) -> None:
         embedding = make_embedding(300)
-        shuffled = embedding.copy()
-        shuffled.X = embedding.X[np.random.default_rng(0).permutation(300)]
-        found = {}
-        for name, one in (("real", embedding), ("shuffled", shuffled)):
-            adata = make_data(100, 300)
-            nt.tl.embed(adata, embedding=one, mode="project", mask_var=None)
-            found[name] = adata.uns["newt"]["alignment"]
-        assert 0.8 < found["shuffled"] < 1.25
-        assert found["real"] > 2
+        found = []
+        for seed in range(-1, 5):
+            one, adata = embedding.copy(), make_data(100, 300)
+            if seed >= 0:
+                one.X = embedding.X[np.random.default_rng(seed).permutation(300)]
+            nt.tl.embed(adata, embedding=one, mask_var=None, **MODES[mode])
+            found.append(adata.uns["newt"]["alignment"])
+        assert found[0] > 2
+        assert max(found[1:]) < 1.35
+        assert np.mean(found[1:]) == pytest.approx(1, abs=0.15)
 
 
 class TestInvariance:
@@ -771,34 +1232,36 @@ class TestInvariance:
     @quick
     @hypothesis.given(order=st.permutations(range(50)))
     def test_order_of_cells(self, order: list[int]) -> None:
-        for mode, atol in (("project", 1e-5), ("blend", 1e-3)):
+        for mode in MODES.values():
             adata = make_data()
             moved = adata[order].copy()
-            nt.tl.embed(adata, **TOY, mode=mode, n_comps=4)
-            nt.tl.embed(moved, **TOY, mode=mode, n_comps=4)
-            Z, Y = adata.obsm["X_newt"][order], moved.obsm["X_newt"]
-            np.testing.assert_allclose(up_to_sign(Y), up_to_sign(Z), atol=atol)
+            nt.tl.embed(adata, **TOY, **mode)
+            nt.tl.embed(moved, **TOY, **mode)
+            assert_near(moved.obsm["X_newt"], adata.obsm["X_newt"][order], 1e-5)
 
     @quick
     @hypothesis.given(order=st.permutations(range(43)))
     def test_order_of_genes(self, order: list[int]) -> None:
-        adata = make_data()
-        moved = adata[:, order].copy()
-        nt.tl.embed(adata, **TOY, mode="project")
-        nt.tl.embed(moved, **TOY, mode="project")
-        np.testing.assert_allclose(moved.obsm["X_newt"], adata.obsm["X_newt"], atol=1e-4)
-        np.testing.assert_array_equal(moved.varm["X_newt"], adata.varm["X_newt"][order])
-        assert moved.uns["newt"]["alignment"] == pytest.approx(adata.uns["newt"]["alignment"], rel=1e-6)
+        for mode in MODES.values():
+            adata = make_data()
+            moved = adata[:, order].copy()
+            nt.tl.embed(adata, **TOY, **mode)
+            nt.tl.embed(moved, **TOY, **mode)
+            assert_near(moved.obsm["X_newt"], adata.obsm["X_newt"], 1e-5)
+            np.testing.assert_array_equal(moved.varm["X_newt"], adata.varm["X_newt"][order])
+            if LOADINGS in adata.varm:
+                assert_near(moved.varm[LOADINGS], adata.varm[LOADINGS][order], 1e-5)
+            assert moved.uns["newt"]["alignment"] == pytest.approx(adata.uns["newt"]["alignment"], rel=1e-6)
 
     @quick
     @hypothesis.given(n=st.integers(1, 20), value=st.floats(0, 9))
     def test_unknown_genes_outside_the_mask(self, n: int, value: float) -> None:
-        for mode in ("project", "blend"):
+        for mode in MODES.values():
             adata = make_data()
             more = ad.AnnData(np.full((50, n), value), obs=adata.obs[[]])
             more.var_names, more.var["used"] = [f"more-{i}" for i in range(n)], False
             wide = ad.concat([adata, more], axis=1)
-            nt.tl.embed(adata, **TOY, mode=mode, n_comps=4)
-            nt.tl.embed(wide, **TOY, mode=mode, n_comps=4)
+            nt.tl.embed(adata, **TOY, **mode)
+            nt.tl.embed(wide, **TOY, **mode)
             np.testing.assert_allclose(wide.obsm["X_newt"], adata.obsm["X_newt"], atol=1e-4)
             assert wide.uns["newt"]["n_genes_used"] == adata.uns["newt"]["n_genes_used"]

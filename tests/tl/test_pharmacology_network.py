@@ -184,12 +184,6 @@ def test_parameters_out_of_range(options: dict[str, Any], message: str) -> None:
         nt.tl.pharmacology_network(_compounds.compounds(), **({"similarity": "signature"} | options))
 
 
-def test_without_igraph(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "igraph", None)
-    with pytest.raises(ImportError, match=r"newt-sc\[network\]"):
-        nt.tl.pharmacology_network(_compounds.compounds(), similarity="signature", embedding=_compounds.embedding())
-
-
 def test_same_seed_same_network(network: ad.AnnData) -> None:
     again = example()
     assert again.uns["newt_network"]["nodes"].equals(network.uns["newt_network"]["nodes"])

@@ -47,7 +47,16 @@ def check(rows: Rows, X: np.ndarray) -> None:
     for some in (None, genes):
         read = [b.toarray() if sparse.issparse(b) else b for b in rows.blocks(some)]
         np.testing.assert_array_equal(np.vstack(read), X if some is None else X[:, some])
-    np.testing.assert_allclose(rows.covariance(genes, stats.mean), np.cov(X[:, genes].T), rtol=1e-6, atol=1e-12)
+    for cells in (np.arange(0), np.array([2, 3, 17, len(X) - 1]), np.arange(len(X))):
+        moments = rows.moments(genes, cells)
+        np.testing.assert_allclose(moments.covariance, np.cov(X[:, genes].T), rtol=1e-6, atol=1e-12)
+        assert moments.sample.dtype == np.float64
+        np.testing.assert_array_equal(moments.sample, X[np.ix_(cells, genes)])
+        np.testing.assert_allclose(moments.stats.mean, stats.mean, rtol=1e-12)
+        np.testing.assert_allclose(moments.stats.variance, stats.variance, rtol=1e-9, atol=1e-14)
+        assert moments.stats.n_empty == stats.n_empty
+        assert (moments.stats.minimum, moments.stats.maximum) == (stats.minimum, stats.maximum)
+        assert moments.stats.integer == stats.integer
 
     E = np.random.default_rng(1).normal(size=(X.shape[1], 4))
     Z = rows.project(E, stats.mean)
@@ -165,11 +174,89 @@ def test_explicit_zeros_are_no_counts() -> None:
 
 def test_operator_is_the_covariance(matrix: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_rows, "_COVARIANCE_GENES", 2)
-    genes, mean = np.array([7, 2, 4, 10]), matrix.mean(axis=0, dtype=np.float64)
+    genes = np.array([7, 2, 4, 10])
     for X in (matrix, sparse.csr_array(matrix), sparse.csc_matrix(matrix)):
-        operator = Rows(X, "X").covariance(genes, mean)
+        operator = Rows(X, "X").moments(genes, np.arange(0)).covariance
         assert isinstance(operator, LinearOperator)
         np.testing.assert_allclose(operator @ np.eye(4), np.cov(matrix[:, genes].T), atol=1e-5)
+
+
+def test_few_values_of_many_genes_are_an_operator() -> None:
+    """Where products with the cells are cheaper than a table of genes x genes, there is no such table."""
+    X = sparse.random(60, 700, 0.05, format="csr", random_state=np.random.default_rng(0))
+    genes = np.arange(650)[::-1]
+    operator = Rows(X, "X").moments(genes, np.array([3, 5]))
+    assert isinstance(operator.covariance, LinearOperator)
+    np.testing.assert_allclose(operator.covariance @ np.eye(650), np.cov(X.toarray()[:, genes].T), atol=1e-12)
+    np.testing.assert_array_equal(operator.sample, X.toarray()[[3, 5]][:, genes])
+    assert isinstance(Rows(X, "X").moments(genes[:500], np.arange(0)).covariance, np.ndarray)
+
+
+@pytest.fixture
+def far_off() -> np.ndarray:
+    """Values of which the first rows have means far from those of all, which are far from zero."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(40, 11)) + 1e5 * (1 + np.arange(11)) - 50.0 * (np.arange(40) < 6)[:, None]
+
+
+@pytest.mark.parametrize("kind", ["backed", "backed csr", "dask", "dask csr"])
+def test_moments_in_one_pass_cost_no_precision(
+    far_off: np.ndarray, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Products are taken about the means of the first block and moved to those of all."""
+    monkeypatch.setattr(_rows, "_BLOCK_BYTES", 5 * 11 * 16)
+    X: Any = sparse.csr_matrix(far_off) if kind == "backed csr" else far_off
+    if kind.startswith("backed"):
+        ad.AnnData(X).write_h5ad(tmp_path / "x.h5ad")
+        backed = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+        X = backed.X
+    else:
+        X = pytest.importorskip("dask.array").from_array(far_off, chunks=(6, -1))
+        X = X.map_blocks(sparse.csr_matrix) if kind == "dask csr" else X
+    rows, genes = Rows(X, "X"), np.array([8, 1, 5])
+    assert kind.startswith("dask") or len(list(rows.blocks(dense=False))) > 3
+    moments = rows.moments(genes, np.array([0, 6, 39]))
+    np.testing.assert_allclose(moments.covariance, np.cov(far_off[:, genes].T), rtol=1e-7)
+    np.testing.assert_allclose(moments.stats.mean, far_off.mean(axis=0), rtol=1e-12)
+    np.testing.assert_array_equal(moments.sample, far_off[np.ix_([0, 6, 39], genes)])
+    if kind.startswith("backed"):
+        backed.file.close()
+
+
+@pytest.mark.parametrize("genes", [3, 11])
+def test_moments_of_what_is_not_in_memory_are_read_once(
+    matrix: np.ndarray, genes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the first block, whose means are taken before."""
+    da = pytest.importorskip("dask.array")
+    monkeypatch.setattr(_rows, "_COVARIANCE_GENES", 6)  # eleven genes: one block at a time
+    seen: list[int] = []
+
+    def read(block: np.ndarray) -> np.ndarray:
+        seen.append(len(block))
+        return block
+
+    X = da.from_array(matrix, chunks=(5, -1)).map_blocks(read, dtype=matrix.dtype, meta=matrix[:0])
+    moments = Rows(X, "X").moments(np.arange(genes), np.array([1, 22]))
+    assert sorted(seen) == [3, 5, 5, 5, 5, 5]
+    np.testing.assert_allclose(moments.covariance, np.cov(matrix[:, :genes].T), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("at", [0, 22], ids=["first block", "last block"])
+@pytest.mark.parametrize("kind", ["memory", "backed", "dask"])
+def test_moments_of_values_that_are_not_finite(matrix: np.ndarray, kind: str, at: int, tmp_path: Path) -> None:
+    matrix[at, 10] = np.nan
+    X: Any = matrix
+    if kind == "backed":
+        ad.AnnData(matrix).write_h5ad(tmp_path / "x.h5ad")
+        backed = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+        X = backed.X
+    elif kind == "dask":
+        X = pytest.importorskip("dask.array").from_array(matrix, chunks=(5, -1))
+    with pytest.raises(ValueError, match="layer 'z' has NaN or infinite values"):
+        Rows(X, "layer 'z'").moments(np.array([0, 1]), np.arange(3))
+    if kind == "backed":
+        backed.file.close()
 
 
 @pytest.mark.parametrize(

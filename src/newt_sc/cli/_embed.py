@@ -61,7 +61,12 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
                 # Other columns are copied as they are.
                 _store.write_element(target, "var", adata.var.assign(**{_keys.mean(slot): found.mean}))
                 written.append(f"var/{_keys.mean(slot)}")
-            _store.copy_elements(source, target, without=("X", "layers", "raw") if options.embedding_only else ())
+            # What an earlier call under this key left would place new cells in another space.
+            stale = (f"varm/{_keys.loadings(slot)}", f"var/{_keys.mean(slot)}")
+            if found.mean is None and _keys.mean(slot) in adata.var:
+                _store.write_element(target, "var", adata.var.drop(columns=_keys.mean(slot)))
+            without = ("X", "layers", "raw") if options.embedding_only else ()
+            _store.copy_elements(source, target, without=(*without, *stale))
             _store.write_element(target, f"uns/{uns}", info)
     report = info["genes"]
     say(

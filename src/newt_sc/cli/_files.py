@@ -37,9 +37,6 @@ KINDS = {
     "change": ".h5ad or .zarr, or a table of gene and score (.tsv, .rnk)",
     "table": ".tsv or .csv",
     "regulons": "a table with the columns source and target",
-    "annotations": ".gmt or .gaf",
-    "ontology": ".obo",
-    "tree": "Newick (.nwk)",
     "names": "names, or a file with one a line",
     "column or table": "a column, or a .tsv with the columns compound and target",
     "cells or table": ".h5ad or .zarr, or a table of differential expression (.tsv, .csv)",
@@ -95,18 +92,14 @@ def read(kind: str, given: Any) -> Any:
     if kind in ("signatures", "knowledge", "blocks"):
         data = read_signatures(path)
         return data if is_mudata(data) or not data.isbacked else data.to_memory()
-    if kind in ("sets", "annotations"):
-        if kind == "annotations" and ".gaf" in path.suffixes:
-            return io.read_gaf(path)
+    if kind == "sets":
         return io.read_gmt(path) if ".gmt" in path.suffixes else _table(path)
     if kind in ("ranking", "change"):
         return _ranking(path)
     if kind == "regulons":
         table = _table(path)
         return table if "context" in table or "cell" in table else io.read_regulons(path)
-    if kind == "ontology":
-        return io.read_obo(path)
-    return path.read_text(encoding="utf-8") if kind == "tree" else _table(path)
+    return _table(path)
 
 
 def read_cells(path: Path, *, backed: bool = False) -> AnnData:

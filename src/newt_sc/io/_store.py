@@ -112,11 +112,12 @@ def copy_elements(source: Any, target: Any, *, without: Collection[str] = ()) ->
     source, target
         Open stores, in either format.
     without
-        Elements that are left out, such as ``"X"`` and ``"layers"``.
+        Elements that are left out, such as ``"X"``, ``"layers"`` and ``"varm/X_newt"``.
     """
     for key in source:
         if key not in without:
-            _copy(source, target, key)
+            inside = {name.partition("/")[2] for name in without if name.startswith(f"{key}/")}
+            _copy(source, target, key, inside)
 
 
 def new_array(group: Any, key: str, shape: tuple[int, int]) -> Any:
@@ -177,14 +178,15 @@ def _create(
     return group.create_array(name, shape=shape, dtype=dtype, **options)
 
 
-def _copy(source: Any, target: Any, key: str) -> None:
+def _copy(source: Any, target: Any, key: str, without: Collection[str] = ()) -> None:
     element, kind = source[key], source[key].attrs.get("encoding-type")
     is_group, there = hasattr(element, "keys"), key in target
     if is_group and (there or kind in _GROUPS):
         if not there:
             target.create_group(key).attrs.update(dict(element.attrs))
         for inner in element:
-            _copy(element, target[key], inner)
+            if inner not in without:
+                _copy(element, target[key], inner)
     elif there:
         return
     elif isinstance(source, h5py.Group) and isinstance(target, h5py.Group):

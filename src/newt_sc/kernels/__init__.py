@@ -52,7 +52,6 @@ if TYPE_CHECKING:
         whitening,
     )
     from ._project import project
-    from ._ridge import ridge_r2
     from ._sets import best_match, best_match_null, moments, rank_deviation, rank_deviation_null, upper_tail
     from ._signatures import background_cosine, list_weights, project_signatures, signed_scores
     from ._spectral import fuse, ppmi, spectral_block, tfidf, unit_rows, zscore_groups
@@ -101,7 +100,6 @@ __all__ = [
     "project_signatures",
     "rank_deviation",
     "rank_deviation_null",
-    "ridge_r2",
     "scatter",
     "signed_scores",
     "spanning_tree",
@@ -167,7 +165,6 @@ __getattr__, __dir__, _ = attach(
         "project_signatures": "_signatures",
         "rank_deviation": "_sets",
         "rank_deviation_null": "_sets",
-        "ridge_r2": "_ridge",
         "scatter": "_moments",
         "signed_scores": "_signatures",
         "spanning_tree": "_lineage",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import linalg, sparse
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
 from ._moments import nearest_rows
 
@@ -71,7 +71,10 @@ def principal_axes(
         values, vectors = linalg.eigh(covariance, subset_by_index=(n - n_comps, n - 1))
     else:
         first = np.random.default_rng(random_state).standard_normal(n)
-        values, vectors = eigsh(covariance, k=n_comps, v0=first)
+        try:
+            values, vectors = eigsh(covariance, k=n_comps, v0=first)
+        except ArpackError:  # nothing varies, so every direction is as good
+            values, vectors = np.zeros(n_comps), np.eye(n, n_comps)
     order = np.argsort(-values)
     loadings = vectors[:, order]
     sign = np.sign(loadings[np.abs(loadings).argmax(axis=0), np.arange(n_comps)])
@@ -102,6 +105,7 @@ def nearest_isometry(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
 def gene_axes(
     loadings: NDArray[np.floating],
     variance: NDArray[np.floating],
+    *,
     sd: NDArray[np.floating],
     E: NDArray[np.floating],
 ) -> GeneAxes:
@@ -132,7 +136,7 @@ def gene_axes(
     --------
     >>> rng = np.random.default_rng(0)
     >>> V = np.linalg.qr(rng.normal(size=(30, 3)))[0]
-    >>> axes = nt.kernels.gene_axes(V, np.array([3.0, 2.0, 1.0]), np.ones(30), rng.normal(size=(30, 8)))
+    >>> axes = nt.kernels.gene_axes(V, np.array([3.0, 2.0, 1.0]), sd=np.ones(30), E=rng.normal(size=(30, 8)))
     >>> np.allclose(axes.rotation @ axes.rotation.T, np.eye(3))
     True
     """
@@ -186,8 +190,11 @@ def held_out_error(
     error = np.zeros(len(tried))
     for half, other in ((genes[::2], genes[1::2]), (genes[1::2], genes[::2])):
         known, target = centred[:, half], centred[:, other]
-        axes, _ = principal_axes(known.T @ known, tried[-1], random_state=random_state)
-        scores = known @ axes
+        if n < half.size:  # of the two covariances the smaller one
+            left, square = principal_axes(known @ known.T, tried[-1], random_state=random_state)
+            scores = left * np.sqrt(square)
+        else:
+            scores = known @ principal_axes(known.T @ known, tried[-1], random_state=random_state)[0]
         for i, n_comps in enumerate(tried):
             near = nearest_rows(scores[:, :n_comps], k)
             mean = sparse.csr_array((np.full(near.size, 1 / k), near.ravel(), np.arange(0, near.size + 1, k)), (n, n))

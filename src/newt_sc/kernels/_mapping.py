@@ -68,9 +68,16 @@ class TypeSums:
         return np.asarray(rows - rows.mean(axis=0))
 
     def directions(self, types: Iterable[int] | None = None) -> NDArray[np.float64]:
-        """Principal components of some types, or of all, through the gene vectors: components x d.
+        """Take the principal components of some types, or of all, through the gene vectors.
 
-        Each has the weight of its standard deviation.
+        Parameters
+        ----------
+        types
+            Which types; all by default.
+
+        Returns
+        -------
+        Components x d; each has the weight of its standard deviation.
         """
         weight = np.zeros(len(self.share))
         at = slice(None) if types is None else list(types)
@@ -107,6 +114,10 @@ def type_sums(
         Type of each cell, from 0; -1 for cells that do not count.
     loadings, E
         See :class:`TypeSums`.
+
+    Returns
+    -------
+    The sums.
 
     Examples
     --------
@@ -240,6 +251,10 @@ def spectrum_distance(first: NDArray[np.floating], second: NDArray[np.floating])
     first, second
         Variance of each component, largest first.
 
+    Returns
+    -------
+    Sum of the absolute differences of the shares of variance.
+
     Examples
     --------
     >>> nt.kernels.spectrum_distance(np.array([2.0, 1.0]), np.array([4.0, 2.0]))
@@ -249,7 +264,7 @@ def spectrum_distance(first: NDArray[np.floating], second: NDArray[np.floating])
     return float(np.abs(first[:k] / first[:k].sum() - second[:k] / second[:k].sum()).sum())
 
 
-def batch_shift(query: Any, level: NDArray[np.floating], square: NDArray[np.floating], share: Any) -> float:
+def batch_shift(query: Any, *, level: NDArray[np.floating], square: NDArray[np.floating], share: Any) -> float:
     """How far a query is shifted from a reference on the same genes, apart from what its mixture of types explains.
 
     The difference of the means is fit by the mixture of the reference's types that explains most of it. What is left,
@@ -264,11 +279,15 @@ def batch_shift(query: Any, level: NDArray[np.floating], square: NDArray[np.floa
         Mean of each gene and of its square in each type of the reference, types x the same genes, and the share of each
         type.
 
+    Returns
+    -------
+    The squared shift over the variance within types, from 0 up.
+
     Examples
     --------
     >>> X = np.random.default_rng(0).normal(size=(40, 5))
-    >>> ref = X[20:].mean(axis=0, keepdims=True), (X[20:] ** 2).mean(axis=0, keepdims=True), np.ones(1)
-    >>> nt.kernels.batch_shift(X[:20] + 5, *ref) > 1
+    >>> level, square = X[20:].mean(axis=0, keepdims=True), (X[20:] ** 2).mean(axis=0, keepdims=True)
+    >>> nt.kernels.batch_shift(X[:20] + 5, level=level, square=square, share=np.ones(1)) > 1
     True
     """
     n = query.shape[0]

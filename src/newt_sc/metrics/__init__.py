@@ -22,13 +22,11 @@ if TYPE_CHECKING:
     from ._mixing import neighbor_mixing
     from ._neighbors import neighbor_recovery
     from ._pseudotime import pseudotime_spearman
-    from ._trajectory import batch_transfer, stage_correlation, trajectory, trajectory_conservation
     from ._tree import parent_child_share, tree_correlation, tree_distances, triplet_accuracy
 
 __all__ = [
     "Interval",
     "annotation_count",
-    "batch_transfer",
     "bootstrap_interval",
     "calibration_bins",
     "conflicts",
@@ -39,11 +37,8 @@ __all__ = [
     "neighbor_recovery",
     "parent_child_share",
     "pseudotime_spearman",
-    "stage_correlation",
     "tasks",
     "term_auroc",
-    "trajectory",
-    "trajectory_conservation",
     "tree_correlation",
     "tree_distances",
     "triplet_accuracy",
@@ -55,7 +50,6 @@ __getattr__, __dir__, _ = attach(
     {
         "Interval": "_bootstrap",
         "annotation_count": "_go_time_split",
-        "batch_transfer": "_trajectory",
         "bootstrap_interval": "_bootstrap",
         "calibration_bins": "_calibration",
         "conflicts": "_evaluate",
@@ -66,11 +60,8 @@ __getattr__, __dir__, _ = attach(
         "neighbor_recovery": "_neighbors",
         "parent_child_share": "_tree",
         "pseudotime_spearman": "_pseudotime",
-        "stage_correlation": "_trajectory",
         "tasks": "_evaluate",
         "term_auroc": "_disease",
-        "trajectory": "_trajectory",
-        "trajectory_conservation": "_trajectory",
         "tree_correlation": "_tree",
         "tree_distances": "_tree",
         "triplet_accuracy": "_tree",

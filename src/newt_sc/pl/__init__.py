@@ -9,22 +9,17 @@ from newt_sc._lazy import attach
 if TYPE_CHECKING:
     from ._attention import attention
     from ._compare_sets import compare_sets
-    from ._cross_modal import cross_modal
-    from ._functional_hierarchy import functional_hierarchy
     from ._gene_matching import gene_matching
     from ._joint_map import joint_map
     from ._lineage import lineage
     from ._maps import maps
     from ._match_compounds import match_compounds
     from ._network import network, network_html
-    from ._regulon_context import regulon_context
     from ._targets import target_reliability, targets
 
 __all__ = [
     "attention",
     "compare_sets",
-    "cross_modal",
-    "functional_hierarchy",
     "gene_matching",
     "joint_map",
     "lineage",
@@ -32,7 +27,6 @@ __all__ = [
     "match_compounds",
     "network",
     "network_html",
-    "regulon_context",
     "target_reliability",
     "targets",
 ]
@@ -42,8 +36,6 @@ __getattr__, __dir__, _ = attach(
     {
         "attention": "_attention",
         "compare_sets": "_compare_sets",
-        "cross_modal": "_cross_modal",
-        "functional_hierarchy": "_functional_hierarchy",
         "gene_matching": "_gene_matching",
         "joint_map": "_joint_map",
         "lineage": "_lineage",
@@ -51,7 +43,6 @@ __getattr__, __dir__, _ = attach(
         "match_compounds": "_match_compounds",
         "network": "_network",
         "network_html": "_network",
-        "regulon_context": "_regulon_context",
         "target_reliability": "_targets",
         "targets": "_targets",
     },

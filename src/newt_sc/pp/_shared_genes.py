@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scipy.stats import rankdata
 
 from newt_sc import _keys, genes
 from newt_sc._docs import with_docs
@@ -26,14 +25,8 @@ def shared_genes(
     ref: AnnData,
     *,
     n_top_genes: int | None = 2000,
-    match_values: bool = False,
 ) -> tuple[AnnData, AnnData]:
     """Bring a query and a reference, of either species, to the genes that both measure.
-
-    Laboratories and protocols differ in how values are distributed within a cell: counts of molecules against reads by
-    length, many zeros against few. With ``match_values`` the values of each cell, of both sides, are replaced by those
-    that stand at the same ranks in the reference's mean sorted profile. What is left is the order of genes within a
-    cell; no other cell of the query is looked at, so a query of one cell type is treated like any other.
 
     Parameters
     ----------
@@ -43,8 +36,6 @@ def shared_genes(
     n_top_genes
         Keep so many of the reference's highly variable genes (flavour ``"seurat"`` of
         :func:`scanpy.pp.highly_variable_genes`); ``None`` for all.
-    match_values
-        Replace values as above; ``X`` is dense then.
 
     Returns
     -------
@@ -68,7 +59,7 @@ def shared_genes(
     Examples
     --------
     >>> import newt_sc as nt
-    >>> query, reference = nt.pp.shared_genes(adata, ref, match_values=True)  # doctest: +SKIP
+    >>> query, reference = nt.pp.shared_genes(adata, ref)  # doctest: +SKIP
     >>> nt.tl.embed(reference, mode="project", mask_var=None)  # doctest: +SKIP
     >>> nt.tl.embed(query, mode="project", mask_var=None, center=reference)  # doctest: +SKIP
     >>> nt.tl.map_to_reference(query, reference, label="cell_type")  # doctest: +SKIP
@@ -99,9 +90,8 @@ def shared_genes(
         top = _variable(reference, int(n_top_genes))
         query, reference, shared = query[:, top], reference[:, top], shared[top]
     out = []
-    profile = _profile(reference) if match_values else None
     for table, whole in ((query, adata), (reference, ref)):
-        values: Any = sparse.csr_matrix(table, dtype=np.float32) if profile is None else _matched(table, profile)
+        values = sparse.csr_matrix(table, dtype=np.float32)
         out.append(ad.AnnData(values, obs=whole.obs.copy(), var=pd.DataFrame(index=ref.var_names[shared].copy())))
     return out[0], out[1]
 
@@ -140,21 +130,3 @@ def _variable(reference: sparse.csr_array, n_top_genes: int) -> NDArray[np.intp]
         warnings.simplefilter("ignore")  # of logarithms of empty genes
         table = sc.pp.highly_variable_genes(cells, n_top_genes=n_top_genes, flavor="seurat", inplace=False)
     return np.flatnonzero(table["highly_variable"].to_numpy())
-
-
-def _profile(reference: sparse.csr_array) -> NDArray[np.float64]:
-    """Mean over cells of their sorted values."""
-    total: NDArray[np.float64] = np.zeros(reference.shape[1])
-    for i in range(reference.shape[0]):
-        total += np.sort(reference[[i]].toarray().ravel())
-    total /= max(reference.shape[0], 1)
-    return total
-
-
-def _matched(table: sparse.csr_array, profile: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Values of the profile at each cell's ranks; ties take the value at their mean rank."""
-    grid = np.arange(profile.size)
-    out = np.empty(table.shape, dtype=np.float32)
-    for i in range(table.shape[0]):
-        out[i] = np.interp(rankdata(table[[i]].toarray().ravel()) - 1, grid, profile)
-    return out

@@ -8,11 +8,9 @@ from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
     from ._compare_sets import compare_sets
-    from ._cross_modal import cross_modal
     from ._embed import embed
     from ._embed_signatures import embed_signatures
     from ._explain import explain
-    from ._functional_hierarchy import functional_hierarchy
     from ._fuse import fuse
     from ._joint_map import joint_map
     from ._lineage import lineage, lineage_programs
@@ -23,17 +21,14 @@ if TYPE_CHECKING:
     from ._pharmacology_network import pharmacology_network
     from ._predict_targets import predict_targets
     from ._rank_sets import rank_sets
-    from ._regulon_context import regulon_context
     from ._repurpose import repurpose
     from ._score_programs import score_programs
 
 __all__ = [
     "compare_sets",
-    "cross_modal",
     "embed",
     "embed_signatures",
     "explain",
-    "functional_hierarchy",
     "fuse",
     "joint_map",
     "lineage",
@@ -45,7 +40,6 @@ __all__ = [
     "pharmacology_network",
     "predict_targets",
     "rank_sets",
-    "regulon_context",
     "repurpose",
     "save_reference",
     "score_programs",

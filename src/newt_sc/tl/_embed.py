@@ -82,7 +82,8 @@ def embed(
     n_comps
         Principal components of ``aligned``, less than the number of cells and of genes. ``"auto"`` chooses from 10,
         15, 20, 30 and 50 without labels: the number at which half of the genes predict the other half best, on at
-        most 3,000 cells. With fewer than 40 cells or genes it is 15, or as many as there can be.
+        most 3,000 cells, and no more than one for 15 cells. With fewer than 225 cells or 40 genes it is 15, or as many
+        as there can be.
     center
         What ``project`` centres each gene on: ``"data"`` for its mean in ``adata``; or a reference's means, an AnnData
         (its ``X``, in the same units) or a Series of means by gene, of either species. With a reference only genes
@@ -291,8 +292,11 @@ def _aligned(
     found = fit_components(rows, at, n_comps, random_state=random_state)
     warn_values(rows.name, found.stats, rows.shape[0], level=5)
     V, variance, wanted = found.loadings, found.variance, found.choice["n_comps"]
-    axes = kernels.gene_axes(V, variance, found.sd, E[at])
+    axes = kernels.gene_axes(V, variance, sd=found.sd, E=E[at])
     k = len(axes.rotation)
+    if k == 0:
+        msg = "The genes that are used have one vector, or all the same: they tell no direction. Choose other genes."
+        raise GeneMatchError(msg)
     if k < wanted:
         warnings.warn(
             f"{wanted} components were {'given' if found.choice['by'] == 'given' else 'chosen'}, but the genes with a "
@@ -308,7 +312,7 @@ def _aligned(
         "n_genes_used": int(np.isfinite(E[at]).all(axis=1).sum()),
         "variance": variance[:k],
         "alignment": axes.alignment,
-        "choice": found.choice,
+        "choice": found.choice | {"n_comps": k},
     }
     return Embedded(E, Z, info, loadings, found.stats.mean)
 
@@ -392,7 +396,7 @@ def _center(
         warnings.warn(
             f"{(~have).sum():,} of {len(wanted):,} genes have no mean in center and are left out.",
             NewtWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     mean = np.zeros(used.size)
     mean[first.to_numpy()] = total

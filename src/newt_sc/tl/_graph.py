@@ -31,19 +31,11 @@ class Graph:
         Weights of edges, above 0.
     random_state
         Seed of whatever is random.
-
-    Raises
-    ------
-    ImportError
-        If igraph is not installed.
     """
 
     def __init__(self, n: int, edges: NDArray[np.intp], weight: NDArray[np.float64], random_state: int = 0) -> None:
-        try:
-            import igraph
-        except ImportError as error:
-            msg = "Networks need igraph: pip install 'newt-sc[network]'."
-            raise ImportError(msg) from error
+        import igraph
+
         self._igraph = igraph
         self._graph = igraph.Graph(n=n, edges=np.asarray(edges).tolist())
         self._weight = np.asarray(weight, dtype=np.float64)

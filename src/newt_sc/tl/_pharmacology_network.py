@@ -64,8 +64,7 @@ def pharmacology_network(
 
     Compounds are linked if they are more alike than chance, compounds and targets if the labels know the pair or it is
     predicted, and targets if their genes are of like function. :func:`newt_sc.get.network` gives the graph,
-    :func:`newt_sc.pl.network` a figure and :func:`newt_sc.pl.network_html` a page for the browser. Needs igraph (extra
-    ``network``).
+    :func:`newt_sc.pl.network` a figure and :func:`newt_sc.pl.network_html` a page for the browser.
 
     Parameters
     ----------
@@ -121,8 +120,6 @@ def pharmacology_network(
 
     Raises
     ------
-    ImportError
-        If igraph is not installed.
     TypeError
         If ``mdata`` is neither MuData nor AnnData, or ``X`` is not numeric.
     KeyError

@@ -176,7 +176,7 @@ def _trial(ref: Side, shared: NDArray[np.float64], random_state: int) -> tuple[f
         mean = X.mean(axis=0)
         m = min(_COMPONENTS, min(X.shape) - 1)
         loadings, variance = kernels.principal_axes(np.cov(X.T), m)
-        axes = kernels.gene_axes(loadings, variance, X.std(axis=0), ref.sums.E[panel == i])
+        axes = kernels.gene_axes(loadings, variance, sd=X.std(axis=0), E=ref.sums.E[panel == i])
         turned.append((X - mean) @ loadings[:, : len(axes.rotation)] @ axes.rotation)
 
     def score(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
@@ -256,7 +256,7 @@ def place(query: Side, ref: Side, pair: tuple[Any, Any] | None, how: Plan) -> tu
     mean = sparse.csr_array((1 / size[codes[labelled]], (codes[labelled], labelled)), shape=(n_types, rows.size))
     squares = second.multiply(second) if sparse.issparse(second) else np.square(second)
     level, square = (dense(mean @ table) for table in (second, squares))
-    shift = kernels.batch_shift(first, level, square, size / size.sum())
+    shift = kernels.batch_shift(first, level=level, square=square, share=size / size.sum())
     if shift < _SAME_KIND:
         means = _small_shift(first, second, codes, n_types), _mean(second)
         parts = [_joint(first, second, k, means) for k in (10, 20)]

@@ -110,7 +110,7 @@ class Side:
     def axes(self, n_comps: int | None = None) -> kernels.GeneAxes:
         """Components turned into the space of the gene vectors."""
         k = n_comps or self.n_comps
-        return kernels.gene_axes(self.sums.loadings[:, :k], self.variance[:k], self.sd, self.sums.E)
+        return kernels.gene_axes(self.sums.loadings[:, :k], self.variance[:k], sd=self.sd, E=self.sums.E)
 
 
 def open_space(embedding: str | PathLike[str] | AnnData, modalities: Sequence[str] | None) -> Space:
