@@ -231,7 +231,7 @@ def between(seeds: int) -> None:
     """Other laboratories and species, with the same genes and without a common one."""
     table, orders = _spaces.Table(), defaultdict(list)  # type: ignore[var-annotated]
     for pair in pairs():
-        for column, draws in (("same", [pair]), ("disjoint", [disjoint(pair, seed) for seed in range(seeds)])):
+        for column, draws in (("same", [pair]), ("disjoint", [disjoint(pair, FIRST_DRAW + i) for i in range(seeds)])):
             ways = OURS | (JOINT | HARMONY if column == "same" else {})
             for method, way in ways.items():
                 if column == "disjoint" and method.startswith('via="shared'):
@@ -294,7 +294,8 @@ def halved(query: ad.AnnData, ref: ad.AnnData, rng: np.random.Generator) -> tupl
 def unlike(draws: int) -> None:
     """Queries of some of the reference's types."""
     ways = {name: way for name, way in OURS.items() if not name.startswith(('via="shared', "weighted"))}
-    more = {f"joint PCA, {s}, {n}": joint_pca(n, s) for s in ("as they are", "each centred") for n in (10, 20)}
+    more = {f"joint PCA, {s}, {n}": joint_pca(n, s) for s, n in (("as they are", 10), ("as they are", 20))}
+    more["joint PCA, each centred, 20"] = joint_pca(20, "each centred")
     table = _spaces.Table()
     vias: dict[str, list[str]] = defaultdict(list)
     columns = {
@@ -382,7 +383,8 @@ def withheld(draws: int) -> None:
         rows,
         f"One type is left out of the reference; are its cells less certain than the others? Five sets, {draws} "
         "draws, three types each; in brackets 95 % bootstrap intervals over these. Abstention at the default "
-        "`min_confidence`. These are halves of one experiment; between laboratories the same scores were .63 to .67 in exploratory runs.",
+        "`min_confidence`. These are halves of one experiment; between laboratories it was .63 to .67 in "
+        "exploratory runs.",
         path="mapping",
     )
 

@@ -136,8 +136,8 @@ def main() -> None:
         f"on other genes; mean of the sets with two classes of {LEAST} cells or more, these classes only, and of "
         f"{options.seeds} random splits of cells and genes. In brackets 95 % bootstrap intervals over cells. *Own "
         "variable genes*: all genes are split, and each side marks its own 2,000. *2,000 counts*, *500 counts*: sets "
-        "counts, thinned before. *Shuffled rows*: each gene has the vector of another; *random rows*: vectors of noise. Joint "
-        "PCA has no gene to work on.",
+        "of counts, thinned before. *Shuffled rows*: each gene has the vector of another; *random rows*: vectors of "
+        "noise. Joint PCA has no gene to work on.",
     )
     names, rows = table.sets(columns[0])
     short = [name.replace("_human", "").replace("_mouse", "") for name in names]

@@ -172,7 +172,7 @@ class TestGeneAxes:
         V, variance, sd, E = made()
         least = np.where(np.arange(len(sd)) == 5, 1e-3, sd)
         one, two = (
-            kernels.gene_axes(V, variance, np.where(least == 1e-3, value, sd), E).rotation for value in (0.0, 1e-3)
+            kernels.gene_axes(V, variance, sd=np.where(least == 1e-3, value, sd), E=E).rotation for value in (0.0, 1e-3)
         )
         np.testing.assert_array_equal(one, two)
 
