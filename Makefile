@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs readme baseline dist matrix nightly tutorials bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
+.PHONY: help demo test lint docs readme baseline dist matrix nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,14 +45,13 @@ baseline: $(VENV)/.stamp-test ## Draw the pictures that the image tests compare 
 	$(BIN)/python docs/_ext/gallery.py tests/pl/baseline
 
 bench-%: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
-bench-genes bench-cells bench-choice bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench
+bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
 
 bench-genes: ## Benchmark gene embeddings by cross-validation (FINAL=1: the hold-out too, logged)
-bench-cells: ## Benchmark cell embeddings (BENCH_ARGS=--quick for a part)
-bench-choice: ## Fused vectors or blocks, compared without labels
+bench-cells: ## Cells of one data set: tl.embed against PCA, known orders
 bench-lineage: ## Hierarchies of groups against known trees, and pictures of four
-bench-mapping: ## Stages across species and labels across gene panels
+bench-mapping: ## Labels and stages across data sets, panels and species
 bench-match: ## Compounds matched with changes of state of known cause
 bench-panels: ## Labels carried between disjoint gene panels
 bench-programs: ## Programs of cell types: markers, soft gene sets and controls
@@ -60,7 +59,7 @@ bench-network: ## Benchmark networks of compounds, mechanisms and repurposing (F
 bench-recovery: ## Neighbours in a modality that was withheld for a tenth of its genes
 bench-explain: ## What the shipped model rests on, each figure beside its shuffled control
 bench-training: ## Time and memory of a training run, and whether it repeats
-bench-scale: ## A million cells from disk to disk; blend against PCA
+bench-scale: ## A million cells from disk to disk; tl.embed against PCA
 bench-sets: ## Compare sets of genes: speed, recovery of pathways, weak signals
 bench-speed: ## Measure time and memory of the projection, and of the import
 bench-targets: ## Benchmark target prediction by cross-validation (FINAL=1: the hold-out, logged)

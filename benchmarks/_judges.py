@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anndata as ad
 import networkx as nx
 import numpy as np
 import pandas as pd
@@ -15,6 +14,9 @@ from scipy.stats import false_discovery_control, mannwhitneyu, rankdata
 
 import newt_sc as nt
 from newt_sc.tl._fusion import read_blocks
+
+if TYPE_CHECKING:
+    import anndata as ad
 
 Array = NDArray[Any]
 

@@ -109,6 +109,16 @@ def maps_of_numbers() -> Any:
     return nt.pl.maps(cells(), basis=["X_a", "X_b"], color="stemness", titles=["first axes", "next axes"])
 
 
+def joint_map() -> Any:
+    adata, rng = cells(), np.random.default_rng(0)  # as newt_sc.tl.joint_map gives it, on places that are made up
+    query = rng.random(adata.n_obs) < 0.4
+    adata.obsm["X_umap"] = adata.obsm["X_a"] + 0.8 * query[:, None]
+    adata.obs["newt_side"] = pd.Categorical(np.where(query, "query", "reference"))
+    mixing = nt.metrics.neighbor_mixing(adata.obsm["X_umap"], query)
+    adata.uns["newt_joint"] = {"params": {"via": "rotated"}, "mixing": mixing, "mixing_expected": 2 * 0.4 * 0.6}
+    return nt.pl.joint_map(adata, color="cell_type")
+
+
 def lineage() -> Any:
     adata = cells()
     nt.tl.lineage(adata, "cell_type", root="HSC", n_resamples=20)
@@ -155,38 +165,6 @@ def attention() -> Any:
     embedding.obsm["attention"] = pd.DataFrame(weights, embedding.obs_names, names)
     nt.tl.explain(embedding)
     return nt.pl.attention(embedding)
-
-
-def cross_modal() -> Any:
-    return nt.pl.cross_modal(nt.tl.cross_modal(gene_space()))
-
-
-def functional_hierarchy() -> Any:
-    embedding = gene_space()
-    group = np.arange(240) % 8  # a small ontology: eight terms, pairs of them below four, and a root
-    terms = {f"term{i}": [gene for gene, g in zip(embedding.obs_names, group, strict=True) if g == i] for i in range(8)}
-    parents = [(f"term{i}", "is_a", f"pair{i // 2}") for i in range(8)] + [
-        (f"pair{i}", "is_a", "root") for i in range(4)
-    ]
-    ontology = pd.DataFrame(parents, columns=["go_id", "relationship", "parent"])
-    summary, curve = nt.tl.functional_hierarchy(embedding, terms, ontology, n_resamples=20, n_shuffles=10)
-    return nt.pl.functional_hierarchy(summary, curve)
-
-
-def regulon_context() -> Any:
-    embedding, rng = gene_space(), np.random.default_rng(0)
-    cell = np.array(["hepatocyte", "neuron", "myocyte"])
-    regulons = pd.DataFrame(
-        [
-            (f"TF{i}", embedding.obs_names[j], cell[j % 8 % 3 if rng.random() < i / 20 else rng.integers(3)])
-            for i in range(20)
-            for j in rng.choice(240, 90, replace=False)
-        ],
-        columns=["source", "target", "cell"],
-    )
-    programs = {name: list(embedding.obs_names[np.arange(240) % 8 % 3 == i]) for i, name in enumerate(cell)}
-    table = nt.tl.regulon_context(embedding, regulons, gene_sets=programs, n_permutations=100)
-    return nt.pl.regulon_context(table)
 
 
 def targets() -> Any:

@@ -1,4 +1,4 @@
-"""Plots of what explains the vectors and of what the space shows."""
+"""Plots of what explains the vectors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 
 import newt_sc as nt
@@ -95,73 +94,3 @@ def test_attention_errors(plain) -> None:
     with pytest.raises(nt.errors.GeneMatchError, match="1 of 2 genes"):
         nt.pl.attention(plain, [GENES[9], "nosuchgene"])
     assert plt.get_fignums() == []
-
-
-CROSS = pd.DataFrame(
-    {"source": ["a", "b"], "target": ["b", "a"], "n_genes": 9, "r2": [0.5, np.nan], "shuffled": [-0.01, np.nan]}
-)
-SUMMARY = pd.DataFrame({"vectors": ["all", "all"], "measure": ["semantic", "depth"], "spearman": [0.3, 0.2]})
-CURVE = pd.DataFrame(
-    [
-        {"vectors": "all", "measure": measure, "bin": float(i), "n_pairs": 1000 if i < 3 else 5, "cosine": 0.1 * i,
-         "low": 0.1 * i - 0.01, "high": 0.1 * i + 0.01, "shuffled": 0.0, "shuffled_low": -0.01, "shuffled_high": 0.01}
-        for measure in ("semantic", "depth") for i in range(4)
-    ]
-)  # fmt: skip
-CONTEXT = pd.DataFrame(
-    {
-        "context": ["x", "x", "y"], "program_auroc": [0.9, 0.6, 0.7], "program_fdr": [0.01, 0.5, 0.04],
-        "program_shuffled": [0.5, 0.4, 0.6],
-    }
-)  # fmt: skip
-
-
-def test_cross_modal() -> None:
-    ax = nt.pl.cross_modal(CROSS)
-    assert [text.get_text() for text in ax.texts] == [".50"]
-    assert ax.get_xlabel() == "shuffled genes: -0.010 to -0.010"
-    np.testing.assert_array_equal(ax.images[0].get_array().mask, [[True, False], [True, True]])
-    inside(ax.figure)
-
-
-def test_functional_hierarchy() -> None:
-    axes = nt.pl.functional_hierarchy(SUMMARY, CURVE)
-    assert len(axes) == 2
-    line = next(line for line in axes[0].lines if line.get_marker() == "o")
-    assert line.get_xdata().tolist() == [0, 1, 2]  # the bin of 5 pairs is left out
-    assert "all (ρ = 0.30)" in [text.get_text() for text in axes[0].get_legend().get_texts()]
-    inside(axes[0].figure)
-    with pytest.raises(ValueError, match="1 axes for the measures"):
-        nt.pl.functional_hierarchy(SUMMARY, CURVE, ax=axes[0])
-
-
-def test_regulon_context() -> None:
-    ax = nt.pl.regulon_context(CONTEXT)
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["x (1/2)", "y (1/1)"]
-    inside(ax.figure)
-
-
-@pytest.mark.parametrize(
-    ("plot", "arguments"),
-    [
-        (nt.pl.cross_modal, (CROSS.drop(columns="r2"),)),
-        (nt.pl.functional_hierarchy, (SUMMARY, CURVE.drop(columns="low"))),
-        (nt.pl.functional_hierarchy, (SUMMARY.drop(columns="spearman"), CURVE)),
-        (nt.pl.regulon_context, (CONTEXT.drop(columns="program_fdr"),)),
-    ],
-)
-def test_foreign_tables(plot, arguments) -> None:
-    with pytest.raises(KeyError, match=r"lacks the columns.*give what newt_sc\.tl"):
-        plot(*arguments)
-    assert plt.get_fignums() == []
-
-
-@pytest.mark.parametrize(("plot", "arguments"), [(nt.pl.cross_modal, (CROSS,)), (nt.pl.regulon_context, (CONTEXT,))])
-def test_own_axes_and_show(plot, arguments, monkeypatch: pytest.MonkeyPatch) -> None:
-    figure, ax = plt.subplots()
-    assert plot(*arguments, ax=ax) is ax
-    assert plot(*arguments, ax=ax, return_fig=True) is figure
-    shown = []
-    monkeypatch.setattr(plt, "show", lambda: shown.append(True))
-    assert plot(*arguments, show=True) is None
-    assert shown == [True]

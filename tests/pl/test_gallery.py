@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("igraph", reason="the network is laid out by igraph")
-
 from docs._ext.gallery import DPI, draw, examples
 
 BASELINE = Path(__file__).parent / "baseline"

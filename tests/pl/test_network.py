@@ -9,8 +9,6 @@ import pytest
 
 import newt_sc as nt
 
-pytest.importorskip("igraph")
-
 
 @pytest.fixture(scope="module")
 def adata():

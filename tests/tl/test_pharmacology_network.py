@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ import newt_sc as nt
 from newt_sc.errors import NewtWarning
 
 from . import _compounds
-
-pytest.importorskip("igraph")
 
 
 def example(**changed: Any) -> ad.AnnData:

@@ -34,6 +34,13 @@ class GeneAxes:
     alignment
         Length of ``directions`` over the length expected if the gene vectors were shuffled over the genes. About 1
         means that the vectors know nothing of how these genes vary together.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> V = np.linalg.qr(rng.normal(size=(30, 3)))[0]
+    >>> nt.kernels.gene_axes(V, np.ones(3), sd=np.ones(30), E=rng.normal(size=(30, 8))).rotation.shape
+    (3, 8)
     """
 
     rotation: NDArray[np.float64]

@@ -46,6 +46,13 @@ class TypeSums:
         Genes x components.
     E
         Gene vectors, genes x d, NaN where there is none.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).random((6, 4))
+    >>> sums = nt.kernels.type_sums(X, X[:, :2], np.array([0, 0, 0, 1, 1, 1]), loadings=np.eye(4)[:, :2], E=np.eye(4))
+    >>> sums.first.shape
+    (2, 2)
     """
 
     share: NDArray[np.float64]

@@ -28,6 +28,8 @@ def shared_genes(
 ) -> tuple[AnnData, AnnData]:
     """Bring a query and a reference, of either species, to the genes that both measure.
 
+    :func:`newt_sc.tl.map_to_reference` does so by itself; this is for other tools.
+
     Parameters
     ----------
     %(adata)s The query, log-normalised: numpy or scipy sparse.
@@ -60,9 +62,6 @@ def shared_genes(
     --------
     >>> import newt_sc as nt
     >>> query, reference = nt.pp.shared_genes(adata, ref)  # doctest: +SKIP
-    >>> nt.tl.embed(reference, mode="project", mask_var=None)  # doctest: +SKIP
-    >>> nt.tl.embed(query, mode="project", mask_var=None, center=reference)  # doctest: +SKIP
-    >>> nt.tl.map_to_reference(query, reference, label="cell_type")  # doctest: +SKIP
     """
     import anndata as ad
 

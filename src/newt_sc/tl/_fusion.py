@@ -21,7 +21,6 @@ __all__ = [
     "Fusion",
     "LinearFusion",
     "ModelFusion",
-    "block_names",
     "check_embedding",
     "find_genes",
     "open_fusion",
@@ -97,20 +96,16 @@ class ModelFusion:
 Fusion = LinearFusion | ModelFusion
 
 
-def block_names(embedding: AnnData) -> list[str]:
-    """Modalities of an embedding that have a block in ``obsm``."""
-    made: Any = embedding.uns.get(_keys.EMBED, {})
-    declared = made.get("modalities", list(embedding.obsm)) if isinstance(made, dict) else list(embedding.obsm)
-    return [str(name) for name in declared if isinstance(embedding.obsm.get(str(name)), np.ndarray)]
-
-
 def read_blocks(embedding: AnnData) -> dict[str, NDArray[np.float32]]:
     """Blocks of an embedding, all NaN where a modality does not know a gene."""
+    made: Any = embedding.uns.get(_keys.EMBED, {})
+    declared = made.get("modalities", list(embedding.obsm)) if isinstance(made, dict) else list(embedding.obsm)
     out = {}
-    for name in block_names(embedding):
-        block = np.array(embedding.obsm[name], dtype=np.float32)
-        block[~np.isfinite(block).all(axis=1)] = np.nan
-        out[name] = block
+    for name in map(str, declared):
+        if isinstance(embedding.obsm.get(name), np.ndarray):
+            block = np.array(embedding.obsm[name], dtype=np.float32)
+            block[~np.isfinite(block).all(axis=1)] = np.nan
+            out[name] = block
     return out
 
 
