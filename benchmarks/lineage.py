@@ -24,8 +24,7 @@ import pandas as pd
 from scipy import sparse
 
 import newt_sc as nt
-from benchmarks import _cache, _common
-from benchmarks import cells as cell_benchmark
+from benchmarks import _cache, _common, _spaces
 from newt_sc.errors import NewtWarning
 from newt_sc.kernels import _lineage as trees
 
@@ -123,7 +122,7 @@ def load(name: str) -> Groups:
 def embedding(kind: str, *, blood: bool) -> ad.AnnData:
     """Spectral fusion of the shipped blocks, with or without what holds blood; shuffled or random rows."""
     if kind != "newt":
-        return cell_benchmark.control(embedding("newt", blood=blood), kind)
+        return _spaces.control(embedding("newt", blood=blood), kind)
     shipped = nt.datasets.embedding("newt-human")
     if blood:
         return nt.tl.fuse(shipped)
@@ -228,10 +227,7 @@ def pca(n_comps: int) -> Way:
     """Principal components of the highly variable genes."""
 
     def way(groups: Groups, _: bool) -> tuple[np.ndarray, str]:
-        X, _n = cell_benchmark.represent(
-            groups.adata, cell_benchmark.Method("PCA of HVGs", "", fit(n_comps, groups)), None
-        )
-        return groups.centred(X), "cosine"
+        return groups.centred(_spaces.principal(groups.adata, fit(n_comps, groups))), "cosine"
 
     return way
 
@@ -241,15 +237,12 @@ def fit(n_comps: int, groups: Groups) -> int:
     return min(n_comps, groups.adata.n_obs - 1)
 
 
-def embed(kind: str = "newt", *, modalities: list[str] | None = None, n_comps: int | None = None) -> Way:
-    """:func:`newt_sc.tl.embed`, blend with a number of components, project without."""
+def embed(kind: str = "newt", *, modalities: list[str] | None = None) -> Way:
+    """:func:`newt_sc.tl.embed` by projection; by components it is PCA."""
 
     def way(groups: Groups, blood: bool) -> tuple[np.ndarray, str]:
         part = groups.adata[:, chosen(groups, "HVG")].copy()
-        more: dict[str, Any] = (
-            {"mode": "project"} if n_comps is None else {"n_comps": fit(n_comps, groups), **_common.BLEND}
-        )
-        nt.tl.embed(part, embedding=embedding(kind, blood=blood), modalities=modalities, **more)
+        nt.tl.embed(part, embedding=embedding(kind, blood=blood), modalities=modalities, mode="project")
         return groups.centred(part.obsm["X_newt"]), "cosine"
 
     return way
@@ -274,8 +267,6 @@ WAYS: dict[str, Way] = {
     "expression, 500 most variable, centred, correlation": expression("500", "correlation"),
     "expression, all genes, centred, cosine": expression("all", "cosine"),
     **{f"PCA of HVGs, {n}": pca(n) for n in N_COMPS},
-    **{f"blend, {n}": embed(n_comps=n) for n in N_COMPS},
-    **{f"blend, shuffled, {n}": embed("shuffled", n_comps=n) for n in (20, 50)},
     "project": embed(),
     "project, shuffled": embed("shuffled"),
     "project, random": embed("random"),
@@ -368,12 +359,12 @@ def table() -> None:
         "the tree made from the distances with steps in the authors' tree. Blood sources *out*: co-expression "
         "without DMAP, blood columns of HPA, lymphoid organs and cell lines of blood; lineage sets of blood left "
         "out; terms of haematopoiesis taken from the genes of cell development (GO:0048468). *Centred*: "
-        "centroids less the mean of all centroids, as `tl.lineage` does; all rows of PCA, blend and project are.",
+        "centroids less the mean of all centroids, as `tl.lineage` does; all rows of PCA and project are.",
     )  # fmt: skip
 
 
 def pictures() -> None:
-    """Draw the hierarchies of four sets by PCA, blend and project side by side; print how they agree."""
+    """Draw the hierarchies of four sets by components and by projection side by side; print how they agree."""
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
@@ -385,23 +376,21 @@ def pictures() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NewtWarning)
             n = min(30, adata.n_obs - 1)
-            X, _ = cell_benchmark.represent(adata, cell_benchmark.Method("PCA of HVGs", "", n), None)
-            adata.obsm["X_pca"] = X
-            nt.tl.embed(adata, n_comps=n, **_common.BLEND)
+            nt.tl.embed(adata, n_comps=n)
             nt.tl.embed(adata, mode="project", key_added="X_project")
             sets = {}
-            for key in ("X_pca", "X_newt", "X_project"):
+            for key in ("X_newt", "X_project"):
                 nt.tl.lineage(adata, column, root=root, use_rep=key, key_added=key)
                 branches = nt.get.lineage(adata, key=key)
                 sets[key] = {splits(branches, one) for one in branches.loc[branches["support"].notna(), "groups"]}
                 support = branches["support"].dropna()
                 paga = adata.uns[key]["paga"]["shared"]
-                same = len(sets[key] & sets["X_pca"]) / len(sets["X_pca"])
+                same = len(sets[key] & sets["X_newt"]) / len(sets["X_newt"])
                 rows.append([name, key, len(adata.uns[key]["groups"]), f"{support.mean():.2f}", f"{support.min():.2f}",
                              f"{same:.2f}", f"{paga:.2f}"])  # fmt: skip
-        groups = len(adata.uns["X_pca"]["groups"])
-        figure, axes = plt.subplots(1, 3, figsize=(9.5, 0.19 * groups + 0.9), layout="constrained")
-        titles = {"X_pca": f"PCA, {n} components", "X_newt": f"blend, {n} components", "X_project": "project"}
+        groups = len(adata.uns["X_newt"]["groups"])
+        figure, axes = plt.subplots(1, 2, figsize=(6.5, 0.19 * groups + 0.9), layout="constrained")
+        titles = {"X_newt": f"{n} components", "X_project": "project"}
         for one, (key, title) in zip(axes, titles.items(), strict=True):
             nt.pl.lineage(adata, key=key, title=title, ax=one)
         path = _common.ROOT / "docs" / "_static" / f"lineage_{name}.png"

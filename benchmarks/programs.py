@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import newt_sc as nt
-from benchmarks import _common, cells
+from benchmarks import _common, _spaces
 from newt_sc.errors import NewtWarning
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--depths", nargs="+", choices=DEPTHS, default=list(DEPTHS))
     options = parser.parse_args(argv)
     shipped = nt.datasets.embedding("newt-human")
-    tables = {kind: cells.control(shipped, kind) for kind in ("newt", "shuffled", "no lineage")}
+    tables = {kind: _spaces.control(shipped, kind) for kind in ("newt", "shuffled", "no lineage")}
     sets = {name: members for path in SOURCES.values() for name, members in _read(path).items()}
     every: dict[int, dict[str, dict[tuple[str, str], Draws]]] = {size: defaultdict(dict) for size in options.sizes}
     for name in options.sets:

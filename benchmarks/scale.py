@@ -1,10 +1,9 @@
 """A million cells: time and memory of what is read from disk and written to disk by blocks.
 
 ``python -m benchmarks.scale`` makes synthetic cells x 18,000 genes, 2,000 detected in each, as zarr on disk, and runs
-``newt-sc embed --mode project`` on 10^3 to 10^6 of them, each in a process of its own, beside what cannot be avoided:
-reading the file, and the product with the gene vectors. Of the command there are two times: all of it, from start of
-Python to end, and the same call in a process that has embedded a thousand cells before. A second table compares
-``mode="blend"`` on 100,000 cells with scanpy's PCA of the same genes, in memory and from dask.
+``newt-sc embed`` with 50 components of 2,000 marked genes on 10^3 to 10^6 of them, each in a process of its own, beside
+what cannot be avoided: reading the file twice, and the two products. Of the command there are two times: all of it,
+from start of Python to end, and the same call in a process that has embedded a thousand cells before.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
-from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -26,9 +24,9 @@ from scipy import sparse
 
 import newt_sc as nt
 from benchmarks import _common
-from benchmarks.speed import best
 
-N_GENES, DETECTED, POOL, WARM = 18_000, 2_000, 20_000, 1_000
+N_GENES, N_USED, DETECTED, POOL, WARM = 18_000, 2_000, 2_000, 20_000, 1_000
+N_COMPS = 50
 FIGURE = _common.ROOT / "docs" / "_static" / "scale.png"
 
 
@@ -46,13 +44,20 @@ def pool(seed: int = 0, rows: int = POOL) -> sparse.csr_array:
     return sparse.csr_array((data.ravel(), indices.ravel(), indptr), shape=(rows, N_GENES))
 
 
+def used(some: sparse.csr_array) -> np.ndarray:
+    """Mark the genes that vary most."""
+    mean = np.asarray(some.mean(axis=0)).ravel()
+    variance = np.asarray(some.multiply(some).mean(axis=0)).ravel() - mean**2
+    return np.argsort(np.argsort(-variance)) < N_USED
+
+
 def write(path: Path, cells: int, some: sparse.csr_array) -> None:
     """Write so many cells, those of the pool over and over, to a zarr store as anndata lays it out."""
     names = nt.datasets.embedding().obs_names[:N_GENES]
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
     group.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
     ad.io.write_elem(group, "obs", pd.DataFrame(index=[f"c{i}" for i in range(cells)]))
-    ad.io.write_elem(group, "var", pd.DataFrame(index=names))
+    ad.io.write_elem(group, "var", pd.DataFrame({"highly_variable": used(some)}, index=names))
     for name in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
         ad.io.write_elem(group, name, {})
     X = group.create_group("X")
@@ -76,7 +81,7 @@ def write(path: Path, cells: int, some: sparse.csr_array) -> None:
 def arguments(path: Path) -> list[str]:
     """What newt-sc is called with."""
     out = path.with_name("out.zarr")
-    return ["embed", str(path), str(out), "--mode", "project", "--mask-var", "none", "--embedding-only", "-q"]
+    return ["embed", str(path), str(out), "--n-comps", str(N_COMPS), "--embedding-only", "-q"]
 
 
 def child(what: str, path: Path) -> None:
@@ -91,10 +96,14 @@ def child(what: str, path: Path) -> None:
             X = _store.cells_on_disk(group, path).X
             block = X[: min(X.shape[0], POOL)]
             n = X.shape[0]
+        at = np.flatnonzero(used(block))
+        mean = np.asarray(block[:, at].mean(axis=0)).ravel()
         times = []
         for _ in range(4):
             busy, started = time.process_time(), time.perf_counter()
-            nt.kernels.project(block, E)
+            part = block[:, at]
+            nt.kernels.scatter(part, mean)
+            nt.kernels.project(part, E[at])
             times.append((time.perf_counter() - started, time.process_time() - busy))
         seconds, busy = (min(each) * n / block.shape[0] for each in zip(*times, strict=True))
         sys.stdout.write(f"\n{seconds} {busy}\n")
@@ -160,7 +169,7 @@ def growth_table(found: list[dict[str, float]], repeat: int) -> None:
     rows = []
     for at, row in enumerate(found):
         for by, busy in (("clock", ""), ("processor", "_busy")):
-            floor = row[f"read{busy}"] + row[f"kernel{busy}"]
+            floor = 2 * row[f"read{busy}"] + row[f"kernel{busy}"]
             texts = [f"{row[f'{what}{busy}']:.2f}" for what in ("read", "kernel", "embed", "whole")]
             texts += [f"{row[f'embed{busy}'] / floor:.2f}", f"{row[f'whole{busy}'] / floor:.2f}"]
             texts.append(f"{slope(found[at - 1], row, f'embed{busy}'):.2f}" if at else "")
@@ -175,22 +184,23 @@ def growth_table(found: list[dict[str, float]], repeat: int) -> None:
             steps = zip((few, by_cells[100_000]), (by_cells[100_000], many), strict=True)
             more = [1e6 * (b["embed"] - a["embed"]) / (b["cells"] - a["cells"]) for a, b in steps]
             note += f" A further cell takes {more[0]:.0f} µs up to 100,000 and {more[1]:.0f} µs beyond (warm, clock)."
-    floor_name = "/ (read + product)"
+    floor_name = "/ (2 read + products)"
     _common.report(
         "scale",
         "A million cells",
         [
-            *("cells", "seconds by", "read", "product", "warm", "whole", f"warm {floor_name}", f"whole {floor_name}"),
+            *("cells", "seconds by", "read", "products", "warm", "whole", f"warm {floor_name}", f"whole {floor_name}"),
             *("slope, warm", "peak memory, GiB"),
         ],
         rows,
-        f"Synthetic cells x {N_GENES:,} genes, {DETECTED:,} detected in each, from zarr to zarr; seconds, median of "
-        f"{repeat} runs, each in a new process; by the clock, which other work on the machine slows, and processor "
-        "seconds of all threads. Read: every block of the file, nothing done with it. Product: that with the gene "
-        "vectors (256 dimensions), in memory. Whole: `newt-sc embed --mode project`, from start of Python to end; it "
-        "writes a float32 vector of 256 dimensions for each cell; its peak memory stands last. Warm: the same call in "
-        f"a process that has embedded {WARM:,} cells before. Slope: of the logarithm of time over that of cells, from "
-        f"the row above; 1 is linear.{note}",
+        f"Synthetic cells x {N_GENES:,} genes, {DETECTED:,} detected in each, {N_USED:,} of them marked as highly "
+        f"variable, from zarr to zarr; seconds, median of {repeat} runs, each in a new process; by the clock, which "
+        "other work on the machine slows, and processor seconds of all threads. Read: every block of the file, nothing "
+        "done with it. Products: the covariance of the marked genes, and their product with the loadings, in memory. "
+        f"Whole: `newt-sc embed --n-comps {N_COMPS}`, from start of Python to end; it writes a float32 vector of 256 "
+        "dimensions for each cell; its peak memory stands last. Warm: the same call in a process that has embedded "
+        f"{WARM:,} cells before. Slope: of the logarithm of time over that of cells, from the row above; 1 is linear."
+        f"{note}",
     )
     figure(found)
 
@@ -204,11 +214,11 @@ def figure(found: list[dict[str, float]]) -> None:
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
     cells = [row["cells"] for row in found]
-    floor = [row["read"] + row["kernel"] for row in found]
+    floor = [2 * row["read"] + row["kernel"] for row in found]
     for label, values, style in (
         ("whole command", [row["whole"] for row in found], {"color": "#0072B2", "marker": "o"}),
         ("warm call", [row["embed"] for row in found], {"color": "#D55E00", "marker": "s"}),
-        ("read + product", floor, {"color": "#555555", "marker": "^", "linestyle": "--"}),
+        ("2 read + products", floor, {"color": "#555555", "marker": "^", "linestyle": "--"}),
     ):
         left.loglog(cells, values, label=label, markersize=4, **style)
     left.set(xlabel="cells", ylabel="seconds")
@@ -223,90 +233,11 @@ def figure(found: list[dict[str, float]]) -> None:
     plt.close(fig)
 
 
-# -- blend -----------------------------------------------------------------------------------------------------------
-
-
-def largest_angle(A: np.ndarray, B: np.ndarray) -> float:
-    """Sine of the largest principal angle between the spaces that columns span."""
-    Q, R = (np.linalg.qr(X.astype(np.float64) - X.mean(axis=0, dtype=np.float64))[0] for X in (A, B))
-    return float(np.linalg.norm(Q - R @ (R.T @ Q), ord=2))
-
-
-def planted(cells: int, seed: int = 0) -> ad.AnnData:
-    """Cells of 80 programs with 2,000 highly variable genes among 6,000, so that 50 components are well apart."""
-    rng = np.random.default_rng(seed)
-    genes, used, k = 6_000, 2_000, 80
-    names = nt.datasets.embedding().obs_names[:genes]
-    loadings = np.zeros((k, genes), dtype=np.float32)
-    loadings[:, :used] = rng.standard_normal((k, used)) * (0.97 ** np.arange(k))[:, None] / 3
-    parts = []
-    for start in range(0, cells, 10_000):
-        n = min(10_000, cells - start)
-        rate = np.exp(rng.standard_normal((n, k), dtype=np.float32) @ loadings / 2 - 2.2)
-        counts = sparse.csr_array(rng.poisson(rate).astype(np.float32))
-        counts.data = np.log1p(counts.data)
-        parts.append(counts)
-    X = sparse.csr_matrix(sparse.vstack(parts))
-    var = pd.DataFrame({"highly_variable": np.arange(genes) < used}, index=names)
-    return ad.AnnData(X, obs=pd.DataFrame(index=[f"c{i}" for i in range(cells)]), var=var)
-
-
-def blend_rows(cells: int) -> list[list[str]]:
-    """Rows of the table of PCA and blend."""
-    import dask.array as da
-    import scanpy as sc
-
-    adata = planted(cells)
-    E = np.asarray(nt.datasets.embedding()[adata.var_names].X, dtype=np.float32)
-    nt.tl.embed(adata[:1000].copy(), **_common.BLEND)  # compiled
-    out = []
-    repeat = 2 if cells <= 20_000 else 1
-
-    def timed(name: str, function: Any, repeat: int = 2) -> tuple[float, np.ndarray]:
-        seconds, found = best(function, repeat)
-        print(f"{name}: {seconds:.2f} s", flush=True)
-        return seconds, found
-
-    def pca(solver: str) -> np.ndarray:
-        return np.asarray(sc.pp.pca(adata, n_comps=50, svd_solver=solver, copy=True).obsm["X_pca"])
-
-    def embed(data: ad.AnnData, **params: Any) -> np.ndarray:
-        return np.asarray(nt.tl.embed(data, copy=True, **params).obsm["X_newt"])
-
-    X = adata.X[:, adata.var["highly_variable"].to_numpy()].astype(np.float64)
-    mean = np.asarray(X.mean(axis=0)).ravel()
-    exact = X @ np.linalg.eigh((X.T @ X).toarray() / cells - np.outer(mean, mean))[1][:, -50:]
-    projection, _ = timed("one projection", lambda: nt.kernels.project(adata.X, E))
-    scanpy_time, scanpy = timed("scanpy, covariance_eigh", lambda: pca("covariance_eigh"), repeat)
-    same_time, same = timed("alpha=beta=0", lambda: embed(adata), repeat)
-    blend_time, blend = timed("blend", lambda: embed(adata, **_common.BLEND), repeat)
-    lazy = adata.copy()
-    lazy.X = da.from_array(np.arange(cells), chunks=5_000).map_blocks(
-        lambda at: adata.X[at],
-        chunks=((5_000,) * (cells // 5_000), (adata.n_vars,)),
-        new_axis=1,
-        dtype=np.float32,
-        meta=sparse.csr_matrix((0, 0), dtype=np.float32),
-    )
-    dask_time, dask = timed("blend, dask", lambda: embed(lazy, **_common.BLEND), 1)
-    base = scanpy_time + projection
-    for name, seconds, angle in (
-        ("scanpy.pp.pca, covariance_eigh", scanpy_time, largest_angle(scanpy, exact)),
-        ("one projection", projection, np.nan),
-        ("tl.embed, alpha=beta=0 (default)", same_time, largest_angle(same, exact)),
-        ("tl.embed, alpha=0.2, beta=0.15", blend_time, np.nan),
-        ("the same, dask array", dask_time, largest_angle(dask, blend)),
-    ):
-        out.append([name, f"{seconds:.2f}", f"{seconds / base:.2f}", "" if np.isnan(angle) else f"{angle:.1e}"])
-    return out
-
-
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--repeat", type=int, default=3, help="runs of which the median is told")
-    parser.add_argument("--blend", type=int, default=100_000, help="cells of the table of blend; 0 leaves it out")
     parser.add_argument("--folder", type=Path, help="where cells are kept and looked for (default: a temporary folder)")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
@@ -315,20 +246,9 @@ def main() -> None:
     if options.child:
         child(options.child, options.path)
         return
-    if options.cells != [0]:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = options.folder or Path(temporary)
-            growth_table(growth(options.cells, folder, options.repeat), options.repeat)
-    if options.blend:
-        _common.report(
-            "scale-blend",
-            "Blend and PCA",
-            ["what", "seconds", "of scanpy's PCA + one projection", "largest principal angle"],
-            blend_rows(options.blend),
-            f"{options.blend:,} synthetic cells, 2,000 highly variable genes, 50 components. Scanpy's solver that uses "
-            "the covariance, as blend does, is what is compared with. Angles: sine of the largest principal angle to "
-            "components computed in double precision; for dask to those of the same call in memory.",
-        )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        growth_table(growth(options.cells, folder, options.repeat), options.repeat)
 
 
 if __name__ == "__main__":

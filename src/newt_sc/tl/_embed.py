@@ -304,9 +304,11 @@ def _aligned(
             NewtWarning,
             stacklevel=4,
         )
+    turned = V[:, :k] @ axes.rotation
     loadings = np.zeros((rows.shape[1], E.shape[1]), dtype=np.float32)
-    loadings[at] = V[:, :k] @ axes.rotation
-    Z = rows.project(loadings, found.stats.mean, out=out and out(rows.shape[0], E.shape[1]))
+    loadings[at] = turned
+    some = None if at.size == rows.shape[1] else at
+    Z = rows.project(turned, found.stats.mean[at], genes=some, out=out and out(rows.shape[0], E.shape[1]))
     info["params"] |= {"n_comps": k, "random_state": random_state}
     info |= {
         "n_genes_used": int(np.isfinite(E[at]).all(axis=1).sum()),

@@ -121,18 +121,23 @@ class Moments:
 
 @dataclass(frozen=True)
 class _Table:
-    """Gene table, genes x d, and what the genes' centre is projected to."""
+    """Gene table, genes x d, what the genes' centre is projected to, and which genes these are."""
 
     E: NDArray[np.float32]
     offset: NDArray[np.float32] | None
     device: str
+    genes: NDArray[np.intp] | None = None
 
     @classmethod
-    def of(cls, E: NDArray[np.floating], center: NDArray[np.float64] | None) -> _Table:
+    def of(
+        cls, E: NDArray[np.floating], center: NDArray[np.float64] | None, genes: NDArray[np.intp] | None = None
+    ) -> _Table:
         offset = None if center is None else _through(center, E)
-        return cls(np.ascontiguousarray(E, dtype=np.float32), offset, settings.device)
+        return cls(np.ascontiguousarray(E, dtype=np.float32), offset, settings.device, genes)
 
     def project(self, block: Any, *, parallel: bool = True) -> NDArray[np.float32]:
+        if self.genes is not None:
+            block = block[:, self.genes]
         Z = kernels.project(block, self.E, parallel=parallel, device=self.device)
         if self.offset is not None:
             Z -= self.offset
@@ -356,12 +361,19 @@ class Rows:
             return self.reduce(function)
         return function(self.X) if self._csc else reduce(add, self._each(function))
 
-    def project(self, E: NDArray[np.floating], center: NDArray[np.float64] | None, *, out: Any = None) -> Any:
-        """``(X - center) @ E`` of cells x d, float32; ``E`` has a finite row for every gene.
+    def project(
+        self,
+        E: NDArray[np.floating],
+        center: NDArray[np.float64] | None,
+        *,
+        genes: NDArray[np.intp] | None = None,
+        out: Any = None,
+    ) -> Any:
+        """``(X - center) @ E`` of cells x d, float32, of all genes or of some, whose rows ``E`` and ``center`` have.
 
         What is given as ``out`` is written into by slices of rows. Without it a dask array gives a lazy one.
         """
-        table = _Table.of(E, center)
+        table = _Table.of(E, center, genes)
         if self.is_dask:
             lazy = self.lazy(_Table.project, table, table.E.shape[1])
             return lazy if out is None else _write((part.compute() for part in lazy.blocks.ravel()), out)
