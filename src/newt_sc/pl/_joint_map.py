@@ -61,8 +61,8 @@ def joint_map(
         raise KeyError(msg)
     told = joint.uns[_keys.JOINT]
     columns = ["newt_side", *([color] if isinstance(color, str) else color)]
-    title = f"{told['params']['via']}: {told['mixing']:.0%} of neighbours from the other side"
-    titles = [f"{title} (one set: {told['mixing_expected']:.0%})", *columns[1:]]
+    title = f"{told['params']['via']}: {told['mixing']:.0%} of neighbours are of the other side\n"
+    titles = [f"{title}({told['mixing_expected']:.0%} if both were one set)", *columns[1:]]
     n = len(columns)
     figure, axes = canvas(ax, n=n, what=f"{n} maps", figsize=(4.6 * n, 3.6))
     for one, column, text in zip(axes, columns, titles, strict=True):
