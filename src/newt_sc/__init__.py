@@ -1,4 +1,4 @@
-"""Gene embeddings fused from six kinds of knowledge, and single cells projected through them.
+"""Cells of any data set, gene panel or species in one space, by what is known of genes; targets of compounds.
 
 ``import newt_sc as nt`` loads next to nothing: every tool loads what it needs when it is first called.
 """
