@@ -62,7 +62,7 @@ def joint_map(
     ref
         The other side.
     via
-        How both sides come into one space, see the list in the documentation.
+        How both sides come into one space.
     label
         Column of ``ref.obs`` with types, by which ``"shared"`` tells a shift between sides from other mixtures.
     %(embedding)s

@@ -81,7 +81,7 @@ def map_to_reference(
         Column of ``ref.obs`` with numbers, such as pseudotime or the index of a stage. Reference cells where it is not
         finite are not used for it.
     via
-        How both sides come into one space, see the list in the documentation.
+        How both sides come into one space.
     types
         Labels that may be called: a list of them, ``"all"``, or ``"auto"``. ``"auto"`` matters without shared genes: if
         the query looks like some of the types only, by the directions in which its cells vary and by the levels of its
