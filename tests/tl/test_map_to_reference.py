@@ -12,13 +12,17 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 from scipy import sparse
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 import newt_sc as nt
 from newt_sc.errors import FormatError, GeneMatchError, NewtWarning
+from newt_sc.tl import _place
 from newt_sc.tl._map_to_reference import sides_in_one_space
+from newt_sc.tl._rows import Rows
+from newt_sc.tl._sides import variable_genes
 from newt_sc.tl._space import DEFAULT_MASK
 from tests.tl import _sides as planted
 from tests.tl._sides import TYPES, accuracy
@@ -108,7 +112,7 @@ def test_control_of_shuffled_vectors(half: ad.AnnData) -> None:
 
 
 def test_ensembl_ids(whole: ad.AnnData, half: ad.AnnData) -> None:
-    ids = nt.genes.table().set_index("symbol")["ensembl_gene_id"]
+    ids = nt.genes.table().set_index("symbol")["ensembl"]
     for genes, ref, via in ((slice(None), whole, "shared"), (SECOND, half, "rotated")):
         adata = query(genes=genes)
         known = [isinstance(ids.get(name), str) and ids[name].startswith("ENSG") for name in adata.var_names]
@@ -143,7 +147,7 @@ def mouse(adata: ad.AnnData) -> ad.AnnData:
 
 def test_mouse_and_human(whole: ad.AnnData, half: ad.AnnData) -> None:
     adata = mouse(query())
-    assert adata.n_vars > 500
+    assert adata.n_vars > 400
     out = mapped(adata, whole)
     assert out.uns["newt_mapping"]["params"]["via"] == "shared"
     assert out.uns["newt_mapping"]["genes"]["organism"] == "mouse"
@@ -195,14 +199,12 @@ def test_orthologs_of_several_genes_or_none(half: ad.AnnData) -> None:
     assert accuracy(out) == 1
 
 
-@pytest.mark.xfail(reason="tl._sides.renamed warns on the side that the table is not about, once or twice a call")
 def test_orthologs_of_one_side_do_not_warn(half: ad.AnnData) -> None:
     adata, pairs = newts(query(genes=SECOND))
     assert accuracy(mapped(adata, half, orthologs=pairs)) == 1
 
 
 @pytest.mark.filterwarnings("ignore:None of the .* genes, such as:newt_sc.errors.NewtWarning")
-@pytest.mark.xfail(reason="tl._place.shared_pair gives renamed genes that are not unique to pp.shared_genes")
 def test_orthologs_of_two_genes_that_are_one_human_gene(whole: ad.AnnData) -> None:
     ref, pairs = newts(whole)
     pairs["nwt-1"] = pairs["nwt-0"]
@@ -269,23 +271,24 @@ def test_auto_turns_like_halves_onto_each_other(half: ad.AnnData) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The query looks like")
-def test_a_query_of_two_types_is_not_dragged_over_the_reference(half: ad.AnnData) -> None:
+def test_a_query_of_two_types_is_not_dragged_over_the_reference() -> None:
+    half = planted.cells(EMBEDDING, TYPES * 40, genes=FIRST, noise=0.8)
     right: dict[str, list[float]] = {"auto": [], "all": [], "rotated": []}
-    for pair in combinations(TYPES, 2):
-        adata = query("".join(pair) * 30, genes=SECOND, seed=3)
+    for pair in list(combinations(TYPES, 2))[::2]:
+        adata = query("".join(pair) * 30, genes=SECOND, seed=3, noise=0.8)
         out = mapped(adata, half)
         told = out.uns["newt_mapping"]
         assert told["params"]["via"] == "aligned"
         assert told["choice"]["why"] == "no gene is shared, and the mixtures of types may differ"
-        assert told["choice"]["gain_of_fewer_types"] > 0.2
+        assert told["choice"]["gain_of_fewer_types"] > 0.35
         assert set(told["types"]) >= set(pair)
         right["auto"].append(accuracy(out))
         right["all"].append(accuracy(mapped(adata, half, types="all")))
         right["rotated"].append(accuracy(mapped(adata, half, types="all", via="rotated")))
     mean = {name: np.mean(each) for name, each in right.items()}
     assert mean["auto"] > 0.97
-    assert mean["auto"] > mean["all"] + 0.1
-    assert mean["auto"] > mean["rotated"] + 0.1
+    assert mean["auto"] > mean["all"] + 0.15
+    assert mean["auto"] > mean["rotated"] + 0.15
 
 
 @pytest.mark.parametrize("kind", list(TYPES))
@@ -320,12 +323,10 @@ def test_types_that_may_be_called(whole: ad.AnnData, half: ad.AnnData) -> None:
         mapped(adata, half, types=[])
 
 
-@pytest.mark.xfail(reason="`types in (\"auto\", [\"auto\"])` compares an array by elements")
 def test_types_in_an_array(half: ad.AnnData) -> None:
     assert accuracy(mapped(query("AD" * 30, genes=SECOND), half, types=np.array(["A", "D"]))) == 1
 
 
-@pytest.mark.xfail(reason="pseudotime is taken from cells of all types, also of those that are not called")
 def test_pseudotime_is_of_the_types_that_may_be_called(half: ad.AnnData) -> None:
     out = mapped(query("AF" * 30, genes=SECOND), half, types=["A", "F"], pseudotime="time")
     assert set(out.obs["newt_mapping_pseudotime"].round(3)) <= {0.0, 5.0}
@@ -383,13 +384,37 @@ def test_a_type_that_the_reference_lacks_is_less_certain(whole: ad.AnnData) -> N
     for unknown in "AD":
         rest = whole[(whole.obs["type"] != unknown).to_numpy()].copy()
         adata = query()
-        out = mapped(adata, rest, min_confidence=0.8)
+        out = mapped(adata, rest, min_confidence="auto")
         truth = (adata.obs["type"] == unknown).to_numpy()
         assert roc_auc_score(truth, -out.obs["newt_mapping_confidence"]) > 0.95
         gone = out.obs["newt_mapping_abstained"].to_numpy()
         np.testing.assert_array_equal(gone, truth)
         np.testing.assert_array_equal(out.obs["newt_mapping_label"].isna(), truth)
         assert out.obs["newt_mapping_votes"].notna().all()
+
+
+def test_what_confidence_is_enough_depends_on_the_space(whole: ad.AnnData, half: ad.AnnData) -> None:
+    shift = np.random.default_rng(5).uniform(0, 4, planted.N_GENES)
+    for adata, ref, via, least in (
+        (query(), whole, "shared", 0.7),
+        (query(shift=shift), whole, "shared", 0.45),
+        (query(genes=SECOND), half, "aligned", 0.45),
+        (query(genes=SECOND), half, "rotated", 0.6),
+    ):
+        out = mapped(adata, ref, via=via, min_confidence="auto")
+        assert out.uns["newt_mapping"]["params"]["min_confidence"] == least
+        low = (out.obs["newt_mapping_confidence"] < least).to_numpy()
+        np.testing.assert_array_equal(out.obs["newt_mapping_abstained"], low)
+    assert mapped(query(), whole, min_confidence=0.2).uns["newt_mapping"]["params"]["min_confidence"] == 0.2
+
+
+@pytest.mark.filterwarnings("ignore:The query looks like")
+@pytest.mark.filterwarnings("ignore:.* cells abstain")
+def test_one_type_without_shared_genes_does_not_abstain(half: ad.AnnData) -> None:
+    """The type is found, and then no cell gets it."""
+    out = mapped(query("C" * 40, genes=SECOND), half, min_confidence="auto")
+    assert out.uns["newt_mapping"]["types"].tolist() == ["C"]
+    assert out.obs["newt_mapping_abstained"].mean() < 0.5
 
 
 def test_cells_that_abstain_get_neither(whole: ad.AnnData) -> None:
@@ -525,7 +550,6 @@ def test_layer(whole: ad.AnnData, half: ad.AnnData, kind: str) -> None:
         pd.testing.assert_frame_equal(found.obs, expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.xfail(reason="tl._place.shared_pair reads X instead of a layer that is dask or on disk")
 def test_layer_of_dask(whole: ad.AnnData) -> None:
     held = [query(), whole.copy()]
     expected = mapped(*held, via="shared").obs
@@ -537,16 +561,15 @@ def test_layer_of_dask(whole: ad.AnnData) -> None:
 
 def test_genes_that_are_used() -> None:
     """Those that are marked; without marks all, or of more than 2,000 the most variable ones."""
-    from newt_sc.tl._rows import Rows
-    from newt_sc.tl._sides import variable_genes
-
     embedding = planted.vectors(2400)
     ref = planted.cells(embedding, TYPES * 15)
     quiet = np.arange(2400) >= 1900
     ref.X[:, quiet] = 1 + 0.01 * np.random.default_rng(0).random((ref.n_obs, 500))
     rows = Rows(ref.X, "X")
     mask = variable_genes(ref, rows, DEFAULT_MASK)
-    assert (mask.sum(), mask[~quiet].mean() > 0.95) == (2000, True)
+    assert (mask.sum(), mask.dtype) == (2000, bool)
+    marked = sc.pp.highly_variable_genes(ref, n_top_genes=2000, flavor="seurat", inplace=False)["highly_variable"]
+    np.testing.assert_array_equal(mask, marked)
     assert variable_genes(ref, rows, None).all()
     few = ref[:, :2000].copy()
     assert variable_genes(few, Rows(few.X, "X"), DEFAULT_MASK).all()
@@ -560,7 +583,6 @@ def test_genes_that_are_used() -> None:
         assert (len(one.genes), len(other.genes)) == (n, n)
 
 
-@pytest.mark.xfail(reason="tl._place.shared_pair takes all genes, whatever mask_var says")
 def test_mask_var_counts_for_shared_genes_too(whole: ad.AnnData) -> None:
     adata, ref = query(), whole.copy()
     rng = np.random.default_rng(0)
@@ -572,7 +594,7 @@ def test_mask_var_counts_for_shared_genes_too(whole: ad.AnnData) -> None:
     pd.testing.assert_frame_equal(found, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_fewer_counts(whole: ad.AnnData) -> None:
+def test_fewer_counts(whole: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query of a tenth of the counts moves all its cells the same way, which is not a type."""
 
     def counted(adata: ad.AnnData, depth: int, seed: int) -> ad.AnnData:
@@ -589,6 +611,8 @@ def test_fewer_counts(whole: ad.AnnData) -> None:
         assert out.uns["newt_mapping"]["params"]["via"] == "shared"
         assert out.uns["newt_mapping"]["choice"]["centered"] == "together"
         assert accuracy(out) > 0.95
+    monkeypatch.setattr(_place, "_SAME_KIND", 0)  # each side about its own mean, as for another kind of experiment
+    assert accuracy(mapped(adata, ref)) < 0.5
 
 
 def test_another_kind_of_experiment(whole: ad.AnnData) -> None:
@@ -688,8 +712,9 @@ def test_errors(whole: ad.AnnData, half: ad.AnnData, tmp_path: Path) -> None:
         (adata, ref, {"n_neighbors": 0}, ValueError, "n_neighbors is 0, expected a whole number from 1 up"),
         (adata, ref, {"n_neighbors": True}, ValueError, "n_neighbors is True"),
         (adata, ref, {"n_neighbors": 2.5}, ValueError, "n_neighbors is 2.5"),
-        (adata, ref, {"min_confidence": 2}, ValueError, "min_confidence is 2, expected a share from 0 to 1"),
+        (adata, ref, {"min_confidence": 2}, ValueError, "min_confidence is 2, expected a number from 0 to 1"),
         (adata, ref, {"min_confidence": np.nan}, ValueError, "min_confidence is nan"),
+        (adata, ref, {"min_confidence": "high"}, ValueError, "min_confidence is 'high', expected a number from 0 to 1"),
         (adata, ref, {"embedding": "nothing"}, (ValueError, OSError), "nothing"),  # type: ignore[list-item]
         (query(genes=SECOND), half, {"via": "shared"}, ValueError, "share fewer than 10 genes"),
         (odd, ref, {}, ValueError, "adata.X has NaN or infinite values"),
@@ -709,11 +734,10 @@ def test_errors(whole: ad.AnnData, half: ad.AnnData, tmp_path: Path) -> None:
         mapped(adata, other_ref)
 
 
-@pytest.mark.xfail(reason="genes.require_overlap is told adata.var_names for either side")
 def test_a_reference_without_known_genes_is_named(whole: ad.AnnData) -> None:
     other = whole.copy()
     other.var_names = [f"nobody{i}" for i in range(other.n_vars)]
-    with pytest.raises(GeneMatchError, match="ref.var_names"):
+    with pytest.raises(GeneMatchError, match=r"ref\.var_names"):
         mapped(query(), other)
 
 
@@ -723,7 +747,7 @@ def test_numbers_of_components(half: ad.AnnData, n_comps: Any) -> None:
         mapped(query(genes=SECOND), half, n_comps=n_comps)
 
 
-@pytest.mark.xfail(raises=IndexError, reason="tl._place._trial takes the covariance of one gene, or of none")
+@pytest.mark.filterwarnings("ignore:Only .* genes of adata.var_names were found:newt_sc.errors.NewtWarning")
 def test_a_trial_with_few_variable_genes(half: ad.AnnData) -> None:
     ref = half.copy()
     ref.var["highly_variable"] = np.arange(ref.n_vars) < 3
@@ -731,7 +755,6 @@ def test_a_trial_with_few_variable_genes(half: ad.AnnData) -> None:
     assert mapped(adata, ref).uns["newt_mapping"]["choice"]["n_shared_genes"] == 30
 
 
-@pytest.mark.xfail(raises=RuntimeWarning, reason="tl._place._trial correlates with a pseudotime that is constant")
 def test_a_trial_with_a_constant_pseudotime(half: ad.AnnData) -> None:
     ref = half.copy()
     ref.obs["time"] = 1.0

@@ -58,6 +58,10 @@ def fit_components(
     """
     n = rows.shape[0]
     limit = min(n, genes.size) - 1
+    whole = isinstance(n_comps, int | np.integer) and not isinstance(n_comps, bool) and n_comps > 0
+    if n_comps != "auto" and not whole:
+        msg = f"n_comps is {n_comps!r}, expected a whole number from 1 up or 'auto'."
+        raise ValueError(msg)
     if not isinstance(n_comps, str) and n_comps > limit:
         msg = f"n_comps is {n_comps}, but must be less than the smaller of {n} cells and {genes.size} genes."
         raise ValueError(msg)

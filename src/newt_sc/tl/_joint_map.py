@@ -98,7 +98,7 @@ def joint_map(
     import scanpy as sc
 
     _check_anndata(adata)
-    _check_anndata(ref)
+    _check_anndata(ref, "ref")
     if via not in _VIAS:
         msg = f"via is {via!r}, expected one of {', '.join(map(repr, _VIAS))}."
         raise ValueError(msg)
@@ -126,7 +126,10 @@ def joint_map(
     obs = pd.concat([adata.obs, ref.obs], join="outer")
     obs.index = [f"{name}-{one}" for one, name in zip(side, obs.index, strict=True)]
     for column in obs.select_dtypes(object):  # categories that differ between the sides
-        obs[column] = pd.Categorical(obs[column].where(obs[column].notna(), None))
+        values = obs[column]
+        if values.dropna().map(type).nunique() > 1:  # numbers on one side, text on the other: no file takes both
+            values = values.where(values.isna(), values.astype(str))
+        obs[column] = pd.Categorical(values.where(values.notna(), None))
     out = ad.AnnData(obs=obs, obsm={_keys.X_EMBED: Z.astype(np.float32)})
     out.obs["newt_side"] = pd.Categorical(side)
     own = metrics.neighbor_mixing(Z, side, n_neighbors=n_neighbors, return_per_cell=True)

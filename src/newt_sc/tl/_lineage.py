@@ -538,11 +538,11 @@ def _representation(adata: AnnData, use_rep: str, used: NDArray[np.bool_]) -> ND
     return out
 
 
-def _check_anndata(adata: object) -> None:
+def _check_anndata(adata: object, what: str = "adata") -> None:
     from anndata import AnnData
 
     if not isinstance(adata, AnnData):
-        msg = f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
+        msg = f"{what} is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
         raise TypeError(msg)
 
 

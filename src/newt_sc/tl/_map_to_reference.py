@@ -17,7 +17,7 @@ from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
 from newt_sc.tl._lineage import _check_anndata
 from newt_sc.tl._place import Placed, Plan, carried, expanded, place, plan, shared_pair
-from newt_sc.tl._sides import Orthologs, Side, open_space, read_side, side, write_side
+from newt_sc.tl._sides import Orthologs, Side, check_orthologs, open_space, read_side, side, write_side
 from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def map_to_reference(
         Species of the gene names, if both are of one; ``"auto"`` decides for each side.
     orthologs
         A table of your own for any species: the first column has genes as ``adata`` or ``ref`` names them, the second
-        human symbols. A DataFrame, a mapping or a file (tab-separated, or .csv). Genes that are in it take the human
-        name, others keep theirs.
+        human symbols. A DataFrame, a mapping or a file with a header (tab-separated, or .csv). Genes that are in it
+        take the human name, others keep theirs.
     n_neighbors
         How many reference cells vote.
     min_confidence
@@ -159,6 +159,7 @@ def map_to_reference(
     if label is None and pseudotime is None:
         msg = "Neither label nor pseudotime is given: name a column of ref.obs."
         raise ValueError(msg)
+    types = types if isinstance(types, str) else [str(name) for name in types]
     query, reference, how, placed, told = sides_in_one_space(
         adata,
         ref,
@@ -195,7 +196,8 @@ def map_to_reference(
         columns["votes"] = share.astype(np.float32)
         columns["confidence"] = confidence.astype(np.float32)
     if pseudotime is not None:
-        timed = rows[np.isfinite(reference.numbers[rows])]
+        may = how.present[reference.codes[rows]] | (reference.codes[rows] < 0)
+        timed = rows[np.isfinite(reference.numbers[rows]) & (may if label is not None else True)]
         index, cosine = _neighbors(placed, timed, n_neighbors)
         values, weight = reference.numbers[timed][index], _weights(cosine)
         if label is None:
@@ -298,9 +300,11 @@ def save_reference(
     >>> nt.tl.save_reference(ref, "blood.safetensors", label="cell_type")  # doctest: +SKIP
     >>> nt.tl.map_to_reference(adata, "blood.safetensors", label="cell_type")  # doctest: +SKIP
     """
-    _check_anndata(ref)
+    _check_anndata(ref, "ref")
+    check_orthologs(orthologs, ref)
     one = _reference(
-        ref, label, pseudotime, open_space(embedding, modalities), layer=layer, mask_var=mask_var, n_comps=n_comps,
+        _without_single_cells(ref, label), label, pseudotime, open_space(embedding, modalities), layer=layer,
+        mask_var=mask_var, n_comps=n_comps,
         organism=organism, orthologs=orthologs, random_state=random_state,
     )  # fmt: skip
     write_side(one, path, {"label": label or "", "pseudotime": pseudotime or ""})
@@ -325,17 +329,19 @@ def sides_in_one_space(
     if via not in _VIAS:
         msg = f"via is {via!r}, expected one of {', '.join(map(repr, _VIAS))}."
         raise ValueError(msg)
+    check_orthologs(orthologs, adata, *([] if isinstance(ref, str | PathLike) else [ref]))
     space = open_space(embedding, modalities)
     options |= {"layer": layer, "orthologs": orthologs, "random_state": random_state}
     if isinstance(ref, str | PathLike):
         reference = _saved(Path(ref), space, label, pseudotime)
     else:
-        _check_anndata(ref)
+        _check_anndata(ref, "ref")
         reference = _reference(ref, label, pseudotime, space, **options)
     given = _types(types, reference, label)
     query = side(adata, space, what="adata", **options)
     other = reference if isinstance(ref, str | PathLike) else ref
-    pair = shared_pair(adata, other, layer=layer, orthologs=orthologs) if via in ("auto", "shared") else None
+    shared = {"layer": layer, "mask_var": options["mask_var"], "orthologs": orthologs}
+    pair = shared_pair(adata, other, **shared) if via in ("auto", "shared") else None
     how = plan(query, reference, pair, via, given, random_state=random_state)
     placed, told = place(query, reference, pair, how)
     return query, reference, how, placed, told
@@ -349,6 +355,22 @@ def _reference(ref: AnnData, label: str | None, pseudotime: str | None, space: A
     codes, names = (None, ["all"]) if label is None else _labels(ref.obs[label], label)
     numbers = None if pseudotime is None else _numbers(ref.obs[pseudotime], pseudotime)
     return side(ref, space, what="ref", codes=codes, types=names, numbers=numbers, **options)
+
+
+def _without_single_cells(ref: AnnData, label: str | None) -> AnnData:
+    """Leave out types of one cell, whose mean would be that cell."""
+    if label is None or label not in ref.obs:
+        return ref
+    names = ref.obs[label].astype(object)
+    single = names.isin(names.value_counts().loc[lambda n: n == 1].index).to_numpy()
+    if not single.any() or single.all():
+        return ref
+    warnings.warn(
+        f"{', '.join(map(str, names[single][:5]))} has one cell only, which would be in the file as it is: left out.",
+        NewtWarning,
+        stacklevel=3,
+    )
+    return ref[~single]
 
 
 def _saved(path: Path, space: Any, label: str | None, pseudotime: str | None) -> Side:
@@ -390,6 +412,8 @@ def _confidence(
     placed: Placed, ref: Side, present: NDArray[np.bool_], votes: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Two parts cosine with the nearest centre of a type, one part votes, over a cell and its nearest query cells."""
+    if present.sum() == 1:  # a side of one type is centred on it, so that no cosine with its centre says anything
+        return np.full(len(placed.query), 0.5)
     unit, rows = kernels.unit_rows(placed.query), kernels.unit_rows(placed.ref)
     centers = [
         np.average(rows[ref.codes == t], axis=0, weights=ref.size[ref.codes == t]) for t in np.flatnonzero(present)

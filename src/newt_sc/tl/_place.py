@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -10,7 +11,10 @@ import pandas as pd
 from scipy import sparse
 
 from newt_sc import _keys, genes, kernels
+from newt_sc.errors import NewtWarning
+from newt_sc.tl._rows import Rows
 from newt_sc.tl._sides import N_TOP_GENES, Side, dense, renamed
+from newt_sc.tl._space import HighlyVariable, chosen_genes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -60,28 +64,39 @@ class Placed:
 
 
 def shared_pair(
-    adata: AnnData, ref: AnnData | Side, *, layer: str | None, orthologs: Orthologs | None
+    adata: AnnData, ref: AnnData | Side, *, layer: str | None, mask_var: Any, orthologs: Orthologs | None
 ) -> tuple[Any, Any] | None:
     """Cells of both sides on the 2,000 genes most variable in the reference of those that both measure, if any."""
     import anndata as ad
 
     from newt_sc.pp import shared_genes
 
-    def light(one: AnnData) -> AnnData:
+    def light(one: AnnData, *, once: bool = False) -> AnnData:
+        """Genes to use, in memory; of those that have one name the first, if asked for."""
         out = renamed(one, orthologs)
-        X = one.X if layer is None else one.layers[layer]
-        X = X if isinstance(X, np.ndarray) or sparse.issparse(X) else one.to_memory().X
-        return ad.AnnData(X, obs=pd.DataFrame(index=one.obs_names), var=out.var, uns=out.uns)
+        used = np.ones(one.n_vars, dtype=bool)
+        if not isinstance(mask_var, HighlyVariable):
+            used = chosen_genes(one, mask_var)[0]
+        if once:
+            used &= ~pd.Index(_names(out)).duplicated() & ~out.var_names.duplicated()
+        at = np.flatnonzero(used)
+        X = Rows(one.X if layer is None else one.layers[layer], "X").part(at)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a query's genes of one name are summed
+            return ad.AnnData(X, obs=pd.DataFrame(index=one.obs_names), var=out.var.iloc[at], uns=out.uns)
 
     query = light(adata)
     names = _names(query)
-    other = ref.genes if isinstance(ref, Side) else pd.Index(_names(renamed(ref, orthologs)))
+    reference = ref if isinstance(ref, Side) else light(ref, once=True)
+    other = ref.genes if isinstance(ref, Side) else pd.Index(_names(reference))
     found = genes.align(names, other).index
     at = np.unique(found[found >= 0])
     if at.size < _FEW:
         return None
     if not isinstance(ref, Side):
-        pair = shared_genes(query, light(ref), n_top_genes=N_TOP_GENES)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NewtWarning)  # that few are shared is what the plan is made by
+            pair = shared_genes(query, reference, n_top_genes=N_TOP_GENES)
         return pair[0].X, pair[1].X
     hit = np.flatnonzero(found >= 0)
     joined = sparse.csr_array(
@@ -164,8 +179,12 @@ def _trial(ref: Side, shared: NDArray[np.float64], random_state: int) -> tuple[f
     half = rng.permutation(kept.size) % 2
     truth = ref.codes[rows[kept]] if len(ref.types) > 1 else ref.numbers[rows[kept]]
     k = min(_COMPONENTS, shared.shape[1] // 2, int(half.sum()) - 1, int((half == 0).sum()) - 1)
+    n_genes = len(ref.genes)
+    told = len(ref.types) > 1 or np.unique(truth[np.isfinite(truth)]).size > 1
     if k < 1:
         return 0.0, 1.0
+    if n_genes < 2 * _FEW or not told:  # nothing to try by: what is shared is taken
+        return 1.0, 0.0
     common = shared[kept].mean(axis=0)
     scores = _joint(shared[kept[half == 0]], shared[kept[half == 1]], k, (common, common))
     whole = dense(ref.X)[kept] if ref.X is not None else ref.mean + ref.scores[rows[kept]] @ ref.sums.loadings.T
@@ -192,7 +211,8 @@ def _trial(ref: Side, shared: NDArray[np.float64], random_state: int) -> tuple[f
             else:
                 guess = (weight * np.nan_to_num(other)[index]).sum(axis=1)
                 known = np.isfinite(own)
-                found.append(np.corrcoef(guess[known], own[known])[0, 1] if known.sum() > 2 else 0.0)
+                told = known.sum() > 2 and np.ptp(guess[known]) > 0 and np.ptp(own[known]) > 0
+                found.append(np.corrcoef(guess[known], own[known])[0, 1] if told else 0.0)
         return float(np.nan_to_num(np.mean(found)))
 
     return score(*scores), score(*turned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import datasets, genes, kernels
+from newt_sc import _keys, datasets, genes, kernels
 from newt_sc.errors import FormatError, NewtWarning
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows, warn_values
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["Side", "Space", "open_space", "read_side", "side", "write_side"]
+__all__ = ["Side", "Space", "check_orthologs", "open_space", "read_side", "renamed", "side", "write_side"]
 
 Orthologs: TypeAlias = pd.DataFrame | Mapping[str, str] | str | PathLike[str]
 
@@ -44,15 +45,12 @@ class Space:
     names, vectors
         Genes and their vectors, genes x d.
     described
-        Name and hash of the embedding.
-    modalities
-        Blocks that were taken, none for the fused vectors.
+        Name and hash of the embedding, and which of its blocks were taken.
     """
 
     names: pd.Index
     vectors: NDArray[np.float32]
     described: dict[str, Any]
-    modalities: list[str]
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,8 @@ def open_space(embedding: str | PathLike[str] | AnnData, modalities: Sequence[st
     """Read the gene vectors that both sides take."""
     reference = datasets.resolve_embedding(embedding)
     vectors, used = gene_vectors(reference, modalities)
-    return Space(reference.obs_names, vectors, datasets.describe_embedding(reference, embedding), used)
+    described = datasets.describe_embedding(reference, embedding) | {"modalities": ", ".join(used) or "fused"}
+    return Space(reference.obs_names, vectors, described)
 
 
 def side(
@@ -159,7 +158,7 @@ def side(
     at = np.flatnonzero(mask)
     X = whole.part(at)
     part = renamed(adata[:, mask], orthologs)
-    found = align_genes(part, space.names, organism)
+    found = align_genes(part, space.names, organism, what=what)
     E = np.full((at.size, space.vectors.shape[1]), np.nan, dtype=np.float32)
     hit = found.index >= 0
     E[hit] = space.vectors[found.index[hit]]
@@ -168,9 +167,12 @@ def side(
     warn_values(whole.name, components.stats, adata.n_obs, level=5)
     scores = rows.project(components.loadings, components.stats.mean).astype(np.float64)
     own = np.zeros(adata.n_obs, dtype=np.intp) if codes is None else codes
+    # By the names of the embedding, so that a saved reference needs no mapping of its own.
+    known = part.var_names.to_numpy(dtype=object)
+    known[hit] = space.names.to_numpy(dtype=object)[found.index[hit]]
     return Side(
         X,
-        part.var_names,
+        pd.Index(known.astype(str)),
         components.stats.mean,
         scores,
         np.ones(adata.n_obs, dtype=np.int64),
@@ -206,21 +208,33 @@ def renamed(adata: AnnData, orthologs: Orthologs | None) -> AnnData:
     """Genes under the names that a user's table of orthologs gives them; others keep theirs. Only ``var`` is kept."""
     import anndata as ad
 
-    out = ad.AnnData(var=adata.var.copy(), uns={k: v for k, v in adata.uns.items() if k.startswith("newt_genes")})
+    var, uns = adata.var.copy(), {key: value for key, value in adata.uns.items() if key == _keys.GENES}
+    if orthologs is not None:
+        table = read_orthologs(orthologs)
+        names = var.index.to_series()
+        hit = names.isin(table.index).to_numpy()
+        var.index = pd.Index(names.where(~hit, names.map(table)).to_numpy(dtype=str))
+        if _keys.GENES in var:
+            mapped = var[_keys.GENES].astype(object).to_numpy()
+            mapped[hit] = var.index.to_numpy(dtype=object)[hit]
+            var[_keys.GENES] = mapped
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # two genes may have one human symbol
+        return ad.AnnData(var=var, uns=uns)
+
+
+def check_orthologs(orthologs: Orthologs | None, *sides: AnnData) -> None:
+    """Warn if a table of orthologs names no gene of any side."""
     if orthologs is None:
-        return out
-    table = read_orthologs(orthologs)
-    names = adata.var_names.to_series()
-    hit = names.isin(table.index).to_numpy()
-    if not hit.any():
+        return
+    table, names = read_orthologs(orthologs), sides[0].var_names
+    if not any(side.var_names.isin(table.index).any() for side in sides):
         warnings.warn(
-            f"None of the {names.size:,} genes, such as {names.iloc[0]!r}, is in the first column of orthologs, such "
+            f"None of the {names.size:,} genes, such as {names[0]!r}, is in the first column of orthologs, such "
             f"as {table.index[0]!r}.",
             NewtWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
-    out.var_names = names.where(~hit, names.map(table)).to_numpy(dtype=str)
-    return out
 
 
 def read_orthologs(orthologs: Orthologs) -> pd.Series:
@@ -300,13 +314,9 @@ def read_side(path: str | PathLike[str], space: Space) -> tuple[Side, dict[str, 
         if told["format"] != _FORMAT:
             raise KeyError(told["format"])
         names = pd.Index(told["genes"])
-        own, sha256 = told["embedding"], str(space.described.get("sha256", ""))
-        if own.get("sha256", "") != sha256:
-            msg = (
-                f"{path} was made with the embedding {own.get('name', '')!r} ({own.get('sha256', '')[:12]}), not with "
-                f"{space.described.get('name', '')!r} ({sha256[:12]}): give the same embedding and modalities."
-            )
-            raise ValueError(msg)
+        if len(set(told["types"])) < len(told["types"]):
+            raise KeyError("types")
+        _check_embedding(path, told["embedding"], space.described)
         index = genes.align(names, space.names).index
         E = np.full((len(names), space.vectors.shape[1]), np.nan, dtype=np.float32)
         E[index >= 0] = space.vectors[index[index >= 0]]
@@ -314,21 +324,38 @@ def read_side(path: str | PathLike[str], space: Space) -> tuple[Side, dict[str, 
         _check_shapes(wide, len(names), len(told["types"]))
         names_of_sums = ("share", "first", "second", "level", "square", "loadings")
         sums = kernels.TypeSums(**{name: wide[name] for name in names_of_sums}, E=E)
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        choice = {"by": "saved", "n_comps": operator.index(told["n_comps"])}
+        params = {name: str(told["params"][name]) for name in ("label", "pseudotime")}
+    except (SafetensorError, KeyError, TypeError, AttributeError, IndexError, json.JSONDecodeError) as error:
         msg = f"it is no reference of newt_sc.tl.save_reference ({type(error).__name__}: {error})"
         raise FormatError(path, None, msg) from error
-    choice = {"by": "saved", "n_comps": int(told["n_comps"])}
     one = Side(
         None, names, wide["mean"], wide["scores"], wide["size"], wide["variance"], wide["sd"], sums,
         wide["codes"].astype(np.intp), list(told["types"]), wide["numbers"], choice, {}, space.described,
     )  # fmt: skip
-    return one, told["params"]
+    return one, params
+
+
+def _check_embedding(path: str | PathLike[str], own: dict[str, str], described: dict[str, Any]) -> None:
+    for name in ("sha256", "modalities"):
+        if own.get(name, "") != str(described.get(name, "")):
+            msg = (
+                f"{path} was made with the embedding {own.get('name', '')!r} ({own.get('sha256', '')[:12]}, modalities "
+                f"{own.get('modalities', '')}), not with {described.get('name', '')!r} "
+                f"({str(described.get('sha256', ''))[:12]}, modalities {described.get('modalities', '')}): give the "
+                "same embedding and modalities."
+            )
+            raise ValueError(msg)
 
 
 def _check_shapes(arrays: dict[str, NDArray[Any]], n_genes: int, n_types: int) -> None:
+    if arrays["scores"].ndim != 2:
+        msg = f"scores has shape {arrays['scores'].shape}, expected rows x components"
+        raise TypeError(msg)
     rows, rank = arrays["scores"].shape
     shapes = {
-        "mean": (n_genes,), "loadings": (n_genes, rank), "variance": (rank,), "sd": (n_genes,), "size": (rows,),
+        "scores": (rows, rank), "mean": (n_genes,), "loadings": (n_genes, rank), "variance": (rank,), "sd": (n_genes,),
+        "size": (rows,),
         "codes": (rows,), "numbers": (rows,), "share": (n_types,), "first": (n_types, rank),
         "second": (n_types, rank, rank), "level": (n_types, n_genes), "square": (n_types, n_genes),
     }  # fmt: skip
@@ -336,6 +363,16 @@ def _check_shapes(arrays: dict[str, NDArray[Any]], n_genes: int, n_types: int) -
         if arrays[name].shape != shape:
             msg = f"{name} has shape {arrays[name].shape}, expected {shape}"
             raise TypeError(msg)
+        if name != "numbers" and not np.isfinite(arrays[name]).all():
+            msg = f"{name} has values that are NaN or infinite"
+            raise TypeError(msg)
+    codes, size = arrays["codes"], arrays["size"]
+    if codes.dtype.kind not in "iu" or size.dtype.kind not in "iu" or size.min(initial=1) < 1:
+        msg = "codes and size are expected to be whole numbers, sizes from 1 up"
+        raise TypeError(msg)
+    if {*codes.tolist()} - {-1} != {*range(n_types)}:
+        msg = f"codes are from {codes.min()} to {codes.max()}, expected each of {n_types} types, or -1"
+        raise TypeError(msg)
 
 
 def _grouped(side: Side) -> tuple[NDArray[Any], ...]:
@@ -345,8 +382,11 @@ def _grouped(side: Side) -> tuple[NDArray[Any], ...]:
     k = min(side.n_comps, side.scores.shape[1])
     largest = max(_GROUP_CELLS, -(-len(side.codes) // _GROUPS))
     scores, size, codes, numbers = [], [], [], []
-    for code in np.unique(side.codes[side.codes >= 0]):
-        rows = np.flatnonzero(side.codes == code)
+    for code in np.unique(side.codes):
+        # Cells without a label are of use by their pseudotime only.
+        rows = np.flatnonzero((side.codes == code) & ((code >= 0) | np.isfinite(side.numbers)))
+        if rows.size < 2:
+            continue
         n_groups = max(1, rows.size // largest)
         group = np.zeros(rows.size, dtype=np.intp)
         if n_groups > 1:

@@ -83,13 +83,13 @@ def gene_vectors(reference: ad.AnnData, modalities: Sequence[str] | None) -> tup
     return blocks, wanted
 
 
-def align_genes(adata: ad.AnnData, reference: pd.Index, organism: _Organism) -> genes.Alignment:
+def align_genes(adata: ad.AnnData, reference: pd.Index, organism: _Organism, *, what: str = "adata") -> genes.Alignment:
     """Rows of the embedding: by what ``pp.map_genes`` found where it was run, otherwise by ``var_names``."""
     if _keys.GENES not in adata.var:
         found = genes.align(adata.var_names, reference, organism=organism)
-        genes.require_overlap(found, adata.var_names, reference, what="adata.var_names")
+        genes.require_overlap(found, adata.var_names, reference, what=f"{what}.var_names")
         return found
-    column = f"adata.var[{_keys.GENES!r}]"
+    column = f"{what}.var[{_keys.GENES!r}]"
     symbols = adata.var[_keys.GENES].astype(object).to_numpy()
     at = np.flatnonzero(pd.notna(symbols))
     if at.size == 0:
