@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = []
     for k, each in sorted(same.items()):
         shares, times, gaps = zip(*each, strict=True)
-        rows.append([str(k), str(len(each)), f"{min(shares):.2%}", f"{max(times):.0e}", f"{max(gaps):.0e}"])
+        rows.append([str(k), str(len(each)), f"{min(shares):.2%}", f"{max(times):.1e}", f"{max(gaps):.1e}"])
     _common.report(
         "cells-same",
         "Inside one data set",
@@ -139,7 +139,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )  # fmt: skip
     depths = [d for d in DEPTHS if any((m, d) in table.found for m in table.methods())]
     ways = [f"{n:.3f}" for n in ()]
-    rows = table.rows(depths)
+    shown = [method for method in table.methods() if not method.startswith("aligned, ") or "rows" in method]
+    rows = table.rows(depths, methods=shown)  # aligned is PCA, as the table above shows
     for row in rows:
         ways = orders.get(row[0], [])
         row.append(f"{np.mean(ways):.3f}" if len(ways) == len(ORDERS) else "–")
@@ -173,6 +174,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         path="cells",
     )  # fmt: skip
     names, rows = table.sets("full")
+    rows = [row for row in rows if row[0] in shown]
     short = [n.replace("_human", "").replace("_mouse", "") for n in names]
     note = "The first column above, set by set."
     _common.report("cells-sets", "Inside one data set", ["full depth", *short], rows, note, path="cells")
