@@ -47,6 +47,13 @@ def run(output: Path, *, say: Callable[[str], None]) -> int:
     -------
     0, or 1 if fewer labels are right than the vectors are known to give.
     """
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):  # the matrices are small, and threads would wait for each other
+        return _run(output, say)
+
+
+def _run(output: Path, say: Callable[[str], None]) -> int:
     import scanpy as sc
 
     from newt_sc import datasets, tl

@@ -16,6 +16,7 @@ import numba
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
+from threadpoolctl import threadpool_limits
 
 from newt_sc import kernels
 from newt_sc._settings import settings
@@ -489,7 +490,10 @@ class Rows:
         else:
             # Products of many genes are large: one at a time, then.
             workers = _WORKERS if genes.size <= _COVARIANCE_GENES // 2 else 1
-            found = reduce(add, self._each(lambda pair: one(*pair), _beside(self.blocks(dense=False), drawn), workers))
+            pairs = _beside(self.blocks(dense=False), drawn)
+            # Blocks are worked on at once: threads of BLAS inside of these would only wait for each other.
+            with threadpool_limits(None if workers == 1 else 1, user_api="blas"):
+                found = reduce(add, self._each(lambda pair: one(*pair), pairs, workers))
         stats = Stats.of(found.genes, self.name)
         moved = stats.mean[genes] - first
         scatter = found.scatter - self.shape[0] * np.outer(moved, moved)
