@@ -169,7 +169,7 @@ def test_without_harmony(ref: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> No
 def test_errors(ref: ad.AnnData) -> None:
     for adata, other, params, error, text in (
         ("a.h5ad", ref, {}, TypeError, "expected AnnData"),
-        (query(), "a.safetensors", {}, TypeError, "expected AnnData"),
+        (query(), "a.safetensors", {}, TypeError, "a saved reference has no cells"),
         (query(), ref, {"via": "auto"}, ValueError, "via is 'auto', expected one of 'rotated', 'aligned'"),
         (query(), ref, {"via": "shared"}, ValueError, "share fewer than 10 genes"),
         (query(), ref, {"label": "nothing"}, KeyError, "'nothing' is not in ref.obs"),

@@ -258,7 +258,7 @@ def test_auto_takes_no_account_of_fewer_than_ten_genes(half: ad.AnnData) -> None
     told = mapped(adata, half).uns["newt_mapping"]
     assert told["choice"]["n_shared_genes"] == 0
     assert "trial_shared" not in told["choice"]
-    with pytest.raises(ValueError, match="the sides share fewer than 10 genes: use via='auto' or 'aligned'"):
+    with pytest.raises(ValueError, match="the sides share fewer than 10 genes: use via='aligned' or 'rotated'"):
         mapped(adata, half, via="shared")
 
 
@@ -759,3 +759,53 @@ def test_a_trial_with_a_constant_pseudotime(half: ad.AnnData) -> None:
     ref = half.copy()
     ref.obs["time"] = 1.0
     mapped(query(genes=np.union1d(SECOND, FIRST[:60])), ref, label=None, pseudotime="time")
+
+
+def test_nothing_is_left_of_an_earlier_call(whole: ad.AnnData) -> None:
+    adata = query()
+    both = {"embedding": EMBEDDING, "label": "type", "pseudotime": "time"}
+    nt.tl.map_to_reference(adata, whole, **both)
+    nt.tl.map_to_reference(adata, whole, **both | {"label": None})
+    assert "newt_mapping_label" not in adata.obs
+    assert "newt_mapping_votes" not in adata.obs
+    nt.tl.map_to_reference(adata, whole, **both | {"pseudotime": None})
+    assert "newt_mapping_pseudotime" not in adata.obs
+    assert "newt_mapping_label" in adata.obs
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "text"),
+    [
+        ({"random_state": None}, ValueError, "random_state is None"),
+        ({"random_state": -1}, ValueError, "random_state is -1"),
+        ({"key_added": ["a"]}, TypeError, "key_added is"),
+        ({"label": ["type"]}, TypeError, "label is"),
+        ({"types": 3}, TypeError, "types is 3"),
+        ({"min_confidence": None}, ValueError, "min_confidence is None"),
+    ],
+)
+def test_wrong_arguments_write_nothing(whole: ad.AnnData, params: dict[str, Any], error: Any, text: str) -> None:
+    adata = query()
+    columns = list(adata.obs)
+    with pytest.raises(error, match=text):
+        nt.tl.map_to_reference(adata, whole, **{"embedding": EMBEDDING, "label": "type"} | params)
+    assert list(adata.obs) == columns
+    assert not adata.uns
+
+
+@pytest.mark.parametrize("word", ["nan", "NA", " ", ""])
+def test_words_for_no_label_are_no_types(whole: ad.AnnData, word: str) -> None:
+    ref = whole.copy()
+    ref.obs["type"] = ref.obs["type"].astype(str).where(ref.obs["type"] != "B", word)
+    out = mapped(query(), ref)
+    assert list(out.obs["newt_mapping_label"].cat.categories) == list("ACDEF")
+
+
+def test_many_types_are_not_searched(half: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = half.copy()
+    ref.obs["many"] = [f"t{i % 70}" for i in range(ref.n_obs)]
+    monkeypatch.setattr(nt.kernels, "present_types", None, raising=False)
+    out = nt.tl.map_to_reference(query(genes=SECOND), ref, label="many", embedding=EMBEDDING, copy=True)
+    assert out is not None
+    assert out.uns["newt_mapping"]["params"]["via"] == "aligned"
+    mapped(query(genes=SECOND), half, types="all")

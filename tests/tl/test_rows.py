@@ -318,3 +318,18 @@ def test_an_error_on_another_thread_is_raised(matrix: np.ndarray, monkeypatch: p
     bad = np.where(np.arange(23)[:, None] == 20, np.nan, matrix)
     with pytest.raises(ValueError, match="X has NaN"):
         Rows(bad, "X").project_once(np.ones((11, 4)), np.ones(11, dtype=bool), None, out=np.empty((23, 4)))
+
+
+@pytest.mark.parametrize("kind", ["csr_matrix", "csc_matrix", "csr_array"])
+def test_what_is_stored_twice_is_summed(kind: str) -> None:
+    """Squares of parts are not the square of their sum."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(30, 8, 0.5, format="csr", random_state=rng)
+    twice = sparse.csr_matrix((np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), X.indptr * 2), shape=X.shape)
+    given = getattr(sparse, kind)(twice) if kind != "csc_matrix" else sparse.csc_matrix(
+        (np.repeat(X.tocsc().data / 2, 2), np.repeat(X.tocsc().indices, 2), X.tocsc().indptr * 2), shape=X.shape
+    )  # fmt: skip
+    stored = given.nnz
+    stats = Rows(given, "X").stats()
+    np.testing.assert_allclose(stats.variance, X.toarray().var(axis=0, ddof=1), rtol=1e-10)
+    assert given.nnz == stored  # the input is as it was

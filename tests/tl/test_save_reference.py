@@ -123,7 +123,7 @@ def test_the_file_holds_no_cell(whole: ad.AnnData, folder: Path) -> None:
 
 def test_a_type_of_one_cell_is_not_written_as_it_is(tmp_path: Path) -> None:
     ref = planted.cells(EMBEDDING, "A" * 40 + "B" * 40 + "C")
-    with pytest.warns(NewtWarning, match="C has one cell only"):
+    with pytest.warns(NewtWarning, match="C: one cell only"):
         save(ref, tmp_path / "one.safetensors")
     tensors = load_file(tmp_path / "one.safetensors")
     assert tensors["size"].min() >= 2
@@ -321,7 +321,7 @@ def test_what_cannot_be_saved(whole: ad.AnnData, tmp_path: Path) -> None:
         (whole, {"label": "nothing"}, KeyError, "'nothing' is not in ref.obs"),
         (whole, {"pseudotime": "type"}, ValueError, "expected numbers"),
         (whole, {"layer": "counts"}, KeyError, "layer 'counts'"),
-        (whole[:1].copy(), {}, ValueError, "ref has 1 cells"),
+        (whole[:1].copy(), {}, ValueError, "has one cell only"),
         (nan, {}, ValueError, "ref.X has NaN"),
     ):
         with pytest.raises(error, match=text):
@@ -366,3 +366,23 @@ def test_counts_are_told(whole: ad.AnnData, tmp_path: Path) -> None:
     ref.X = np.round(ref.X * 3)
     with pytest.warns(NewtWarning, match=r"ref\.X has whole numbers only"):
         save(ref, tmp_path / "counts.safetensors")
+
+
+def test_types_of_one_cell_each_are_refused(whole: ad.AnnData, tmp_path: Path) -> None:
+    ref = whole.copy()
+    ref.obs["own"] = ref.obs_names.to_numpy()
+    with pytest.raises(ValueError, match="Every type in 'own' has one cell only"):
+        nt.tl.save_reference(ref, tmp_path / "own.safetensors", label="own", embedding=EMBEDDING)
+    assert not list(tmp_path.iterdir())
+
+
+def test_backed(half: ad.AnnData, tmp_path: Path) -> None:
+    ref = half.copy()
+    ref.obs["type"] = ref.obs["type"].astype(str)
+    ref.obs.iloc[0, ref.obs.columns.get_loc("type")] = "alone"
+    ref.write_h5ad(tmp_path / "ref.h5ad")
+    backed = ad.read_h5ad(tmp_path / "ref.h5ad", backed="r")
+    with pytest.warns(NewtWarning, match="alone: one cell only"):
+        save(backed, tmp_path / "ref.safetensors")
+    assert accuracy(mapped(query(genes=SECOND), tmp_path / "ref.safetensors", types="all")) > 0.9
+    backed.file.close()

@@ -203,7 +203,7 @@ def compute_embedding(
     if not isinstance(adata, ad.AnnData):
         msg = f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
         raise TypeError(msg)
-    _check_params(mode, n_comps, center, random_state)
+    _check_params(mode, n_comps, center, random_state, key_added)
     if adata.n_obs == 0 or adata.n_vars == 0:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to embed."
         raise ValueError(msg)
@@ -222,7 +222,7 @@ def compute_embedding(
     if n_used < 1 + (mode == "aligned"):
         msg = (
             f"Only {n_used} of the {mask.sum():,} genes in mask_var={mask_name!r} has a vector, though {known.sum():,} "
-            f"of {adata.n_vars:,} genes do. Choose other genes, e.g. mask_var=None."
+            f"of {adata.n_vars:,} genes do. {'Is organism= right?' if mask.all() else 'Choose other genes.'}"
         ).replace("Only 0 of", "None of")
         raise GeneMatchError(msg)
     rows = Rows(adata.X if layer is None else adata.layers[layer], f"layer {layer!r}" if layer else "adata.X")
@@ -252,7 +252,10 @@ def compute_embedding(
     return result
 
 
-def _check_params(mode: str, n_comps: int | str, center: object, random_state: object) -> None:
+def _check_params(mode: str, n_comps: int | str, center: object, random_state: object, key_added: object) -> None:
+    if key_added is not None and not (isinstance(key_added, str) and key_added):
+        msg = f"key_added is {key_added!r}, expected a name."
+        raise TypeError(msg)
     if mode not in ("aligned", "project"):
         msg = f"mode is {mode!r}, expected 'aligned' or 'project'."
         raise ValueError(msg)
@@ -260,7 +263,8 @@ def _check_params(mode: str, n_comps: int | str, center: object, random_state: o
         if isinstance(value, str) and (name, value) == ("n_comps", "auto"):
             continue
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            msg = f"{name} is {value!r}, expected a whole number from {least} up{' or auto' * (name == 'n_comps')}."
+            more = " or 'auto'" * (name == "n_comps")
+            msg = f"{name} is {value!r}, expected a whole number from {least} up{more}."
             raise ValueError(msg)
     given = isinstance(center, ad.AnnData | pd.Series)
     if not (given or (isinstance(center, str) and center == "data")):

@@ -46,8 +46,9 @@ def joint_map(
 ) -> AnnData:
     """Show two data sets in one UMAP, and say how well they mix there.
 
-    Axes that can be compared are no mixed cells: with ``"aligned"`` labels carry from one side to the other, but a map
-    mostly shows two islands. So the share of each cell's neighbours that are of the other side comes with the map.
+    A shared space does not mean that the cells of both sides mix: with ``"aligned"`` labels carry from one side to the
+    other, but a map mostly shows two islands. So the share of each cell's neighbours that are of the other side comes
+    with the map.
 
     - ``"rotated"``: for a picture of two data sets that hold the same types in like shares. Mixes best without batch
       correction.
@@ -98,7 +99,13 @@ def joint_map(
     import scanpy as sc
 
     _check_anndata(adata)
+    if isinstance(ref, str | PathLike):
+        msg = "ref is a path: a saved reference has no cells to draw. Give an AnnData."
+        raise TypeError(msg)
     _check_anndata(ref, "ref")
+    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int | np.integer) or n_neighbors < 2:
+        msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 2 up."
+        raise ValueError(msg)
     if via not in _VIAS:
         msg = f"via is {via!r}, expected one of {', '.join(map(repr, _VIAS))}."
         raise ValueError(msg)

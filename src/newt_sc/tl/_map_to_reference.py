@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["map_to_reference", "save_reference", "sides_in_one_space"]
 
+_COLUMNS = ("label", "votes", "confidence", "pseudotime", "pseudotime_sd", "similarity", "abstained")
+_MISSING = ("", "NA", "nan", "NaN", "<NA>")  # labels that say that there is none
 _VIAS = ("auto", "shared", "aligned", "rotated")
 # Confidence below which cells get no label: cosines are smaller in some spaces than in others. Within one experiment
 # about a fifteenth of the cells of known types is below; between laboratories aligned may lose most.
@@ -76,15 +78,16 @@ def map_to_reference(
     ref
         The reference, or the path of one that :func:`newt_sc.tl.save_reference` wrote.
     label
-        Column of ``ref.obs`` with labels. Reference cells without one (missing, or ``"NA"``) do not vote.
+        Column of ``ref.obs`` with labels. Reference cells without one (missing, empty, ``"NA"`` or ``"nan"``) do not
+        vote.
     pseudotime
         Column of ``ref.obs`` with numbers, such as pseudotime or the index of a stage. Reference cells where it is not
         finite are not used for it.
     via
         How both sides come into one space.
     types
-        Labels that may be called: a list of them, ``"all"``, or ``"auto"``. ``"auto"`` matters without shared genes: if
-        the query looks like some of the types only, by the directions in which its cells vary and by the levels of its
+        Labels that may be assigned: a list of them, ``"all"``, or ``"auto"``. ``"auto"`` matters without shared genes:
+        if the query looks like some of the types only, by the directions in which its cells vary and the levels of its
         genes, only those are called, and a warning names the others. That helps where the query has one to three types,
         and can lose rare ones.
     %(embedding)s
@@ -120,12 +123,12 @@ def map_to_reference(
     - ``obs["newt_mapping_label"]``: the label, missing where the cell abstains, with the reference's categories;
     - ``obs["newt_mapping_votes"]``: share of the weighted votes for it, also of cells that abstain;
     - ``obs["newt_mapping_confidence"]``: from 0 to 1, two parts cosine with the nearest centre of a type, one part
-      votes, both averaged over the cell and its neighbours in the query. It ranks cells of types that the reference
-      lacks low; how well, see the benchmark. It is no probability.
+      votes, both averaged over the cell and its neighbours in the query. Cells of types that the reference lacks tend
+      to get low values. It is no probability.
     - ``obs["newt_mapping_pseudotime"]``, NaN where the cell abstains, and ``obs["newt_mapping_pseudotime_sd"]``, the
       weighted standard deviation among the neighbours;
     - ``obs["newt_mapping_similarity"]``: mean cosine with the neighbours;
-    - ``obs["newt_mapping_abstained"]``: whether the cell got neither;
+    - ``obs["newt_mapping_abstained"]``: true if the cell got no label and no pseudotime;
     - ``uns["newt_mapping"]``: ``params``, with the ``via`` that was used; ``choice``, why, and the figures that it was
       chosen by; ``types`` that could be called; numbers of cells; and the ``embedding``.
 
@@ -155,7 +158,7 @@ def map_to_reference(
     >>> adata.uns["newt_mapping"]["choice"]["why"]  # doctest: +SKIP
     """
     _check_anndata(adata)
-    _check_numbers(n_neighbors, min_confidence)
+    _check_params(n_neighbors, min_confidence, random_state, label, types, key_added)
     if label is None and pseudotime is None:
         msg = "Neither label nor pseudotime is given: name a column of ref.obs."
         raise ValueError(msg)
@@ -226,13 +229,7 @@ def map_to_reference(
             stacklevel=2,
         )
     logger.info("mapped %d cells via %s, %d abstained", adata.n_obs, how.via, int(abstained.sum()))
-    out = adata
-    if copy:
-        out = adata.to_memory() if adata.isbacked else adata.copy()
-    prefix = key_added or _keys.MAPPING
-    for name, column in columns.items():
-        out.obs[f"{prefix}_{name}"] = column
-    out.uns[prefix] = {
+    info = {
         "params": {
             "label": label or "",
             "pseudotime": pseudotime or "",
@@ -253,6 +250,16 @@ def map_to_reference(
         "genes": query.report,
         "embedding": dict(query.described),
     }
+    out = adata
+    if copy:
+        out = adata.to_memory() if adata.isbacked else adata.copy()
+    prefix = key_added or _keys.MAPPING
+    for name in _COLUMNS:
+        if name in columns:
+            out.obs[f"{prefix}_{name}"] = columns[name]
+        elif f"{prefix}_{name}" in out.obs:  # of an earlier call, which said something else
+            del out.obs[f"{prefix}_{name}"]
+    out.uns[prefix] = info
     return out if copy else None
 
 
@@ -302,10 +309,13 @@ def save_reference(
     """
     _check_anndata(ref, "ref")
     check_orthologs(orthologs, ref)
+    if not Path(path).resolve().parent.is_dir():
+        msg = f"{path}: the folder {Path(path).resolve().parent} does not exist; make it first."
+        raise FileNotFoundError(msg)
     one = _reference(
-        _without_single_cells(ref, label), label, pseudotime, open_space(embedding, modalities), layer=layer,
+        ref, label, pseudotime, open_space(embedding, modalities), layer=layer,
         mask_var=mask_var, n_comps=n_comps,
-        organism=organism, orthologs=orthologs, random_state=random_state,
+        organism=organism, orthologs=orthologs, random_state=random_state, alone=False,
     )  # fmt: skip
     write_side(one, path, {"label": label or "", "pseudotime": pseudotime or ""})
 
@@ -347,30 +357,39 @@ def sides_in_one_space(
     return query, reference, how, placed, told
 
 
-def _reference(ref: AnnData, label: str | None, pseudotime: str | None, space: Any, **options: Any) -> Side:
+def _reference(
+    ref: AnnData, label: str | None, pseudotime: str | None, space: Any, *, alone: bool = True, **options: Any
+) -> Side:
+    """Take the reference; types of one cell are left out unless they may stand ``alone``."""
     for column in (label, pseudotime):
         if column is not None and column not in ref.obs:
             msg = f"{column!r} is not in ref.obs, which has {list(ref.obs.columns)}."
             raise KeyError(msg)
     codes, names = (None, ["all"]) if label is None else _labels(ref.obs[label], label)
+    if codes is not None and not alone:
+        codes, names = _without_single_cells(codes, names, str(label))
     numbers = None if pseudotime is None else _numbers(ref.obs[pseudotime], pseudotime)
     return side(ref, space, what="ref", codes=codes, types=names, numbers=numbers, **options)
 
 
-def _without_single_cells(ref: AnnData, label: str | None) -> AnnData:
-    """Leave out types of one cell, whose mean would be that cell."""
-    if label is None or label not in ref.obs:
-        return ref
-    names = ref.obs[label].astype(object)
-    single = names.isin(names.value_counts().loc[lambda n: n == 1].index).to_numpy()
-    if not single.any() or single.all():
-        return ref
-    warnings.warn(
-        f"{', '.join(map(str, names[single][:5]))} has one cell only, which would be in the file as it is: left out.",
-        NewtWarning,
-        stacklevel=3,
-    )
-    return ref[~single]
+def _without_single_cells(codes: NDArray[np.intp], names: list[str], label: str) -> tuple[NDArray[np.intp], list[str]]:
+    """Take the label from types of one cell, whose mean would be that cell."""
+    size = np.bincount(codes[codes >= 0], minlength=len(names))
+    kept = np.flatnonzero(size > 1)
+    if kept.size == 0:
+        msg = f"Every type in {label!r} has one cell only: the file would hold these cells as they are."
+        raise ValueError(msg)
+    single = [names[i] for i in np.flatnonzero(size == 1)]
+    if single:
+        warnings.warn(
+            f"{', '.join(single[:5])}{' and more' * (len(single) > 5)}: one cell only, which would be in the file as "
+            "it is. Left out.",
+            NewtWarning,
+            stacklevel=4,
+        )
+    anew = np.full(len(names) + 1, -1, dtype=np.intp)  # the last is of cells without a label
+    anew[kept] = np.arange(kept.size)
+    return anew[codes], [names[i] for i in kept]
 
 
 def _saved(path: Path, space: Any, label: str | None, pseudotime: str | None) -> Side:
@@ -436,7 +455,7 @@ def _weights(cosine: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _labels(column: pd.Series, name: str) -> tuple[NDArray[np.intp], list[str]]:
     text = column.astype(object)
-    text = text.where(text.notna() & (text.astype(str) != "NA"), "").astype(str)
+    text = text.where(text.notna() & ~text.astype(str).str.strip().isin(_MISSING), "").astype(str)
     order = column.cat.categories.astype(str) if hasattr(column, "cat") else sorted(text.unique())
     present = set(text) - {""}
     names = [str(value) for value in order if value in present]
@@ -459,10 +478,23 @@ def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
     return values
 
 
-def _check_numbers(n_neighbors: int, min_confidence: float | str) -> None:
+def _check_params(
+    n_neighbors: int, min_confidence: object, random_state: object, label: object, types: object, key_added: object
+) -> None:
+    for name, value in (("label", label), ("key_added", key_added)):
+        if value is not None and not (isinstance(value, str) and value):
+            msg = f"{name} is {value!r}, expected a name."
+            raise TypeError(msg)
+    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer) or random_state < 0:
+        msg = f"random_state is {random_state!r}, expected a whole number from 0 up."
+        raise ValueError(msg)
+    if not isinstance(types, str | Sequence | np.ndarray):
+        msg = f"types is {types!r}, expected 'auto', 'all' or a list of labels."
+        raise TypeError(msg)
     if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int | np.integer) or n_neighbors < 1:
         msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 1 up."
         raise ValueError(msg)
-    if min_confidence != "auto" and (isinstance(min_confidence, str) or not 0 <= min_confidence <= 1):
+    number = isinstance(min_confidence, int | float | np.integer | np.floating)
+    if not (number and 0 <= min_confidence <= 1) and min_confidence != "auto":  # type: ignore[operator]
         msg = f"min_confidence is {min_confidence!r}, expected a number from 0 to 1, or 'auto'."
         raise ValueError(msg)

@@ -29,6 +29,7 @@ Via = Literal["shared", "aligned", "rotated"]
 _MANY: Final = 500  # shared genes that need no trial
 _FEW: Final = 10  # shared genes that tell nothing
 _TRIAL_CELLS: Final = 2000
+_MOST_TYPES: Final = 60  # of more it would take long to tell which a query holds
 _SAME_KIND: Final = 1.0  # shift below which both sides are of one kind of experiment
 _ALIKE: Final = 0.18  # distance of spectra up to which mixtures are alike, and
 _ALIKE_GAIN: Final = 0.06  # gain of fewer types up to which they are; both of development draws, docs/notes/cells.md
@@ -154,17 +155,19 @@ def plan(
             return Plan("shared", everything, told | {"why": why})
     if via == "shared":
         if pair is None:
-            msg = f"via='shared', but the sides share fewer than {_FEW} genes: use via='auto' or 'aligned'."
+            msg = f"via='shared', but the sides share fewer than {_FEW} genes: use via='aligned' or 'rotated'."
             raise ValueError(msg)
         return Plan("shared", everything, told | {"why": "asked for"})
-    present, gain = kernels.present_types(query.sums, ref.sums)
+    present, gain = np.ones(len(ref.types), dtype=bool), 0.0
+    if types is None and len(ref.types) <= _MOST_TYPES:
+        present, gain = kernels.present_types(query.sums, ref.sums)
     apart = kernels.spectrum_distance(query.variance, ref.variance)
     told |= {"gain_of_fewer_types": gain, "spectrum_distance": apart}
     everything = present if types is None else types
     if via != "auto":
         return Plan(via, everything, told | {"why": "asked for"})  # type: ignore[arg-type]
     few = "no gene is shared" if not n_shared else f"the {n_shared} shared genes tell less than vectors"
-    alike = len(ref.types) > 1 and types is None and gain < _ALIKE_GAIN and apart < _ALIKE
+    alike = 1 < len(ref.types) <= _MOST_TYPES and types is None and gain < _ALIKE_GAIN and apart < _ALIKE
     if alike:
         return Plan("rotated", np.ones_like(present), told | {"why": f"{few}, and the mixtures of types look alike"})
     return Plan("aligned", everything, told | {"why": f"{few}, and the mixtures of types may differ"})

@@ -220,6 +220,7 @@ class Rows:
             X = X.tocsr()
         if isinstance(X, np.matrix):
             X = np.asarray(X)
+        X = _canonical(X)
         kind = np.dtype(getattr(X, "dtype", object)).kind
         if len(getattr(X, "shape", ())) != 2 or kind not in "fiub":
             what = f"{type(X).__name__} of dtype {getattr(X, 'dtype', None)}"
@@ -542,9 +543,17 @@ def _beside(blocks: Iterable[Any], drawn: NDArray[np.bool_]) -> Iterator[tuple[A
         row += block.shape[0]
 
 
+def _canonical(X: Any) -> Any:
+    """Sum what is stored twice, in a copy: squares of parts are not the square of their sum."""
+    if sparse.issparse(X) and X.format in ("csr", "csc") and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
 def _as_rows(block: Any, genes: NDArray[np.intp] | None) -> Any:
     if sparse.issparse(block):
-        block = block.tocsr()
+        block = _canonical(block.tocsr())
     elif not isinstance(block, np.ndarray):
         block = np.asarray(block)
     return block if genes is None else block[:, genes]

@@ -157,7 +157,7 @@ def side(
     mask = variable_genes(adata, whole, mask_var)
     at = np.flatnonzero(mask)
     X = whole.part(at)
-    part = renamed(adata[:, mask], orthologs)
+    part = renamed(adata, orthologs, mask)
     found = align_genes(part, space.names, organism, what=what)
     E = np.full((at.size, space.vectors.shape[1]), np.nan, dtype=np.float32)
     hit = found.index >= 0
@@ -204,11 +204,12 @@ def variable_genes(adata: AnnData, rows: Rows, mask_var: Any) -> NDArray[np.bool
     return np.asarray(table["highly_variable"].to_numpy())
 
 
-def renamed(adata: AnnData, orthologs: Orthologs | None) -> AnnData:
+def renamed(adata: AnnData, orthologs: Orthologs | None, mask: NDArray[np.bool_] | None = None) -> AnnData:
     """Genes under the names that a user's table of orthologs gives them; others keep theirs. Only ``var`` is kept."""
     import anndata as ad
 
-    var, uns = adata.var.copy(), {key: value for key, value in adata.uns.items() if key == _keys.GENES}
+    var = adata.var.copy() if mask is None else adata.var.loc[mask].copy()
+    uns = {key: value for key, value in adata.uns.items() if key == _keys.GENES}
     if orthologs is not None:
         table = read_orthologs(orthologs)
         names = var.index.to_series()
