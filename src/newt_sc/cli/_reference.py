@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -21,11 +20,10 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     """Save the reference in a file of cells."""
     from newt_sc.tl import save_reference
 
-    started = time.perf_counter()
     _files.check_output(options.output, *verb.outputs["output"])
     ref = _files.read("cells", options.ref)
     arguments = given(dict(offered(verb))["tl.save_reference"], options, verb.files, ref)
     save_reference(ref, options.output, **arguments)
     size = options.output.stat().st_size
-    say(f"{options.output}: {ref.n_obs:,} cells in {size / 1e6:.1f} MB, {time.perf_counter() - started:.1f} s")
+    say(f"{options.output}: {ref.n_obs:,} cells in {size / 1e6:.1f} MB")
     return Report({"rows": int(ref.n_obs), "columns": int(ref.n_vars), "bytes": size}, [options.output])

@@ -186,10 +186,10 @@ def map_to_reference(
     similarity = np.empty(0)
     if label is not None:
         allowed = rows[(reference.codes[rows] >= 0) & how.present[reference.codes[rows]]]
-        index, cosine = _neighbors(placed, allowed, n_neighbors)
+        index, cosine, weight = carried(placed.query, placed.ref[allowed], n_neighbors)
         codes, similarity = reference.codes[allowed][index], cosine.mean(axis=1)
         votes = np.zeros((adata.n_obs, len(reference.types)))
-        np.add.at(votes, (np.arange(adata.n_obs)[:, None], codes), _weights(cosine))
+        np.add.at(votes, (np.arange(adata.n_obs)[:, None], codes), weight)
         winner, share = votes.argmax(axis=1), votes.max(axis=1)
         confidence = _confidence(placed, reference, how.present, share)
         least = _LEAST[told.get("centered", how.via)] if isinstance(min_confidence, str) else min_confidence
@@ -201,8 +201,8 @@ def map_to_reference(
     if pseudotime is not None:
         may = how.present[reference.codes[rows]] | (reference.codes[rows] < 0)
         timed = rows[np.isfinite(reference.numbers[rows]) & (may if label is not None else True)]
-        index, cosine = _neighbors(placed, timed, n_neighbors)
-        values, weight = reference.numbers[timed][index], _weights(cosine)
+        index, cosine, weight = carried(placed.query, placed.ref[timed], n_neighbors)
+        values = reference.numbers[timed][index]
         if label is None:
             similarity = cosine.mean(axis=1)
             abstained = similarity <= 0  # a cell that departs from the mean as no reference cell does
@@ -415,18 +415,6 @@ def _types(types: str | Sequence[str], ref: Side, label: str | None) -> NDArray[
     return np.isin(ref.types, wanted)
 
 
-def _neighbors(
-    placed: Placed, allowed: NDArray[np.intp], n_neighbors: int
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Nearest of the allowed rows, by their place among these, and the cosines."""
-    from sklearn.neighbors import NearestNeighbors
-
-    k = min(n_neighbors, allowed.size)
-    search = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(placed.ref[allowed])
-    distance, index = search.kneighbors(placed.query)
-    return index, 1 - distance
-
-
 def _confidence(
     placed: Placed, ref: Side, present: NDArray[np.bool_], votes: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -442,15 +430,8 @@ def _confidence(
     k = min(15, len(unit) - 1)
     if k < 1:
         return np.asarray(own)
-    index, _ = carried(placed.query, placed.query, k + 1)
+    index = carried(placed.query, placed.query, k + 1)[0]
     return np.asarray(own[index].mean(axis=1))
-
-
-def _weights(cosine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of neighbours, of sum one: in proportion to similarity, equal where none is similar."""
-    weight = np.maximum(cosine, 0) + 1e-6
-    out: NDArray[np.float64] = weight / weight.sum(axis=1, keepdims=True)
-    return out
 
 
 def _labels(column: pd.Series, name: str) -> tuple[NDArray[np.intp], list[str]]:

@@ -12,8 +12,8 @@ from scipy import sparse
 
 from newt_sc import _keys, genes, kernels
 from newt_sc.errors import NewtWarning
-from newt_sc.tl._rows import Rows
-from newt_sc.tl._sides import N_TOP_GENES, Side, dense, renamed
+from newt_sc.tl._rows import Rows, dense
+from newt_sc.tl._sides import N_TOP_GENES, Side, renamed
 from newt_sc.tl._space import HighlyVariable, chosen_genes
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def _trial(ref: Side, shared: NDArray[np.float64], random_state: int) -> tuple[f
     def score(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
         found = []
         for a, b, i in ((first, second, 0), (second, first, 1)):
-            index, weight = carried(a, b, 15)
+            index, _, weight = carried(a, b, 15)
             other, own = truth[half == 1 - i], truth[half == i]
             if len(ref.types) > 1:
                 votes = np.zeros((len(a), len(ref.types)))
@@ -304,12 +304,12 @@ def _aligned(query: Side, ref: Side) -> Placed:
 
 def carried(
     query: NDArray[np.float64], ref: NDArray[np.float64], n_neighbors: int
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Nearest rows of the reference by cosine, and their weights, of sum one."""
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """Nearest rows of the reference by cosine, the cosines, and weights in proportion to these, of sum one."""
     from sklearn.neighbors import NearestNeighbors
 
     k = min(n_neighbors, len(ref))
     search = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(ref)
     distance, index = search.kneighbors(query)
-    weight = np.maximum(1 - distance, 0) + 1e-6
-    return index, weight / weight.sum(axis=1, keepdims=True)
+    weight = np.maximum(1 - distance, 0) + 1e-6  # equal where none is similar
+    return index, 1 - distance, weight / weight.sum(axis=1, keepdims=True)

@@ -26,7 +26,7 @@ from newt_sc.io._rows import read_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Moments", "Projected", "Rows", "Stats", "warn_values"]
+__all__ = ["Moments", "Projected", "Rows", "Stats", "dense", "warn_values"]
 
 T = TypeVar("T")
 
@@ -179,13 +179,14 @@ class _Products:
         cls, block: Any, drawn: NDArray[np.bool_], genes: NDArray[np.intp], center: NDArray[np.float64]
     ) -> _Products:
         part = block[:, genes]
-        return cls(kernels.column_sums(block), kernels.scatter(part, center), [_dense(part[np.flatnonzero(drawn)])])
+        return cls(kernels.column_sums(block), kernels.scatter(part, center), [dense(part[np.flatnonzero(drawn)])])
 
     def __add__(self, other: _Products) -> _Products:
         return _Products(self.genes + other.genes, self.scatter + other.scatter, self.sample + other.sample)
 
 
-def _dense(X: Any) -> NDArray[np.float64]:
+def dense(X: Any) -> NDArray[np.float64]:
+    """Cells x genes as a numpy array."""
     return np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)
 
 
@@ -480,7 +481,7 @@ class Rows:
         if self.in_memory:
             stats = self.stats()
             X = self.X.tocsr() if self._csc and cells.size else self.X
-            return Moments(stats, self._covariance(genes, stats.mean), _dense(X[cells][:, genes]))
+            return Moments(stats, self._covariance(genes, stats.mean), dense(X[cells][:, genes]))
         drawn = np.zeros(self.shape[0], dtype=bool)
         drawn[cells] = True
         # Means are known only at the end: products are taken about those of the first block, and moved.

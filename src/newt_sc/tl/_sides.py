@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from newt_sc import _keys, datasets, genes, kernels
 from newt_sc.errors import FormatError, NewtWarning
@@ -406,8 +405,3 @@ def _grouped(side: Side) -> tuple[NDArray[Any], ...]:
             codes.append(code)
             numbers.append(times[np.isfinite(times)].mean() if np.isfinite(times).any() else np.nan)
     return np.array(scores), np.array(size, dtype=np.int64), np.array(codes), np.array(numbers)
-
-
-def dense(X: Any) -> NDArray[np.float64]:
-    """Cells x genes as a numpy array."""
-    return np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)
