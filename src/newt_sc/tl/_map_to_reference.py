@@ -299,6 +299,8 @@ def save_reference(
 
     Raises
     ------
+    FileNotFoundError
+        If the folder does not exist.
     TypeError, KeyError, GeneMatchError, ValueError
         As in :func:`newt_sc.tl.map_to_reference`.
 
