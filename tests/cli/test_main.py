@@ -182,7 +182,7 @@ class TestEmbed:
             assert main([*call, *more]) == 0
             assert "15 components were chosen" in capsys.readouterr().err
             found = ad.read_h5ad(out).uns["newt"]
-            assert found["choice"] == {"by": "too few to choose", "n_comps": 15}
+            assert found["choice"] == {"by": "too few to choose", "n_comps": 5}
             assert found["params"]["n_comps"] == 5
         with pytest.raises(SystemExit):
             main([*call, "--n-comps", "many"])

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from scipy import sparse, stats
 
-import newt_sc as nt
-from benchmarks import _common, cells
+from benchmarks import _common, _spaces
 
 FACTS = _common.CellSet("made_up", "human", "counts", "type", "order")
 
@@ -133,94 +132,23 @@ def test_commit_is_read_from_the_checkout(tmp_path: Path) -> None:
 def test_controls() -> None:
     embedding = made_up_embedding()
     before = embedding.copy()
-    assert cells.control(embedding, "newt") is embedding
-    shuffled = cells.control(embedding, "shuffled")
+    assert _spaces.control(embedding, "newt") is embedding
+    shuffled = _spaces.control(embedding, "shuffled")
     rows = [int(np.flatnonzero((row == embedding.X).all(axis=1))[0]) for row in shuffled.X]
     assert sorted(rows) == list(range(40))
     assert rows != list(range(40))
     np.testing.assert_array_equal(shuffled.obsm["lineage"], embedding.obsm["lineage"][rows])
-    noise = cells.control(embedding, "random")
+    noise = _spaces.control(embedding, "random")
     assert abs(noise.X.mean()) < 0.5
     np.testing.assert_array_equal(np.isnan(noise.obsm["lineage"]), np.isnan(embedding.obsm["lineage"]))
     for changed in (shuffled, noise):
         assert list(changed.obs_names) == list(embedding.obs_names)
         assert "sha256" not in changed.uns["newt"]
-    assert list(cells.control(embedding, "no lineage").uns["newt"]["modalities"]) == ["function"]
+    assert list(_spaces.control(embedding, "no lineage").uns["newt"]["modalities"]) == ["function"]
     np.testing.assert_array_equal(embedding.X, before.X)
     assert embedding.uns["newt"]["sha256"] == "of another"
     with pytest.raises(KeyError, match="sorted"):
-        cells.control(embedding, "sorted")
-
-
-def test_run_and_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made_up = counts()
-    made_up.var_names = [f"G{i}" for i in range(made_up.n_vars)]
-    monkeypatch.setattr(_common, "load_cells", lambda _: (made_up.copy(), FACTS))
-    monkeypatch.setattr(_common, "BUILD", tmp_path)
-    monkeypatch.setattr(cells, "SETS", ("made_up",))
-    monkeypatch.setattr(cells, "N_RESAMPLES", 20)
-    monkeypatch.setattr(cells, "N_COMPS", (2, 3))
-    monkeypatch.setattr(cells, "code_hash", lambda: "")
-    monkeypatch.setattr(nt.metrics, "pseudotime_spearman", lambda X, order, *, return_per_cell: (0.0, X[:, 0]))
-
-    def results(*depths: str) -> cells.Results:
-        grid = cells.grid(["made_up"], depths, ("all", "50"), 2, 1)
-        return cells.run(grid, cells.FAMILIES[:2], made_up_embedding())
-
-    found = results("full", "500", "2000")
-    assert [key[1:] for key in found] == [  # cells have fewer than 2,000 counts
-        ("full", "all", 0),
-        ("500", "all", 0),
-        ("full", "50", 0),
-        ("500", "50", 0),
-        ("500", "all", 1),
-    ]
-    rows = found["made_up", "full", "all", 0]
-    assert list(rows) == [f"{name}{k}" for name in cells.FAMILIES[:2] for k in (", 2", ", 3", "")]
-    assert len(list((tmp_path / "cells").glob("*.npz"))) == 10
-
-    def forbidden(*_: object, **__: object) -> None:
-        pytest.fail("computed although it is in the cache")
-
-    monkeypatch.setattr(cells, "represent", forbidden)
-    for key, again in results("full", "500").items():
-        for row, result in again.items():
-            assert result.estimate == found[key][row].estimate
-            np.testing.assert_array_equal(result.replicates["label"], found[key][row].replicates["label"])
-
-    averages = cells.by_seed(found)
-    first, second = list(rows)[:2]
-    seeds = [found["made_up", "500", "all", seed][first].estimate["label"] for seed in (0, 1)]
-    mean = cells.average(averages, "label", "made_up", "500", "all", first)
-    assert mean is not None
-    assert mean[0] == pytest.approx(np.mean(seeds))
-    difference = cells.over_sets(averages, "label", "full", "all", first, second)
-    assert difference is not None
-    assert difference[0] == pytest.approx(rows[first].estimate["label"] - rows[second].estimate["label"])
-    assert cells.over_sets(averages, "label", "2000", "all", first) is None
-    text = cells.report(found)
-    assert "| PCA of HVGs, 2 " in text
-    assert "500 counts, 50 cells" in text
-
-
-def test_resamples_are_those_of_a_balanced_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cells, "N_RESAMPLES", 4000)
-    adata = counts()
-    scorer = cells.Scorer(adata, FACTS, few=False, orders=False)
-    X = np.random.default_rng(0).normal(size=(60, 3))
-    result = scorer(X)
-    _, right = nt.metrics.label_knn(X, adata.obs["type"].to_numpy(), return_per_cell=True)
-    peer = nt.metrics.bootstrap_interval(right, groups=adata.obs["type"].to_numpy(), n_resamples=4000)
-    assert result.replicates["label"].mean() == pytest.approx(result.estimate["label"], abs=0.01)
-    assert result.replicates["label"].std() == pytest.approx(peer.replicates.std(), rel=0.1)
-
-
-def test_components_chosen_without_labels() -> None:
-    rng = np.random.default_rng(0)
-    noise = 0.5 * rng.normal(size=(150, 80))
-    for rank, expected in ((2, 5), (9, 10)):
-        X = rng.normal(size=(150, rank)) @ rng.normal(size=(rank, 80)) + noise
-        assert cells.label_free(ad.AnnData(X)) == expected
+        _spaces.control(embedding, "sorted")
 
 
 def test_without_data_there_is_a_clear_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -830,7 +830,8 @@ class TestInput:
         sc.pp.log1p(adata)
         sc.pp.highly_variable_genes(adata, n_top_genes=1000)
         nt.tl.embed(adata, n_comps=20)
-        assert adata.obsm["X_newt"].shape == (adata.n_obs, 20)
+        assert adata.obsm["X_newt"].shape == (adata.n_obs, 256)
+        assert adata.uns["newt"]["variance"].shape == (20,)
         assert np.isfinite(adata.obsm["X_newt"]).all()
         assert adata.uns["newt"]["alignment"] > 1.5
         assert adata.uns["newt"]["genes"]["organism"] == name.rsplit("_", 1)[1].removesuffix(".h5ad")
