@@ -383,8 +383,7 @@ def withheld(draws: int) -> None:
         rows,
         f"One type is left out of the reference; are its cells less certain than the others? Five sets, {draws} "
         "draws, three types each; in brackets 95 % bootstrap intervals over these. Abstention at the default "
-        "`min_confidence`. These are halves of one experiment; between laboratories it was .63 to .67 in "
-        "exploratory runs.",
+        "`min_confidence`. These are halves of one experiment; other laboratories are harder.",
         path="mapping",
     )
 

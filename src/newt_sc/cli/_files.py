@@ -37,7 +37,7 @@ KINDS = {
     "change": ".h5ad or .zarr, or a table of gene and score (.tsv, .rnk)",
     "table": ".tsv or .csv",
     "regulons": "a table with the columns source and target",
-    "names": "names, or a file with one a line",
+    "names": "names, or a file with one per line",
     "column or table": "a column, or a .tsv with the columns compound and target",
     "cells or table": ".h5ad or .zarr, or a table of differential expression (.tsv, .csv)",
     "blocks": ".h5mu after `newt-sc encode`, or a gene embedding: shipped or a file",

@@ -18,7 +18,7 @@ from ._verbs import GROUPS, VERBS, Verb
 
 __all__ = ["build_parser", "offered"]
 
-_EXIT = "Exit status: 0 on success, 1 on an error (said on stderr; no output is left behind), 2 on wrong usage."
+_EXIT = "Exit status: 0 on success, 1 on an error (printed to stderr; no output is left behind), 2 on wrong usage."
 _USAGE = "newt-sc [-h] [--version] [--print-completion SHELL] COMMAND ..."
 _SHELLS = ("bash", "zsh", "tcsh")
 _SHORT = 60  # of what a docstring says of an input; longer text tells of objects, not of files

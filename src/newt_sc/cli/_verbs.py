@@ -193,7 +193,7 @@ _LISTED = (
     ),
     Verb(
         "rank-sets",
-        "Find sets of genes whose kin stand at either end of a ranking.",
+        "Find gene sets with related genes at the top or the bottom of a ranking.",
         ("tl.rank_sets",),
         (Input("ranked_genes", "ranking"), Input("gene_sets", "sets")),
         {"output": TABLE},

@@ -42,7 +42,7 @@ def rank_sets(
     organism: Organism = "auto",
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Find sets whose kin stand at either end of a ranking of genes.
+    """Find gene sets with related genes at the top or the bottom of a ranking.
 
     As gene set enrichment analysis, but by likeness: each ranked gene counts by the cosine of the member of the set
     that is most like it, less the mean over the ranking. ``score`` is the sum of these from the top, where it is
