@@ -410,6 +410,7 @@ EXPORTED = [
     "newt_sc.kernels.tfidf",
     "newt_sc.kernels.top_pairs",
     "newt_sc.kernels.two_sample_t",
+    "newt_sc.kernels.type_levels",
     "newt_sc.kernels.type_sums",
     "newt_sc.kernels.unit_rows",
     "newt_sc.kernels.upper_tail",

@@ -12,6 +12,7 @@ import pytest
 
 import newt_sc as nt
 from newt_sc.cli import main
+from tests.cli._listing import listing
 from tests.tl import _sides as planted
 from tests.tl._sides import TYPES
 
@@ -35,19 +36,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     query.var_names = names
     query.write_h5ad(folder / "newt.h5ad")
     return folder
-
-
-@pytest.fixture
-def files(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same files in a folder of one's own, which is the working directory."""
-    for path in source.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def listing(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def read(name: str) -> pd.DataFrame:

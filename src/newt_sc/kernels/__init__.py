@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         mixture_shift,
         present_types,
         spectrum_distance,
+        type_levels,
         type_sums,
     )
     from ._moments import kept_neighbors, nearest_rows, scatter
@@ -111,6 +112,7 @@ __all__ = [
     "tfidf",
     "top_pairs",
     "two_sample_t",
+    "type_levels",
     "type_sums",
     "unit_rows",
     "upper_tail",
@@ -176,6 +178,7 @@ __getattr__, __dir__, _ = attach(
         "tfidf": "_spectral",
         "top_pairs": "_network",
         "two_sample_t": "_labellings",
+        "type_levels": "_mapping",
         "type_sums": "_mapping",
         "unit_rows": "_spectral",
         "upper_tail": "_sets",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["TypeSums", "batch_shift", "mixture_shift", "present_types", "spectrum_distance", "type_sums"]
+__all__ = ["TypeSums", "batch_shift", "mixture_shift", "present_types", "spectrum_distance", "type_levels", "type_sums"]
 
 _COMPONENTS = 15  # of which directions in gene space are compared
 _RIDGE = 0.3  # of the mean diagonal, where expression levels are told from gene vectors
@@ -133,15 +133,43 @@ def type_sums(
     >>> sums.share.tolist(), sums.level.shape
     ([0.5, 0.5], (2, 4))
     """
+    share, level, square = type_levels(X, codes)
+    wide = np.asarray(scores, dtype=np.float64)
+    types = [wide[codes == t] for t in range(len(share))]
+    first = np.stack([some.mean(axis=0) for some in types])
+    second = np.stack([some.T @ some / len(some) for some in types])
+    return TypeSums(share, first, second, level, square, loadings, E)
+
+
+def type_levels(
+    X: Any, codes: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Take the mean of each gene, and of its square, in each type.
+
+    Parameters
+    ----------
+    X
+        Cells x genes, numpy or CSR.
+    codes
+        Type of each cell, from 0; -1 for cells that do not count.
+
+    Returns
+    -------
+    The share of each type among the cells that count, the means and those of squares, types x genes.
+
+    Examples
+    --------
+    >>> share, level, square = nt.kernels.type_levels(np.array([[1.0], [3.0], [5.0]]), np.array([0, 0, 1]))
+    >>> level.tolist(), square.tolist()
+    ([[2.0], [5.0]], [[5.0], [25.0]])
+    """
     n_types = int(codes.max()) + 1
     at = np.flatnonzero(codes >= 0)
     size = np.bincount(codes[at], minlength=n_types).astype(np.float64)
     mean = sparse.csr_array((1 / size[codes[at]], (codes[at], at)), shape=(n_types, len(codes)))
     squares = X.multiply(X) if sparse.issparse(X) else np.square(X)
     level, square = (np.asarray(_dense(mean @ table), dtype=np.float64) for table in (X, squares))
-    wide = np.asarray(scores, dtype=np.float64)
-    second = np.stack([wide[codes == t].T @ wide[codes == t] / size[t] for t in range(n_types)])
-    return TypeSums(size / size.sum(), mean @ wide, second, level, square, loadings, E)
+    return size / size.sum(), level, square
 
 
 def _dense(X: Any) -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["shared_genes"]
+__all__ = ["gene_names", "shared_genes"]
 
 
 @with_docs
@@ -74,7 +74,7 @@ def shared_genes(
     if not ref.var_names.is_unique:
         msg = f"ref.var_names has {ref.var_names[ref.var_names.duplicated()][0]!r} more than once: make them unique."
         raise ValueError(msg)
-    names, given = _names(ref), _names(adata)
+    names, given = gene_names(ref), gene_names(adata)
     found = genes.align(given, names)
     genes.require_overlap(found, given, names, what="adata.var_names")
     genes.warn_coverage(found, 0.1, what="adata.var_names")
@@ -111,7 +111,7 @@ def _matrix(adata: AnnData, what: str) -> Any:
     return X
 
 
-def _names(adata: AnnData) -> NDArray[np.object_]:
+def gene_names(adata: AnnData) -> NDArray[np.object_]:
     """Take what :func:`newt_sc.pp.map_genes` found where it was run, names as they are otherwise."""
     names: NDArray[np.object_] = adata.var_names.to_numpy(dtype=object)
     if _keys.GENES not in adata.var:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _keys, genes, kernels
+from newt_sc import genes, kernels
 from newt_sc.errors import NewtWarning
 from newt_sc.tl._rows import Rows, dense
 from newt_sc.tl._sides import N_TOP_GENES, Side, renamed
@@ -34,6 +34,7 @@ _SAME_KIND: Final = 1.0  # shift below which both sides are of one kind of exper
 _ALIKE: Final = 0.18  # distance of spectra up to which mixtures are alike, and
 _ALIKE_GAIN: Final = 0.06  # gain of fewer types up to which they are; both of development draws, docs/notes/cells.md
 _COMPONENTS: Final = 15
+_NEIGHBORS: Final = 15
 _SHIFT_COMPONENTS: Final = 20
 
 
@@ -71,6 +72,7 @@ def shared_pair(
     import anndata as ad
 
     from newt_sc.pp import shared_genes
+    from newt_sc.pp._shared_genes import gene_names
 
     def light(one: AnnData, *, once: bool = False) -> AnnData:
         """Genes to use, in memory; of those that have one name the first, if asked for."""
@@ -79,7 +81,7 @@ def shared_pair(
         if not isinstance(mask_var, HighlyVariable):
             used = chosen_genes(one, mask_var)[0]
         if once:
-            used &= ~pd.Index(_names(out)).duplicated() & ~out.var_names.duplicated()
+            used &= ~pd.Index(gene_names(out)).duplicated() & ~out.var_names.duplicated()
         at = np.flatnonzero(used)
         X = Rows(one.X if layer is None else one.layers[layer], "X").part(at)
         with warnings.catch_warnings():
@@ -87,9 +89,9 @@ def shared_pair(
             return ad.AnnData(X, obs=pd.DataFrame(index=one.obs_names), var=out.var.iloc[at], uns=out.uns)
 
     query = light(adata)
-    names = _names(query)
+    names = gene_names(query)
     reference = ref if isinstance(ref, Side) else light(ref, once=True)
-    other = ref.genes if isinstance(ref, Side) else pd.Index(_names(reference))
+    other = ref.genes if isinstance(ref, Side) else pd.Index(gene_names(reference))
     found = genes.align(names, other).index
     at = np.unique(found[found >= 0])
     if at.size < _FEW:
@@ -107,15 +109,7 @@ def shared_pair(
     return sparse.csr_matrix(query.X) @ joined, ref.mean[at] + ref.scores[rows] @ ref.sums.loadings[at].T
 
 
-def _names(adata: AnnData) -> NDArray[np.object_]:
-    names: NDArray[np.object_] = adata.var_names.to_numpy(dtype=object)
-    if _keys.GENES in adata.var:
-        mapped = adata.var[_keys.GENES].astype(object)
-        names = np.where(mapped.notna(), mapped, names)
-    return names
-
-
-def expanded(side: Side, most: int = _COMPONENTS) -> NDArray[np.intp]:
+def expanded(side: Side, most: int = _NEIGHBORS) -> NDArray[np.intp]:
     """Rows of a side, a group of cells as often as it has cells; more than can be nearest are not needed."""
     return np.repeat(np.arange(len(side.size)), np.minimum(side.size, most))
 
@@ -204,7 +198,7 @@ def _trial(ref: Side, shared: NDArray[np.float64], random_state: int) -> tuple[f
     def score(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
         found = []
         for a, b, i in ((first, second, 0), (second, first, 1)):
-            index, _, weight = carried(a, b, 15)
+            index, _, weight = carried(a, b, _NEIGHBORS)
             other, own = truth[half == 1 - i], truth[half == i]
             if len(ref.types) > 1:
                 votes = np.zeros((len(a), len(ref.types)))
@@ -244,10 +238,10 @@ def _mean(X: Any) -> NDArray[np.float64]:
     return np.asarray(X.mean(axis=0), dtype=np.float64).ravel()
 
 
-def _small_shift(first: Any, second: Any, codes: NDArray[np.intp], n_types: int) -> NDArray[np.float64]:
+def _small_shift(first: Any, second: Any, codes: NDArray[np.intp]) -> NDArray[np.float64]:
     """Means about which the query is at home among the reference's types, where both are of one kind."""
     mean, own = _mean(second), _mean(first)
-    if n_types < 2:
+    if codes.max() < 1:
         return mean
     labelled = codes >= 0
     covariance = kernels.scatter(second, mean) / second.shape[0]
@@ -273,15 +267,10 @@ def place(query: Side, ref: Side, pair: tuple[Any, Any] | None, how: Plan) -> tu
     first, second = pair  # type: ignore[misc]
     rows = expanded(ref) if ref.X is None else np.arange(len(ref.codes))
     codes = ref.codes[rows]
-    labelled = np.flatnonzero(codes >= 0)
-    n_types = len(ref.types)
-    size = np.bincount(codes[labelled], minlength=n_types).astype(np.float64)
-    mean = sparse.csr_array((1 / size[codes[labelled]], (codes[labelled], labelled)), shape=(n_types, rows.size))
-    squares = second.multiply(second) if sparse.issparse(second) else np.square(second)
-    level, square = (dense(mean @ table) for table in (second, squares))
-    shift = kernels.batch_shift(first, level=level, square=square, share=size / size.sum())
+    share, level, square = kernels.type_levels(second, codes)
+    shift = kernels.batch_shift(first, level=level, square=square, share=share)
     if shift < _SAME_KIND:
-        means = _small_shift(first, second, codes, n_types), _mean(second)
+        means = _small_shift(first, second, codes), _mean(second)
         parts = [_joint(first, second, k, means) for k in (10, 20)]
     else:
         parts = [_joint(first, second, 20), _joint(first, second, 10, scale=True)]
