@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 
 from newt_sc.errors import FormatError
 from newt_sc.io import read_gmt, write_gmt
+from newt_sc.io._table import MISSING
 
 FIELD = st.text(st.characters(exclude_characters="\t\n\r\0\ufeff", codec="utf-8"), min_size=1).filter(
-    lambda text: text == text.strip()
+    lambda text: text == text.strip() and text not in MISSING and '"' not in text and not text.endswith(".0")
 )
 
 
 def test_reads_by_the_documented_rules(tmp_path):
     path = tmp_path / "a.gmt"
-    path.write_text("S1\tabout\tB\tA \tB\t\t\n\n  \nempty\tnothing in it\t\nS2\t\tNA\n")
-    assert read_gmt(path) == {"S1": ["B", "A"], "empty": [], "S2": ["NA"]}
+    path.write_text("S1\tabout\tB\tA \tB\t\t\n\n  \nempty\tnothing in it\t\nS2\t\tC\n")
+    assert read_gmt(path) == {"S1": ["B", "A"], "empty": [], "S2": ["C"]}
     assert list(read_gmt(str(path))) == ["S1", "empty", "S2"]
 
 
@@ -73,6 +74,10 @@ def test_descriptions_and_repeated_genes(tmp_path):
         ({"A": ["G\tH"]}, ValueError),
         ({"": ["G"]}, ValueError),
         ({"A\n": ["G"]}, ValueError),
+        ({"A": ["G", "NA"]}, ValueError),
+        ({"A": ['"G"']}, ValueError),
+        ({"A": ["7157.0"]}, ValueError),
+        ({"nan": ["G"]}, ValueError),
     ],
 )
 def test_bad_sets_leave_the_old_file(tmp_path, sets, error):

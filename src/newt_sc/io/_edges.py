@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from newt_sc._docs import with_docs
 from newt_sc.errors import FormatError, NewtWarning
 
-from ._table import MISSING, infer_numbers, iter_blocks, iter_rows
+from ._table import clean_name, infer_numbers, iter_blocks, iter_rows, parse_number, parse_numbers, warn_missing
 from ._text import StrPath, open_text
 
 if TYPE_CHECKING:
@@ -20,12 +20,24 @@ if TYPE_CHECKING:
 __all__ = ["read_edges", "read_regulons"]
 
 _REGULON_COLUMNS = {
-    "source": ("source", "tf", "regulator", "source_genesymbol"),
-    "target": ("target", "target_genesymbol"),
+    "source": ("source_genesymbol", "source", "tf", "regulator"),
+    "target": ("target_genesymbol", "target"),
     "weight": ("weight", "mor", "likelihood"),
 }
 
-_Names = tuple[str, str, str | None]
+_SIGNS = (("consensus_stimulation", "consensus_inhibition"), ("is_stimulation", "is_inhibition"))
+"""Columns of OmniPath that give an edge its sign, those first that are taken first."""
+
+_TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+
+
+class _Names(NamedTuple):
+    """Which columns are what."""
+
+    source: str
+    target: str
+    weight: str | None
+    left_out: frozenset[str] = frozenset()
 
 
 @with_docs
@@ -54,15 +66,20 @@ def read_edges(
     -------
     One row an edge, in the order of the file: ``source`` and ``target`` (strings), ``weight`` (float32), then the other
     columns under their own names, as numbers where all values are numbers. A column without a name, as row names get,
-    is left out. Edges are neither merged nor mirrored.
+    is left out. Edges are neither merged nor mirrored. An Entrez id ``7157.0`` is read as ``7157``.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file is empty, a column is missing or comes twice, a row has another number of fields than the header, a
-        name is empty or missing (``NA``, ``NaN``, ``nan``, ``<NA>``), or a weight is not a finite number.
+        If the file is empty, a column is missing or comes twice, a row has another number of fields than the header, all
+        names are missing, or a weight is not a finite number.
+
+    Warns
+    -----
+    NewtWarning
+        If edges were left out because a name is empty or says that it is missing (``NA``, ``NaN``, ``None``, ...).
 
     Examples
     --------
@@ -74,7 +91,7 @@ def read_edges(
             if name is not None and name not in header:
                 hint = "; give weight=None for weights of 1" if name == weight else ""
                 raise FormatError(path, 1, f"found the columns {header}, expected one named {name!r}{hint}")
-        return source, target, weight
+        return _Names(source, target, weight)
 
     return _read_table(path, choose, sep)
 
@@ -83,9 +100,12 @@ def read_edges(
 def read_regulons(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
     """Read regulons: transcription factors, their targets and how they act on them.
 
-    The layouts of decoupler, CollecTRI and DoRothEA are known. Case-insensitive names of columns: ``source``, ``tf``,
-    ``regulator`` or ``source_genesymbol``; ``target`` or ``target_genesymbol``; ``weight``, ``mor`` or ``likelihood``,
-    in that order of preference. Without any of the last three the weight is 1.
+    The layouts of decoupler, CollecTRI, DoRothEA and OmniPath are known. Case-insensitive names of columns, in the
+    order of preference: ``source_genesymbol``, ``source``, ``tf`` or ``regulator``; ``target_genesymbol`` or
+    ``target``; ``weight``, ``mor`` or ``likelihood``. Ids that stand beside symbols are left out.
+
+    Without a column of weights an edge is 1 or -1 as ``consensus_stimulation`` and ``consensus_inhibition`` say, or
+    else ``is_stimulation`` and ``is_inhibition``, of which exactly one has to be true. Without these, too, it is 1.
 
     Parameters
     ----------
@@ -103,24 +123,31 @@ def read_regulons(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
     FileNotFoundError
         If there is no such file.
     FormatError
-        If there is no column for source or target, or a row is malformed; see :func:`newt_sc.io.read_edges`.
+        If there is no column for source or target, a sign is neither true nor false, or a row is malformed; see
+        :func:`newt_sc.io.read_edges`.
 
     Warns
     -----
     NewtWarning
-        If a pair of source and target comes more than once; the first one is kept.
+        If a pair of source and target comes more than once; the first one is kept. If edges were left out, because a
+        name is missing or the columns of signs give none. If there are further columns and none is known as a weight
+        or sign.
 
     References
     ----------
     Müller-Dott et al. (2023), Nucleic Acids Research 51:10934 (CollecTRI); Garcia-Alonso et al. (2019), Genome Research
-    29:1363 (DoRothEA).
+    29:1363 (DoRothEA);
+    Türei et al. (2016), Nature Methods 13:966 (OmniPath).
 
     Examples
     --------
     >>> nt.io.read_regulons("collectri.tsv")  # doctest: +SKIP
     """
 
+    weighted = False
+
     def choose(header: list[str]) -> _Names:
+        nonlocal weighted
         lower: dict[str, str] = {}
         for name in header:
             lower.setdefault(name.lower(), name)
@@ -131,9 +158,21 @@ def read_regulons(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
         if found["source"] is None or found["target"] is None:
             expected = " and ".join(f"one of {_REGULON_COLUMNS[role]}" for role in ("source", "target"))
             raise FormatError(path, 1, f"found the columns {header}, expected {expected}")
-        return found["source"], found["target"], found["weight"]
+        weighted = found["weight"] is not None
+        used = {found[role] for role in ("source", "target")}
+        beside = {lower[role] for role in ("source", "target", "weight") if role in lower and lower[role] not in used}
+        return _Names(found["source"], found["target"], found["weight"], frozenset(beside - {found["weight"]}))
 
     frame = _read_table(path, choose, sep)
+    others = {str(name).lower(): name for name in frame.columns[3:]}
+    if not weighted:
+        signs = [[others[name] for name in pair] for pair in _SIGNS if set(pair) <= others.keys()]
+        if signs:
+            frame = _give_signs(path, frame, signs)
+        elif others:
+            some = ", ".join(map(str, frame.columns[3:]))
+            message = f"no column of {path} is known as a weight or sign ({some}): every edge has the weight 1"
+            warnings.warn(message, NewtWarning, stacklevel=2)
     repeated = frame.duplicated(["source", "target"])
     if repeated.any():
         some = ", ".join(f"{s} -> {t}" for s, t in frame.loc[repeated, ["source", "target"]].to_numpy()[:3])
@@ -155,11 +194,12 @@ def _read_table(path: StrPath, choose: Callable[[list[str]], _Names], sep: str |
         if twice:
             raise FormatError(path, start, f"the columns {sorted(twice)} come more than once; rename them")
         names = choose(header)
-        source, target, weight = names
+        source, target, weight, left_out = names
         if source == target:
             raise ValueError(f"source and target must be two columns, found {source!r} for both")
         renamed = {source: "source", target: "target"} | ({} if weight is None else {weight: "weight"})
-        extra = [name for name in header if name and name not in renamed and not (weight is None and name == "weight")]
+        left_out |= {"weight"} if weight is None else set()
+        extra = [name for name in header if name and name not in renamed and name not in left_out]
         clash = {"source", "target", "weight"}.intersection(extra)
         if clash:
             message = f"the columns {sorted(clash)} would stand beside {sorted(renamed)} under one name; rename them"
@@ -172,11 +212,7 @@ def _read_table(path: StrPath, choose: Callable[[list[str]], _Names], sep: str |
         others: dict[str, list[str]] = {name: [] for name in extra}
         for numbers, columns in iter_blocks(path, rows, width=len(header)):
             for name, nodes in ends.items():
-                stripped = list(map(str.strip, columns[at[name]]))
-                if not MISSING.isdisjoint(stripped):
-                    bad = next(i for i, node in enumerate(stripped) if node in MISSING)
-                    raise FormatError(path, numbers[bad], f"found {stripped[bad]!r} in {name!r}, expected a name")
-                nodes.extend(known.setdefault(node, node) for node in stripped)
+                nodes.extend(known.setdefault(node, node) for node in map(clean_name, columns[at[name]]))
             if weight is None:
                 weights.append(np.ones(len(numbers), dtype=np.float32))
             else:
@@ -188,20 +224,45 @@ def _read_table(path: StrPath, choose: Callable[[list[str]], _Names], sep: str |
         "target": pd.Series(ends[target], dtype=str),
         "weight": np.concatenate(weights) if weights else np.empty(0, dtype=np.float32),
     }
-    return pd.DataFrame(frame | {name: infer_numbers(values) for name, values in others.items()})
+    table = pd.DataFrame(frame | {name: infer_numbers(values) for name, values in others.items()})
+    missing = (table[["source", "target"]] == "").any(axis=1)
+    if missing.any():
+        if missing.all():
+            raise FormatError(path, None, f"a name is missing in {source!r} or {target!r} of each row")
+        warn_missing(path, int(missing.sum()), "edges, by one of their names,", stacklevel=3)
+        table = table[~missing].reset_index(drop=True)
+    return table
+
+
+def _give_signs(path: StrPath, frame: pd.DataFrame, pairs: list[list[str]]) -> pd.DataFrame:
+    """Edges whose columns of signs say whether they activate or repress, with the weight 1 or -1."""
+    sign: np.ndarray = np.zeros(len(frame), dtype=np.float32)
+    for pair in pairs:
+        said = [frame[name].astype(str).str.strip().str.lower().map(_TRUTH) for name in pair]
+        for name, truth in zip(pair, said, strict=True):
+            if truth.isna().any():
+                found = frame.loc[truth.isna(), name].iloc[0]
+                raise FormatError(path, None, f"found {found!r} in {name!r}, expected True or False")
+        up, down = (truth.to_numpy(dtype=np.float32) for truth in said)
+        sign = np.where(sign == 0, up - down, sign)
+    if (sign == 0).any():
+        n = int((sign == 0).sum())
+        message = f"{n:,} of {len(frame):,} edges of {path} have no sign, or both, and were left out"
+        warnings.warn(message, NewtWarning, stacklevel=3)
+    return frame.assign(weight=sign)[sign != 0].reset_index(drop=True)
 
 
 def _parse_weights(path: StrPath, numbers: list[int], values: tuple[str, ...], name: str) -> np.ndarray:
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite and refused below
         try:
-            weights = np.fromiter(map(float, values), dtype=np.float32, count=len(values))
+            weights = np.array(parse_numbers(values), dtype=np.float32)
             if np.isfinite(weights).all():
                 return weights
         except ValueError:
             pass
         for number, value in zip(numbers, values, strict=True):
             try:
-                finite = bool(np.isfinite(np.float32(float(value))))
+                finite = bool(np.isfinite(np.float32(parse_number(value))))
             except ValueError:
                 finite = False
             if not finite:

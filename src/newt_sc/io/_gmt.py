@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from newt_sc._docs import with_docs
 from newt_sc.errors import FormatError
 
+from ._table import check_name, clean_label, clean_name, unquote, warn_missing
 from ._text import StrPath, check_field, create_text, iter_lines
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ def read_gmt(path: StrPath) -> dict[str, list[str]]:
 
     A line is ``name <tab> description <tab> gene <tab> gene ...``. The description is dropped. Genes keep their
     order; a gene that is repeated within a set is kept once, and empty fields are ignored. A line whose third field
-    is there but empty is a set without genes. Blank lines are ignored. Weights that some libraries attach to genes
-    (``"TP53,1.0"``) are not split off.
+    is there but empty is a set without genes. Blank lines are ignored. Quotes around a field are taken off, and an
+    Entrez id ``7157.0`` is read as ``7157``. ``NA``, ``NaN`` and ``None`` are missing, not genes. Weights that some
+    libraries attach to genes (``"TP53,1.0"``) are not split off.
 
     Parameters
     ----------
@@ -39,6 +41,11 @@ def read_gmt(path: StrPath) -> dict[str, list[str]]:
     FormatError
         If a line has fewer than three fields or no name, a name comes twice, or the file holds no set.
 
+    Warns
+    -----
+    NewtWarning
+        If genes are missing.
+
     See Also
     --------
     newt_sc.io.write_gmt
@@ -49,11 +56,12 @@ def read_gmt(path: StrPath) -> dict[str, list[str]]:
     """
     sets: dict[str, list[str]] = {}
     lines: dict[str, int] = {}
+    n_missing = 0
     for number, line in iter_lines(path):
         if not line.strip():
             continue
         name, *rest = line.split("\t")
-        name = name.strip()
+        name = clean_label(name)
         if len(rest) < 2:
             message = f"found {len(rest) + 1} tab-separated fields, expected at least 3: name, description, genes"
             raise FormatError(path, number, message)
@@ -62,10 +70,14 @@ def read_gmt(path: StrPath) -> dict[str, list[str]]:
         if name in sets:
             message = f"the gene set {name!r} stands on line {lines[name]} already; names must be unique, rename one"
             raise FormatError(path, number, message)
-        sets[name] = list(dict.fromkeys(gene for field in rest[1:] if (gene := field.strip())))
+        fields = [field for field in rest[1:] if unquote(field.strip())]
+        genes = list(filter(None, map(clean_name, fields)))
+        n_missing += len(fields) - len(genes)
+        sets[name] = list(dict.fromkeys(genes))
         lines[name] = number
     if not sets:
         raise FormatError(path, None, "found no gene set, expected lines of name, description and genes")
+    warn_missing(path, n_missing, "genes")
     return sets
 
 
@@ -88,7 +100,8 @@ def write_gmt(sets: Mapping[str, Iterable[str]], path: StrPath, *, description: 
     TypeError
         If a name or gene is not a string, or the genes of a set are one string instead of many.
     ValueError
-        If there is no set, or a name or gene is empty or holds tabs or line ends.
+        If there is no set, or a name or gene is empty, holds tabs or line ends, or would be read as missing (``NA``) or
+        as another (``"quoted"``, ``7157.0``).
 
     Examples
     --------
@@ -98,11 +111,12 @@ def write_gmt(sets: Mapping[str, Iterable[str]], path: StrPath, *, description: 
         raise ValueError("there is no gene set to write")
     with create_text(path) as text:
         for name, genes in sets.items():
-            check_field(name, "the name of a gene set")
+            if clean_label(check_field(name, "the name of a gene set")) != name:
+                raise ValueError(f"the name of a gene set {name!r} would not be read back the same; rename it")
             if isinstance(genes, str | bytes):
                 raise TypeError(f"the genes of {name!r} must be a list of strings, found the single {genes!r}")
             about = description if isinstance(description, str) else description.get(name, "")
             if about:
                 check_field(about, "the description")
-            unique = dict.fromkeys(check_field(gene, f"a gene of {name!r}") for gene in genes)
+            unique = dict.fromkeys(check_name(gene, f"a gene of {name!r}") for gene in genes)
             text.write("\t".join([name, about, *unique] if unique else [name, about, ""]) + "\n")

@@ -13,7 +13,7 @@ import pandas as pd
 from newt_sc._docs import with_docs
 from newt_sc.errors import FormatError, NewtWarning
 
-from ._table import MISSING, iter_rows, sniff_separator
+from ._table import MISSING, clean_label, clean_name, iter_rows, parse_number, sniff_separator, unquote, warn_missing
 from ._text import StrPath, iter_lines, open_text
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ _ROLES: Final = {
     "direction": ("direction",),
     "weight": ("weight", "z", "z_score", "zscore", "score"),
 }
+
+
+_MOST: Final = float(np.finfo(np.float32).max)
 
 
 class _Entry(NamedTuple):
@@ -72,15 +75,16 @@ def read_signature_sets(path: StrPath, *, direction: Literal["up", "down"] | Non
     FileNotFoundError
         If there is no such file.
     FormatError
-        If a line has too few fields, a name or gene is missing, a list comes twice, nothing says its direction, a
-        weight is no finite number or contradicts the direction, or there is no gene at all.
+        If a line has too few fields or no name, a list comes twice, nothing says its direction, a weight is no finite
+        number (of float32) or contradicts the direction, or there is no gene at all.
     ValueError
         If ``direction`` is not known.
 
     Warns
     -----
     NewtWarning
-        If a signature lists a gene with different values, such as up and down; it is left out as not measured.
+        If a signature lists a gene with different values, such as up and down; it is left out as not measured. If
+        genes, or rows of a table, were left out because a name or a weight is missing (``NA``, ``NaN``, ``None``, ...).
 
     Examples
     --------
@@ -91,7 +95,10 @@ def read_signature_sets(path: StrPath, *, direction: Literal["up", "down"] | Non
     signatures: dict[str, None] = {}
     roles = _table_roles(path)
     entries = _read_table(path, roles, direction) if roles else _read_lists(path, direction, signatures)
-    frame = pd.DataFrame(entries, columns=_Entry._fields).drop_duplicates()
+    frame = pd.DataFrame(entries, columns=_Entry._fields)
+    missing = (frame[["signature", "gene"]] == "").any(axis=1) | frame["value"].isna()
+    warn_missing(path, int(missing.sum()), "genes, or weights of genes,")
+    frame = frame[~missing].drop_duplicates()
     if frame.empty:
         raise FormatError(path, None, "found no gene of a signature, expected lists of genes or a table")
     twice = frame.duplicated(["signature", "gene"], keep=False)
@@ -116,7 +123,7 @@ def _read_lists(path: StrPath, direction: str | None, signatures: dict[str, None
         if not line.strip():
             continue
         name, *fields = line.split("\t")
-        name = name.strip()
+        name = clean_label(name)
         if len(fields) < 2 or not name:
             message = f"found {len(fields) + 1} tab-separated fields, expected at least 3: name, description, genes"
             raise FormatError(path, number, message if name else "the list has no name; its first field is empty")
@@ -133,9 +140,9 @@ def _read_lists(path: StrPath, direction: str | None, signatures: dict[str, None
         lines[name, sign] = number
         signatures[name] = None
         for field in fields[1:]:
-            if token := field.strip():
+            if token := unquote(field.strip()):
                 gene, weight = _split_weight(path, number, token)
-                yield _Entry(name, gene, sign * weight)
+                yield _Entry(name, clean_name(gene), sign * weight)
 
 
 def _split_weight(path: StrPath, line: int, token: str) -> tuple[str, float]:
@@ -143,10 +150,10 @@ def _split_weight(path: StrPath, line: int, token: str) -> tuple[str, float]:
     if not comma:
         return token, 1.0
     try:
-        weight = float(text)
+        weight = parse_number(text)
     except ValueError:
         return token, 1.0
-    if not gene.strip() or not 0 <= weight < np.inf:
+    if not gene.strip() or not 0 <= weight <= _MOST:
         raise FormatError(path, line, f"found {token!r}, expected a gene and a finite weight from 0 up")
     return gene.strip(), weight
 
@@ -171,20 +178,20 @@ def _read_table(path: StrPath, roles: dict[str, int], direction: str | None) -> 
             if len(row) != width:
                 raise FormatError(path, number, f"found {len(row)} fields, expected {width} as in the header")
             fields = {role: row[place].strip() for role, place in roles.items()}
-            for role in ("signature", "gene"):
-                if fields[role] in MISSING:
-                    raise FormatError(path, number, f"found {fields[role]!r} as {role}, expected a name")
-            yield _Entry(fields["signature"], fields["gene"], _value(path, number, fields, direction))
+            signature, gene = clean_label(fields["signature"]), clean_name(fields["gene"])
+            yield _Entry(signature, gene, _value(path, number, fields, direction))
 
 
 def _value(path: StrPath, line: int, fields: dict[str, str], direction: str | None) -> float:
     weight = 1.0
+    if fields.get("weight") in MISSING:
+        return np.nan
     if "weight" in fields:
         try:
-            weight = float(fields["weight"])
+            weight = parse_number(fields["weight"])
         except ValueError:
             weight = np.nan
-        if not np.isfinite(weight):
+        if not abs(weight) <= _MOST:
             raise FormatError(path, line, f"found the weight {fields['weight']!r}, expected a finite number")
     told = direction or fields.get("direction")
     if told is None:

@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 import csv
+import re
+import warnings
 from itertools import chain, islice
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
+import numpy as np
 import pandas as pd
 
-from newt_sc.errors import FormatError
+from newt_sc.errors import FormatError, NewtWarning
+
+from ._text import check_field, open_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ._text import StrPath
 
-__all__ = ["MISSING", "infer_numbers", "iter_blocks", "iter_rows", "sniff_separator"]
+__all__ = [
+    "MISSING",
+    "check_name",
+    "clean_label",
+    "clean_name",
+    "infer_numbers",
+    "is_gene_header",
+    "iter_blocks",
+    "iter_rows",
+    "parse_number",
+    "parse_numbers",
+    "read_strings",
+    "sniff_separator",
+    "unquote",
+    "warn_missing",
+]
 
-MISSING = frozenset({"", "NA", "NaN", "nan", "<NA>"})
-"""What stands for a missing name in tables that R, numpy and pandas write."""
+MISSING: Final = frozenset({"", "NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "None"})
+"""What stands for a missing value in files that R, numpy, pandas and spreadsheets write.
+
+``NA`` is an alias of the gene XK as well, and ``NaN`` one of SCN11A; in a file they never mean these.
+"""
+
+_FLOAT_ID: Final = re.compile(r"([0-9]+)\.0")
+# 007 and 1E05 are names: no program writes such numbers. R writes 1e+05, Java 1.0E5.
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-][0-9]+)?|(?:0|[1-9][0-9]*)\.[0-9]+[eE][0-9]+"
+    r"|inf(?:inity)?)",
+    re.IGNORECASE,
+)
+_GENE_HEADER: Final = re.compile(  # IDS and ID1 are genes
+    r"(?:genes?|symbols?|ensembl|entrez|hgnc|ncbi|uniprot|refseq|index|id|names?|features?|probes?|identifiers?"
+    r"|accessions?|rows?|unnamed|official|approved|[\W_]+[0-9]*)*",
+    re.IGNORECASE,
+)
 
 _BLOCK = 250  # small: lists that outlive a few hundred others make the garbage collector walk all of them
 
@@ -31,7 +67,7 @@ def sniff_separator(line: str) -> str:
 
 
 def iter_rows(path: StrPath, text: TextIO, *, sep: str | None) -> Iterator[Row]:
-    """Iterate over the rows of a delimited table; quoted fields are understood and blank lines are skipped.
+    """Iterate over the rows of a delimited table; quoted fields are understood and blank rows are skipped.
 
     Parameters
     ----------
@@ -72,7 +108,7 @@ def iter_rows(path: StrPath, text: TextIO, *, sep: str | None) -> Iterator[Row]:
     reader = csv.reader(lines, delimiter=sep, strict=True)
     try:
         for row in reader:
-            if row:
+            if any(field.strip() for field in row):  # spreadsheets write rows of separators alone
                 yield skipped + reader.line_num, row
     except csv.Error as error:
         raise FormatError(path, skipped + reader.line_num, f"malformed row ({error}); check the quotes") from error
@@ -107,9 +143,132 @@ def iter_blocks(path: StrPath, rows: Iterator[Row], *, width: int) -> Iterator[t
         yield list(numbers), list(zip(*fields, strict=True))
 
 
-def infer_numbers(values: list[str]) -> pd.Series:
-    """Turn strings into numbers if all that are not missing are numbers; else leave them strings."""
-    strings = pd.Series(values, dtype=str)
-    numbers = pd.to_numeric(strings.mask(strings.isin(MISSING)), errors="coerce")
-    is_number = numbers.notna() | strings.isin(MISSING)
-    return numbers if len(values) and is_number.all() and numbers.notna().any() else strings
+def read_strings(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
+    """Read a table with a header as strings, every row of it as long as the header.
+
+    Parameters
+    ----------
+    path
+        The file, plain or gzip.
+    sep
+        Separator; see :func:`iter_rows`.
+
+    Returns
+    -------
+    Strings without white space around them. A column without a name, as row names get, is called as pandas calls it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If the file is empty or no text, a column comes twice, or a row has not as many fields as the header.
+    """
+    with open_text(path) as text:
+        rows = iter_rows(path, text, sep=sep)
+        start, header = next(rows, (0, []))
+        if not header:
+            raise FormatError(path, None, "the file is empty, expected a table with a header")
+        names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise FormatError(path, start, f"the columns {twice} come more than once; rename them")
+        columns: list[list[str]] = [[] for _ in names]
+        for _, block in iter_blocks(path, rows, width=len(names)):
+            for column, values in zip(columns, block, strict=True):
+                column.extend(map(str.strip, values))
+    return pd.DataFrame({name: pd.Series(column, dtype=str) for name, column in zip(names, columns, strict=True)})
+
+
+def clean_label(label: str) -> str:
+    """Return a label without white space and quotes around it; ``""`` if it is one of :data:`MISSING`."""
+    label = unquote(label.strip()).strip()
+    return "" if label in MISSING else label
+
+
+def clean_name(name: str) -> str:
+    """Return the name of a gene as :func:`clean_label` does, an Entrez id ``7157.0`` as ``7157``."""
+    name = clean_label(name)
+    found = _FLOAT_ID.fullmatch(name)  # of a column of numbers with gaps
+    return found[1] if found else name
+
+
+def check_name(name: object, what: str) -> str:
+    """Return the name of a gene that is to be written, if it is read back the same.
+
+    Raises
+    ------
+    TypeError
+        If it is not a string.
+    ValueError
+        If it cannot stand in a field, or would be read as missing or as another.
+    """
+    name = check_field(name, what)
+    if clean_name(name) != name:
+        raise ValueError(f"{what} {name!r} would be read as {clean_name(name) or 'missing'!r}; rename it or leave it out")
+    return name
+
+
+def unquote(field: str) -> str:
+    """Take off the quotes that R puts around strings."""
+    if len(field) > 1 and field[0] == field[-1] == '"' and '"' not in field[1:-1].replace('""', ""):
+        return field[1:-1].replace('""', '"')
+    return field
+
+
+def warn_missing(path: StrPath, n: int, what: str, *, stacklevel: int = 2) -> None:
+    """Say how many names of a file are missing and were left out, if any; ``stacklevel`` is as of a warning."""
+    if n:
+        message = f"{n:,} {what} of {path} are missing (NA, NaN, None or empty) and were left out"
+        warnings.warn(message, NewtWarning, stacklevel=stacklevel + 1)
+
+
+def is_gene_header(fields: Sequence[str]) -> bool:
+    """Whether the first row of a table of genes and numbers is a header though all but its first field are numbers.
+
+    It is one if the first field says what the column holds, such as ``gene``, ``ensembl_id``, ``index`` or nothing, or
+    if the others, three at least, count from 0 or 1.
+    """
+    if _GENE_HEADER.fullmatch(unquote(fields[0].strip())):
+        return True
+    try:
+        values = [parse_number(field) for field in fields[1:]]
+    except ValueError:
+        return False
+    return len(values) > 2 and any(values == [start + i for i in range(len(values))] for start in (0, 1))
+
+
+def parse_number(text: str) -> float:
+    """Turn text into a float as :class:`float` does, but for ``1_0`` and the digits of other scripts.
+
+    Raises
+    ------
+    ValueError
+        If it is no number.
+    """
+    return parse_numbers((text,))[0]
+
+
+def parse_numbers(texts: Sequence[str]) -> list[float]:
+    """Turn strings into floats; see :func:`parse_number`."""
+    whole = "".join(texts)
+    if "_" in whole or not whole.isascii():
+        bad = next(text for text in texts if "_" in text or not text.isascii())
+        raise ValueError(f"could not convert string to float: {bad!r}")
+    return list(map(float, texts))
+
+
+def infer_numbers(values: Iterable[str]) -> pd.Series:
+    """Turn strings into numbers if all that are not missing are written as numbers are; else leave them strings.
+
+    Names that could be read as numbers stay names: ``007``, ``1E05``, ``1_0``. So does what no float holds (``1e999``).
+    """
+    strings = pd.Series(list(values), dtype=str)
+    missing = strings.str.strip().isin(MISSING)
+    said = strings[~missing].str.strip()
+    if said.empty or not said.str.fullmatch(_NUMBER).all():
+        return strings
+    numbers = pd.to_numeric(strings.mask(missing), errors="coerce")
+    infinite = np.isinf(numbers[~missing].to_numpy(dtype=np.float64))
+    if numbers[~missing].isna().any() or not said[infinite].str.contains("inf", case=False).all():
+        return strings
+    return numbers
