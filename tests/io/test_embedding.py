@@ -148,7 +148,6 @@ def test_more_genes_than_a_block(tmp_path):
         ("a.txt", "A 1 2\n\nB 1\n", 3, "found 1 numbers for 'B', expected 2"),
         ("a.csv", "gene,x,y\nA,1,2\nB,1,z\n", 3, "no number"),
         ("a.csv", "gene,x,y\nA,1,2\nA,1,2\n", 3, "'A' stands on line 2 already"),
-        ("a.csv", "gene,x,y\nA,1,2\n,1,2\n", 3, "without a gene name"),
         ("a.csv", "gene,x,y\nA,1,inf\n", 2, "infinite"),
         ("a.csv", "gene,x,y\nA,1,1e39\n", 2, "infinite"),
         ("a.csv", "gene,x,y\nA,1,\n", 2, "some NaN"),
@@ -208,7 +207,6 @@ def test_genes_without_a_vector_are_left_out(tmp_path, name):
         ([[1.0, -np.inf], [1.0, 2.0]], ["A", "B"], "infinite"),
         ([[1.0, 2.0], [1.0, 1e39]], ["A", "B"], "infinite"),
         ([[1.0, 2.0], [1.0, 2.0]], ["A", "A"], "'A'"),
-        ([[1.0, 2.0], [1.0, 2.0]], ["A", ""], "without a gene name"),
         ([[np.nan, np.nan]], ["A"], "all vectors are NaN"),
     ],
 )

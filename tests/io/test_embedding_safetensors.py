@@ -143,7 +143,6 @@ def test_table_by_name(tmp_path):
         (["A", "B", "C"], "found 3 genes for the 4 rows"),
         (["A", "B", "C", None], "expected a JSON list"),
         (["A", "B", "C", "A"], "more than once: 'A'"),
-        (["A", "B", "C", " "], "without a gene name"),
         (["<a>", "<b>", "<c>", "<d>"], "0 genes"),
         ("A", "expected a JSON list"),
     ],

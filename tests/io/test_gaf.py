@@ -5,7 +5,7 @@ import gzip
 import pandas as pd
 import pytest
 
-from newt_sc.errors import FormatError
+from newt_sc.errors import FormatError, NewtWarning
 from newt_sc.io import read_gaf
 from newt_sc.io._gaf import COLUMNS
 
@@ -62,9 +62,7 @@ def test_negated_rows_are_dropped_unless_wanted(tmp_path):
         ({"relations": ["enables"]}, ["F"]),
         ({"taxon": 9606}, ["A", "F", "C", "E", "D"]),
         ({"taxon": "taxon:10090"}, ["M"]),
-        ({"taxon": [10090, "1280"]}, ["M"]),
-        ({"aspects": "F", "evidence": "IEA"}, []),
-        ({"aspects": []}, []),
+        ({"taxon": [10090, "9606"], "evidence": "IEA"}, ["E"]),
     ],
 )
 def test_filters(tmp_path, filters, symbols):
@@ -80,6 +78,45 @@ def test_filters(tmp_path, filters, symbols):
     frame = read_gaf(path, **filters)
     assert frame["symbol"].tolist() == symbols
     assert tuple(frame.columns) == COLUMNS
+    assert frame["date"].dtype.kind == "M"
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"aspects": "BP"}, "aspects holds 'BP', expected 'P', 'F' and 'C'"),
+        ({"aspects": "biological_process"}, "aspects holds"),
+        ({"aspects": []}, "aspects holds nothing"),
+        ({"evidence": "IDA,IMP"}, "evidence holds 'IDA,IMP'.* as a list"),
+        ({"evidence": ["ida"]}, "evidence holds 'ida'"),
+        ({"relations": "NOT|enables"}, "relations holds"),
+        ({"relations": "NOT"}, "relations holds"),
+        ({"taxon": "human"}, "taxon holds 'human', expected numbers"),
+        ({"taxon": "9606,10090"}, "taxon holds"),
+    ],
+)
+def test_filters_that_can_match_nothing_are_refused(tmp_path, filters, message):
+    path = write(tmp_path / "a.gaf", row("A"))
+    with pytest.raises(ValueError, match=message):
+        read_gaf(path, **filters)
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [{"aspects": ["P", "F"]}, {"evidence": ["IDA", "IMP"]}, {"relations": ["involved_in", "enables"]}, {"taxon": 1280}],
+)
+def test_filters_that_match_nothing_in_the_file_are_named(tmp_path, filters):
+    path = write(tmp_path / "a.gaf", row("A"))
+    with pytest.warns(NewtWarning) as caught:
+        read_gaf(path, **filters)
+    assert f"{next(iter(filters))}: no row of {path} has" in str(caught[0].message)
+
+
+def test_filters_that_no_row_passes_together_are_named(tmp_path):
+    path = write(tmp_path / "a.gaf", row("F", aspect="F"), row("E", evidence="IEA"))
+    with pytest.warns(NewtWarning, match=r"passes all of the filters \['aspects', 'evidence'\]"):
+        frame = read_gaf(path, aspects="F", evidence="IEA")
+    assert frame.empty
     assert frame["date"].dtype.kind == "M"
 
 

@@ -20,8 +20,8 @@ from newt_sc.errors import FormatError, NewtWarning
 
 from ._atomic import atomic_path
 from ._embedding_safetensors import looks_like_safetensors, read_safetensors, write_safetensors
-from ._table import iter_rows
-from ._text import StrPath, check_field, create_text, iter_lines, open_binary, open_text
+from ._table import MISSING, check_name, clean_name, is_gene_header, iter_rows, parse_number, parse_numbers, unquote, warn_missing
+from ._text import StrPath, check_field, create_text, is_gzip, iter_lines, open_binary, open_text
 
 __all__ = ["EmbeddingFormat", "read_embedding", "write_embedding"]
 
@@ -44,9 +44,7 @@ _PICKLE_SUFFIXES: Final = frozenset({".pkl", ".pickle", ".pt", ".pth", ".joblib"
 _GENE_KEYS: Final = ("genes", "gene_names", "symbols", "names")
 _VECTOR_KEYS: Final = ("X", "embedding", "embeddings", "vectors")
 _NAME_KEY: Final = "dims"
-_GENE_HEADERS: Final = frozenset({"", "gene", "genes", "symbol", "gene_symbol", "gene_name"})
 _BLOCK: Final = 256
-_MIN_COUNT: Final = 3
 
 Vector = tuple[int, str, Sequence[str]]
 T = TypeVar("T")
@@ -77,11 +75,12 @@ def read_embedding(
     ``zarr``         The same as a zarr store.
     ===============  ===============================================================================================
 
-    A first line of a ``csv`` or ``tsv`` is a header if one of its fields after the first is no number, if the first is
-    empty or ``gene``, ``genes``, ``symbol``, ``gene_symbol`` or ``gene_name``, or if the others are 0, 1, 2 and so on
-    (three at least).
+    A first line of a ``csv`` or ``tsv`` is a header if one of its fields after the first is no number. In these and in
+    ``word2vec``, it is one if the first field is empty or says what the column holds, such as ``gene``, ``index``,
+    ``symbol`` or ``ensembl_id``, or if the others, three at least, count from 0 or 1.
 
-    A gene whose numbers are all NaN has no vector and is left out with a warning; a gene with some NaN is an error.
+    A gene whose numbers are all NaN has no vector and is left out with a warning, and so is a vector whose gene is
+    missing (``NA``, ``NaN``, ``None``, ...); a gene with some NaN is an error. An Entrez id ``7157.0`` is read as ``7157``.
 
     What is published as a pickle, as GenePT and scGPT are, is refused: a pickle can execute code when it is opened.
     The page "Bring any gene embedding" of the documentation has a script that converts it, apart from newt_sc.
@@ -118,7 +117,7 @@ def read_embedding(
     Warns
     -----
     NewtWarning
-        If genes without a vector were left out.
+        If genes without a vector, or vectors without a gene, were left out.
 
     See Also
     --------
@@ -171,8 +170,8 @@ def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFo
     TypeError
         If ``embedding`` is no AnnData.
     ValueError
-        If the format is unknown; if there is no gene or no ``X``; if genes are empty, come more than once or cannot be
-        written in the format; or if numbers are not finite.
+        If the format is unknown; if there is no gene or no ``X``; if genes are empty or missing (``NA``), come more than
+        once or cannot be written in the format; or if numbers are not finite.
 
     Examples
     --------
@@ -189,7 +188,7 @@ def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFo
     if embedding.n_obs == 0 or embedding.n_vars == 0 or embedding.X is None:
         raise ValueError(f"the embedding has no genes, no dimensions or no X: {embedding.n_obs} x {embedding.n_vars}")
     X = _dense(embedding.X[:] if embedding.isbacked else embedding.X)
-    genes = [check_field(gene, "the gene") for gene in embedding.obs_names]
+    genes = [check_name(gene, "the gene") for gene in embedding.obs_names]
     if len(set(genes)) != len(genes):
         raise ValueError(f"genes must be unique, found more than once: {_some(_repeated(genes))}")
     bad = ~np.isfinite(X).all(axis=1)
@@ -251,6 +250,12 @@ def _sniff(path: StrPath) -> EmbeddingFormat:
         raise FormatError(
             path, None, f"the gzip data is truncated or damaged ({error}); fetch the file again"
         ) from error
+    binary_kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    if looks_like_safetensors(head):
+        binary_kind = "safetensors"
+    if binary_kind is not None and is_gzip(path):
+        message = f"found {binary_kind} inside of gzip, which only text may be; unpack it first, by gunzip"
+        raise FormatError(path, None, message)
     if head.startswith(b"\x89HDF\r\n"):
         return "h5ad"
     if looks_like_safetensors(head) and suffix not in _PICKLE_SUFFIXES:
@@ -275,6 +280,7 @@ def _sniff(path: StrPath) -> EmbeddingFormat:
     return "csv" if "," in first else "word2vec"
 
 
+_MAGIC: Final = {b"\x89HDF\r\n": "h5ad", b"PK\x03\x04": "npz"}
 _SAVE: Final = "np.savez('new.npz', genes=np.array(genes, dtype=str), X=np.array(vectors, dtype='float32'))"
 _PICKLE: Final = (
     "this file is or may hold a Python pickle, which can execute any code when it is opened, so newt_sc does not. "
@@ -288,13 +294,13 @@ def _read_text(path: StrPath, kind: EmbeddingFormat) -> tuple[list[str], np.ndar
     with_header = kind != "word2vec"
     with open_text(path) as text:
         dims: list[str] | None = None
-        expected: int | None = None
+        expected, width = None, 0
         if with_header:
             rows = iter_rows(path, text, sep=_SEPARATORS[kind])
             dims, vectors = _split_header(path, rows)
         else:
             lines = ((number, line.split()) for number, line in enumerate(text, start=1) if line.strip())
-            expected, width, vectors = _split_counts(lines)
+            expected, width, dims, vectors = _split_counts(lines)
         genes, X = _collect(path, vectors)
     if expected is not None and (expected, width) != X.shape:
         message = (
@@ -307,13 +313,18 @@ def _read_text(path: StrPath, kind: EmbeddingFormat) -> tuple[list[str], np.ndar
     return genes, X, dims
 
 
-def _split_counts(lines: Iterator[tuple[int, list[str]]]) -> tuple[int | None, int, Iterator[Vector]]:
+def _split_counts(
+    lines: Iterator[tuple[int, list[str]]],
+) -> tuple[int | None, int, list[str] | None, Iterator[Vector]]:
+    """Numbers of genes and dimensions, or names of dimensions, where a first line has them, and the rest."""
     first = next(lines, None)
     if first is None:
-        return None, 0, iter(())
+        return None, 0, None, iter(())
     if len(first[1]) == 2 and all(field.isascii() and field.isdigit() for field in first[1]):
-        return int(first[1][0]), int(first[1][1]), _as_vectors(lines)
-    return None, 0, _as_vectors(chain([first], lines))
+        return int(first[1][0]), int(first[1][1]), None, _as_vectors(lines)
+    if is_gene_header(first[1]):
+        return None, 0, [unquote(field) for field in first[1][1:]], _as_vectors(lines)
+    return None, 0, None, _as_vectors(chain([first], lines))
 
 
 def _split_header(path: StrPath, rows: Iterator[tuple[int, list[str]]]) -> tuple[list[str] | None, Iterator[Vector]]:
@@ -334,19 +345,16 @@ def _split_header(path: StrPath, rows: Iterator[tuple[int, list[str]]]) -> tuple
 
 
 def _as_vectors(rows: Iterable[tuple[int, list[str]]]) -> Iterator[Vector]:
-    return ((number, row[0].strip(), row[1:]) for number, row in rows)
+    return ((number, row[0], row[1:]) for number, row in rows)
 
 
 def _is_header(fields: list[str]) -> bool:
-    dims = fields[1:]
-    if fields[0].lower() in _GENE_HEADERS or not all(map(_is_number, dims)):
-        return True
-    return len(dims) >= _MIN_COUNT and dims == [str(i) for i in range(len(dims))]
+    return is_gene_header(fields) or not all(map(_is_number, fields[1:]))
 
 
 def _is_number(field: str) -> bool:
     try:
-        float(field or "nan")
+        parse_number(field if field not in MISSING else "nan")
     except ValueError:
         return False
     return True
@@ -356,17 +364,19 @@ def _collect(path: StrPath, vectors: Iterator[Vector]) -> tuple[list[str], np.nd
     """Genes and float32 matrix; never holds more than twice the matrix."""
     lines: dict[str, int] = {}
     blocks: list[np.ndarray] = []
-    width = -1
+    width, n_missing = -1, 0
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite and refused below
-        for i, (number, gene, fields) in enumerate(vectors):
-            if i == 0:
+        for number, gene, fields in vectors:
+            i = len(lines)
+            if width < 0:
                 width = len(fields)
                 if not width:
                     raise FormatError(path, number, f"found {gene!r} without numbers; is the separator right?")
             if len(fields) != width:
                 raise FormatError(path, number, f"found {len(fields)} numbers for {gene!r}, expected {width} as before")
-            if not gene:
-                raise FormatError(path, number, "found a vector without a gene name")
+            if not (gene := clean_name(gene)):
+                n_missing += 1
+                continue
             if gene in lines:
                 message = f"the gene {gene!r} stands on line {lines[gene]} already; genes must be unique"
                 raise FormatError(path, number, message)
@@ -375,7 +385,7 @@ def _collect(path: StrPath, vectors: Iterator[Vector]) -> tuple[list[str], np.nd
                 blocks.append(np.empty((_BLOCK, width), dtype=np.float32))
             row = blocks[-1][i % _BLOCK]
             try:
-                row[:] = [float(field) if field else np.nan for field in fields]
+                row[:] = parse_numbers(["nan" if field in MISSING else field for field in fields])
             except ValueError as error:
                 raise FormatError(path, number, f"found a field of {gene!r} that is no number: {error}") from error
             if not np.isfinite(row).all() and (np.isinf(row).any() or not np.isnan(row).all()):
@@ -383,6 +393,7 @@ def _collect(path: StrPath, vectors: Iterator[Vector]) -> tuple[list[str], np.nd
                 raise FormatError(path, number, message)
     if not blocks:
         raise FormatError(path, None, "found no gene, expected a gene and its numbers on each line")
+    warn_missing(path, n_missing, "genes", stacklevel=4)
     blocks[-1] = blocks[-1][: (len(lines) - 1) % _BLOCK + 1]
     return list(lines), np.concatenate(blocks)
 
@@ -443,13 +454,14 @@ def _read_anndata(path: StrPath, kind: EmbeddingFormat) -> ad.AnnData:
         X = _dense(embedding.X)
     except (TypeError, ValueError) as error:
         raise FormatError(path, None, f"X does not hold numbers: {error}") from error
-    embedding.obs_names = embedding.obs_names.astype(str)
+    embedding.obs_names = [clean_name(gene) for gene in embedding.obs_names.astype(str)]
     embedding.X = X
     keep = _check_vectors(path, list(embedding.obs_names), X)
     return embedding if keep.all() else embedding[keep].copy()
 
 
 def _check(path: StrPath, genes: list[str], X: np.ndarray, dims: list[str] | None) -> ad.AnnData:
+    genes = [clean_name(gene) for gene in genes]
     keep = _check_vectors(path, genes, X)
     if not keep.all():
         X, genes = X[keep], [gene for gene, kept in zip(genes, keep, strict=True) if kept]
@@ -461,23 +473,25 @@ def _check_vectors(path: StrPath, genes: list[str], X: np.ndarray) -> np.ndarray
     """Mask of the genes that have a vector."""
     if not X.size:
         raise FormatError(path, None, f"found {X.shape[0]} genes x {X.shape[1]} dimensions, expected some of both")
-    if any(not gene.strip() for gene in genes):
+    named = np.array([bool(gene) for gene in genes])
+    if not named.any():
         raise FormatError(path, None, "found vectors without a gene name")
-    if len(set(genes)) != len(genes):
-        raise FormatError(path, None, f"genes must be unique, found more than once: {_some(_repeated(genes))}")
+    if twice := _repeated(filter(None, genes)):
+        raise FormatError(path, None, f"genes must be unique, found more than once: {_some(twice)}")
+    warn_missing(path, int((~named).sum()), "genes", stacklevel=4)
     finite = np.isfinite(X)
-    keep: np.ndarray = finite.all(axis=1)
+    keep: np.ndarray = finite.all(axis=1) | ~named
     if keep.all():
-        return keep
-    bad = np.isinf(X).any(axis=1) | (~keep & ~np.isnan(X).all(axis=1))
+        return named
+    bad = named & (np.isinf(X).any(axis=1) | (~keep & ~np.isnan(X).all(axis=1)))
     if bad.any():
         some = _some(np.asarray(genes, dtype=object)[bad])
         raise FormatError(path, None, f"{bad.sum()} genes have infinite numbers or some NaN: {some}")
-    if not keep.any():
+    if not (keep & named).any():
         raise FormatError(path, None, "all vectors are NaN")
     some = _some(np.asarray(genes, dtype=object)[~keep])
     warnings.warn(f"{(~keep).sum()} genes of {path} are all NaN and were left out: {some}", NewtWarning, stacklevel=4)
-    return keep
+    return keep & named
 
 
 def _dense(X: Any) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -9,8 +11,9 @@ from typing import Final
 import pandas as pd
 
 from newt_sc._docs import with_docs
-from newt_sc.errors import FormatError
+from newt_sc.errors import FormatError, NewtWarning
 
+from ._table import clean_name, warn_missing
 from ._text import StrPath, iter_lines
 
 __all__ = ["COLUMNS", "read_gaf"]
@@ -39,10 +42,20 @@ COLUMNS: Final = (
 _RELATION, _EVIDENCE, _ASPECT, _TAXON, _DATE = (
     COLUMNS.index(name) for name in ("relation", "evidence", "aspect", "taxon", "date")
 )
+_FILTERED: Final = {"aspects": _ASPECT, "evidence": _EVIDENCE, "relations": _RELATION, "taxon": _TAXON}
 _REQUIRED = tuple(
     COLUMNS.index(name) for name in ("db", "db_object_id", "symbol", "go_id", "evidence", "aspect", "taxon", "date")
 )
+_SYMBOL = COLUMNS.index("symbol")
 _MIN_FIELDS = 15
+
+_FILTERS: Final = {
+    "aspects": (re.compile("[PFC]"), "'P', 'F' and 'C'"),
+    "evidence": (re.compile("[A-Z]{2,3}"), "codes such as 'IDA', several as a list"),
+    "relations": (re.compile("(?!NOT)[A-Za-z_]+"), "names such as 'involved_in', several as a list, without 'NOT|'"),
+    "taxon": (re.compile("taxon:[0-9]+"), "numbers such as 9606"),
+}
+"""Filter -> what each of its values has to look like, in a pattern and in words."""
 
 
 @with_docs
@@ -79,7 +92,7 @@ def read_gaf(
     One row an annotation, in the order of the file, with the columns ``db``, ``db_object_id``, ``symbol``,
     ``relation``, ``go_id``, ``reference``, ``evidence``, ``with_from``, ``aspect``, ``name``, ``synonym``, ``type``,
     ``taxon``, ``date`` (datetime), ``assigned_by``, ``extension`` and ``gene_product_form``; all but ``date`` are
-    strings, empty where the file has nothing. Empty if no row passes the filters.
+    strings, empty where the file has nothing. Empty if no row passes the filters, which gives a warning.
 
     Raises
     ------
@@ -88,6 +101,14 @@ def read_gaf(
     FormatError
         If the file does not start with ``!gaf-version: 2.x``, or a row has not 15 to 17 tab-separated fields, lacks a
         field that GAF requires, or has a malformed date.
+    ValueError
+        If a filter holds nothing, or what no row can have, such as the aspect ``"BP"``.
+
+    Warns
+    -----
+    NewtWarning
+        If a value of a filter occurs in no row, or no row passes. If rows were left out whose symbol is missing
+        (``NA``, ``NaN``, ``None``, ...).
 
     References
     ----------
@@ -97,10 +118,19 @@ def read_gaf(
     --------
     >>> nt.io.read_gaf("goa_human.gaf.gz")  # doctest: +SKIP
     """
-    wanted_aspects, wanted_evidence, wanted_relations = map(_as_set, (aspects, evidence, relations))
     taxa = None if taxon is None else _as_set([taxon] if isinstance(taxon, int | str) else taxon)
     if taxa is not None:
         taxa = {f"taxon:{str(one).removeprefix('taxon:')}" for one in taxa}
+    wanted = {"aspects": _as_set(aspects), "evidence": _as_set(evidence), "relations": _as_set(relations), "taxon": taxa}
+    filters = {name: values for name, values in wanted.items() if values is not None}
+    for name, values in filters.items():
+        pattern, expected = _FILTERS[name]
+        odd = sorted(value for value in values if not pattern.fullmatch(value))
+        if odd or not values:
+            found = ", ".join(repr(value.removeprefix("taxon:")) for value in odd) or "nothing"
+            raise ValueError(f"{name} holds {found}, expected {expected}")
+    seen: dict[str, set[str]] = {name: set() for name in filters}
+    n_missing = 0
 
     columns: list[list[str]] = [[] for _ in COLUMNS]
     dates: dict[str, datetime] = {}
@@ -130,19 +160,30 @@ def read_gaf(
         if date not in dates:
             dates[date] = _parse_date(path, number, date)
         qualifiers = fields[_RELATION].split("|")
-        if (
-            (not negated and "NOT" in qualifiers)
-            or (wanted_aspects is not None and fields[_ASPECT] not in wanted_aspects)
-            or (wanted_evidence is not None and fields[_EVIDENCE] not in wanted_evidence)
-            or (wanted_relations is not None and wanted_relations.isdisjoint(qualifiers))
-            or (taxa is not None and fields[_TAXON].split("|")[0] not in taxa)
-        ):
+        passes = negated or "NOT" not in qualifiers
+        for name, values in filters.items():
+            field = fields[_FILTERED[name]]
+            has = qualifiers if name == "relations" else [field.split("|")[0]]
+            seen[name].update(has)
+            passes = passes and not values.isdisjoint(has)
+        if not passes:
+            continue
+        if not clean_name(fields[_SYMBOL]):
+            n_missing += 1
             continue
         fields += [""] * (len(COLUMNS) - len(fields))
         for column, field in zip(columns, fields, strict=True):
             column.append(known.setdefault(field, field))
     if not version:
         raise FormatError(path, None, "found no line '!gaf-version: 2.x'; is this GAF 2?")
+    for name, values in filters.items():
+        if lost := sorted(values - seen[name]):
+            some = ", ".join(value.removeprefix("taxon:") for value in sorted(seen[name] - {""})[:8])
+            message = f"{name}: no row of {path} has {', '.join(lost).replace('taxon:', '')}; the file has {some}"
+            warnings.warn(message, NewtWarning, stacklevel=2)
+    if filters and not columns[0] and not n_missing:
+        warnings.warn(f"no row of {path} passes all of the filters {sorted(filters)}", NewtWarning, stacklevel=2)
+    warn_missing(path, n_missing, "symbols")
     frame = pd.DataFrame({name: pd.Series(column, dtype=str) for name, column in zip(COLUMNS, columns, strict=True)})
     frame["date"] = pd.to_datetime(frame["date"].map(dates))
     return frame

@@ -21,6 +21,8 @@ from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import FormatError
 
+from ._table import MISSING, clean_name, infer_numbers, unquote, warn_missing
+
 from ._atomic import atomic_path
 from ._text import StrPath, check_field, iter_lines, open_binary
 
@@ -28,10 +30,7 @@ __all__ = ["read_gct", "read_gctx", "write_gctx"]
 
 _Columns = Sequence[str] | Literal["all"] | None
 
-_MISSING: Final = (
-    *("", "#N/A", "#N/A!", "#NA", "#VALUE!", "-NaN", "-nan", "<NA>"),
-    *("N/A", "NA", "NULL", "NaN", "None", "n/a", "na", "nan"),
-)
+_MISSING: Final = (*sorted(MISSING), *("#N/A!", "#NA", "#VALUE!", "-NaN", "-nan", "NULL", "n/a", "na"))
 _NULL: Final = -666  # the Connectivity Map's sign for a missing value, in metadata only
 
 _MATRIX: Final = "0/DATA/0/matrix"
@@ -50,7 +49,8 @@ def read_gct(path: StrPath) -> ad.AnnData:
     """Read signatures from a GCT file, version 1.2 or 1.3.
 
     Rows of the file are genes, columns are signatures: the result is their transpose. ``""``, ``NA``, ``na``, ``NaN``
-    and their like are missing; ``-666`` is missing in metadata only. Large files are better kept as GCTX, which
+    and their like are missing; ``-666`` is missing in metadata only. Quotes around a field are taken off, rows of tabs
+    alone are skipped, and a row whose id says that it is missing is left out. Large files are better kept as GCTX, which
     :func:`newt_sc.io.read_gctx` reads by blocks.
 
     Parameters
@@ -60,7 +60,8 @@ def read_gct(path: StrPath) -> ad.AnnData:
     Returns
     -------
     Signatures x genes: ``X`` dense, float32, NaN where missing; ``obs`` and ``var`` the metadata of columns and rows,
-    numbers where all values are numbers. Names stay as in the file; a version 1.2 file has ``var["Description"]``.
+    numbers where all values are written as numbers are: ``007`` and ``1E05`` stay names. Names stay as in the file; a
+    version 1.2 file has ``var["Description"]``.
 
     Raises
     ------
@@ -70,6 +71,11 @@ def read_gct(path: StrPath) -> ad.AnnData:
         If the first line is not ``#1.2`` or ``#1.3``, the dimensions do not agree with the body, ids are empty or come
         more than once, or a value is no finite number. The message says where.
 
+    Warns
+    -----
+    NewtWarning
+        If genes were left out because their id says that it is missing (``NA``, ``NaN``, ``None``, ...).
+
     References
     ----------
     Enache et al. (2019), Bioinformatics 35:1427.
@@ -78,12 +84,12 @@ def read_gct(path: StrPath) -> ad.AnnData:
     --------
     >>> nt.io.read_gct("signatures.gct")  # doctest: +SKIP
     """
-    lines = ((number, line) for number, line in iter_lines(path) if line)
+    lines = ((number, line) for number, line in iter_lines(path) if line.strip())
     n_genes, n_signatures, n_row_meta, n_column_meta = _read_sizes(path, lines)
     width = 1 + n_row_meta + n_signatures
 
     header = _split(path, next(lines, (3, "")), width)
-    signatures = _check_ids(path, [name.strip() for name in header[1 + n_row_meta :]], "column", 3)
+    signatures = _check_ids(path, [_bare(name) for name in header[1 + n_row_meta :]], "column", 3)
     obs: dict[str, pd.Series] = {}
     for number, line in islice(lines, n_column_meta):
         name, *fields = _split(path, (number, line), width)
@@ -108,15 +114,16 @@ def read_gct(path: StrPath) -> ad.AnnData:
         blocks.append(_parse_numbers(path, numbers[-len(block) :], values, signatures))
     if len(rows) != n_genes:
         raise FormatError(path, 2, f"found {len(rows)} rows of genes, expected {n_genes} as this line says")
-    genes = _check_ids(path, [row[0].strip() for row in rows], "row", numbers)
+    genes = _check_ids(path, [_bare(row[0]) for row in rows], "row", numbers)
     var: dict[str, pd.Series] = {}
     for i, name in enumerate(header[1 : 1 + n_row_meta], start=1):
         _add_column(path, 3, var, name, [row[i] for row in rows])
-    return ad.AnnData(
+    adata = ad.AnnData(
         np.ascontiguousarray(np.concatenate(blocks).T),
         obs=pd.DataFrame(obs).set_axis(signatures) if obs else pd.DataFrame(index=signatures),
         var=pd.DataFrame(var).set_axis(genes) if var else pd.DataFrame(index=genes),
     )
+    return _named(path, adata)
 
 
 def read_gctx(
@@ -162,6 +169,11 @@ def read_gctx(
     ValueError
         If the columns are a string other than ``"all"``.
 
+    Warns
+    -----
+    NewtWarning
+        If genes were left out because their id says that it is missing (``NA``, ``NaN``, ``None``, ...).
+
     See Also
     --------
     newt_sc.io.write_gctx
@@ -195,11 +207,12 @@ def read_gctx(
     with warnings.catch_warnings():  # anndata looks for duplicates anyway: of a million ids that is not done twice
         warnings.filterwarnings("error", r"(Observation|Variable) names are not unique", UserWarning)
         try:
-            return ad.AnnData(values, **frames)
+            adata = ad.AnnData(values, **frames)
         except UserWarning:
             for axis, frame in frames.items():
                 _check_ids(path, frame.index, _WHAT[axis], None)
             raise
+    return _named(path, adata)
 
 
 def write_gctx(adata: ad.AnnData, path: StrPath) -> None:
@@ -259,6 +272,24 @@ def write_gctx(adata: ad.AnnData, path: StrPath) -> None:
             file.create_dataset(name, data=vector, compression="gzip")
 
 
+def _bare(field: str) -> str:
+    return unquote(field.strip()).strip()
+
+
+def _named(path: StrPath, adata: ad.AnnData) -> ad.AnnData:
+    """Only the genes that have a name, ids that were floats (``7157.0``) as whole numbers."""
+    names = [clean_name(name) for name in adata.var_names]
+    if names == list(adata.var_names):
+        return adata
+    named = np.array([bool(name) for name in names])
+    warn_missing(path, int((~named).sum()), "genes", stacklevel=3)
+    if not named.any():
+        raise FormatError(path, None, "the ids of all rows say that they are missing, expected names of genes")
+    adata = adata if named.all() else adata[:, named].copy()
+    adata.var_names = _check_ids(path, list(filter(None, names)), "row", None)
+    return adata
+
+
 # -- GCT -------------------------------------------------------------------------------------------------------------
 
 
@@ -299,13 +330,15 @@ def _check_ids(path: StrPath, ids: Any, what: str, lines: int | Sequence[int] | 
 
 
 def _add_column(path: StrPath, line: int, columns: dict[str, pd.Series], name: str, fields: list[str]) -> None:
-    name = name.strip()
+    name = _bare(name)
     if not name or name in columns:
         raise FormatError(path, line, f"found a column of metadata called {name!r}, expected names that differ")
-    strings = pd.Series([field.strip() for field in fields], dtype=object)
-    missing = strings.isin([*_MISSING, str(_NULL)])
-    numbers = pd.to_numeric(strings.mask(missing), errors="coerce")
-    if (numbers.notna() | missing).all():
+    strings = pd.Series(list(map(_bare, fields)), dtype=object)
+    missing = strings.isin([*_MISSING, str(_NULL), f"{_NULL}.0"])
+    numbers = infer_numbers(strings.mask(missing, ""))
+    if missing.all():
+        columns[name] = pd.Series(np.nan, index=strings.index)
+    elif pd.api.types.is_numeric_dtype(numbers):
         columns[name] = _mask_null(numbers)
     else:
         columns[name] = _mask_strings(strings, missing)

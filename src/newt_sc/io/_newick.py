@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from newt_sc.errors import FormatError
+
+from ._table import parse_number
+from ._text import open_text
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -52,7 +54,8 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
     text, path = str(source), "<text>"
     if isinstance(source, PathLike) or ";" not in text:
         path = text
-        text = Path(source).read_text(encoding="utf-8")
+        with open_text(source) as file:
+            text = file.read()
     parts, at = [], 0
     while at < len(text.rstrip()):
         found = _TOKEN.match(text, at)
@@ -84,7 +87,7 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
             current = parents.pop()
         elif previous == ":" and part not in "(),:":
             try:
-                length = float(part)
+                length = parse_number(part)
             except ValueError:
                 raise FormatError(path, None, f"found the branch length {part!r}, expected a number") from None
             if current:
@@ -112,7 +115,7 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
 
 def _number(text: str) -> bool:
     try:
-        float(text)
+        parse_number(text)
     except ValueError:
         return False
     return True

@@ -70,6 +70,8 @@ def read_obo(path: StrPath) -> nx.MultiDiGraph:
         except FormatError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, UnicodeDecodeError):  # open_text says where
+                raise
             what = f"a stanza without {error}" if isinstance(error, KeyError) else str(error)
             raise FormatError(path, lines.number, f"this is no valid OBO up to here: {what}") from error
     if not lines.terms:
@@ -173,13 +175,13 @@ def propagate_annotations(
     TypeError
         If the annotations are neither a DataFrame nor a mapping, or ``relations`` is one string.
     ValueError
-        If columns are missing, no annotation has a term of the ontology, the relations or the namespace do not occur
-        in it, or they form a cycle.
+        If columns are missing, no annotation has a term of the ontology, the relations or the namespace do not
+        occur in it, they form a cycle, or ``min_size`` is larger than ``max_size``.
 
     Warns
     -----
     NewtWarning
-        If annotations were left out because the ontology does not know their term.
+        If annotations were left out because the ontology does not know their term, or no term is left.
 
     Examples
     --------
@@ -194,6 +196,8 @@ def propagate_annotations(
     parents = nx.DiGraph()
     parents.add_nodes_from(ontology)
     parents.add_edges_from((child, parent) for child, parent, key in ontology.edges(keys=True) if key in wanted)
+    if max_size is not None and min_size > max_size:
+        raise ValueError(f"min_size is {min_size} and max_size {max_size}: no term can have so many genes")
     if ontology.number_of_edges() and not parents.number_of_edges():
         found = sorted({str(key) for *_, key in ontology.edges(keys=True)})
         raise ValueError(f"the ontology has no relation in {sorted(wanted)}; it has {found}")
@@ -215,13 +219,18 @@ def propagate_annotations(
         if term in genes:
             for parent in parents.successors(term):
                 genes[parent] |= genes[term]
-    return {
+    out = {
         term: sorted(genes[term])
         for term in sorted(genes)
         if len(genes[term]) >= min_size
         and (max_size is None or len(genes[term]) <= max_size)
         and (namespace is None or ontology.nodes[term].get("namespace") == namespace)
     }
+    if not out:
+        message = f"no term has from {min_size} to {max_size} genes, of {len(genes)} that have any"
+        message += f", in the namespace {namespace!r}" if namespace is not None else ""
+        warnings.warn(message, NewtWarning, stacklevel=2)
+    return out
 
 
 def _direct(annotations: pd.DataFrame | Mapping[str, Iterable[str]]) -> dict[str, set[str]]:

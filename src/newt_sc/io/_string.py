@@ -11,7 +11,7 @@ import pandas as pd
 from newt_sc._docs import with_docs
 from newt_sc.errors import FormatError, NewtWarning
 
-from ._table import iter_rows, sniff_separator
+from ._table import clean_name, iter_rows, sniff_separator
 from ._text import StrPath, open_text
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def read_string(
     Warns
     -----
     NewtWarning
-        If proteins were left out because ``aliases`` has no symbol for them.
+        If proteins were left out because ``aliases`` has no symbol for them, or because their name says that it is
+        missing (``NA``, ``NaN``, ``None``, ...). If no pair is left.
 
     References
     ----------
@@ -229,13 +230,18 @@ def _merge(frame: pd.DataFrame, names: np.ndarray, symbols: Mapping[str, str] | 
     """Replace codes by names, sort within pairs, and keep the highest scores of each pair."""
     if symbols is not None:
         names = np.array([symbols.get(name) for name in names], dtype=object)
+    else:
+        names = np.array([clean_name(name) or None for name in names], dtype=object)
     has_name = np.array([name is not None for name in names], dtype=bool)
     if len(names) and not has_name.any():
+        if symbols is None:
+            raise ValueError("the names of all proteins are missing (NA, NaN, None)")
         raise ValueError(
             "none of the proteins has a symbol in aliases; are both files of one organism and release of STRING?"
         )
     if not has_name.all():
-        message = f"{(~has_name).sum()} of {len(names)} proteins have no symbol in aliases and were left out"
+        why = "have no symbol in aliases" if symbols is not None else "are missing (NA, NaN, None)"
+        message = f"{(~has_name).sum()} of {len(names)} proteins {why} and were left out"
         warnings.warn(message, NewtWarning, stacklevel=3)
     unique, rank = np.unique(names[has_name].astype(str), return_inverse=True)
     code = np.full(len(names), -1, dtype=np.int64)
@@ -250,6 +256,9 @@ def _merge(frame: pd.DataFrame, names: np.ndarray, symbols: Mapping[str, str] | 
     merged = merged.reset_index(drop=True)
     merged.insert(0, "source", pd.Series(text[low], dtype=str))
     merged.insert(1, "target", pd.Series(text[high], dtype=str))
+    if merged.empty:
+        message = "no pair is left: none has evidence in these channels and a weight of at least min_score"
+        warnings.warn(message, NewtWarning, stacklevel=3)
     return merged
 
 
@@ -275,6 +284,8 @@ def _read_symbols(path: StrPath) -> dict[str, str]:
             protein, symbol = fields[0], fields[1].strip()
             if not protein or not symbol:
                 raise FormatError(path, number, "found an empty id or name")
+            if not (symbol := clean_name(symbol)):
+                continue
             if not rank:
                 symbols[protein] = symbol
                 continue

@@ -18,7 +18,7 @@ from ._atomic import atomic_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["StrPath", "check_field", "create_text", "iter_lines", "open_binary", "open_text"]
+__all__ = ["StrPath", "check_field", "create_text", "is_gzip", "iter_lines", "open_binary", "open_text"]
 
 StrPath = str | PathLike[str]
 
@@ -62,6 +62,12 @@ def open_binary(path: StrPath) -> Iterator[IO[bytes]]:
                 yield cast("IO[bytes]", unzipped)
         else:
             yield raw
+
+
+def is_gzip(path: StrPath) -> bool:
+    """Whether the first bytes of a file are those of gzip."""
+    with Path(path).open("rb") as file:
+        return file.read(2) == _GZIP
 
 
 @contextmanager
