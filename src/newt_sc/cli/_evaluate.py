@@ -30,6 +30,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
 
     if options.output is not None:
         _files.check_output(options.output, ".tsv")
+        _files.check_outputs([options.output], options.embedding)
     more = given(dict(offered(verb))["metrics.evaluate"], options)
     holdout, seed = more.get("holdout", False), more.get("random_state", 0)
     known = metrics.tasks()["name"].tolist()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from anndata import AnnData
     from mudata import MuData
@@ -18,6 +18,7 @@ __all__ = [
     "KINDS",
     "check_input",
     "check_output",
+    "check_outputs",
     "encoded_bundle",
     "is_mudata",
     "read",
@@ -32,7 +33,7 @@ KINDS = {
     "signatures": "signatures x genes: .h5mu with shared genes, .h5ad, .gct or .gctx",
     "knowledge": ".h5mu with a modality for each source",
     "embedding": "a shipped embedding or a file that newt_sc.io.read_embedding reads",
-    "sets": ".gmt, a table with the columns source and target, or .h5ad with ranked markers",
+    "sets": "a GMT file, a table with the columns source and target, or .h5ad with ranked markers",
     "ranking": "genes, first one first, or a table of gene and score (.txt, .tsv, .rnk), or .h5ad with ranked markers",
     "change": ".h5ad or .zarr, or a table of gene and score (.tsv, .rnk)",
     "table": ".tsv or .csv",
@@ -69,13 +70,29 @@ def check_output(path: Path, *suffixes: str) -> None:
         raise FileNotFoundError(msg)
 
 
+def check_outputs(outputs: Sequence[Path], inputs: Iterable[Any] = ()) -> None:
+    """Say before the work that a result would take the place of another one, or of a table that is read."""
+    seen: set[Path] = set()
+    read = {Path(one).resolve() for one in inputs if isinstance(one, str | Path)}
+    for path in outputs:
+        place = path.resolve()
+        if place in seen:
+            msg = f"{path} is named for two outputs, of which one would be lost; name two files."
+            raise ValueError(msg)
+        if place in read and path.suffix not in (".h5ad", ".zarr", ".h5mu"):
+            msg = f"{path} is read and would be replaced by the result; name another output."
+            raise ValueError(msg)
+        seen.add(place)
+
+
 def read(kind: str, given: Any) -> Any:
     """Read an input of one of :data:`KINDS`."""
     from newt_sc import datasets, io
+    from newt_sc.io import _table as io_table
 
     if kind == "names":
         alone = Path(given[0]) if len(given) == 1 else None
-        return given if alone is None or not alone.is_file() else alone.read_text(encoding="utf-8").split()
+        return given if alone is None or not alone.is_file() else _names(alone)
     path = Path(given)
     if kind == "embedding" or (kind == "blocks" and path.suffix != ".h5mu"):
         return datasets.resolve_embedding(given).copy()
@@ -93,12 +110,12 @@ def read(kind: str, given: Any) -> Any:
         data = read_signatures(path)
         return data if is_mudata(data) or not data.isbacked else data.to_memory()
     if kind == "sets":
-        return io.read_gmt(path) if ".gmt" in path.suffixes else _table(path)
+        return _sets(path)
     if kind in ("ranking", "change"):
         return _ranking(path)
     if kind == "regulons":
-        table = _table(path)
-        return table if "context" in table or "cell" in table else io.read_regulons(path)
+        header = io_table.read_strings(path).columns
+        return _table(path) if "context" in header or "cell" in header else io.read_regulons(path)
     return _table(path)
 
 
@@ -152,35 +169,102 @@ def write(data: Any, path: Path) -> None:
             data.write(path)
 
 
-def _table(path: Path) -> DataFrame:
-    import pandas as pd
+# Columns of each role, the first that is there: without it a row says nothing.
+_ROLES = {
+    "gene": ("gene", "names", "symbol", "gene_symbol", "gene_name", "gene_id"),
+    "source": ("source",),
+    "target": ("target",),
+    "compound": ("compound",),
+    "perturbation": ("perturbation", "group", "signature", "contrast", "condition"),
+}
+_OF_GENES = ("gene", "source", "target")
+_TEXT = ("name", "cell", "context")
 
-    table = pd.read_csv(path, sep="," if ".csv" in path.suffixes else "\t", dtype=str, keep_default_na=False)
-    for name in table.columns.difference(["source", "target", "gene", "compound", "name", "cell", "context"]):
-        try:
-            table[name] = pd.to_numeric(table[name])
-        except ValueError:
-            continue
-    return table
+
+def _table(path: Path) -> DataFrame:
+    """Read a table: names as strings, numbers as numbers; rows without one of their names are left out."""
+    from newt_sc.io._table import clean_label, clean_name, infer_numbers, read_strings, warn_missing
+
+    table = read_strings(path, sep=None if ".csv" in path.suffixes else "\t")
+    lower = {str(name).lower(): name for name in reversed(table.columns)}
+    roles = {role: next((lower[one] for one in names if one in lower), None) for role, names in _ROLES.items()}
+    found = {role: name for role, name in roles.items() if name is not None}
+    for role, name in found.items():
+        table[name] = [clean_name(value) if role in _OF_GENES else clean_label(value) for value in table[name]]
+    for name in table.columns.difference([*found.values(), *_TEXT]):
+        table[name] = infer_numbers(table[name])
+    missing = (table[list(found.values())] == "").any(axis=1)
+    warn_missing(path, int(missing.sum()), f"rows, by {' or '.join(map(repr, found.values()))},")
+    return table[~missing].reset_index(drop=True)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    from newt_sc.io import _text
+
+    return _text.iter_lines(path)
+
+
+def _sets(path: Path) -> Any:
+    """Read sets of genes: GMT, whatever its name ends in, or a table with a header."""
+    from newt_sc import io
+    from newt_sc.io._table import sniff_separator
+
+    first = next((line for _, line in _lines(path) if line.strip()), "")
+    fields = {field.strip().strip('"').lower() for field in first.split(sniff_separator(first))}
+    is_table = {"source", "target"} <= fields or not {".tsv", ".csv"}.isdisjoint(path.suffixes)
+    return io.read_gmt(path) if ".gmt" in path.suffixes or not is_table else _table(path)
+
+
+def _names(path: Path) -> list[str]:
+    """Read names that white space separates; a first line that says what they are is left out."""
+    from newt_sc.io._table import clean_name, is_gene_header, warn_missing
+
+    words = [word for _, line in _lines(path) for word in line.split()]
+    words = words[1:] if words and is_gene_header(words[:1]) else words
+    names = list(filter(None, map(clean_name, words)))
+    warn_missing(path, len(words) - len(names), "names")
+    return names
 
 
 def _ranking(path: Path) -> Any:
-    """Read a ranking: names alone, in order, or names and scores; a first line without a number is a header."""
+    """Read a ranking: names alone, in order, or names and scores; a header is left out."""
     import pandas as pd
 
-    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    if all(len(row) == 1 for row in rows):
-        return [row[0].strip() for row in rows]
-    names, scores = [], []
-    for number, row in enumerate(rows, 1):
+    from newt_sc.errors import FormatError
+    from newt_sc.io._table import MISSING, clean_name, is_gene_header, iter_rows, parse_number, warn_missing
+    from newt_sc.io._text import open_text
+
+    names: list[str] = []
+    scores: list[float] = []
+    with open_text(path) as text:
+        rows = [(number, row) for number, row in iter_rows(path, text, sep=None) if not row[0].startswith("#")]
+    width = len(rows[0][1]) if rows else 1
+    for at, (number, row) in enumerate(rows):
+        if len(row) != width or width > 2:
+            message = f"found {len(row)} fields, expected a gene alone or a gene and a number, as on every line"
+            raise FormatError(path, number, message)
+        if at == 0 and is_gene_header(row):
+            continue
+        names.append(clean_name(row[0]))
+        if width == 1:
+            continue
         try:
-            scores.append(float(row[1]))
-            names.append(row[0].strip())
-        except (IndexError, ValueError):
-            if number > 1:
-                msg = f"{path}, line {number}: expected a gene, a tab and a number."
-                raise ValueError(msg) from None
-    return pd.Series(scores, index=names, dtype=float)
+            scores.append(float("nan") if row[1].strip() in MISSING else parse_number(row[1]))
+            infinite = scores[-1] in (float("inf"), -float("inf")) and "inf" not in row[1].lower()
+        except ValueError:
+            infinite = True
+            if at == 0:
+                names.pop()
+                continue
+        if infinite:
+            raise FormatError(path, number, f"found {row[1]!r}, expected a number")
+    if width == 1:
+        warn_missing(path, names.count(""), "names")
+        return list(filter(None, names))
+    table = pd.Series(scores, index=names, dtype=float)
+    missing = table.isna().to_numpy() | (table.index == "")
+    warn_missing(path, int(missing.sum()), "names or scores")
+    return table[~missing]
 
 
 def encoded_bundle(options: Namespace, progress: Callable[[str], None]) -> MuData:

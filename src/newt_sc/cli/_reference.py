@@ -21,6 +21,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     from newt_sc.tl import save_reference
 
     _files.check_output(options.output, *verb.outputs["output"])
+    _files.check_outputs([options.output], (options.ref, getattr(options, "orthologs", None)))
     ref = _files.read("cells", options.ref)
     arguments = given(dict(offered(verb))["tl.save_reference"], options, verb.files, ref)
     save_reference(ref, options.output, **arguments)

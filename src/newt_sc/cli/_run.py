@@ -53,6 +53,8 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     outputs = [getattr(options, name) for name in verb.outputs]
     for path, suffixes in zip(outputs, verb.outputs.values(), strict=True):
         _files.check_output(path, *suffixes)
+    inputs_given = (getattr(options, name, None) for name in (*(one.parameter for one in verb.inputs), *verb.files))
+    _files.check_outputs(outputs, inputs_given)
     calls = dict(offered(verb))
     function, options_of = next(iter(calls.items()))
     of_table = [option for call in [*calls][1:] for option in calls[call]]

@@ -32,6 +32,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Repo
     path = Path(options.mdata)
     _files.check_input(path)
     _files.check_output(options.output, *verb.outputs["output"])
+    _files.check_outputs([options.output], (options.mdata, getattr(options, "targets", None)))
     defaults = {
         name: parameter.default
         for function in (tl.predict_targets, get.targets)

@@ -32,6 +32,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     _check_model_folder(options.model, overwrite=options.overwrite)
     if options.embedding_out is not None:
         _files.check_output(options.embedding_out, ".h5ad", ".zarr")
+        _files.check_outputs([options.model, options.embedding_out])
     if options.embedding is not None and (options.redistributable_only or options.all_genes):
         msg = "--redistributable-only and --all-genes choose from a bundle; leave them out with --embedding."
         raise ValueError(msg)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
 import h5py
 import numpy as np
+
+from ._text import is_gzip
 
 if TYPE_CHECKING:
     import os
@@ -26,28 +30,43 @@ _GROUPS = ("dict", "raw", "anndata")
 def open_store(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Open an .h5ad file or a zarr store for reading: an h5py or zarr group.
 
+    A file of anndata 0.6 or older keeps its tables as records; it is read into memory and opened as a temporary file in
+    today's layout.
+
     Raises
     ------
     ValueError
         If there is no AnnData in it.
     """
     path = Path(path)
-    try:
-        if path.suffix == ".zarr":
-            import zarr
+    with ExitStack() as stack:
+        try:
+            if path.suffix == ".zarr":
+                import zarr
 
-            group: Any = zarr.open_group(str(path), mode="r")
-        else:
-            group = h5py.File(path, "r")
-        if "obs" not in group or "var" not in group:
-            msg = f"it has {sorted(group)[:5]}, not obs and var"
-            raise ValueError(msg)
-    except Exception as error:
-        raise _unreadable(path, error) from error
-    try:
+                group: Any = zarr.open_group(str(path), mode="r")
+            else:
+                group = h5py.File(path, "r")
+            stack.callback(_close, group)
+            if "obs" not in group or "var" not in group:
+                msg = f"it has {sorted(group)[:5]}, not obs and var"
+                raise ValueError(msg)
+            if isinstance(group["obs"], h5py.Dataset):
+                group = h5py.File(_modern(path, Path(stack.enter_context(TemporaryDirectory()))), "r")
+                stack.callback(_close, group)
+        except Exception as error:
+            raise _unreadable(path, error) from error
         yield group
-    finally:
-        _close(group)
+
+
+def _modern(path: Path, folder: Path) -> Path:
+    """Write an old file anew, in the layout of today."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of anndata, that the file is old
+        whole = ad.read_h5ad(path)
+    new = folder / "modern.h5ad"
+    whole.write_h5ad(new)
+    return new
 
 
 @contextmanager
@@ -181,31 +200,63 @@ def _create(
 def _copy(source: Any, target: Any, key: str, without: Collection[str] = ()) -> None:
     element, kind = source[key], source[key].attrs.get("encoding-type")
     is_group, there = hasattr(element, "keys"), key in target
-    if is_group and (there or kind in _GROUPS):
+    refers = isinstance(element, h5py.Group | h5py.Dataset) and _refers(element)
+    if is_group and (there or kind in _GROUPS or (kind is None and "h5sparse_format" not in element.attrs)):
         if not there:
-            target.create_group(key).attrs.update(dict(element.attrs))
+            untyped = {"encoding-type": "dict", "encoding-version": "0.1.0"}  # as anndata 0.7 left dicts
+            target.create_group(key).attrs.update(untyped | _attributes(element, target))
         for inner in element:
             if inner not in without:
                 _copy(element, target[key], inner)
     elif there:
         return
-    elif isinstance(source, h5py.Group) and isinstance(target, h5py.Group):
-        source.copy(key, target)
+    elif isinstance(source, h5py.Group) and isinstance(target, h5py.Group) and not refers:
+        source.copy(element, target, name=key, expand_soft=True, expand_external=True)
     elif (folders := _folders(source, target, key)) is not None:
         shutil.copytree(*folders)
     elif kind in _SPARSE:
         group = target.create_group(key)
         shape = np.asarray(element.attrs["shape"])
         group.attrs.update(
-            {name: value for name, value in element.attrs.items() if name != "shape"}
-            | {"shape": shape if isinstance(target, h5py.Group) else shape.tolist()}
+            _attributes(element, target) | {"shape": shape if isinstance(target, h5py.Group) else shape.tolist()}
         )
         for part in ("data", "indices", "indptr"):
             _copy_array(element[part], group, part)
-    elif kind == "array" and not is_group and element.ndim == 2 and element.dtype.kind in "fiub":
+    elif kind in ("array", None) and not is_group and element.ndim == 2 and element.dtype.kind in "fiub":
         _copy_array(element, target, key)
     else:
         ad.io.write_elem(target, key, ad.io.read_elem(element))
+
+
+def _attributes(element: Any, target: Any) -> dict[str, Any]:
+    """Attributes of an element, in types that the other format can hold."""
+    attributes = dict(element.attrs)
+    if isinstance(target, h5py.Group):
+        return attributes
+    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in attributes.items()}
+
+
+def _refers(element: Any) -> bool:
+    """Whether an HDF5 element holds references, which point into its own file; anndata 0.7 kept categories so."""
+    found = [_holds_references(element)]
+    if isinstance(element, h5py.Group):
+        element.visititems(lambda _, inner: found.append(_holds_references(inner)) if not found[-1] else True)
+    return any(found)
+
+
+def _holds_references(element: Any) -> bool:
+    types = [element.attrs.get_id(name).dtype for name in element.attrs]
+    types += [element.dtype] if isinstance(element, h5py.Dataset) else []
+    return any(_is_reference(kind) for kind in types)
+
+
+def _is_reference(kind: np.dtype[Any]) -> bool:
+    """Whether a type is one of references, in arrays of varying length and in records, too."""
+    inner = h5py.check_vlen_dtype(kind)
+    if isinstance(inner, np.dtype):
+        return _is_reference(inner)
+    fields = kind.fields or {}
+    return h5py.check_ref_dtype(kind) is not None or any(_is_reference(field[0]) for field in fields.values())
 
 
 def _copy_array(array: Any, group: Any, name: str) -> None:
@@ -213,7 +264,7 @@ def _copy_array(array: Any, group: Any, name: str) -> None:
     step = max(1, _BLOCK_BYTES // row)
     chunks = (max(1, min(array.shape[0], step // 4)), *(max(size, 1) for size in array.shape[1:]))
     new = _create(group, name, array.shape, array.dtype, chunks)
-    new.attrs.update(dict(array.attrs))
+    new.attrs.update(_attributes(array, group))
     for i in range(0, array.shape[0], step):
         new[i : i + step] = array[i : i + step]
 
@@ -233,4 +284,6 @@ def _close(group: Any) -> None:
 
 def _unreadable(path: str | os.PathLike[str], error: Exception) -> ValueError:
     why = " ".join(str(error).split())
+    if Path(path).is_file() and is_gzip(path):
+        return ValueError(f"{path} is compressed by gzip; unpack it first, by gunzip")
     return ValueError(f"{path} cannot be read as AnnData; expected .h5ad or .zarr ({type(error).__name__}: {why})")
