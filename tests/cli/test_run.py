@@ -159,7 +159,10 @@ def test_knowledge_to_vectors(files: Path) -> None:
         (["lineage", "cells.h5ad", "out.h5ad", "--groupby", "g"], "'g'"),
         (["lineage", "sets.gmt", "out.h5ad", "--groupby", "g"], "sets.gmt cannot be read as AnnData"),
         (["score-programs", "cells.h5ad", "cells.h5ad", "out.h5ad"], "rank_genes_groups"),
-        (["rank-sets", "bad.rnk", "sets.gmt", "out.tsv"], "bad.rnk, line 2: expected a gene, a tab and a number"),
+        (
+            ["rank-sets", "bad.rnk", "sets.gmt", "out.tsv"],
+            "line 2: found 'x', expected a gene, a tab and a number",
+        ),
         (["nearest-genes", "genes.h5ad", "out.tsv", "--genes", "nogene"], "nogene"),
         (["nearest-genes", "absent", "out.tsv", "--genes", "TP53"], "'absent' is neither"),
         (["repurpose", "cells.txt", "out.tsv", "--genes", "TP53"], "cells.txt does not exist"),

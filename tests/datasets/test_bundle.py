@@ -438,11 +438,11 @@ MALFORMED: dict[str, tuple[str, bytes | str, str]] = {
     "string": ("string", "a b\n", "protein"),
     "expression-no-hdf5": ("expression", b"\x89HDF\r\n\x1a\n broken", "not a readable AnnData"),
     "expression-text": ("expression", "TP53,1", "not a readable AnnData"),
-    "modules-empty": ("modules", "", "not a tab-separated table"),
+    "modules-empty": ("modules", "", "the file is empty"),
     "modules-header": ("modules", "gene\tlung\n", "0 genes x 1 tissues"),
-    "modules-ragged": ("modules", "gene\tlung\nTP53\ta\nMDM2\ta\tb\tc\n", "not a tab-separated table"),
-    "modules-nameless": ("modules", "gene\tlung\n\ta\nMDM2\tb\n", "a gene without name"),
-    "modules-binary": ("modules", b"gene\tlung\n\xff\xfe\t\x80\n", "not a tab-separated table"),
+    "modules-ragged": ("modules", "gene\tlung\nTP53\ta\nMDM2\ta\tb\tc\n", "found 4 fields, expected 2"),
+    "modules-short": ("modules", "gene\tlung\tliver\nTP53\ta\tb\nMDM2\ta\n", "found 2 fields, expected 3"),
+    "modules-binary": ("modules", b"gene\tlung\n\xff\xfe\t\x80\n", "not UTF-8"),
 }
 
 

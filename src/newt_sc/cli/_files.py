@@ -257,7 +257,7 @@ def _ranking(path: Path) -> Any:
                 names.pop()
                 continue
         if infinite:
-            raise FormatError(path, number, f"found {row[1]!r}, expected a number")
+            raise FormatError(path, number, f"found {row[1]!r}, expected a gene, a tab and a number")
     if width == 1:
         warn_missing(path, names.count(""), "names")
         return list(filter(None, names))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -19,7 +18,8 @@ from scipy import sparse
 from newt_sc import _keys, genes, io
 from newt_sc.datasets._go import read_go_sets, read_ontology
 from newt_sc.datasets._manifest import COLUMNS, describe_manifest, manifest_folder, read_files, read_manifest
-from newt_sc.errors import FormatError
+from newt_sc.errors import FormatError, NewtWarning
+from newt_sc.io._table import clean_label, clean_name, read_strings, warn_missing
 
 __all__ = ["COLUMNS", "bundle", "canonical_symbols", "manifest_folder", "read_manifest"]
 
@@ -187,7 +187,9 @@ def _read_sets(path: Path) -> list[_Features]:
 def _read_go(path: Path, *, ontology: Path, min_size: int = 5, max_size: int = 2000) -> list[_Features]:
     sets, graph = read_go_sets(path), read_ontology(ontology)
     try:
-        closure = io.propagate_annotations(sets, graph, min_size=min_size, max_size=max_size)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "no term has", NewtWarning)  # which is an error here
+            closure = io.propagate_annotations(sets, graph, min_size=min_size, max_size=max_size)
     except ValueError as error:
         raise FormatError(path, None, f"cannot be propagated on {ontology.name}: {error}") from error
     if not closure:
@@ -257,22 +259,14 @@ def _read_expression(path: Path, *, group: str = "source") -> list[_Features]:
 
 
 def _read_modules(path: Path) -> list[_Features]:
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, index_col=0)
-    except (
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-        UnicodeDecodeError,
-        EOFError,
-        OSError,
-        zlib.error,
-    ) as error:
-        raise FormatError(path, None, f"not a tab-separated table: {error}") from error
-    if table.empty or table.index.hasnans:
-        raise FormatError(
-            path, None, f"found {table.shape[0]} genes x {table.shape[1]} tissues, or a gene without name."
-        )
-    long = table.rename_axis("gene").reset_index().melt("gene", var_name="tissue", value_name="module").dropna()
+    table = read_strings(path, sep="\t")
+    if table.empty or table.shape[1] < 2:
+        raise FormatError(path, None, f"found {table.shape[0]} genes x {table.shape[1] - 1} tissues.")
+    table = table.map(clean_label).rename(columns={table.columns[0]: "gene"})
+    table["gene"] = table["gene"].map(clean_name)
+    warn_missing(path, int((table["gene"] == "").sum()), "genes")
+    long = table.melt("gene", var_name="tissue", value_name="module")
+    long = long[(long[["gene", "module"]] != "").all(axis=1)]
     edges = pd.DataFrame({"gene": long["gene"], "set": long["tissue"] + "|" + long["module"]}).drop_duplicates()
     return [_incidence(edges["gene"], edges["set"], pd.Series(1.0, index=edges.index), "set")]
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from newt_sc import _keys, io
 from newt_sc._docs import with_docs
+from newt_sc.errors import ChecksumError
 
 __all__ = ["describe_embedding", "embedding", "pack_embedding", "resolve_embedding", "unpack_embedding"]
 
@@ -84,6 +85,8 @@ def resolve_embedding(embedding: str | PathLike[str] | ad.AnnData) -> ad.AnnData
         If it is neither a name nor a file.
     ValueError
         If it has no gene, no dimension, genes twice, or vectors that are not finite.
+    ChecksumError
+        If it is packed, and its genes and vectors are not those that were packed.
 
     Examples
     --------
@@ -218,6 +221,11 @@ def unpack_embedding(packed: ad.AnnData) -> ad.AnnData:
     -------
     The embedding: vectors and blocks float32, NaN rows where a modality does not know the gene.
 
+    Raises
+    ------
+    ChecksumError
+        If genes and vectors are not those that were packed.
+
     Examples
     --------
     >>> packed, _ = nt.datasets.pack_embedding(nt.datasets.embedding()[:100])
@@ -234,6 +242,10 @@ def unpack_embedding(packed: ad.AnnData) -> ad.AnnData:
     if _keys.ATTENTION in packed.obsm:
         out.obsm[_keys.ATTENTION] = packed.obsm[_keys.ATTENTION].astype(np.float32)
     out.uns[_keys.EMBED] = packed.uns[_keys.EMBED]
+    stated = out.uns[_keys.EMBED].get("sha256")
+    if stated is not None and stated != vectors_sha256(out):
+        msg = f"The vectors and genes do not have the sha256 that is stated with them, {stated}: changed or damaged."
+        raise ChecksumError(msg)
     return out
 
 

@@ -206,6 +206,9 @@ def _read_table(path: Path, columns: Sequence[str] | None = None) -> pd.DataFram
         raise FormatError(path, 1, f"columns {missing} are missing; found {some(list(table.columns))}.")
     if table.empty or not isinstance(table.index, pd.RangeIndex):
         raise FormatError(path, 2, "found no row, or rows with more fields than the header.")
+    if columns is not None and table.isna().any(axis=None):
+        line = int(table.isna().any(axis=1).to_numpy().argmax()) + 2
+        raise FormatError(path, line, "found a row with fewer fields than the header.")
     return table if columns is None else table[list(columns)]
 
 

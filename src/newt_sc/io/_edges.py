@@ -73,8 +73,8 @@ def read_edges(
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file is empty, a column is missing or comes twice, a row has another number of fields than the header, all
-        names are missing, or a weight is not a finite number.
+        If the file is empty, a column is missing or comes twice, a row has another number of fields than the header,
+        all names are missing, or a weight is not a finite number.
 
     Warns
     -----
@@ -143,7 +143,6 @@ def read_regulons(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
     --------
     >>> nt.io.read_regulons("collectri.tsv")  # doctest: +SKIP
     """
-
     weighted = False
 
     def choose(header: list[str]) -> _Names:

@@ -20,7 +20,17 @@ from newt_sc.errors import FormatError, NewtWarning
 
 from ._atomic import atomic_path
 from ._embedding_safetensors import looks_like_safetensors, read_safetensors, write_safetensors
-from ._table import MISSING, check_name, clean_name, is_gene_header, iter_rows, parse_number, parse_numbers, unquote, warn_missing
+from ._table import (
+    MISSING,
+    check_name,
+    clean_name,
+    is_gene_header,
+    iter_rows,
+    parse_number,
+    parse_numbers,
+    unquote,
+    warn_missing,
+)
 from ._text import StrPath, check_field, create_text, is_gzip, iter_lines, open_binary, open_text
 
 __all__ = ["EmbeddingFormat", "read_embedding", "write_embedding"]
@@ -80,7 +90,8 @@ def read_embedding(
     ``symbol`` or ``ensembl_id``, or if the others, three at least, count from 0 or 1.
 
     A gene whose numbers are all NaN has no vector and is left out with a warning, and so is a vector whose gene is
-    missing (``NA``, ``NaN``, ``None``, ...); a gene with some NaN is an error. An Entrez id ``7157.0`` is read as ``7157``.
+    missing (``NA``, ``NaN``, ``None``, ...); a gene with some NaN is an error. An Entrez id ``7157.0`` is
+    read as ``7157``.
 
     What is published as a pickle, as GenePT and scGPT are, is refused: a pickle can execute code when it is opened.
     The page "Bring any gene embedding" of the documentation has a script that converts it, apart from newt_sc.
@@ -170,8 +181,8 @@ def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFo
     TypeError
         If ``embedding`` is no AnnData.
     ValueError
-        If the format is unknown; if there is no gene or no ``X``; if genes are empty or missing (``NA``), come more than
-        once or cannot be written in the format; or if numbers are not finite.
+        If the format is unknown; if there is no gene or no ``X``; if genes are empty or missing (``NA``), come more
+        than once or cannot be written in the format; or if numbers are not finite.
 
     Examples
     --------

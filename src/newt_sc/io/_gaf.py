@@ -121,8 +121,9 @@ def read_gaf(
     taxa = None if taxon is None else _as_set([taxon] if isinstance(taxon, int | str) else taxon)
     if taxa is not None:
         taxa = {f"taxon:{str(one).removeprefix('taxon:')}" for one in taxa}
-    wanted = {"aspects": _as_set(aspects), "evidence": _as_set(evidence), "relations": _as_set(relations), "taxon": taxa}
-    filters = {name: values for name, values in wanted.items() if values is not None}
+    wanted = {"aspects": aspects, "evidence": evidence, "relations": relations}
+    sets = {name: _as_set(values) for name, values in wanted.items()} | {"taxon": taxa}
+    filters = {name: values for name, values in sets.items() if values is not None}
     for name, values in filters.items():
         pattern, expected = _FILTERS[name]
         odd = sorted(value for value in values if not pattern.fullmatch(value))

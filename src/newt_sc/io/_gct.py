@@ -21,9 +21,8 @@ from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import FormatError
 
-from ._table import MISSING, clean_name, infer_numbers, unquote, warn_missing
-
 from ._atomic import atomic_path
+from ._table import MISSING, clean_name, infer_numbers, unquote, warn_missing
 from ._text import StrPath, check_field, iter_lines, open_binary
 
 __all__ = ["read_gct", "read_gctx", "write_gctx"]
@@ -50,8 +49,8 @@ def read_gct(path: StrPath) -> ad.AnnData:
 
     Rows of the file are genes, columns are signatures: the result is their transpose. ``""``, ``NA``, ``na``, ``NaN``
     and their like are missing; ``-666`` is missing in metadata only. Quotes around a field are taken off, rows of tabs
-    alone are skipped, and a row whose id says that it is missing is left out. Large files are better kept as GCTX, which
-    :func:`newt_sc.io.read_gctx` reads by blocks.
+    alone are skipped, and a row whose id says that it is missing is left out. Large files are better kept as GCTX,
+    which :func:`newt_sc.io.read_gctx` reads by blocks.
 
     Parameters
     ----------

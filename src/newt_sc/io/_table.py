@@ -204,7 +204,8 @@ def check_name(name: object, what: str) -> str:
     """
     name = check_field(name, what)
     if clean_name(name) != name:
-        raise ValueError(f"{what} {name!r} would be read as {clean_name(name) or 'missing'!r}; rename it or leave it out")
+        found = clean_name(name) or "missing"
+        raise ValueError(f"{what} {name!r} would be read as {found!r}; rename it or leave it out")
     return name
 
 

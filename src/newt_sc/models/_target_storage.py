@@ -21,6 +21,12 @@ __all__ = ["array_hash", "read", "write"]
 
 _CLASS = "TargetPredictor"
 _MOST = 2 * 2**30
+_LEAST, _LARGEST = 1e-13, 1e6
+"""What may divide scores is at least so large, and no number larger; beyond, z are infinite."""
+
+_DIVISORS = ("sd", "score_sd", "calibration_scale")
+_SHARES = ("strength_weight", "structure_weight", "known_weight", "memory")
+_RATES = ("gamma", "structure_gamma")
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "params": dict,
     "landmarks": list,
@@ -93,7 +99,26 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[A
         arrays = load(data)
     except SafetensorError as error:
         raise FormatError(weights, None, f"not a safetensors file, truncated or damaged: {error}") from error
+    _check_numbers(folder / _storage.JSON, found)
     for name, value in arrays.items():
-        if value.dtype.kind == "f" and np.isinf(value).any():
+        if value.dtype.kind != "f" or not value.size:
+            continue
+        if np.isinf(value).any():
             raise FormatError(weights, None, f"array {name!r} has infinite values.")
+        wide = value.astype(np.float64)
+        if np.nanmax(np.abs(wide), initial=0) > _LARGEST or (name in _DIVISORS and np.nanmin(wide) < _LEAST):
+            raise FormatError(weights, None, f"array {name!r} has values that give no finite scores.")
     return json.loads(json.dumps(found)), arrays
+
+
+def _check_numbers(path: Path, found: Mapping[str, Any]) -> None:
+    """Raise where a number of the description would give scores that are not finite."""
+    params, space = found["params"], found["space"]
+    numbers = {name: value for name, value in {**params, **space}.items() if type(value) in (int, float)}
+    odd = [name for name, value in numbers.items() if not abs(value) <= _LARGEST and name != "random_state"]
+    odd += [name for name in _SHARES if name in numbers and not 0 <= numbers[name] <= 1]
+    odd += [name for name in _RATES if name in numbers and numbers[name] < 0]
+    odd += ["strength_sd"] if numbers.get("strength_sd", 1) < _LEAST else []
+    if odd:
+        told = ", ".join(f"{name!r} is {numbers[name]}" for name in dict.fromkeys(odd))
+        raise FormatError(path, None, f"numbers that give no finite scores: {told}.")
