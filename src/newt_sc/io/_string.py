@@ -115,7 +115,7 @@ def read_string(
     """
     wanted = _check_arguments(channels, min_score, prior)
     symbols = None if aliases is None else _read_symbols(aliases)
-    with open_text(path) as text:
+    with open_text(path) as text, np.errstate(invalid="ignore"):  # numbers that no integer holds are refused below
         first = next((line for line in text if line.strip()), None)
         if first is None:
             raise FormatError(path, None, "the file is empty, expected protein links of STRING")
