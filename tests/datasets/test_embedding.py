@@ -13,6 +13,7 @@ import pytest
 from scipy import sparse
 
 import newt_sc as nt
+from newt_sc.errors import ChecksumError
 
 MODALITIES = ["function", "coexpression", "pathway", "lineage", "regulon", "interaction"]
 
@@ -130,6 +131,18 @@ def test_size_of_what_is_shipped():
 
 
 # -- packing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["vector", "gene"])
+def test_packed_embeddings_have_the_sha256_that_they_state(tmp_path, what):
+    packed, _ = nt.datasets.pack_embedding(nt.datasets.embedding()[:50])
+    if what == "vector":
+        packed.X[7, 3] += np.float16(0.5)
+    else:
+        packed.obs_names = ["GENE", *packed.obs_names[1:]]
+    packed.write_h5ad(tmp_path / "e.h5ad")
+    with pytest.raises(ChecksumError, match="do not have the sha256"):
+        nt.datasets.resolve_embedding(tmp_path / "e.h5ad")
 
 
 def test_pack_round_trip(tmp_path):

@@ -152,6 +152,37 @@ def test_rows_outside_the_embedding_are_refused(model: TargetPredictor, embeddin
         TargetPredictor.load(path, embedding=embedding)
 
 
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("space", "strength_sd", 0.0),
+        ("space", "strength_mean", 1e300),
+        ("params", "gamma", -2000.0),
+        ("params", "strength_weight", 7.0),
+        ("arrays", "sd", 0.0),
+        ("arrays", "score_sd", 1e-30),
+        ("arrays", "weights", 1e300),
+    ],
+)
+def test_numbers_that_give_no_finite_scores_are_refused(
+    model: TargetPredictor, embedding: ad.AnnData, tmp_path: Path, part: str, name: str, value: float
+) -> None:
+    import hashlib
+
+    path = tmp_path / "m"
+    model.save(path)
+    found = json.loads((path / "model.json").read_text())
+    if part == "arrays":
+        arrays = load_file(path / "model.safetensors")
+        save_file(arrays | {name: np.full_like(arrays[name], value)}, path / "model.safetensors")
+        found["weights_sha256"] = hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
+    else:
+        found[part][name] = value
+    (path / "model.json").write_text(json.dumps(found))
+    with pytest.raises(FormatError, match=f"{name}.*no finite scores|no finite scores.*{name}"):
+        TargetPredictor.load(path, embedding=embedding)
+
+
 def test_explanation_adds_up(signatures: ad.AnnData, embedding: ad.AnnData) -> None:
     model = TargetPredictor(signatures, embedding=embedding).train()
     target = str(embedding.obs_names[0])  # of the class of drug0

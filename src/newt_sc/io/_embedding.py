@@ -502,7 +502,8 @@ def _check_vectors(path: StrPath, genes: list[str], X: np.ndarray) -> np.ndarray
         raise FormatError(path, None, "all vectors are NaN")
     some = _some(np.asarray(genes, dtype=object)[~keep])
     warnings.warn(f"{(~keep).sum()} genes of {path} are all NaN and were left out: {some}", NewtWarning, stacklevel=4)
-    return keep & named
+    keep &= named
+    return keep
 
 
 def _dense(X: Any) -> np.ndarray:

@@ -255,7 +255,7 @@ def _is_reference(kind: np.dtype[Any]) -> bool:
     inner = h5py.check_vlen_dtype(kind)
     if isinstance(inner, np.dtype):
         return _is_reference(inner)
-    fields = kind.fields or {}
+    fields: Any = kind.fields or {}
     return h5py.check_ref_dtype(kind) is not None or any(_is_reference(field[0]) for field in fields.values())
 
 
