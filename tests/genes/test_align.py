@@ -79,14 +79,14 @@ def test_shared_rows() -> None:
 
 def test_mouse_gene_is_not_found_by_the_name_of_a_human_gene() -> None:
     found = nt.genes.align(["Trp53", "Lyz1", "XIST", "TP53"], ["XIST", "TP53", "LYZ"], organism="mouse")
-    assert found.index.tolist() == [1, 2, -1, -1]
+    assert found.index.tolist() == [1, 2, -1, 1]  # Tp53 is a synonym of Trp53; Xist has no ortholog
 
 
 def test_mouse_in_mouse() -> None:
     reference = ["Lyz2", "Lyz1", "ENSMUSG00000059552", "Adh1", "Xist"]
     found = nt.genes.align(["Lyz1", "Lyz2", "Trp53", "Adh1", "Xist", "Mdm2"], reference)
     assert found.index.tolist() == [1, 0, 2, 3, 4, -1]  # paralogs stay apart; no ortholog is needed
-    assert found.rule.tolist() == ["mouse_symbol"] * 4 + ["exact", "absent"]
+    assert found.rule.tolist() == ["mouse_symbol"] * 5 + ["absent"]
     assert found.report["n_shared"] == 0
 
 
@@ -181,3 +181,12 @@ def test_damaged_names_are_never_silent(name: str, match: str) -> None:
     found = nt.genes.align(["TP53", "BRCA1", name], REFERENCE)
     with pytest.warns(NewtWarning, match=match):
         nt.genes.warn_coverage(found)
+
+
+def test_previous_symbols_that_are_an_alias_are_in_the_report() -> None:
+    with pytest.warns(NewtWarning, match="TAZ is TAFAZZIN, not WWTR1"):
+        found = nt.genes.align(["TAZ", "TP53"], ["TP53", "WWTR1", "TAFAZZIN"])
+    assert found.index.tolist() == [2, 0]
+    assert found.report["n_contested"] == 1
+    assert found.report["contested"].tolist() == ["TAZ"]
+    assert found.report["alternatives"].tolist() == ["WWTR1"]

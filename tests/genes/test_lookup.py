@@ -35,10 +35,15 @@ NEWB\t2\tENSG99999999999\tBbb\t\t\t2.0
 GONE\t99\tENSG00000000099\tCcc\t\t\t2.0
 """
 
+NCBI = """symbol\tentrez\tsynonyms\tmgi
+Bbb\t11\tOldb|ENST00000000002|Bb\tMGI:1
+Aaa\t10\t\tMGI:2
+"""
+
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    for name, text in (("hgnc", HGNC), ("ensembl", ENSEMBL), ("hcop", HCOP)):
+    for name, text in (("hgnc", HGNC), ("ensembl", ENSEMBL), ("hcop", HCOP), ("ncbi", NCBI)):
         path = tmp_path / SOURCES[name]["file"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.compress(text.encode()))
@@ -62,6 +67,7 @@ def test_build(sources: Path, tmp_path: Path) -> None:
         ["Aaa", "10", "ENSMUSG00000000010", "AAA", "5"],  # the better of two rows
         ["Bbb", "", "", "BBB", "2"],  # through Entrez
     ]
+    assert read(out / "mouse.tsv.gz")[1:] == [["Aaa", "10", ""], ["Bbb", "11", "Oldb|Bb"]]
     assert json.loads((out / "release.json").read_text()) == release
     first = {path.name: path.read_bytes() for path in out.iterdir()}
     build_tables(sources, out)
@@ -86,7 +92,7 @@ def test_shipped_tables_are_what_the_sources_give(tmp_path: Path) -> None:
         pytest.skip("NEWT_SC_DATA_DIR is not set")
     build_tables(data_dir, tmp_path)
     assert json.loads((tmp_path / "release.json").read_text()) == nt.genes.release()
-    for name in ("human.tsv.gz", "orthologs.tsv.gz"):
+    for name in ("human.tsv.gz", "orthologs.tsv.gz", "mouse.tsv.gz"):
         assert gzip.decompress((tmp_path / name).read_bytes()) == gzip.decompress((SHIPPED / name).read_bytes())
 
 

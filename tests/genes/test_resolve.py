@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import newt_sc as nt
-from newt_sc.errors import NewtWarning
+from newt_sc._missing import MISSING
+from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.genes._lookup import human, mouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +25,9 @@ MOUSE = sorted(set(nt.genes.orthologs()["mouse_symbol"]))
 
 
 def one(name: str, organism: Literal["human", "mouse"] = "human") -> tuple[str | None, str]:
-    row = nt.genes.resolve([name], organism=organism).loc[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NewtWarning)  # of what may be meant otherwise
+        row = nt.genes.resolve([name], organism=organism).loc[0]
     return (None if pd.isna(row["gene"]) else row["gene"]), row["rule"]
 
 
@@ -65,6 +69,14 @@ def one(name: str, organism: Literal["human", "mouse"] = "human") -> tuple[str |
         ("ENST00000421891", None, "unmapped"),  # though HGNC has it as an alias
         ("ENSMUSG00000059552", None, "unmapped"),
         ("1-Mar", None, "unmapped"),
+        ("ENSGR0000182378.12", "PLCXD1", "ensembl"),  # the Y copy in old releases of GENCODE
+        ("ENSG00000168939.12_4", "SPRY3", "ensembl"),  # lifted to another genome
+        ("ENSG00000182378.15-PAR-Y", "PLCXD1", "ensembl"),  # underscores are dashes in Seurat
+        ("TBCE_ENSG00000284770", "TBCE", "ensembl"),  # a symbol made unique by the id
+        ("TP53.ENSG00000141510.18", "TP53", "ensembl"),
+        ("GRCh38_ENSG00000141510", None, "unmapped"),
+        ("NA", None, "unmapped"),  # an alias of XK
+        ("NaN", None, "unmapped"),  # an alias of SCN11A
         ("GRCh38_TP53", None, "unmapped"),
         ("", None, "unmapped"),
     ],
@@ -80,8 +92,14 @@ def test_human(name: str, gene: str | None, rule: str) -> None:
         ("ENSMUSG00000059552", "TP53", "mouse_ensembl"),
         ("ENSMUSG00000059552.14", "TP53", "mouse_ensembl"),
         ("22059", "TP53", "mouse_entrez"),
-        ("TRP53", None, "unmapped"),
-        ("TP53", None, "unmapped"),
+        ("TRP53", "TP53", "case_insensitive"),
+        ("CAR2", "CA2", "case_insensitive"),
+        ("TMEM173", "STING1", "case_insensitive"),  # a synonym in capitals
+        ("TP53", "TP53", "case_insensitive"),  # Tp53 is a synonym
+        ("Sept2", "SEPTIN2", "mouse_alias"),
+        ("H2afx", "H2AX", "mouse_alias"),
+        ("Tmem173", "STING1", "mouse_alias"),
+        ("NaN", None, "unmapped"),  # a synonym of Scn11a
         ("Xist", None, "unmapped"),  # no ortholog listed: not rescued as XIST
         ("ENSG00000141510", None, "unmapped"),
         ("Adh1", None, "ambiguous"),  # ADH1A and ADH1C
@@ -110,6 +128,10 @@ def test_candidates() -> None:
         ("10-SEPT", "date"),
         ("2024-03-01", "date"),
         ("40973", "date"),  # the serial number of a day
+        ("44256.0", "date"),
+        *[(name, "date") for name in ("3/1", "03/01", "03-01", "3/1/2021", "1.Mrz", "1-Mar-21", "01-Mar-2021")],
+        *[(name, "date") for name in ("2006/09/01", "1.3.2021", "1-mars", "2. Sep", "1-Dez")],
+        ("SET.1", "made_unique"),  # a gene, no month
         ("hg19_TP53", "species_prefix"),
         ("GRCh38_TP53", "species_prefix"),
         ("mm10___Trp53", "species_prefix"),
@@ -168,13 +190,101 @@ def test_digits_are_human_with_a_warning() -> None:
         frame = nt.genes.resolve(["7157", "22059"])
     assert caught[0].filename == __file__
     assert frame["gene"].tolist()[0] == "TP53"
-    with pytest.warns(NewtWarning, match="row numbers"):
-        nt.genes.resolve([str(i) for i in range(5)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", DeprecationWarning)  # of other packages
         assert nt.genes.resolve(["7157"], organism="human")["gene"].tolist() == ["TP53"]
         assert nt.genes.resolve(["22059"], organism="mouse")["gene"].tolist() == ["TP53"]
+
+
+@pytest.mark.parametrize("organism", ["auto", "human", "mouse"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        [str(i) for i in range(5)],
+        [str(i) for i in range(1, 766)],
+        [str(i) for i in range(0, 3000, 3)],  # some rows of many
+    ],
+    ids=["from 0", "from 1", "some"],
+)
+def test_row_numbers_are_no_genes(names: list[str], organism: Any) -> None:
+    with pytest.raises(GeneMatchError, match=r"names are row numbers \('\d', "):
+        nt.genes.resolve(names, organism=organism)
+    with pytest.raises(GeneMatchError, match="reference are row numbers"):
+        nt.genes.align(["TP53"], names, organism=organism)
+
+
+def test_entrez_ids_in_order_are_no_row_numbers() -> None:
+    ids = sorted(nt.genes.table()["entrez"].dropna().astype(int))[:2000]
+    frame = nt.genes.resolve([str(i) for i in ids], organism="human")
+    assert frame["gene"].notna().all()
+
+
+def test_mouse_in_capitals_is_told_from_the_whole_list() -> None:
+    orthologs = nt.genes.orthologs()
+    own = nt.genes.resolve(MOUSE, organism="mouse")["gene"]
+    with pytest.warns(NewtWarning, match="symbols of mouse in capitals.*organism='human'"):
+        found = nt.genes.resolve([name.upper() for name in MOUSE])
+    assert found.attrs["organism"] == "mouse"
+    twice = pd.Series(MOUSE).str.upper().duplicated(keep=False)  # two genes but for letter case
+    pd.testing.assert_series_equal(found["gene"][~twice], own[~twice])
+    assert set(orthologs["human_symbol"]) >= set(own.dropna())
+
+
+@pytest.mark.parametrize("kind", ["symbol", "previous", "lower"])
+@pytest.mark.parametrize("n", [1, 10, 100, 2000])
+def test_human_is_never_read_as_mouse_in_capitals(kind: str, n: int) -> None:
+    table = human()
+    pool = SYMBOLS if kind == "symbol" else sorted(table.index["previous"])
+    pool = [name.lower() for name in SYMBOLS] if kind == "lower" else pool
+    rng = np.random.default_rng(n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NewtWarning)  # of previous symbols that are an alias
+        for _ in range(5):
+            names = [str(name) for name in rng.choice(pool, n, replace=False)]
+            assert nt.genes.resolve(names).attrs["organism"] == "human"
+
+
+@pytest.mark.parametrize("organism", ["human", "mouse"])
+@pytest.mark.parametrize("name", sorted(MISSING))
+def test_strings_for_missing_values_are_no_genes(name: str, organism: Any) -> None:
+    with pytest.warns(NewtWarning, match=r"2 of 3 names are .*taken as missing"):
+        frame = nt.genes.resolve([name, "TP53", f" {name} "], organism=organism)
+    assert frame["gene"].isna().tolist() == [True, False, True]
+    assert frame["hint"].tolist() == ["missing", "", "missing"]
+    with pytest.warns(NewtWarning, match="1 names of genes of the sets"):
+        assert nt.genes.gene_sets({"a": [name, "TP53"]}) == {"a": ["TP53"]}
+
+
+def test_no_symbol_says_that_it_is_missing() -> None:
+    assert not MISSING & {*SYMBOLS, *mouse().pairs["mouse_symbol"]}
+
+
+def test_previous_symbols_that_are_an_alias_are_told() -> None:
+    index, approved = human().index, human().symbols
+    contested = [
+        name
+        for name, genes in index["previous"].items()
+        if name not in approved and len(genes) == 1 and {*index["alias"].get(name, ())} - {*genes}
+    ]
+    assert len(contested) == 344
+    with pytest.warns(NewtWarning, match=r"344 of 344 names .*previous symbol of one gene and an alias of another"):
+        frame = nt.genes.resolve(contested)
+    assert set(frame["rule"]) == {"previous"}
+    assert (frame["candidates"].str[0] == frame["gene"]).all()
+    assert frame.set_index("query").loc["TAZ", "candidates"] == ("TAFAZZIN", "WWTR1")
+
+
+def test_a_synonym_of_several_mouse_genes_is_ambiguous() -> None:
+    symbols = mouse().folded[0]
+    several = {
+        name: genes for name, genes in mouse().synonyms.items() if len(genes) > 1 and name.upper() not in symbols
+    }
+    names = sorted(several)[:300]
+    frame = nt.genes.resolve(names, organism="mouse")
+    for row in frame.itertuples():
+        own = nt.genes.resolve(list(several[row.query]), organism="mouse")["gene"]
+        assert pd.isna(row.gene) or set(own) == {row.gene}, row
 
 
 NAMES = ["TP53", "Trp53", "MLL", "x"]
@@ -285,6 +395,11 @@ class BruteForce:
         self.hgnc = read("hgnc_20241018.tsv.gz")
         self.ensembl = read("protein_coding_ensembl109.tsv.gz")
         self.hcop = read("mouse_human_hcop_22.9.tsv.gz")
+        ncbi = read("mouse_gene_info_2023-03.tsv.gz")
+        self.mouse_symbols = {*self.hcop["mouse_symbol"], *ncbi["symbol"]} - {""}
+        self.by_entrez = ncbi.set_index("symbol")["entrez"]
+        synonyms = ncbi[["symbol"]].assign(name=ncbi["synonyms"].str.split("|")).explode("name")
+        self.synonyms = synonyms[(synonyms["name"] != "") & ~synonyms["name"].isin(self.mouse_symbols)]
         self.long = {
             column: self.hgnc["symbol"].to_frame().assign(name=self.hgnc[column].str.split("|")).explode("name")
             for column in ("prev_symbol", "alias_symbol", "uniprot_ids")
@@ -323,9 +438,17 @@ class BruteForce:
         return set(previous["symbol"][previous["name"].str.upper() == name.upper()])
 
     def mouse(self, name: str) -> set[str]:
+        if not name.startswith("ENSMUSG") and not name.isdecimal() and name not in self.mouse_symbols:
+            fold = name.upper()
+            meant = [symbol for symbol in self.mouse_symbols if symbol.upper() == fold]
+            meant = meant or list(set(self.synonyms["symbol"][self.synonyms["name"] == name]))
+            meant = meant or list(set(self.synonyms["symbol"][self.synonyms["name"].str.upper() == fold]))
+            return set().union(*(self.mouse(symbol) for symbol in meant))
         column = "mouse_ensembl" if name.startswith("ENSMUSG") else "mouse_entrez" if name.isdecimal() else None
         key = name.split(".")[0] if column == "mouse_ensembl" else name
         rows = self.hcop[self.hcop[column or "mouse_symbol"] == key]
+        if not column and rows.empty:
+            rows = self.hcop[self.hcop["mouse_entrez"] == self.by_entrez.get(key)]
         votes: dict[str, float] = {}
         called: dict[str, set[str]] = {}
         for row in rows.itertuples():
@@ -375,7 +498,9 @@ def test_brute_force() -> None:
 
 
 def check(names: list[str], organism: Any, expected: list[set[str]]) -> None:
-    frame = nt.genes.resolve(names, organism=organism)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NewtWarning)  # of previous symbols that are an alias
+        frame = nt.genes.resolve(names, organism=organism)
     for row, genes in zip(frame.itertuples(), expected, strict=True):
         if len(genes) == 1:
             assert {row.gene} == genes, row

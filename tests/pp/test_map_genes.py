@@ -94,7 +94,7 @@ def test_missing_in_column(adata: ad.AnnData) -> None:
     [
         ({}, {"column": "nope"}, KeyError, "no column 'nope'.*gene_ids"),
         ({}, {"organism": "rat"}, ValueError, "'rat'"),
-        ({}, {"organism": "mouse"}, GeneMatchError, "None of the 6 names of adata.var_names.*'TP53'.*organism"),
+        ({"ids": ["g"] * 6}, {"column": "ids"}, GeneMatchError, r"None of the 6 names of adata.var\['ids'\].*organism"),
         ({"ids": [0.5] * 6}, {"column": "ids"}, TypeError, r"adata.var\['ids'\]\[0\] is float"),
         ({"ids": [b"TP53"] * 6}, {"column": "ids"}, TypeError, "decode"),
         ({"ids": [""] * 6}, {"column": "ids"}, GeneMatchError, "6 of them are empty"),
@@ -142,9 +142,13 @@ def test_warnings(adata: ad.AnnData) -> None:
     assert "1 names of adata.var_names ('1-Mar') look like dates" in text
 
 
-def test_unnamed_genes() -> None:
+def test_row_numbers_name_the_column_that_has_genes() -> None:
     adata = ad.AnnData(np.zeros((2, 4), dtype=np.float32))
-    with pytest.warns(NewtWarning, match="row numbers"):
+    with pytest.raises(GeneMatchError, match=r"row numbers.*no column of var has them"):
+        nt.pp.map_genes(adata)
+    adata.var["feature_type"] = "Gene Expression"
+    adata.var["symbol"] = pd.Categorical(["TP53", "EGFR", "INS", "own"])
+    with pytest.raises(GeneMatchError, match=r"row numbers.*'symbol'.*3 genes.*map_genes\(adata, column='symbol'\)"):
         nt.pp.map_genes(adata)
 
 

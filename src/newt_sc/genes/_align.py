@@ -13,7 +13,7 @@ import numpy as np
 from newt_sc.errors import GeneMatchError, NewtWarning
 
 from ._lookup import release
-from ._resolve import HINTS, Names, Organism, Resolution, check_names, resolve_names
+from ._resolve import HINTS, Names, Organism, Resolution, check_names, contested_names, resolve_names
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -41,7 +41,9 @@ class Alignment:
         Counts and names, fit for ``uns``: ``organism``, ``reference_organism``, ``table_release``, ``n_genes``,
         ``n_reference``; ``n_matched`` and ``matched_by`` (rule -> count); ``n_ambiguous`` and ``ambiguous``
         (names) with ``candidates`` (what each may mean, joined by ``|``); ``n_dropped`` and ``dropped``
-        (names without a row that are not ambiguous), of which ``n_absent`` are known genes; ``n_shared`` and
+        (names without a row that are not ambiguous), of which ``n_absent`` are known genes; ``n_contested`` and
+        ``contested`` (names that are the previous symbol of one gene, which was taken, and an alias of another) with
+        ``alternatives`` (what was not taken); ``n_shared`` and
         ``shared`` (names that share their row with another name); ``n_reference_duplicates`` (rows passed over
         because another row is the same gene); ``hints`` (why -> names). ``n_genes`` is the sum of ``n_matched``,
         ``n_ambiguous`` and ``n_dropped``.
@@ -59,7 +61,9 @@ class Alignment:
     report: dict[str, Any]
 
 
-def align(names: Names, reference: Names, *, organism: Organism = "auto") -> Alignment:
+def align(
+    names: Names, reference: Names, *, organism: Organism = "auto", what: str = "names", quiet: bool = False
+) -> Alignment:
     """Find each name among the names of a reference, such as the genes of an embedding.
 
     Both sides are resolved (:func:`resolve`) and meet in the approved human symbol, or in the mouse gene if both are
@@ -78,6 +82,10 @@ def align(names: Names, reference: Names, *, organism: Organism = "auto") -> Ali
         of ``names``.
     organism
         Organism of ``names``: ``"human"``, ``"mouse"`` or ``"auto"``.
+    what
+        What errors and warnings call the names.
+    quiet
+        Do not warn of names that may be meant otherwise.
 
     Returns
     -------
@@ -89,12 +97,19 @@ def align(names: Names, reference: Names, *, organism: Organism = "auto") -> Ali
         If a name is not a string.
     ValueError
         If either side is empty, a name is missing (NaN) or the organism is not known.
+    GeneMatchError
+        If the names of a side are row numbers.
+
+    Warns
+    -----
+    NewtWarning
+        If ``names`` are decided that may be meant otherwise; see :func:`resolve`.
 
     Examples
     --------
     >>> nt.genes.align(adata.var_names, embedding.obs_names).index  # doctest: +SKIP
     """
-    query = resolve_names(names, organism=organism)
+    query = resolve_names(names, organism=organism, what=what, quiet=quiet)
     target = _resolve_reference(tuple(check_names(reference, "reference")), query.organism)
     both_mouse = query.organism == target.organism == "mouse"
     rows, n_duplicates = _first_rows(target, both_mouse)
@@ -159,6 +174,7 @@ def make_report(
     times = Counter(match)
     matched = np.array([m != -1 for m in match], dtype=bool)
     shared = np.array([m != -1 and times[m] > 1 for m in match], dtype=bool)
+    contested = contested_names(found)
     ambiguous = rules == "ambiguous"
     dropped = ~matched & ~ambiguous
     hints: dict[str, list[str]] = {}
@@ -173,10 +189,13 @@ def make_report(
         "n_ambiguous": int(ambiguous.sum()),
         "n_dropped": int(dropped.sum()),
         "n_absent": int((rules == "absent").sum()),
+        "n_contested": len(contested),
         "n_shared": int(shared.sum()),
         "matched_by": {str(key): int(n) for key, n in sorted(Counter(rules[matched]).items())},
         "ambiguous": query[ambiguous].astype(str),
         "candidates": np.array(["|".join(found.candidates[i]) for i in np.flatnonzero(ambiguous)], dtype=str),
+        "contested": np.array(list(contested), dtype=str),
+        "alternatives": np.array([other for _, other in contested.values()], dtype=str),
         "dropped": query[dropped].astype(str),
         "shared": query[shared].astype(str),
         "hints": {key: np.array(names, dtype=str) for key, names in hints.items()},
@@ -271,8 +290,7 @@ def guess_cause(report: dict[str, Any]) -> str:
         return f"{report['n_absent']} of them are known genes that the reference lacks: is it the right reference?"
     if dropped and all(name.strip().isdecimal() for name in report["dropped"]):
         return (
-            f"They are all digits and were read as Entrez ids of {report['organism']}: pass organism= if that is "
-            "wrong; if they are row numbers, use the column that has the names of the genes."
+            f"They are all digits and were read as Entrez ids of {report['organism']}: pass organism= if that is wrong."
         )
     return (
         "Most are no gene that is known: are the names of the genes in another column? Is organism= right? "

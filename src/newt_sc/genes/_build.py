@@ -1,4 +1,4 @@
-"""Build the shipped identifier tables from the releases of HGNC, Ensembl and HCOP."""
+"""Build the shipped identifier tables from the releases of HGNC, Ensembl, HCOP and NCBI Gene."""
 
 from __future__ import annotations
 
@@ -41,6 +41,13 @@ SOURCES: dict[str, dict[str, str]] = {
         "url": "https://www.genenames.org/tools/hcop/",
         "licence": "MIT (babelgene); HGNC data CC0-1.0",
     },
+    "ncbi": {
+        "file": "knowledge/identifiers/mouse_gene_info_2023-03.tsv.gz",
+        "release": "2023-03-23",
+        "origin": "NCBI Gene, gene_info of the mouse",
+        "url": "https://ftp.ncbi.nlm.nih.gov/gene/DATA/GENE_INFO/Mammalia/",
+        "licence": "public domain (NCBI)",
+    },
 }
 
 COLUMNS = {
@@ -64,21 +71,23 @@ COLUMNS = {
         "mouse_ensembl",
         "support_n",
     ],
+    "ncbi": ["symbol", "entrez", "synonyms"],
 }
 
 HUMAN = ("symbol", "hgnc_id", "locus_group", "entrez", "ensembl", "uniprot", "previous", "alias")
 ORTHOLOGS = ("mouse_symbol", "mouse_entrez", "mouse_ensembl", "human_symbol", "support_n")
+MOUSE = ("symbol", "entrez", "synonyms")
 
 _PRODUCT = re.compile(r"ENS[TP]\d")
 
 
 def build_tables(data_dir: str | PathLike[str], out_dir: str | PathLike[str]) -> dict[str, Any]:
-    """Write ``human.tsv.gz``, ``orthologs.tsv.gz`` and ``release.json``.
+    """Write ``human.tsv.gz``, ``orthologs.tsv.gz``, ``mouse.tsv.gz`` and ``release.json``.
 
     Every HGNC locus is kept, coding or not, because the approved symbol of one gene may be an alias of another.
     Genes that only Ensembl has are added; aliases that are transcript or protein ids are left out. The human side
     of an ortholog is brought to its approved symbol by symbol, then Ensembl, then Entrez id; rows that have none
-    are left out.
+    are left out. Mouse genes keep their synonyms, among which NCBI counts previous symbols.
 
     Parameters
     ----------
@@ -100,9 +109,13 @@ def build_tables(data_dir: str | PathLike[str], out_dir: str | PathLike[str]) ->
     """
     frames = {name: _read(Path(data_dir), name) for name in SOURCES}
     human = _human(frames["hgnc"], frames["ensembl"])
-    rows = {"human.tsv.gz": (HUMAN, human), "orthologs.tsv.gz": (ORTHOLOGS, _orthologs(frames["hcop"], human))}
+    rows = {
+        "human.tsv.gz": (HUMAN, human),
+        "orthologs.tsv.gz": (ORTHOLOGS, _orthologs(frames["hcop"], human)),
+        "mouse.tsv.gz": (MOUSE, _mouse(frames["ncbi"])),
+    }
     release: dict[str, Any] = {
-        "release": "HGNC 2024-10-18, Ensembl 109, HCOP babelgene 22.9",
+        "release": "HGNC 2024-10-18, Ensembl 109, HCOP babelgene 22.9, NCBI Gene 2023-03-23",
         "sources": {
             name: {**source, "sha256": hashlib.sha256((Path(data_dir) / source["file"]).read_bytes()).hexdigest()}
             for name, source in SOURCES.items()
@@ -168,6 +181,10 @@ def _orthologs(hcop: pd.DataFrame, human: Sequence[tuple[str, ...]]) -> list[tup
             key = (*mouse, gene)
             best[key] = max(best.get(key, 0), int(float(support)))
     return sorted((*key, str(support)) for key, support in best.items())
+
+
+def _mouse(ncbi: pd.DataFrame) -> list[tuple[str, ...]]:
+    return sorted(zip(ncbi["symbol"], ncbi["entrez"], ncbi["synonyms"].map(_names), strict=True))
 
 
 def _names(joined: str) -> str:

@@ -35,23 +35,64 @@ class Human:
 
 @dataclass(frozen=True, eq=False)
 class Mouse:
-    """Mouse names. ``index[rule][name]`` are the pairs of orthologs that ``name`` is in under ``rule``."""
+    """Mouse names.
 
-    index: dict[str, dict[str, list[list[str]]]]
+    Attributes
+    ----------
+    pairs
+        ``pairs[rule][name]`` are the pairs of orthologs that ``name`` is in under ``rule``. A symbol of a gene without
+        ortholog has none.
+    synonyms
+        Symbols of the genes that a synonym, or previous symbol, may mean.
+    """
 
-    def find(self, rule: str, name: str) -> tuple[str, tuple[str, ...]] | None:
-        """Return the gene's id (Ensembl, or its symbol where it has none) and its best human ortholog.
+    pairs: dict[str, dict[str, list[list[str]]]]
+    synonyms: Index
 
-        Best is what most sources support; on a tie what is called the same. Several if that cannot tell.
+    @cached_property
+    def folded(self) -> tuple[Index, Index]:
+        """Symbols by capitals, of approved symbols and of synonyms that are none."""
+        symbols: Index = {}
+        for symbol in self.pairs["mouse_symbol"]:
+            _add(symbols, [symbol.upper()], (symbol,))
+        synonyms: Index = {}
+        for name, meant in self.synonyms.items():
+            for symbol in meant if name.upper() not in symbols else ():
+                _add(synonyms, [name.upper()], (symbol,))
+        return symbols, synonyms
+
+    def find(self, rule: str, name: str) -> tuple[tuple[str, ...], str] | None:
+        """Return what a name may mean: human genes, and the id of the mouse gene; ``None`` if it is not known.
+
+        A gene's id is that of Ensembl, or its symbol where it has none, or ``""`` where the name may mean several. Its
+        ortholog is the one that most sources support; on a tie what is called the same; several if that cannot tell.
+        Of a synonym of several genes, some without an ortholog, ``""`` stands for their human gene.
         """
-        pairs = self.index[rule].get(name)
-        if not pairs:
+        if rule in self.pairs:
+            pairs = self.pairs[rule].get(name)
+            return None if pairs is None else _ortholog(name, pairs)
+        meant: tuple[str, ...] = ()
+        if rule == "mouse_alias":
+            meant = self.synonyms.get(name, ())
+        elif rule in ("case_insensitive", "alias_case_insensitive"):
+            meant = self.folded[rule == "alias_case_insensitive"].get(name, ())
+        if not meant:
             return None
-        most = max(int(pair[4]) for pair in pairs)
-        top = [pair for pair in pairs if int(pair[4]) == most]
-        best = [pair for pair in top if pair[0].upper() == pair[3].upper()] or top
-        symbol, _, ensembl, *_ = min(best)
-        return ensembl or symbol, tuple(sorted({pair[3] for pair in best}))
+        found = [_ortholog(symbol, self.pairs["mouse_symbol"][symbol]) for symbol in meant]
+        if len(found) == 1:
+            return found[0]
+        human_genes = {gene for genes, _ in found for gene in genes or ("",)}
+        return (() if human_genes == {""} else tuple(sorted(human_genes))), ""
+
+
+def _ortholog(symbol: str, pairs: list[list[str]]) -> tuple[tuple[str, ...], str]:
+    if not pairs:
+        return (), symbol
+    most = max(int(pair[4]) for pair in pairs)
+    top = [pair for pair in pairs if int(pair[4]) == most]
+    best = [pair for pair in top if pair[0].upper() == pair[3].upper()] or top
+    symbol, _, ensembl, *_ = min(best)
+    return tuple(sorted({pair[3] for pair in best})), ensembl or symbol
 
 
 def table() -> pd.DataFrame:
@@ -153,11 +194,18 @@ def _add(index: Index, names: Iterable[str], only: tuple[str]) -> None:
 
 @cache
 def mouse() -> Mouse:
-    """Read the ortholog table and index it."""
+    """Read the ortholog table and the synonyms of mouse genes, and index them."""
     rules = ("mouse_symbol", "mouse_entrez", "mouse_ensembl")
-    index: dict[str, dict[str, list[list[str]]]] = {rule: {} for rule in rules}
+    pairs: dict[str, dict[str, list[list[str]]]] = {rule: {} for rule in rules}
     for pair in _rows("orthologs.tsv.gz"):
         for rule, name in zip(rules, pair, strict=False):
             if name:
-                index[rule].setdefault(name, []).append(pair)
-    return Mouse(index)
+                pairs[rule].setdefault(name, []).append(pair)
+    rows = _rows("mouse.tsv.gz")
+    for symbol, entrez, _ in rows:
+        pairs["mouse_symbol"].setdefault(symbol, pairs["mouse_entrez"].get(entrez, []))
+    synonyms: Index = {}
+    for symbol, _, names in rows:
+        if names:
+            _add(synonyms, [name for name in names.split("|") if name not in pairs["mouse_symbol"]], (symbol,))
+    return Mouse(pairs, synonyms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -11,7 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import io
+from newt_sc import _keys, io
+from newt_sc._missing import MISSING
+from newt_sc.errors import NewtWarning
 
 from ._align import Alignment, align, require_overlap, warn_coverage
 
@@ -68,7 +71,8 @@ def gene_sets(
 ) -> dict[str, list[str]]:
     """Get sets of genes from a mapping, a GMT file, a network or the markers of groups of cells.
 
-    The names of genes stay as they are: :func:`newt_sc.genes.align_sets` looks them up.
+    The names of genes stay as they are: :func:`newt_sc.genes.align_sets` looks them up. Strings that other programs
+    write for a missing value, such as ``NA``, are left out with a warning that counts them.
 
     Parameters
     ----------
@@ -101,12 +105,28 @@ def gene_sets(
     FormatError
         If the file is no GMT file, or has two sets of one name.
 
+    Warns
+    -----
+    NewtWarning
+        If names of genes say that they are missing.
+
     Examples
     --------
     >>> import newt_sc as nt
     >>> nt.genes.gene_sets({"checkpoint": ["CHEK1", "CHEK2", "CHEK1"]})
     {'checkpoint': ['CHEK1', 'CHEK2']}
     """
+    found = _read(sets, key, n_genes, fdr)
+    lost = [gene for given in found.values() for gene in given if gene.strip() in MISSING]
+    if not lost:
+        return found
+    listed = ", ".join(map(repr, dict.fromkeys(lost)))
+    msg = f"{len(lost)} names of genes of the sets are {listed}: taken as missing, and left out."
+    warnings.warn(msg, NewtWarning, stacklevel=2)
+    return {name: [gene for gene in given if gene.strip() not in MISSING] for name, given in found.items()}
+
+
+def _read(sets: Any, key: str, n_genes: int, fdr: float) -> dict[str, list[str]]:
     from anndata import AnnData
 
     if isinstance(sets, str | PathLike):
@@ -188,7 +208,8 @@ def ranked_groups(adata: AnnData, key: str = "rank_genes_groups") -> dict[str, p
 
     Returns
     -------
-    Group -> its genes, largest score first: ``names``, ``scores`` and, where they are known, ``pvals_adj``.
+    Group -> its genes, largest score first: ``names``, ``scores`` and, where they are known, ``pvals_adj``. Where
+    :func:`newt_sc.pp.map_genes` was run, names are the symbols that it found, and genes without one are left out.
 
     Raises
     ------
@@ -206,10 +227,16 @@ def ranked_groups(adata: AnnData, key: str = "rank_genes_groups") -> dict[str, p
             f"adata.uns has no ranked genes under {key!r}; found {list(adata.uns)}. Run sc.tl.rank_genes_groups first."
         )
         raise KeyError(msg)
+    mapped = None
+    if _keys.GENES in adata.var:
+        mapped = adata.var[_keys.GENES].astype(object)[~adata.var_names.duplicated()]
     out = {}
     for group in found["names"].dtype.names:
         columns = {name: found[name][group] for name in ("names", "scores", "pvals_adj") if name in found}
-        table = pd.DataFrame(columns).dropna(subset=["names", "scores"])
+        table = pd.DataFrame(columns)
+        if mapped is not None:
+            table["names"] = mapped.reindex(table["names"]).to_numpy()
+        table = table.dropna(subset=["names", "scores"])
         out[str(group)] = table.sort_values("scores", ascending=False, kind="stable", ignore_index=True)
     return out
 
@@ -263,7 +290,7 @@ def align_sets(
         msg = f"No set of {what} has a gene: {len(given)} sets, all empty."
         raise ValueError(msg)
     codes, distinct = pd.factorize(np.array([gene for genes in given for gene in genes], dtype=object))
-    alignment = align(distinct, reference, organism=organism)
+    alignment = align(distinct, reference, organism=organism, what=what)
     require_overlap(alignment, distinct, reference, what=what)
     warn_coverage(alignment, threshold, what=what, stacklevel=3)
     row, column = np.repeat(np.arange(size.size), size), alignment.index[codes]

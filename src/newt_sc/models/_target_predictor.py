@@ -17,6 +17,7 @@ from scipy import sparse
 from newt_sc import datasets, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc.errors import FormatError, NewtWarning
+from newt_sc.genes._annotated import align_var, var_genes
 from newt_sc.models import _storage, _target_storage
 from newt_sc.models._fingerprints import morgan_fingerprints
 from newt_sc.models._target_calibration import Calibration
@@ -161,7 +162,7 @@ class TargetPredictor:
         self.gene_names = pd.Index(reference.obs_names.astype(str))
         self._vectors = block_vectors(reference)
         self.structure = structure
-        self.landmarks = pd.Index(adata.var_names.astype(str))
+        self.landmarks = var_genes(adata, mapped_only=True).unique()
         compounds = read_compounds(adata, self.landmarks, structure)
         Y, rows = label_matrix(labels, adata.obs_names, self.gene_names)
         use = compounds.known & (Y != 0).any(axis=1)
@@ -903,9 +904,8 @@ def read_compounds(adata: ad.AnnData, landmarks: pd.Index, structure: str | None
     if np.isinf(X).any():
         msg = f"X has {int(np.isinf(X).sum())} infinite values; expected finite numbers, NaN where not measured."
         raise ValueError(msg)
-    if not landmarks.equals(pd.Index(adata.var_names.astype(str))):
-        found = genes.align(adata.var_names, landmarks)
-        genes.require_overlap(found, adata.var_names, landmarks, what="adata.var_names")
+    if not landmarks.equals(var_genes(adata)):
+        found = align_var(adata, landmarks)
         hit = found.index >= 0
         have = len(np.unique(found.index[hit]))
         if have < 0.8 * len(landmarks):

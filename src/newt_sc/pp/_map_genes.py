@@ -12,7 +12,8 @@ from newt_sc import _keys
 from newt_sc._docs import with_docs
 from newt_sc.errors import GeneMatchError, NewtWarning
 from newt_sc.genes._align import coverage_messages, guess_cause, make_report, some
-from newt_sc.genes._resolve import resolve_names
+from newt_sc.genes._annotated import better_column
+from newt_sc.genes._resolve import check_names, is_row_numbers, resolve_names
 
 if TYPE_CHECKING:
     from newt_sc.genes._resolve import Organism
@@ -59,7 +60,7 @@ def map_genes(
     Raises
     ------
     GeneMatchError
-        If not one gene is found. ``adata`` stays as it was.
+        If not one gene is found, or the names are row numbers. ``adata`` stays as it was.
     KeyError
         If ``adata.var`` has no such column.
     TypeError
@@ -71,7 +72,7 @@ def map_genes(
     -----
     NewtWarning
         If less than half of the genes are found, if names are ambiguous, look like dates or carry the prefix of a
-        genome, and if ids that are all digits are taken as human.
+        genome, and if names are decided that may be meant otherwise; see :func:`newt_sc.genes.resolve`.
 
     Examples
     --------
@@ -82,11 +83,16 @@ def map_genes(
         msg = f"adata must be an AnnData, not {type(adata).__name__}; of a MuData, pass one modality: mdata['rna']"
         raise TypeError(msg)
     what = "adata.var_names" if column is None else f"adata.var[{column!r}]"
-    found = resolve_names(_names(adata, column), organism=organism, what=what)
+    names = check_names(_names(adata, column), what)
+    if is_row_numbers([name.strip() for name in names]):
+        msg = f"{what} are row numbers ({names[0]!r}, ..., {names[-1]!r}), no genes. "
+        raise GeneMatchError(msg + better_column(adata, None, organism, "adata", 0))
+    found = resolve_names(names, organism=organism, what=what)
     report = make_report(found, [-1 if gene is None else gene for gene in found.gene], found.rule)
     if not report["n_matched"]:
         msg = f"None of the {adata.n_vars} names of {what} is a known gene. Found {some(found.query)}. "
-        raise GeneMatchError(msg + guess_cause(report))
+        advice = better_column(adata, None, organism, "adata", 0) if column is None else ""
+        raise GeneMatchError(msg + (advice if advice.startswith("Column") else guess_cause(report)))
 
     messages = coverage_messages(report, 0.5, what)
     if report["n_ambiguous"]:

@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _keys, genes
+from newt_sc import genes
 from newt_sc._docs import with_docs
+from newt_sc.genes._annotated import align_var, var_genes
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["gene_names", "shared_genes"]
+__all__ = ["shared_genes"]
 
 
 @with_docs
@@ -74,9 +75,7 @@ def shared_genes(
     if not ref.var_names.is_unique:
         msg = f"ref.var_names has {ref.var_names[ref.var_names.duplicated()][0]!r} more than once: make them unique."
         raise ValueError(msg)
-    names, given = gene_names(ref), gene_names(adata)
-    found = genes.align(given, names)
-    genes.require_overlap(found, given, names, what="adata.var_names")
+    found = align_var(adata, var_genes(ref))
     genes.warn_coverage(found, 0.1, what="adata.var_names")
     index = found.index
     at = np.flatnonzero(index >= 0)
@@ -109,15 +108,6 @@ def _matrix(adata: AnnData, what: str) -> Any:
         msg = f"{what}.X has NaN or infinite values: remove or impute them first."
         raise ValueError(msg)
     return X
-
-
-def gene_names(adata: AnnData) -> NDArray[np.object_]:
-    """Take what :func:`newt_sc.pp.map_genes` found where it was run, names as they are otherwise."""
-    names: NDArray[np.object_] = adata.var_names.to_numpy(dtype=object)
-    if _keys.GENES not in adata.var:
-        return names
-    mapped = adata.var[_keys.GENES].astype(object)
-    return np.where(mapped.notna(), mapped, names)
 
 
 def _variable(reference: sparse.csr_array, n_top_genes: int) -> NDArray[np.intp]:

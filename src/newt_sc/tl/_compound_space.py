@@ -13,6 +13,7 @@ import pandas as pd
 
 from newt_sc import _keys, kernels
 from newt_sc.errors import NewtWarning
+from newt_sc.genes._annotated import var_genes
 from newt_sc.tl._predict_targets import _dense, _find_labels, _modalities
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class CompoundSpace:
             msg = f"There are {mod.n_obs:,} signatures; at most {_MOST:,} are compared, pair by pair. Pool them."
             raise ValueError(msg)
         data = _dense(mod)
-        compounds = read_compounds(data, pd.Index(data.var_names.astype(str)))
+        compounds = read_compounds(data, var_genes(data))
         known = compounds.known.copy()
         profile = None
         if similarity != "signature":

@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 
 from newt_sc import genes
 from newt_sc.errors import NewtWarning
+from newt_sc.genes._annotated import align_var, var_genes
 from newt_sc.tl._rows import Rows
 
 if TYPE_CHECKING:
@@ -63,8 +64,7 @@ def connectivity(compounds: ad.AnnData, genetic: Mapping[str, ad.AnnData], targe
             raise KeyError(msg)
         column = _columns(mod.obs["target"], targets)
         use = np.flatnonzero(column >= 0)
-        found = genes.align(mod.var_names, compounds.var_names)
-        genes.require_overlap(found, mod.var_names, compounds.var_names, what=f"{name}.var_names")
+        found = align_var(mod, var_genes(compounds), what=name)
         if not use.size:
             text = f"No signature of {name} is of a gene among the {t} targets: no connectivity from it."
             warnings.warn(text, NewtWarning, stacklevel=3)

@@ -16,6 +16,7 @@ from newt_sc import _keys, datasets, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.genes._annotated import var_genes
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows, warn_values
 from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable, align_genes, chosen_genes, gene_vectors
@@ -210,10 +211,10 @@ def compute_embedding(
     if layer is not None and layer not in adata.layers:
         msg = f"layer {layer!r} is not in adata.layers, which has {[name for name in adata.layers if name]}."
         raise KeyError(msg)
-    mask, mask_name = chosen_genes(adata, mask_var)
     reference = datasets.resolve_embedding(embedding)
     E_all, modality_names = gene_vectors(reference, modalities)
-    found = align_genes(adata, reference.obs_names, organism)
+    found = align_genes(adata, reference.obs_names, organism)  # of names that are no genes no choice helps
+    mask, mask_name = chosen_genes(adata, mask_var)
     E = np.full((adata.n_vars, E_all.shape[1]), np.nan, dtype=np.float32)
     hit = found.index >= 0
     E[hit] = E_all[found.index[hit]]
@@ -376,8 +377,8 @@ def _center(
         means = pd.Series(Rows(center.X, "center.X").stats().mean, index=center.var_names)
         origin = _origin("AnnData", center.var_names, means.to_numpy())
         if _keys.GENES in center.var:
-            means.index = pd.Index(center.var[_keys.GENES].astype(object))
-            means, organism = means[means.index.notna()], "human"
+            means.index = var_genes(center)
+            means, organism = means[center.var[_keys.GENES].notna().to_numpy()], "human"
         elif not center.var_names.str.isdecimal().all():
             organism = "auto"  # a reference may be of the other species; ids that are all digits cannot say so
     else:

@@ -20,6 +20,7 @@ from newt_sc import _keys, datasets, genes, kernels, pp
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
+from newt_sc.genes._annotated import align_var
 from newt_sc.pp._signatures import _labels, _matrix
 from newt_sc.tl._connectivity import _masked_correlation, _ranks
 from newt_sc.tl._embed_signatures import _changes, _modalities
@@ -176,8 +177,7 @@ def match_compounds(
         change = _Change.from_cells(
             adata, reference, organism, null, layer, str(groupby), str(source), str(target), replicates
         )
-    found = genes.align(mod.var_names, reference.obs_names)
-    genes.require_overlap(found, mod.var_names, reference.obs_names, what="var_names of the signatures")
+    found = align_var(mod, reference.obs_names, what="signatures")
     genes.warn_coverage(found, what="var_names of the signatures", stacklevel=3)
 
     C = np.concatenate([change.values[None], change.permuted(n_permutations, rng)])

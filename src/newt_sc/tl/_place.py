@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import genes, kernels
-from newt_sc.errors import NewtWarning
+from newt_sc import kernels
+from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.genes._annotated import align_var, var_genes
 from newt_sc.tl._rows import Rows, dense
 from newt_sc.tl._sides import N_TOP_GENES, Side, renamed
 from newt_sc.tl._space import HighlyVariable, chosen_genes
@@ -72,7 +73,6 @@ def shared_pair(
     import anndata as ad
 
     from newt_sc.pp import shared_genes
-    from newt_sc.pp._shared_genes import gene_names
 
     def light(one: AnnData, *, once: bool = False) -> AnnData:
         """Genes to use, in memory; of those that have one name the first, if asked for."""
@@ -81,7 +81,7 @@ def shared_pair(
         if not isinstance(mask_var, HighlyVariable):
             used = chosen_genes(one, mask_var)[0]
         if once:
-            used &= ~pd.Index(gene_names(out)).duplicated() & ~out.var_names.duplicated()
+            used &= ~var_genes(out).duplicated() & ~out.var_names.duplicated()
         at = np.flatnonzero(used)
         X = Rows(one.X if layer is None else one.layers[layer], "X").part(at)
         with warnings.catch_warnings():
@@ -89,10 +89,14 @@ def shared_pair(
             return ad.AnnData(X, obs=pd.DataFrame(index=one.obs_names), var=out.var.iloc[at], uns=out.uns)
 
     query = light(adata)
-    names = gene_names(query)
     reference = ref if isinstance(ref, Side) else light(ref, once=True)
-    other = ref.genes if isinstance(ref, Side) else pd.Index(gene_names(reference))
-    found = genes.align(names, other).index
+    other = ref.genes if isinstance(ref, Side) else var_genes(reference)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NewtWarning)  # said when both sides were read
+        try:
+            found = align_var(query, other).index
+        except GeneMatchError:
+            return None
     at = np.unique(found[found >= 0])
     if at.size < _FEW:
         return None
@@ -103,7 +107,7 @@ def shared_pair(
         return pair[0].X, pair[1].X
     hit = np.flatnonzero(found >= 0)
     joined = sparse.csr_array(
-        (np.ones(hit.size, np.float32), (hit, np.searchsorted(at, found[hit]))), shape=(len(names), at.size)
+        (np.ones(hit.size, np.float32), (hit, np.searchsorted(at, found[hit]))), shape=(query.n_vars, at.size)
     )
     rows = expanded(ref)
     return sparse.csr_matrix(query.X) @ joined, ref.mean[at] + ref.scores[rows] @ ref.sums.loadings[at].T

@@ -19,6 +19,7 @@ from newt_sc import _keys, datasets, genes
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
+from newt_sc.genes._annotated import align_var
 from newt_sc.tl._connectivity import connectivity
 from newt_sc.tl._rows import Rows
 
@@ -231,13 +232,10 @@ def predict_blocks(model: TargetPredictor, adata: ad.AnnData, *, among: Among = 
     ------
     Compounds x targets. Rows without a usable signature are NaN; of these there is no warning.
     """
-    found = genes.align(adata.var_names, model.landmarks)
-    genes.require_overlap(found, adata.var_names, model.landmarks, what="adata.var_names")
+    found = align_var(adata, model.landmarks)
     at = np.flatnonzero(found.index >= 0)
     at = at[np.argsort(found.index[at], kind="stable")]
-    var = pd.DataFrame(index=adata.var_names[at].astype(str))
-    if len(at) == len(model.landmarks) and len(np.unique(found.index[at])) == len(at):
-        var.index = model.landmarks  # all there, once: need not be matched again
+    var = pd.DataFrame(index=model.landmarks[found.index[at]])  # need not be told again, block by block
     columns = [] if model.structure is None else [model.structure]
     obs = adata.obs[[name for name in columns if name in adata.obs]]
     said: set[str] = set()
@@ -326,8 +324,13 @@ def _dense(adata: ad.AnnData) -> ad.AnnData:
     return ad.AnnData(
         np.concatenate(list(Rows(adata.X, "X").map(_to_array, dense=True))),
         obs=adata.obs,
-        var=pd.DataFrame(index=adata.var_names),
+        var=_gene_columns(adata),
     )
+
+
+def _gene_columns(adata: ad.AnnData) -> pd.DataFrame:
+    """Take from ``var`` which genes these are."""
+    return adata.var[[name for name in (_keys.GENES, f"{_keys.GENES}_rule") if name in adata.var]].copy()
 
 
 def _to_array(block: Any) -> NDArray[Any]:
@@ -381,7 +384,7 @@ def _pool(
             n = int((by.nunique() > 1).sum())
             warnings.warn(f"{n:,} groups have more than one {name}: the first counts.", NewtWarning, stacklevel=3)
         obs[name] = by.first().fillna("").to_numpy()
-    return code, ad.AnnData(pooled, obs=obs, var=pd.DataFrame(index=mod.var_names.astype(str)))
+    return code, ad.AnnData(pooled, obs=obs, var=_gene_columns(mod))
 
 
 def _name_groups(labels: pd.DataFrame, signatures: pd.Index, groups: pd.Index, code: NDArray[np.intp]) -> pd.DataFrame:

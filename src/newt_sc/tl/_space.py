@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -11,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, genes
-from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.errors import NewtWarning
+from newt_sc.genes._annotated import align_var
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -85,32 +85,4 @@ def gene_vectors(reference: ad.AnnData, modalities: Sequence[str] | None) -> tup
 
 def align_genes(adata: ad.AnnData, reference: pd.Index, organism: _Organism, *, what: str = "adata") -> genes.Alignment:
     """Rows of the embedding: by what ``pp.map_genes`` found where it was run, otherwise by ``var_names``."""
-    if _keys.GENES not in adata.var:
-        found = genes.align(adata.var_names, reference, organism=organism)
-        genes.require_overlap(found, adata.var_names, reference, what=f"{what}.var_names")
-        return found
-    column = f"{what}.var[{_keys.GENES!r}]"
-    symbols = adata.var[_keys.GENES].astype(object).to_numpy()
-    at = np.flatnonzero(pd.notna(symbols))
-    if at.size == 0:
-        msg = f"{column} has no gene at all. Run newt_sc.pp.map_genes again, or remove that column."
-        raise GeneMatchError(msg)
-    part = genes.align(symbols[at], reference, organism="human")
-    genes.require_overlap(part, symbols[at], reference, what=column)
-    index = np.full(adata.n_vars, -1, dtype=np.intp)
-    gene, rule = np.full(adata.n_vars, "", dtype=object), np.full(adata.n_vars, "unmapped", dtype=object)
-    index[at], gene[at], rule[at] = part.index, part.gene, part.rule
-    hit = index >= 0
-    if (by := f"{_keys.GENES}_rule") in adata.var:
-        rule[hit] = adata.var[by].astype(str).to_numpy()[hit]
-    names = adata.var_names.to_numpy(dtype=str)
-    dropped = names[~hit & (rule != "ambiguous")]
-    report = part.report | {
-        "organism": str(adata.uns.get(_keys.GENES, {}).get("organism", "human")),
-        "n_genes": adata.n_vars,
-        "n_dropped": int(dropped.size),
-        "dropped": dropped,
-        "matched_by": {str(key): int(n) for key, n in sorted(Counter(rule[hit]).items())},
-        "shared": names[hit & pd.Series(index).duplicated(keep=False).to_numpy()],
-    }
-    return genes.Alignment(index, gene, rule, report)
+    return align_var(adata, reference, organism=organism, what=what)
