@@ -9,6 +9,7 @@ import numba
 import numpy as np
 from scipy import sparse
 
+from ._plain import takes_arrays
 from ._project import _read_only
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def _dense(X: Any, some: Any, sums: Any, rows: Any) -> int:  # pragma: no cover
     return empty
 
 
+@takes_arrays
 def column_sums(X: Any, some: NDArray[np.bool_] | None = None) -> ColumnSums:
     """Sum columns, and say what kind of values there are.
 

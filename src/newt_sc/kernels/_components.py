@@ -10,6 +10,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
 from ._moments import nearest_rows
+from ._plain import takes_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,7 @@ class GeneAxes:
     alignment: float
 
 
+@takes_arrays
 def principal_axes(
     covariance: NDArray[np.float64] | LinearOperator, n_comps: int, *, random_state: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -88,6 +90,7 @@ def principal_axes(
     return loadings * np.where(sign == 0, 1, sign), np.maximum(values[order], 0)
 
 
+@takes_arrays
 def nearest_isometry(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
     """Matrix with orthonormal rows nearest to another: its polar factor, the orthogonal Procrustes solution.
 
@@ -109,6 +112,7 @@ def nearest_isometry(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(left @ right)
 
 
+@takes_arrays
 def gene_axes(
     loadings: NDArray[np.floating],
     variance: NDArray[np.floating],
@@ -165,6 +169,7 @@ def gene_axes(
     return GeneAxes(nearest_isometry(directions), directions, float(alignment))
 
 
+@takes_arrays
 def held_out_error(
     X: NDArray[np.floating], tried: Sequence[int], *, n_neighbors: int = 15, random_state: int = 0
 ) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from ._plain import takes_arrays
 from ._project import project
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["two_sample_t"]
 
 
+@takes_arrays
 def two_sample_t(X: Any, members: NDArray[np.bool_], *, equal_var: bool = False) -> NDArray[np.float64]:
     """T of rows that are members against rows that are not, for each column and labelling.
 

@@ -10,6 +10,8 @@ from scipy import sparse
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
 
+from ._plain import takes_arrays
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -164,6 +166,7 @@ class Tree:
         return Tree(parent, length, n)
 
 
+@takes_arrays
 def group_means(X: NDArray[np.floating], codes: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
     """Average the rows of each group.
 
@@ -191,6 +194,7 @@ def group_means(X: NDArray[np.floating], codes: NDArray[np.intp], n_groups: int)
     return np.asarray(table @ X.astype(np.float64)) / np.maximum(size, 1)[:, None]
 
 
+@takes_arrays
 def group_distances(means: NDArray[np.floating], metric: str) -> NDArray[np.float64]:
     """Measure distances between groups.
 
@@ -214,6 +218,7 @@ def group_distances(means: NDArray[np.floating], metric: str) -> NDArray[np.floa
     return np.asarray(squareform(np.maximum(np.nan_to_num(found, nan=1.0), 0)))
 
 
+@takes_arrays
 def agglomerate(D: NDArray[np.floating], method: str) -> Tree:
     """Agglomerate groups by :func:`scipy.cluster.hierarchy.linkage`.
 
@@ -245,6 +250,7 @@ def agglomerate(D: NDArray[np.floating], method: str) -> Tree:
     return Tree(parent, length, n)
 
 
+@takes_arrays
 def neighbor_joining(D: NDArray[np.floating]) -> Tree:
     """Join neighbours (Saitou and Nei 1987).
 
@@ -289,6 +295,7 @@ def neighbor_joining(D: NDArray[np.floating]) -> Tree:
     return Tree(parent, np.maximum(length, 0), n)
 
 
+@takes_arrays
 def spanning_tree(D: NDArray[np.floating], root: int | None) -> NDArray[np.intp]:
     """Span the groups by a tree of minimum length.
 
@@ -321,6 +328,7 @@ def spanning_tree(D: NDArray[np.floating], root: int | None) -> NDArray[np.intp]
     return np.where(parent < 0, -1, parent).astype(np.intp)
 
 
+@takes_arrays
 def group_connectivity(graph: sparse.csr_array, codes: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
     """Connect groups as PAGA does (version 1.2): edges between groups over their expected number.
 

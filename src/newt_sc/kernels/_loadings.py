@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._plain import takes_arrays
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -16,6 +18,7 @@ _RANK = 1e-9
 """Eigenvalues of the blocks' Gram matrix below this fraction of the largest count as zero."""
 
 
+@takes_arrays
 def loadings(
     blocks: Sequence[NDArray[np.floating]], X: NDArray[np.floating]
 ) -> tuple[list[NDArray[np.float32]], float]:

@@ -11,6 +11,8 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.optimize import nnls
 
+from ._plain import takes_arrays
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -101,6 +103,7 @@ class TypeSums:
         return np.asarray(np.sqrt(values / values[0])[:, None] * through)
 
 
+@takes_arrays
 def type_sums(
     X: Any,
     scores: NDArray[np.floating],
@@ -141,6 +144,7 @@ def type_sums(
     return TypeSums(share, first, second, level, square, loadings, E)
 
 
+@takes_arrays
 def type_levels(
     X: Any, codes: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -299,6 +303,7 @@ def spectrum_distance(first: NDArray[np.floating], second: NDArray[np.floating])
     return float(np.abs(first[:k] / first[:k].sum() - second[:k] / second[:k].sum()).sum())
 
 
+@takes_arrays
 def batch_shift(query: Any, *, level: NDArray[np.floating], square: NDArray[np.floating], share: Any) -> float:
     """How far a query is shifted from a reference on the same genes, apart from what its mixture of types explains.
 
@@ -340,6 +345,7 @@ def batch_shift(query: Any, *, level: NDArray[np.floating], square: NDArray[np.f
     return rest / max(within, float(np.finfo(float).tiny))
 
 
+@takes_arrays
 def mixture_shift(
     query: NDArray[np.floating], ref: NDArray[np.floating], codes: NDArray[np.integer], *, n_rounds: int = 60
 ) -> NDArray[np.float64]:

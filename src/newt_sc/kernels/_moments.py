@@ -8,6 +8,8 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg.blas import dsyrk
 
+from ._plain import takes_arrays
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -16,6 +18,7 @@ __all__ = ["kept_neighbors", "nearest_rows", "scatter"]
 _DENSE_BYTES = 1 << 26
 
 
+@takes_arrays
 def scatter(X: Any, center: NDArray[np.floating]) -> NDArray[np.float64]:
     """Sum of the outer products of rows: ``(X - center).T @ (X - center)``.
 
@@ -47,6 +50,7 @@ def scatter(X: Any, center: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(np.triu(total) + np.triu(total, 1).T)
 
 
+@takes_arrays
 def nearest_rows(
     E: NDArray[np.floating],
     n_neighbors: int,
@@ -90,6 +94,7 @@ def nearest_rows(
     return nearest
 
 
+@takes_arrays
 def kept_neighbors(
     E: NDArray[np.floating],
     changed: NDArray[np.floating],

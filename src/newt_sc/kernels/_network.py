@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from ._pairs import whitening
+from ._plain import takes_arrays
 from ._spectral import unit_rows
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["borrowed_similarity", "null_similarities", "strata_overlap", "tail_p", "top_pairs", "whitened"]
 
 
+@takes_arrays
 def whitened(X: NDArray[np.floating], power: float) -> NDArray[np.float64]:
     """Standardise columns and whiten them in part, see :func:`whitening`.
 
@@ -42,6 +44,7 @@ def whitened(X: NDArray[np.floating], power: float) -> NDArray[np.float64]:
     return out
 
 
+@takes_arrays
 def null_similarities(
     parts: Sequence[NDArray[np.float64]],
     moments: Sequence[tuple[float, float]],
@@ -85,6 +88,7 @@ def null_similarities(
         yield total / len(parts)
 
 
+@takes_arrays
 def tail_p(observed: NDArray[np.floating], null: NDArray[np.floating]) -> NDArray[np.float64]:
     """Share of null values that are at least as large, the observed one counted among them.
 
@@ -110,6 +114,7 @@ def tail_p(observed: NDArray[np.floating], null: NDArray[np.floating]) -> NDArra
     return out
 
 
+@takes_arrays
 def top_pairs(S: NDArray[np.floating], allowed: NDArray[np.bool_], n_neighbors: int) -> NDArray[np.bool_]:
     """Keep the most similar pairs of each row.
 
@@ -143,6 +148,7 @@ def top_pairs(S: NDArray[np.floating], allowed: NDArray[np.bool_], n_neighbors: 
     return keep | keep.T
 
 
+@takes_arrays
 def borrowed_similarity(
     K: NDArray[np.floating], L: NDArray[np.floating], groups: NDArray[np.integer], *, power: float = 2.0
 ) -> NDArray[np.float64]:
@@ -176,6 +182,7 @@ def borrowed_similarity(
     return out
 
 
+@takes_arrays
 def strata_overlap(
     inside: NDArray[np.bool_], labelled: NDArray[np.bool_], strata: NDArray[np.integer]
 ) -> tuple[int, float, float, float]:

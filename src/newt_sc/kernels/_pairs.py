@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
+from ._plain import takes_arrays
 from ._spectral import unit_rows
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _FLAT = 1e-12
 """Standard deviation over mean up to which values are the same but for rounding."""
 
 
+@takes_arrays
 def normal_scores(X: NDArray[np.floating]) -> NDArray[np.float64]:
     """Rank each row to normal scores, over what is measured in it.
 
@@ -68,6 +70,7 @@ def normal_scores(X: NDArray[np.floating]) -> NDArray[np.float64]:
     return out
 
 
+@takes_arrays
 def whitening(
     X: NDArray[np.floating], power: float = -0.25
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -100,6 +103,7 @@ def whitening(
     return mean, sd, (vectors * (values + max(values.mean(), 1e-12)) ** power) @ vectors.T
 
 
+@takes_arrays
 def cosine_rbf(A: NDArray[np.floating], B: NDArray[np.floating], gamma: float) -> NDArray[np.float64]:
     """Radial kernel on the cosine of unit rows: ``exp(-gamma (1 - cos))``.
 
@@ -123,6 +127,7 @@ def cosine_rbf(A: NDArray[np.floating], B: NDArray[np.floating], gamma: float) -
     return K
 
 
+@takes_arrays
 def centered_cosine(
     X: NDArray[np.floating], mean: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -151,6 +156,7 @@ def centered_cosine(
     return out, known
 
 
+@takes_arrays
 def tanimoto(A: NDArray[np.integer], B: NDArray[np.integer]) -> NDArray[np.float64]:
     """Tanimoto similarity of bit vectors.
 
@@ -175,6 +181,7 @@ def tanimoto(A: NDArray[np.integer], B: NDArray[np.integer]) -> NDArray[np.float
     return out
 
 
+@takes_arrays
 def profile_cosine(Y: NDArray[np.floating]) -> NDArray[np.float64]:
     """Cosine of the columns of a non-negative matrix.
 
@@ -196,6 +203,7 @@ def profile_cosine(Y: NDArray[np.floating]) -> NDArray[np.float64]:
     return U @ U.T
 
 
+@takes_arrays
 def kernel_weights(
     features: Sequence[NDArray[np.floating]], target: NDArray[np.floating], use: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
@@ -332,6 +340,7 @@ def joined_groups(*labels: Sequence[str]) -> NDArray[np.intp]:
     return components(member @ member.T)
 
 
+@takes_arrays
 def components(linked: NDArray[Any] | sparse.csr_array) -> NDArray[np.intp]:
     """Find the connected components of a graph.
 
@@ -382,6 +391,7 @@ def grouped_folds(groups: NDArray[np.integer], n_folds: int = 5, *, random_state
     return fold[code]
 
 
+@takes_arrays
 def column_auroc(
     S: NDArray[np.floating], Y: NDArray[np.floating], folds: NDArray[np.integer] | None = None
 ) -> NDArray[np.float64]:

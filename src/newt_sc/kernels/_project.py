@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from ._device import choose_device, project_on
+from ._plain import takes_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -105,6 +106,7 @@ def _by_blas(X: Any, E: Any, out: Any) -> None:
         np.matmul(block, E, out=out[i : i + len(block)])
 
 
+@takes_arrays
 def project(
     X: Any,
     E: NDArray[np.floating],

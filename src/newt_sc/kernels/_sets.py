@@ -13,6 +13,8 @@ import numba
 import numpy as np
 from scipy import sparse, special
 
+from ._plain import takes_arrays
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -24,6 +26,7 @@ _NULL_BYTES = 1 << 27
 _RANK_BYTES = 1 << 30
 
 
+@takes_arrays
 def best_match(
     U: NDArray[np.floating], A: sparse.csr_array, B: sparse.csr_array, *, exclude_overlap: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
@@ -196,6 +199,7 @@ def _correct(
                 j += 1
 
 
+@takes_arrays
 def best_match_null(
     U: NDArray[np.floating],
     pool_a: NDArray[np.integer],
@@ -270,6 +274,7 @@ def best_match_null(
     return moments(*(part[at] / n_permutations for part in sums.sum(axis=0)))
 
 
+@takes_arrays
 def moments(
     mean: NDArray[np.float64], square: NDArray[np.float64], cube: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -343,6 +348,7 @@ def _prefix_scores(S: Any, row: Any, sums: Any) -> None:  # pragma: no cover
                         sums[t, 2, r, j] += score * score * score
 
 
+@takes_arrays
 def rank_deviation(
     U: NDArray[np.floating], ranked: NDArray[np.integer], B: sparse.csr_array
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -415,6 +421,7 @@ def _deviations(best: Any, score: Any, peak: Any) -> None:  # pragma: no cover
         score[k], peak[k] = _deviation(best[k])
 
 
+@takes_arrays
 def rank_deviation_null(
     U: NDArray[np.floating],
     ranked: NDArray[np.integer],
@@ -492,6 +499,7 @@ def _prefix_deviations(S: Any, orders: Any, row: Any, out: Any) -> None:  # prag
                 out[p, row[j + 1]] = _deviation(top)[0]
 
 
+@takes_arrays
 def upper_tail(z: NDArray[np.floating], skewness: NDArray[np.floating]) -> NDArray[np.float64]:
     """Probability that a standardised variable of some skewness is larger: Pearson's type III distribution.
 

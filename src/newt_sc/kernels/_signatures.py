@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import ndtri
 
+from ._plain import takes_arrays
 from ._project import project
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["background_cosine", "list_weights", "project_signatures", "signed_scores"]
 
 
+@takes_arrays
 def signed_scores(X: sparse.csr_array) -> sparse.csr_array:
     """Rank the changes of each signature to signed normal scores.
 
@@ -63,6 +65,7 @@ def _shares_of_rank(size: NDArray[np.float32], indptr: NDArray[np.int64], out: N
             first = last + 1
 
 
+@takes_arrays
 def project_signatures(
     X: sparse.csr_array, E: NDArray[np.floating]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -100,6 +103,7 @@ def _over(sums: NDArray[np.float32], total: NDArray[Any]) -> NDArray[np.float32]
         return np.where(total[:, None] > 0, sums / total[:, None], np.nan).astype(np.float32)
 
 
+@takes_arrays
 def background_cosine(
     U: NDArray[np.floating], rows: NDArray[np.intp] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -130,6 +134,7 @@ def background_cosine(
     return mean, np.sqrt(np.maximum(square - mean * mean, 0))
 
 
+@takes_arrays
 def list_weights(
     X: sparse.csr_array, U: NDArray[np.floating], *, mean: NDArray[np.floating], deviation: NDArray[np.floating]
 ) -> sparse.csr_array:

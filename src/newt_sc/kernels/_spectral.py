@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from ._plain import takes_arrays
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -22,6 +24,7 @@ _MIN_SD = 0.25
 """Least standard deviation of a log2 expression profile that a z-score divides by."""
 
 
+@takes_arrays
 def tfidf(X: sparse.sparray, *, min_size: int = 3) -> sparse.csr_array:
     """Weigh membership by the rarity of each feature; rows of length one.
 
@@ -53,6 +56,7 @@ def tfidf(X: sparse.sparray, *, min_size: int = 3) -> sparse.csr_array:
     return _unit_sparse(sparse.csr_array(X @ sparse.diags_array(weight)))
 
 
+@takes_arrays
 def ppmi(X: sparse.sparray) -> sparse.csr_array:
     """Positive pointwise mutual information of a network's edges.
 
@@ -81,6 +85,7 @@ def ppmi(X: sparse.sparray) -> sparse.csr_array:
     return out
 
 
+@takes_arrays
 def zscore_groups(X: NDArray[np.floating], groups: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
     """Standardise each gene within each data set, and weigh down data sets of many conditions.
 
@@ -119,6 +124,7 @@ def zscore_groups(X: NDArray[np.floating], groups: Sequence[Any] | NDArray[Any])
     return out
 
 
+@takes_arrays
 def unit_rows(X: NDArray[np.floating]) -> NDArray[np.float64]:
     """Divide rows by their Euclidean length.
 
@@ -147,6 +153,7 @@ def _unit_sparse(X: sparse.csr_array) -> sparse.csr_array:
     return sparse.csr_array(sparse.diags_array(np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)) @ X)
 
 
+@takes_arrays
 def spectral_block(
     X: sparse.sparray | NDArray[np.floating], n_comps: int, *, power: float = 0.5, random_state: int = 0
 ) -> NDArray[np.float32]:
@@ -177,6 +184,7 @@ def spectral_block(
     return unit_rows(block - block.mean(axis=0)).astype(np.float32)
 
 
+@takes_arrays
 def fuse(
     blocks: Sequence[NDArray[np.floating]], n_comps: int, *, power: float = 0.5, random_state: int = 0
 ) -> NDArray[np.float32]:

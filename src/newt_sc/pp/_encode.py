@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from newt_sc import _keys, kernels
+from newt_sc.kernels._plain import plain
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -88,7 +89,7 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
     if unknown:
         msg = f"Modality {name!r} has features of kind {unknown}: expected one of {list(_KINDS)}."
         raise ValueError(msg)
-    X: Any = mod.X
+    X: Any = plain(mod.X)
     if X is None:
         msg = f"Modality {name!r} has no X: expected genes x features."
         raise ValueError(msg)
@@ -106,7 +107,7 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
                 raise ValueError(msg)
             parts.append(kernels.zscore_groups(dense, groups))
             continue
-        part = sparse.csr_array(part)
+        part = sparse.csr_array(part, copy=True)
         part.eliminate_zeros()
         if not np.isfinite(part.data).all():
             msg = f"Modality {name!r} has NaN or infinite weights."

@@ -12,6 +12,7 @@ from scipy import sparse
 from newt_sc import genes
 from newt_sc._docs import with_docs
 from newt_sc.genes._annotated import align_var, var_genes
+from newt_sc.kernels._plain import plain
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -107,7 +108,7 @@ def _matrix(adata: AnnData, what: str) -> Any:
     if not np.isfinite(X.data if sparse.issparse(X) else X).all():
         msg = f"{what}.X has NaN or infinite values: remove or impute them first."
         raise ValueError(msg)
-    return X
+    return plain(X)
 
 
 def _variable(reference: sparse.csr_array, n_top_genes: int) -> NDArray[np.intp]:

@@ -12,6 +12,7 @@ from anndata import AnnData
 from scipy import sparse, stats
 
 from newt_sc.errors import NewtWarning
+from newt_sc.kernels._plain import plain
 
 __all__ = ["signatures"]
 
@@ -222,7 +223,7 @@ def _matrix(adata: AnnData, layer: str | None, cells: np.ndarray) -> tuple[Any, 
         raise TypeError(f"the values are of type {getattr(X, 'dtype', None)}, expected numbers")
     X = X[cells]
     X = X.compute() if hasattr(X, "dask") else X
-    X = sparse.csr_matrix(X, copy=True) if sparse.issparse(X) else np.asarray(X)
+    X = plain(sparse.csr_matrix(plain(X), copy=True) if sparse.issparse(X) else np.asarray(X))
     values = X.data if sparse.issparse(X) else X
     if not np.isfinite(values).all():
         raise ValueError("found NaN or infinite values, expected log-normalised expression; remove or impute them")

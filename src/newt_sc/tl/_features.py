@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from newt_sc import genes, kernels
+from newt_sc.kernels._plain import plain
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -136,7 +137,7 @@ def _read(name: str, mod: AnnData, embedding: AnnData) -> Features:
         genes.require_overlap(found, mod.obs_names, embedding.obs_names, what=f"knowledge[{name!r}]")
         rows = found.index
     kinds = mod.var["kind"].astype(str).to_numpy()
-    X: Any = mod.X
+    X: Any = plain(mod.X)
     parts, columns = [], []
     for family in (("set", "regulator", "target"), ("partner",), ("condition",)):
         at = np.flatnonzero(np.isin(kinds, family))
@@ -150,7 +151,7 @@ def _read(name: str, mod: AnnData, embedding: AnnData) -> Features:
         elif family == ("partner",):
             encoded = kernels.ppmi(sparse.csr_array(part))
         else:
-            part = sparse.csr_array(part)
+            part = sparse.csr_array(part, copy=True)
             part.eliminate_zeros()
             part.data = np.ones_like(part.data)
             at = at[np.bincount(part.indices, minlength=at.size) >= 3]  # as tfidf keeps them

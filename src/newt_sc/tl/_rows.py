@@ -22,6 +22,7 @@ from newt_sc import kernels
 from newt_sc._settings import settings
 from newt_sc.errors import NewtWarning
 from newt_sc.io._rows import read_rows
+from newt_sc.kernels._plain import plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -217,11 +218,12 @@ class Rows:
 
     def __init__(self, X: Any, name: str) -> None:
         self.name = name
+        X = plain(X)
         if sparse.issparse(X) and X.format not in ("csr", "csc"):
             X = X.tocsr()
         if isinstance(X, np.matrix):
             X = np.asarray(X)
-        X = _canonical(X)
+        X = plain(X)
         kind = np.dtype(getattr(X, "dtype", object)).kind
         if len(getattr(X, "shape", ())) != 2 or kind not in "fiub":
             what = f"{type(X).__name__} of dtype {getattr(X, 'dtype', None)}"
@@ -233,7 +235,7 @@ class Rows:
         self._csc = (sparse.issparse(X) and X.format == "csc") or getattr(X, "format", None) == "csc"
         self.in_memory = isinstance(X, np.ndarray) or sparse.issparse(X)
         if self._csc and not self.in_memory:
-            self.X, self.in_memory = X.to_memory(), True
+            self.X, self.in_memory = plain(X.to_memory()), True
 
     # -- blocks ------------------------------------------------------------------------------------------------------
 
@@ -544,19 +546,8 @@ def _beside(blocks: Iterable[Any], drawn: NDArray[np.bool_]) -> Iterator[tuple[A
         row += block.shape[0]
 
 
-def _canonical(X: Any) -> Any:
-    """Sum what is stored twice, in a copy: squares of parts are not the square of their sum."""
-    if sparse.issparse(X) and X.format in ("csr", "csc") and not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    return X
-
-
 def _as_rows(block: Any, genes: NDArray[np.intp] | None) -> Any:
-    if sparse.issparse(block):
-        block = _canonical(block.tocsr())
-    elif not isinstance(block, np.ndarray):
-        block = np.asarray(block)
+    block = plain(plain(block).tocsr() if sparse.issparse(block) else np.asarray(block))
     return block if genes is None else block[:, genes]
 
 
