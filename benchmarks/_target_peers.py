@@ -217,7 +217,7 @@ def two_tower(split: Split, *, n_epochs: int = 30) -> Scores:
     scores = np.zeros((len(test), len(split.test_targets)))
     if not len(rows) or not some.any():
         return scores
-    unit, _ = kernels.centered_cosine(unit, unit[rows].mean(axis=0))
+    unit, _ = kernels.centered_cosine(unit, rows)
     genes = _tensor(unit * np.sqrt(unit.shape[1]))
     Y = _tensor(split.Y[:, learned])
     rng = np.random.default_rng(split.random_state)
@@ -310,7 +310,10 @@ PEERS: Mapping[str, Callable[[Split], Scores]] = MappingProxyType(
 
 def _unit(vectors: NDArray[np.floating]) -> tuple[Scores, NDArray[np.bool_]]:
     """Rows of length 1, zeros where not known, and which are known."""
-    return kernels.centered_cosine(vectors, np.zeros(vectors.shape[1]))
+    known = np.isfinite(vectors).all(axis=1) & (vectors != 0).any(axis=1)
+    out = np.zeros(vectors.shape)
+    out[known] = kernels.unit_rows(vectors[known])
+    return out, known
 
 
 def _fill(scores: Scores, known: NDArray[np.bool_]) -> Scores:

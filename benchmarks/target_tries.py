@@ -68,7 +68,7 @@ class Mixed(GeneKernel):
 
 def adapted(model: Any, n_comps: int = 32, penalty: float = 10.0) -> Array:
     """Vectors of all genes, mapped by ridge regression to the principal components of the targets' compounds."""
-    V, known = kernels.centered_cosine(np.nan_to_num(np.hstack(list(model._vectors.values()))), 0)
+    V, known = kernels.centered_cosine(np.nan_to_num(np.hstack(list(model._vectors.values()))))
     U, s, _ = np.linalg.svd(kernels.unit_rows((model._Y != 0).T.astype(np.float64)), full_matrices=False)
     n_comps = min(n_comps, len(s))
     rows = V[model._rows]
@@ -90,7 +90,7 @@ def adapt(share: float, penalty: float) -> Edit:
 
 def druggability(model: Any, hidden: pd.Index) -> Array:
     """Log odds of being a target of any training compound, from the vectors; standardised over targets."""
-    V, known = kernels.centered_cosine(np.nan_to_num(np.hstack(list(model._vectors.values()))), 0)
+    V, known = kernels.centered_cosine(np.nan_to_num(np.hstack(list(model._vectors.values()))))
     use = known & ~model.gene_names.isin(hidden)
     is_target = np.isin(np.arange(len(V)), model._rows)
     fit = LogisticRegression(C=1.0, class_weight="balanced", max_iter=200).fit(V[use], is_target[use])

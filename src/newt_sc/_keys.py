@@ -13,6 +13,12 @@ X_EMBED: Final = "X_newt"
 GENES: Final = "newt_genes"
 """``uns`` and ``var`` key of :func:`newt_sc.pp.map_genes`."""
 
+SIGNATURES: Final = "newt_signatures"
+"""``uns`` key of :func:`newt_sc.pp.signatures`."""
+
+EMBED_SIGNATURES: Final = "newt_embed_signatures"
+"""``uns`` key of :func:`newt_sc.tl.embed_signatures`."""
+
 BLOCK: Final = "X_block"
 """``obsm`` key, in each modality of a knowledge MuData, of the spectral block of :func:`newt_sc.pp.encode`."""
 

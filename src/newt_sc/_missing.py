@@ -9,7 +9,7 @@ import pandas as pd
 
 from newt_sc.errors import NewtWarning
 
-__all__ = ["MISSING", "read_labels"]
+__all__ = ["MISSING", "read_labels", "read_pairs"]
 
 MISSING: Final = frozenset(("NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "None"))
 """Strings that other programs write for a value that is missing.
@@ -18,11 +18,11 @@ MISSING: Final = frozenset(("NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "None"))
 """
 
 
-def read_labels(values: Any, what: str, *, stacklevel: int = 3) -> pd.Series:
+def read_labels(values: Any, what: str, *, stacklevel: int = 3, quiet: bool = False) -> pd.Series:
     """Read labels as strings: what is missing is told by one rule everywhere.
 
     NaN, ``None``, ``pandas.NA`` and the empty string are missing. So are the strings of :data:`MISSING`, with a
-    warning that counts them. Blanks at the ends of a label do not count.
+    warning that counts them.
 
     Parameters
     ----------
@@ -32,6 +32,8 @@ def read_labels(values: Any, what: str, *, stacklevel: int = 3) -> pd.Series:
         What the warning calls them.
     stacklevel
         As in :func:`warnings.warn`; 2 blames the caller, 3 the caller's caller.
+    quiet
+        Do not warn.
 
     Returns
     -------
@@ -39,12 +41,32 @@ def read_labels(values: Any, what: str, *, stacklevel: int = 3) -> pd.Series:
     """
     given = values if isinstance(values, pd.Series) else pd.Series(list(values), dtype=object)
     text = given.astype(object)
-    known = text.notna().to_numpy()
-    text = text.where(known, "").astype(str).str.strip().astype(object)
-    said = text.isin(MISSING)
-    if said.any():
+    text = text.where(text.notna(), "").astype(str).astype(object)
+    bare = text.str.strip()
+    said = bare.isin(MISSING)
+    if said.any() and not quiet:
         found = ", ".join(map(repr, sorted(set(text[said]))))
         msg = f"{int(said.sum()):,} values of {what} are {found} and are taken as missing."
         warnings.warn(msg, NewtWarning, stacklevel=stacklevel)
-    out: pd.Series = text.where(~(said | (text == "")), None)
+    out: pd.Series = text.where(~(said | (bare == "")), None)
     return out
+
+
+def read_pairs(table: pd.DataFrame, what: str, *, stacklevel: int = 3) -> pd.DataFrame:
+    """Read pairs of compound and target as strings; rows that lack one of them are left out.
+
+    Parameters
+    ----------
+    table
+        Table with the columns ``compound`` and ``target``; others stay as they are.
+    what, stacklevel
+        As of :func:`read_labels`.
+    """
+    if not len(table):
+        return table
+    columns = {
+        name: read_labels(table[name], f"{what}[{name!r}]", stacklevel=stacklevel + 1)
+        for name in ("compound", "target")
+    }
+    out = table.assign(**columns)
+    return out[out["compound"].notna() & out["target"].notna()]

@@ -115,16 +115,20 @@ def test_centered_cosine(rng: np.random.Generator) -> None:
     X = rng.standard_normal((9, 4))
     X[2], X[5, 1], X[7] = 0, np.nan, np.nan
     known = np.array([0, 1, 3, 4, 6, 8])
-    unit = {i: X[i] / np.linalg.norm(X[i]) for i in known}
-    mean = np.mean(list(unit.values()), axis=0)
-    U, has = kernels.centered_cosine(X, mean)
+    mean = X[known].mean(axis=0)
+    U, has = kernels.centered_cosine(X)
     assert np.flatnonzero(has).tolist() == known.tolist()
     assert (U[~has] == 0).all()
     for i in known:
         for j in known:
-            a, b = unit[i] - mean, unit[j] - mean
+            a, b = X[i] - mean, X[j] - mean
             assert U[i] @ U[j] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
     assert_kernel(U @ U.T)
+    np.testing.assert_allclose(kernels.centered_cosine(X, known)[0], U)
+    some, mean = kernels.centered_cosine(X, np.array([0, 1, 2]))[0], X[:2].mean(axis=0)
+    np.testing.assert_allclose(some[3], (X[3] - mean) / np.linalg.norm(X[3] - mean))
+    X[known] += 100
+    np.testing.assert_allclose(kernels.centered_cosine(X)[0], U, atol=1e-12)
 
 
 def test_tanimoto_is_that_of_rdkit(rng: np.random.Generator) -> None:

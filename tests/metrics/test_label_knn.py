@@ -73,6 +73,7 @@ def test_balanced_is_the_mean_over_classes() -> None:
 
 
 @pytest.mark.parametrize("missing", [np.nan, None, "NA", pd.NA])
+@pytest.mark.filterwarnings("ignore:.*taken as missing")
 def test_missing_labels_are_dropped_before_the_search(missing: object) -> None:
     X, labels = clouds()
     with_missing = labels.astype(object)

@@ -139,7 +139,7 @@ def scores_by_hand(problem: Problem) -> tuple[Array, list[str]]:
         return np.asarray(np.exp(-4 * (1 - U @ train_unit.T)) * near)
 
     train_unit, strengths = U, m
-    E = unit(problem.embedding.X.astype(float))
+    E = problem.embedding.X.astype(float)
     E = unit(E - E[seen].mean(axis=0))
     cosine = E @ E.T
     parts = [cosine, *(np.exp(-gamma * (1 - cosine)) for gamma in (1, 3, 10))]
@@ -900,8 +900,7 @@ def test_gene_kernel_is_the_weighted_sum_of_its_parts(blocks: dict[str, NDArray[
     for (name, gamma), part in zip(kernel.names, parts, strict=True):
         X = blocks[name].astype(float)
         known = np.isfinite(X).all(axis=1) & X.any(axis=1)
-        U = unit(X[known])
-        U = unit(U - U[np.flatnonzero(known) < 30].mean(axis=0))
+        U = unit(X[known] - X[known][np.flatnonzero(known) < 30].mean(axis=0))
         expected = np.zeros((40, 40))
         expected[np.ix_(known, known)] = U @ U.T if gamma == 0 else np.exp(-gamma * (1 - U @ U.T))
         np.testing.assert_allclose(part, expected, atol=1e-5)

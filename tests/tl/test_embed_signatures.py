@@ -113,7 +113,8 @@ def test_background_weights(embedding):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NewtWarning)
         nt.tl.embed_signatures(adata, embedding=embedding, transform=None, weights="background", center=False)
-    every = embedding.X / np.linalg.norm(embedding.X, axis=1, keepdims=True)
+    every = embedding.X - embedding.X.mean(axis=0)
+    every /= np.linalg.norm(every, axis=1, keepdims=True)
     unit, E = every[embedding.obs_names.get_indexer(GENES)], embedding[GENES].X
     for i, row in enumerate(X):
         weighted = np.zeros(8)
@@ -162,7 +163,7 @@ def test_order_and_identifiers_of_genes_do_not_matter(embedding):
     nt.tl.embed_signatures(plain, embedding=embedding)
     nt.tl.embed_signatures(entrez, embedding=embedding, organism="human")
     np.testing.assert_allclose(entrez.obsm["X_newt"], plain.obsm["X_newt"], rtol=1e-5, atol=1e-6)
-    assert entrez.uns["newt_signatures"]["genes"]["matched_by"] == {"entrez": 8}
+    assert entrez.uns["newt_embed_signatures"]["genes"]["matched_by"] == {"entrez": 8}
 
 
 def test_genes_mapped_before(embedding):
@@ -189,7 +190,7 @@ def test_mudata(embedding, tmp_path):
         warnings.simplefilter("ignore")
         done.write_h5mu(tmp_path / "m.h5mu")
         back = md.read_h5mu(tmp_path / "m.h5mu")
-    info, was = back["knockdown"].uns["newt_signatures"], done["knockdown"].uns["newt_signatures"]
+    info, was = back["knockdown"].uns["newt_embed_signatures"], done["knockdown"].uns["newt_embed_signatures"]
     assert info["params"] == was["params"]
     assert (info["n_genes_used"], info["n_empty"]) == (5, 0)
     assert was["embedding"]["n_genes"] == 10
@@ -219,7 +220,7 @@ def test_signatures_of_nothing(embedding):
     assert caught[0].filename == __file__
     for slot in SLOTS:
         assert np.isnan(adata.obsm[slot]).all(axis=1).tolist() == [False, True, False, False, True, False]
-    assert adata.uns["newt_signatures"]["n_empty"] == 2
+    assert adata.uns["newt_embed_signatures"]["n_empty"] == 2
 
 
 def test_change_of_a_gene_without_vector_only(embedding):
@@ -330,9 +331,9 @@ def test_real_signatures(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
     mdata = nt.datasets.l1000(redistributable_only=True)
     nt.tl.embed_signatures(mdata, modality="compound")
     mod = mdata["compound"]
-    assert mod.uns["newt_signatures"]["n_genes_used"] == 978
+    assert mod.uns["newt_embed_signatures"]["n_genes_used"] == 978
     assert np.isfinite(mod.obsm["X_newt"]).all()
     with pytest.warns(NewtWarning, match="signatures of overexpression change no gene"):
         nt.tl.embed_signatures(mdata, modality="overexpression", weights="background")
     over = mdata["overexpression"]
-    assert over.uns["newt_signatures"]["n_empty"] < 0.01 * over.n_obs
+    assert over.uns["newt_embed_signatures"]["n_empty"] < 0.01 * over.n_obs

@@ -426,6 +426,7 @@ def test_cells_that_abstain_get_neither(whole: ad.AnnData) -> None:
     assert out.uns["newt_mapping"]["n_abstained"] == 72
 
 
+@pytest.mark.filterwarnings("ignore:.*taken as missing")
 def test_reference_cells_without_label_or_time_do_not_vote(whole: ad.AnnData) -> None:
     ref = whole.copy()
     ref.obs["some"] = ref.obs["type"].cat.add_categories("NA")
@@ -685,7 +686,7 @@ def test_values_that_are_not_log_normalised(whole: ad.AnnData) -> None:
 
 def test_errors(whole: ad.AnnData, half: ad.AnnData, tmp_path: Path) -> None:
     adata, ref = query(), whole.copy()
-    ref.obs["none"] = "NA"
+    ref.obs["none"] = ""
     ref.obs["late"] = np.nan
     odd, nan, other, other_ref = query(), query(), query(), whole.copy()
     odd.X[3, 3], nan.X[2, 2] = np.inf, np.nan
@@ -793,6 +794,7 @@ def test_wrong_arguments_write_nothing(whole: ad.AnnData, params: dict[str, Any]
     assert not adata.uns
 
 
+@pytest.mark.filterwarnings("ignore:.*taken as missing")
 @pytest.mark.parametrize("word", ["nan", "NA", " ", ""])
 def test_words_for_no_label_are_no_types(whole: ad.AnnData, word: str) -> None:
     ref = whole.copy()

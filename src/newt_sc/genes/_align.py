@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from newt_sc._missing import MISSING
 from newt_sc.errors import GeneMatchError, NewtWarning
 
 from ._lookup import release
@@ -119,7 +120,7 @@ def align(
     rule = np.array(query.rule, dtype=object)
     rules = query.native_rule if both_mouse else query.rule
     for i, key in enumerate(_keys(query, both_mouse)):
-        row = rows.get(key)
+        row = None if query.name[i] in MISSING else rows.get(key)
         known = key[0]
         if row is not None:
             index[i], gene[i], rule[i] = (row, target.query[row], rules[i] if known else "exact")

@@ -60,9 +60,7 @@ def align_var(adata: AnnData, reference: Names, *, organism: Organism = "auto", 
     if _keys.GENES in adata.var:
         return _align_mapped(adata, reference, what)
     names = adata.var_names.astype(str)
-    if is_row_numbers(list(names)):
-        msg = f"{what}.var_names are row numbers ({names[0]!r}, ..., {names[-1]!r}), no genes. "
-        raise GeneMatchError(msg + better_column(adata, reference, organism, what, 0))
+    _refuse_row_numbers(adata, organism, what)
     found = align(names, reference, organism=organism, what=f"{what}.var_names")
     n = found.report["n_matched"]
     if n < _FEW * adata.n_vars and (advice := better_column(adata, reference, organism, what, n)).startswith("Column"):
@@ -70,6 +68,13 @@ def align_var(adata: AnnData, reference: Names, *, organism: Organism = "auto", 
         raise GeneMatchError(msg.replace("Only 0 of", "None of"))
     require_overlap(found, names, reference, what=f"{what}.var_names")
     return found
+
+
+def _refuse_row_numbers(adata: AnnData, organism: Organism, what: str) -> None:
+    names = list(adata.var_names.astype(str))
+    if is_row_numbers(names):
+        msg = f"{what}.var_names are row numbers ({names[0]!r}, ..., {names[-1]!r}), no genes. "
+        raise GeneMatchError(msg + better_column(adata, None, organism, what, 0))
 
 
 def better_column(adata: AnnData, reference: Names | None, organism: Organism, what: str, n: int) -> str:
@@ -98,7 +103,7 @@ def better_column(adata: AnnData, reference: Names | None, organism: Organism, w
     )
 
 
-def var_genes(adata: AnnData, *, mapped_only: bool = False) -> pd.Index:
+def var_genes(adata: AnnData, *, mapped_only: bool = False, what: str = "adata") -> pd.Index:
     """Take names of genes that others can be found among, in the order of ``var``.
 
     Where :func:`newt_sc.pp.map_genes` was run, approved symbols, and names that match nothing for what it did not map;
@@ -110,10 +115,17 @@ def var_genes(adata: AnnData, *, mapped_only: bool = False) -> pd.Index:
         Annotated data, any x genes.
     mapped_only
         Leave out what :func:`newt_sc.pp.map_genes` did not map.
+    what
+        What errors call ``adata``.
 
     Returns
     -------
     Names, one for each gene.
+
+    Raises
+    ------
+    GeneMatchError
+        If the names are row numbers. The message names a column of ``var`` that has genes.
 
     Examples
     --------
@@ -121,6 +133,7 @@ def var_genes(adata: AnnData, *, mapped_only: bool = False) -> pd.Index:
     """
     names = adata.var_names.astype(str)
     if _keys.GENES not in adata.var:
+        _refuse_row_numbers(adata, "auto", what)
         return pd.Index(names)
     mapped = adata.var[_keys.GENES].astype(object).to_numpy()
     if mapped_only:
@@ -153,6 +166,6 @@ def _align_mapped(adata: AnnData, reference: Names, what: str) -> Alignment:
         "dropped": dropped,
         "matched_by": {str(key): int(n) for key, n in sorted(Counter(rule[hit]).items())},
         "shared": names[hit & pd.Series(index).duplicated(keep=False).to_numpy()],
-        **{key: info[key] for key in ("n_contested", "contested", "alternatives") if key in info},
     }
+    report |= {key: info[key] for key in ("n_contested", "contested", "alternatives") if key in info}
     return Alignment(index, gene, rule, report)

@@ -129,16 +129,18 @@ def cosine_rbf(A: NDArray[np.floating], B: NDArray[np.floating], gamma: float) -
 
 @takes_arrays
 def centered_cosine(
-    X: NDArray[np.floating], mean: NDArray[np.floating]
+    X: NDArray[np.floating], rows: NDArray[np.integer] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Take unit rows around a mean of unit rows, so that products are cosines; tell which rows are known.
+    """Centre rows, then divide them by their length, so that products are cosines; tell which rows are known.
+
+    Cosines depend on where zero is. Around the mean they do not: the same vector added to all rows changes nothing.
 
     Parameters
     ----------
     X
         Rows x dimensions; rows of NaN or zeros are not known and come out as zeros.
-    mean
-        Mean of known unit rows.
+    rows
+        Rows whose mean to centre on, of those that are known; all by default.
 
     Returns
     -------
@@ -146,13 +148,16 @@ def centered_cosine(
 
     Examples
     --------
-    >>> U, known = nt.kernels.centered_cosine(np.array([[1.0, 0.0], [0.0, 0.0]]), np.zeros(2))
+    >>> U, known = nt.kernels.centered_cosine(np.array([[3.0, 1.0], [1.0, 1.0], [0.0, 0.0]]))
     >>> U.tolist(), known.tolist()
-    ([[1.0, 0.0], [0.0, 0.0]], [True, False])
+    ([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]], [True, True, False])
     """
-    known = np.isfinite(X).all(axis=1) & (X != 0).any(axis=1)
-    out = np.zeros(X.shape)
-    out[known] = unit_rows(unit_rows(X[known]) - mean)
+    wide = np.asarray(X, dtype=np.float64)
+    known = np.isfinite(wide).all(axis=1) & (wide != 0).any(axis=1)
+    at = known if rows is None else np.asarray(rows)[known[rows]]
+    mean = wide[at].mean(axis=0) if wide[at].size else np.zeros(wide.shape[1])
+    out = np.zeros(wide.shape)
+    out[known] = unit_rows(wide[known] - mean)
     return out, known
 
 

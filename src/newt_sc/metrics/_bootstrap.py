@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from newt_sc._missing import read_labels
 from newt_sc.errors import NewtWarning
 
 from ._check import check_count, check_length
@@ -123,7 +124,7 @@ def bootstrap_interval(
         codes = np.zeros(len(first), dtype=np.intp)
     else:
         check_length("groups", groups, len(first))
-        codes = pd.factorize(np.asarray(groups, dtype=object))[0]
+        codes = pd.factorize(read_labels(np.asarray(groups, dtype=object), "groups"))[0]
     kept = codes >= 0
     for table in tables:
         missing = np.isnan(table)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 import pandas as pd
 
+from newt_sc._missing import read_labels
 from newt_sc.errors import NewtWarning
 
 from ._check import check_count, check_length, check_points
@@ -66,7 +67,8 @@ def label_knn(
     X
         Representation, cells x dimensions, dense and finite. A row of zeros has cosine 0 with every other.
     labels
-        One label for each cell. Cells whose label is missing or ``"NA"`` are dropped before neighbours are sought.
+        One label for each cell. Cells whose label is missing are dropped before neighbours are sought; so are those
+        that say so (``"NA"``, ``"nan"``), with a warning.
     n_neighbors
         How many neighbours vote.
     metric
@@ -106,8 +108,7 @@ def label_knn(
         msg = f"metric is {metric!r}; expected 'cosine' or 'euclidean'."
         raise ValueError(msg)
 
-    kept = pd.Series(np.asarray(labels, dtype=object))
-    kept = kept[kept.notna() & (kept != "NA")]
+    kept = read_labels(np.asarray(labels, dtype=object), "labels").dropna()
     sizes = kept.value_counts()
     small = sizes[sizes < least]
     if len(small) and min_class_size is None:  # otherwise it is what was asked for

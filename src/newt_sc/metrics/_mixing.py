@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+from newt_sc._missing import read_labels
+
 from ._check import check_count, check_length, check_points
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def neighbor_mixing(
     X
         Representation, cells x dimensions, dense and finite.
     batch
-        Data set of each cell.
+        Data set of each cell. Cells of none are dropped before neighbours are sought.
     n_neighbors
         Neighbours of a cell (cosine).
     return_per_cell
@@ -48,7 +50,7 @@ def neighbor_mixing(
 
     Returns
     -------
-    A share from 0 to 1, or one for each cell.
+    A share from 0 to 1, or one for each cell, NaN for those that were dropped.
 
     Raises
     ------
@@ -67,10 +69,13 @@ def neighbor_mixing(
 
     points = check_points(X)
     check_length("batch", batch, len(points))
-    if check_count("n_neighbors", n_neighbors, 1) >= len(points):
-        msg = f"n_neighbors is {n_neighbors}; expected fewer than the {len(points)} cells."
+    kept = read_labels(np.asarray(batch, dtype=object), "batch").dropna()
+    cells = kept.index.to_numpy()
+    if check_count("n_neighbors", n_neighbors, 1) >= len(cells):
+        msg = f"n_neighbors is {n_neighbors}; expected fewer than the {len(cells)} cells that have a batch."
         raise ValueError(msg)
-    which: NDArray[Any] = np.unique(np.asarray(batch).astype(str), return_inverse=True)[1]
-    search = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine", algorithm="brute").fit(points)
-    share: NDArray[np.float64] = (which[search.kneighbors(return_distance=False)] != which[:, None]).mean(axis=1)
-    return share if return_per_cell else float(share.mean())
+    which: NDArray[Any] = np.unique(kept.to_numpy(dtype=str), return_inverse=True)[1]
+    search = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine", algorithm="brute").fit(points[cells])
+    share: NDArray[np.float64] = np.full(len(points), np.nan)
+    share[cells] = (which[search.kneighbors(return_distance=False)] != which[:, None]).mean(axis=1)
+    return share if return_per_cell else float(np.nanmean(share))

@@ -49,7 +49,7 @@ def within(symbols: Iterable[str], chosen: Iterable[str] | None) -> NDArray[np.b
 
 
 def vectors_of(embedding: AnnData, names: Iterable[str]) -> NDArray[np.float64]:
-    """Vectors of genes by name (symbols or Entrez ids), NaN rows where there is none.
+    """Vectors of genes by name (symbols or Entrez ids), centred, NaN rows where there is none.
 
     Raises
     ------
@@ -71,10 +71,14 @@ def vectors_of(embedding: AnnData, names: Iterable[str]) -> NDArray[np.float64]:
     out = np.full((len(names), X.shape[1]), np.nan)
     has = found.index >= 0
     out[has] = X[found.index[has]]
-    out[np.isnan(out).any(axis=1)] = np.nan
+    known = ~np.isnan(out).any(axis=1)
+    out[~known] = np.nan
     if np.isnan(out[:, 0]).all():
         msg = "No gene of the task has a vector free of NaN in the embedding."
         raise ValueError(msg)
+    # Cosines and widths of kernels depend on where zero is; the hold-out must not tell.
+    told = known & (fold_of(names) != HOLDOUT)
+    out -= out[told if told.any() else known].mean(axis=0)
     return out
 
 

@@ -16,6 +16,7 @@ from scipy import sparse
 
 from newt_sc import datasets, genes, kernels
 from newt_sc._docs import with_docs
+from newt_sc._missing import read_labels, read_pairs
 from newt_sc.errors import FormatError, NewtWarning
 from newt_sc.genes._annotated import align_var, var_genes
 from newt_sc.models import _storage, _target_storage
@@ -866,13 +867,13 @@ def _scaled(Y: Array) -> Array:
 
 
 def _group(adata: ad.AnnData, name: str) -> list[str]:
-    values = adata.obs[name].astype(object).where(adata.obs[name].notna(), "").astype(str)
+    values = read_labels(adata.obs[name], f"obs[{name!r}]", stacklevel=5).fillna("").astype(str)
     if name == "inchikey":  # its first block: the same skeleton, whatever the salt or stereochemistry
         values = values.str.split("|").str[0].str[:14]
     return list(values.str.lower().str.strip())
 
 
-def read_compounds(adata: ad.AnnData, landmarks: pd.Index, structure: str | None = None) -> Compounds:
+def read_compounds(adata: ad.AnnData, landmarks: pd.Index | None, structure: str | None = None) -> Compounds:
     """Take signatures in the order of landmark genes.
 
     Parameters
@@ -881,6 +882,7 @@ def read_compounds(adata: ad.AnnData, landmarks: pd.Index, structure: str | None
         Signatures x genes, by any identifier; NaN where not measured.
     landmarks
         Genes of the model. Those that are not there count as not measured; of columns that are one gene, the mean.
+        ``None`` for the columns as they are.
     structure
         Column of ``adata.obs`` with SMILES.
 
@@ -904,7 +906,7 @@ def read_compounds(adata: ad.AnnData, landmarks: pd.Index, structure: str | None
     if np.isinf(X).any():
         msg = f"X has {int(np.isinf(X).sum())} infinite values; expected finite numbers, NaN where not measured."
         raise ValueError(msg)
-    if not landmarks.equals(var_genes(adata)):
+    if landmarks is not None and not landmarks.equals(var_genes(adata)):
         found = align_var(adata, landmarks)
         hit = found.index >= 0
         have = len(np.unique(found.index[hit]))
@@ -945,21 +947,26 @@ def label_matrix(
     if missing or targets.empty:
         msg = f"targets has {len(targets)} rows and lacks the columns {missing}; expected 'compound' and 'target'."
         raise ValueError(msg)
-    row = compounds.get_indexer(targets["compound"].astype(str))
+    targets = read_pairs(targets, "targets", stacklevel=4)
+    if targets.empty:
+        raise ValueError("targets has no row with both a compound and a target.")
+    row = compounds.get_indexer(targets["compound"])
     if not (row >= 0).any():
         msg = (
             f"None of the compounds of targets, such as {targets['compound'].iloc[0]!r}, is among the signatures, "
             f"such as {compounds[0]!r}."
         )
         raise ValueError(msg)
-    found = genes.align(targets["target"].astype(str).to_numpy(), gene_names)
-    genes.require_overlap(found, targets["target"].astype(str), gene_names, what="targets['target']")
+    found = genes.align(targets["target"].to_numpy(), gene_names)
+    genes.require_overlap(found, targets["target"], gene_names, what="targets['target']")
     keep = (row >= 0) & (found.index >= 0)
     lost = targets["target"][found.index < 0].nunique()
     if lost:
         what = "1 target has" if lost == 1 else f"{lost:,} targets have"
         warnings.warn(f"{what} no vector in the embedding: left out.", NewtWarning, stacklevel=3)
-    kind = targets["label_set"].astype(str).to_numpy() if "label_set" in targets else np.full(len(targets), "")
+    kind = np.full(len(targets), "", dtype=object)
+    if "label_set" in targets:
+        kind = read_labels(targets["label_set"], "targets['label_set']").fillna("").to_numpy(dtype=object)
     sets = np.unique(kind[keep])
     rows, column = np.unique(found.index[keep], return_inverse=True)
     Y = np.zeros((len(compounds), len(rows)))

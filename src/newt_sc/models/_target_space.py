@@ -160,10 +160,7 @@ class GeneKernel:
     def __init__(self, vectors: Mapping[str, NDArray[np.float32]], rows: NDArray[np.intp]) -> None:
         self._units: dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]] = {}
         for name, X in vectors.items():
-            some = X[rows]
-            known = np.isfinite(some).all(axis=1) & (some != 0).any(axis=1)
-            mean = kernels.unit_rows(some[known]).mean(axis=0) if known.any() else np.zeros(X.shape[1])
-            U, has = kernels.centered_cosine(X, mean)
+            U, has = kernels.centered_cosine(X, rows)
             self._units[name] = U.astype(np.float32), has
         self.names = [
             (name, gamma) for name in self._units for gamma in (0.0, *(_BLOCK_GAMMAS if name else _GAMMAS[""]))

@@ -76,7 +76,7 @@ def shared_genes(
     if not ref.var_names.is_unique:
         msg = f"ref.var_names has {ref.var_names[ref.var_names.duplicated()][0]!r} more than once: make them unique."
         raise ValueError(msg)
-    found = align_var(adata, var_genes(ref))
+    found = align_var(adata, var_genes(ref, what="ref"))
     genes.warn_coverage(found, 0.1, what="adata.var_names")
     index = found.index
     at = np.flatnonzero(index >= 0)

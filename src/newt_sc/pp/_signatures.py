@@ -11,12 +11,13 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse, stats
 
+from newt_sc import _keys
+from newt_sc._missing import read_labels
 from newt_sc.errors import NewtWarning
 from newt_sc.kernels._plain import plain
 
 __all__ = ["signatures"]
 
-_KEY: Final = "newt_signatures"
 _METHODS: Final = ("wilcoxon", "t-test", "t-test_overestim_var", "pseudobulk")
 _TINY: Final = float(np.finfo(np.float64).tiny)
 _MAX_Z: Final = float(stats.norm.isf(_TINY / 2))
@@ -197,7 +198,7 @@ def signatures(
 
 def _make(z: np.ndarray, obs: pd.DataFrame, var: pd.DataFrame, params: dict[str, Any]) -> AnnData:
     X = np.clip(z, -_MAX_Z, _MAX_Z).astype(np.float32)
-    return AnnData(X, obs=obs, var=var, layers={"measured": ~np.isnan(X)}, uns={_KEY: {"params": params}})
+    return AnnData(X, obs=obs, var=var, layers={"measured": ~np.isnan(X)}, uns={_keys.SIGNATURES: {"params": params}})
 
 
 def _some(names: list[str], n: int = 10) -> str:
@@ -210,8 +211,7 @@ def _some(names: list[str], n: int = 10) -> str:
 def _labels(adata: AnnData, column: str) -> pd.Series:
     if column not in adata.obs:
         raise KeyError(f"adata.obs has no column {column!r}; it has {list(adata.obs.columns)}")
-    labels = adata.obs[column]
-    return labels.astype(object).where(labels.isna(), labels.astype(str)).reset_index(drop=True)
+    return read_labels(adata.obs[column], f"adata.obs[{column!r}]", stacklevel=4).reset_index(drop=True)
 
 
 def _matrix(adata: AnnData, layer: str | None, cells: np.ndarray) -> tuple[Any, bool]:
@@ -298,7 +298,9 @@ def _from_ranks(adata: AnnData, key: str) -> AnnData:
     params = found["params"]
     if params.get("method") == "logreg":
         raise ValueError("scores of method='logreg' are coefficients, no z; run sc.tl.rank_genes_groups with another")
-    names = list(found["names"].dtype.names)
+    names = list(read_labels(found["names"].dtype.names, f"the groups of {key!r}", stacklevel=4).dropna())
+    if not names:
+        raise ValueError(f"all groups of {key!r} are missing: label the cells and rank the genes again")
     tested = pd.Index(pd.unique(np.concatenate([np.asarray(found["names"][name], dtype=object) for name in names])))
     genes = adata.var_names[adata.var_names.isin(tested)]
     genes = genes.append(tested.difference(genes, sort=False))  # those of adata.raw
@@ -374,13 +376,13 @@ def _roles(table: pd.DataFrame, given: dict[str, str]) -> dict[str, str]:
 
 def _names(table: pd.DataFrame, column: str) -> np.ndarray:
     values = table[column]
-    if values.isna().any():
-        raise ValueError(f"{values.isna().sum()} values are missing in column {column!r}, expected names in all rows")
-    if pd.api.types.is_integer_dtype(values.dtype):
-        values = values.astype(str)
-    names: np.ndarray = values.to_numpy(dtype=object)
-    if other := {type(name).__name__ for name in names if not isinstance(name, str)}:
+    other = {type(name).__name__ for name in values.dropna() if not isinstance(name, str)}
+    if other and not pd.api.types.is_integer_dtype(values.dtype):
         raise TypeError(f"column {column!r} holds {', '.join(sorted(other))}, expected strings or whole numbers")
+    text = read_labels(values, f"column {column!r}", stacklevel=5)
+    if text.isna().any():
+        raise ValueError(f"{text.isna().sum()} values are missing in column {column!r}, expected names in all rows")
+    names: np.ndarray = text.to_numpy(dtype=object)
     return names
 
 

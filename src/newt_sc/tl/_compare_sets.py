@@ -128,7 +128,7 @@ def compare_sets(
             "min_size and max_size, or compare a part of them at a time."
         )
         raise ValueError(msg)
-    U = kernels.unit_rows(np.asarray(reference.X)).astype(np.float32)
+    U = kernels.centered_cosine(np.asarray(reference.X))[0].astype(np.float32)
     score, overlap = kernels.best_match(U, first.members, second.members, exclude_overlap=exclude_overlap)
     n_a, n_b = first.size[:, None], second.size[None]
     left_a, left_b = (n_a - overlap, n_b - overlap) if exclude_overlap else (n_a, n_b)

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, kernels
+from newt_sc._missing import MISSING, read_labels, read_pairs
 from newt_sc.errors import NewtWarning
-from newt_sc.genes._annotated import var_genes
 from newt_sc.tl._predict_targets import _dense, _find_labels, _modalities
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class CompoundSpace:
             msg = f"There are {mod.n_obs:,} signatures; at most {_MOST:,} are compared, pair by pair. Pool them."
             raise ValueError(msg)
         data = _dense(mod)
-        compounds = read_compounds(data, var_genes(data))
+        compounds = read_compounds(data, None)
         known = compounds.known.copy()
         profile = None
         if similarity != "signature":
@@ -162,8 +162,7 @@ def _names(mod: ad.AnnData) -> NDArray[np.object_]:
     out = mod.obs_names.to_numpy(dtype=object).astype(str).astype(object)
     for column in ("hub_name", "name"):
         if column in mod.obs:
-            told = mod.obs[column].astype(object)
-            told = told.where(told.notna(), "").astype(str).to_numpy(dtype=object)
+            told = read_labels(mod.obs[column], f"obs[{column!r}]", stacklevel=5).fillna("").to_numpy(dtype=object)
             out = np.where(told != "", told, out)
     return np.asarray(out, dtype=object)
 
@@ -187,9 +186,9 @@ def annotation_matrix(
     if column not in mod.obs:
         msg = f"No column {column!r} in obs, which has {list(mod.obs.columns)}."
         raise KeyError(msg)
-    told = mod.obs[column].astype(object)
-    told = told.where(told.notna(), "").astype(str)
-    lists = [sorted({part.strip()[:length] for part in text.split("|")} - {""}) for text in told]
+    told = read_labels(mod.obs[column], f"obs[{column!r}]", stacklevel=4).fillna("")
+    parts = [{part.strip() for part in text.split("|")} - MISSING - {""} for text in told]
+    lists = [sorted({part[:length] for part in some}) for some in parts]
     values = sorted({value for some in lists for value in some})
     if not values:
         msg = f"obs[{column!r}] is empty: nothing is known of any compound."
@@ -208,7 +207,7 @@ def known_pairs(mod: ad.AnnData, key: str | None) -> pd.DataFrame:
     labels = pd.DataFrame(told) if told is not None else _find_labels(mod, None, None)
     if labels is None:
         return pd.DataFrame({"compound": pd.Series(dtype=object), "target": pd.Series(dtype=object)})
-    some = labels[["compound", "target"]].dropna().astype(str).astype(object).drop_duplicates()
+    some = read_pairs(labels[["compound", "target"]], "targets", stacklevel=4).drop_duplicates()
     return some[some["compound"].isin(mod.obs_names)].reset_index(drop=True)
 
 

@@ -12,6 +12,7 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from newt_sc import genes
+from newt_sc._missing import read_labels
 from newt_sc.errors import NewtWarning
 from newt_sc.genes._annotated import align_var, var_genes
 from newt_sc.tl._rows import Rows
@@ -87,7 +88,7 @@ def connectivity(compounds: ad.AnnData, genetic: Mapping[str, ad.AnnData], targe
 
 def _columns(names: Any, targets: pd.Index) -> NDArray[np.intp]:
     """Column of each target, -1 where there is none."""
-    text = names.astype(object).where(names.notna(), "").astype(str).to_numpy()
+    text = read_labels(names, f"obs[{names.name!r}]", stacklevel=5).fillna("").to_numpy(dtype=object)
     out = np.full(len(text), -1, dtype=np.intp)
     some = np.flatnonzero(text != "")
     if some.size:

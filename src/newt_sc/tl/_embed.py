@@ -68,7 +68,7 @@ def embed(
 
     - ``mode="aligned"``: PCA gives ``X = U S V'``; ``Z = X V A``, where A is the isometry nearest to the loadings seen
       through E (:func:`newt_sc.kernels.gene_axes`). All chosen genes count, with or without a vector.
-    - ``mode="project"``: ``Z = X E``, of the genes that have a vector.
+    - ``mode="project"``: ``Z = X E``, of the genes that have a vector, E centred over all genes of the embedding.
 
     Parameters
     ----------
@@ -219,6 +219,8 @@ def compute_embedding(
     hit = found.index >= 0
     E[hit] = E_all[found.index[hit]]
     known = np.asarray(np.isfinite(E).all(axis=1))
+    if mode == "project":  # the axes of aligned are of centred vectors by themselves
+        E -= np.nanmean(E_all, axis=0, dtype=np.float64).astype(np.float32)
     n_used = int((known & mask).sum())
     if n_used < 1 + (mode == "aligned"):
         msg = (

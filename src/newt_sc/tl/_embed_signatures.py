@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import anndata as ad
 import numpy as np
@@ -23,7 +23,6 @@ from newt_sc.tl._space import align_genes
 
 __all__ = ["embed_signatures"]
 
-_KEY: Final = "newt_signatures"
 _ORGANISMS = ("auto", "human", "mouse")
 _TRANSFORMS = ("rank", "clip", None)
 _WEIGHTS = ("background", None)
@@ -75,7 +74,8 @@ def embed_signatures(
         of the embedding, ``clip((c - mean) / sd, 0, 1)``, where c is its mean cosine to the list and mean and sd are
         of its cosines to all genes (FRoGS).
     center
-        Centre the vectors on their mean over the genes of the data that have one.
+        Centre the vectors on their mean over the genes of the data that have one. ``False`` takes them as they are, and
+        a vector added to all of them changes the projection.
     up_down
         Write the up and down parts, too.
     organism
@@ -94,7 +94,7 @@ def embed_signatures(
     - ``obsm["X_newt_up"]``, ``obsm["X_newt_down"]``: signatures x d, float32: means of the vectors of up and of down
       genes; NaN where there is no such gene. Of a dask array all three are lazy dask arrays: compute or write them
       together.
-    - ``uns["newt_signatures"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes were
+    - ``uns["newt_embed_signatures"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes were
       matched; ``n_genes_used``; ``n_empty``, the number of signatures without a projection, whose rows are NaN.
 
     Raises
@@ -137,7 +137,7 @@ def embed_signatures(
             msg = f"{name} has {mod.n_obs} signatures and {mod.n_vars} genes: nothing to embed."
             raise ValueError(msg)
     reference = datasets.resolve_embedding(embedding)
-    slot, key = key_added or _keys.X_EMBED, key_added or _KEY
+    slot, key = key_added or _keys.X_EMBED, key_added or _keys.EMBED_SIGNATURES
     params = {
         "modality": modality or "all",
         "layer": layer or "X",
@@ -252,7 +252,7 @@ class _Space:
             E = E - E.mean(axis=0, dtype=np.float64).astype(np.float32)
         if not background:
             return cls(E, None, None, None)
-        U = kernels.unit_rows(vectors)
+        U = kernels.centered_cosine(vectors)[0]
         return cls(E, U[rows], *kernels.background_cosine(U, rows))
 
     def weigh(self, X: sparse.csr_array) -> sparse.csr_array:

@@ -21,6 +21,7 @@ __all__ = [
     "Fusion",
     "LinearFusion",
     "ModelFusion",
+    "centered",
     "check_embedding",
     "find_genes",
     "open_fusion",
@@ -42,7 +43,7 @@ class LinearFusion:
     known
         Genes x modalities: which modality knows which gene.
     full
-        Vectors, genes x dimensions.
+        Vectors, genes x dimensions, centred.
     blocks, maps
         Of each modality its block, NaN where it does not know the gene, and the map to the vectors.
     r2
@@ -73,20 +74,21 @@ class LinearFusion:
 
 @dataclass(frozen=True)
 class ModelFusion:
-    """Vectors that a model made of the blocks of ``embedding``; otherwise as :class:`LinearFusion`."""
+    """Vectors that a model made of the blocks of ``embedding``, and their mean; otherwise as :class:`LinearFusion`."""
 
     names: list[str]
     known: NDArray[np.bool_]
     full: NDArray[np.float32]
     embedding: AnnData
     model: NEWT
+    mean: NDArray[np.float64]
 
     def without(self, name: str, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """Get vectors that the model makes of the other modalities."""
         rest = [other for other in self.names if other != name]
         each, back = np.unique(rows, return_inverse=True)  # a model takes each gene once
         z = self.model.get_latent_representation(self.embedding[each], modalities=rest)
-        return np.asarray(z, dtype=np.float32)[back]
+        return np.asarray(z - self.mean, dtype=np.float32)[back]
 
     def describe(self) -> dict[str, Any]:
         """Say how vectors without a modality are found, for ``uns``."""
@@ -141,7 +143,8 @@ def open_fusion(embedding: AnnData, model: NEWT | None) -> Fusion:
         if own.shape != full.shape or not np.allclose(own, full, rtol=1e-2, atol=1e-2 * float(np.abs(full).max())):
             msg = "The model makes other vectors than the embedding has: give the model that made the embedding."
             raise ValueError(msg)
-        return ModelFusion(names, known, full, embedding, model)
+        mean = full.mean(axis=0, dtype=np.float64)
+        return ModelFusion(names, known, centered(full), embedding, model, mean)
     made: Any = embedding.uns.get(_keys.EMBED, {})
     params = made.get("params", {}) if isinstance(made, dict) else {}
     weights = params.get("weights", {}) if params.get("method") == "spectral" else {}
@@ -160,7 +163,7 @@ def open_fusion(embedding: AnnData, model: NEWT | None) -> Fusion:
             "give the model that made the embedding by model=."
         )
         raise ValueError(msg)
-    return LinearFusion(names, known, full, scaled, dict(zip(names, maps, strict=True)), r2)
+    return LinearFusion(names, known, centered(full), scaled, dict(zip(names, maps, strict=True)), r2)
 
 
 def find_genes(names: str | Sequence[str], embedding: AnnData) -> NDArray[np.intp]:
@@ -188,6 +191,14 @@ def find_genes(names: str | Sequence[str], embedding: AnnData) -> NDArray[np.int
             )
             raise GeneMatchError(msg)
     return np.array(list(dict.fromkeys(index.tolist())), dtype=np.intp)
+
+
+def centered(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Centre vectors over the genes that have one, as all cosines of genes are taken."""
+    known = np.isfinite(vectors).all(axis=1)
+    mean = vectors[known].mean(axis=0, dtype=np.float64) if known.any() else 0
+    out: NDArray[np.float32] = (vectors - mean).astype(np.float32)
+    return out
 
 
 def check_embedding(embedding: object, function: str) -> AnnData:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from newt_sc import _keys, kernels
 from newt_sc._docs import with_docs
+from newt_sc._missing import read_labels
 from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
 from newt_sc.tl._lineage import _check_anndata
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["map_to_reference", "save_reference", "sides_in_one_space"]
 
 _COLUMNS = ("label", "votes", "confidence", "pseudotime", "pseudotime_sd", "similarity", "abstained")
-_MISSING = ("", "NA", "nan", "NaN", "<NA>")  # labels that say that there is none
 _VIAS = ("auto", "shared", "aligned", "rotated")
 # Confidence below which cells get no label: cosines are smaller in some spaces than in others. Within one experiment
 # about a fifteenth of the cells of known types is below; between laboratories aligned may lose most.
@@ -437,8 +437,7 @@ def _confidence(
 
 
 def _labels(column: pd.Series, name: str) -> tuple[NDArray[np.intp], list[str]]:
-    text = column.astype(object)
-    text = text.where(text.notna() & ~text.astype(str).str.strip().isin(_MISSING), "").astype(str)
+    text = read_labels(column, f"ref.obs[{name!r}]", stacklevel=5).fillna("").astype(str)
     order = column.cat.categories.astype(str) if hasattr(column, "cat") else sorted(text.unique())
     present = set(text) - {""}
     names = [str(value) for value in order if value in present]

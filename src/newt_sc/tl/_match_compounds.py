@@ -18,6 +18,7 @@ from scipy.special import ndtri
 
 from newt_sc import _keys, datasets, genes, kernels, pp
 from newt_sc._docs import with_docs
+from newt_sc._missing import read_labels, read_pairs
 from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
 from newt_sc.genes._annotated import align_var
@@ -525,12 +526,12 @@ class _Units:
         if per is None:
             return cls(mod.obs_names.astype(str), every, every, True)
         if isinstance(per, str) and per in mod.obs:
-            values = mod.obs[per].astype(object)
-            given = np.flatnonzero((values.notna() & (values.astype(str) != "")).to_numpy())
+            values = read_labels(mod.obs[per], f"obs[{per!r}] of the signatures", stacklevel=4)
+            given = np.flatnonzero(values.notna().to_numpy())
             if not given.size:
                 msg = f"obs[{per!r}] of the signatures is empty throughout."
                 raise ValueError(msg)
-            code, names = pd.factorize(values.iloc[given].astype(str))
+            code, names = pd.factorize(values.iloc[given])
             return cls(pd.Index(names, name=per), given, code, False)
         labels = mod.uns.get(per) if isinstance(per, str) else per
         if labels is None:
@@ -543,9 +544,9 @@ class _Units:
         if missing:
             msg = f"The table per has the columns {list(labels.columns)} and lacks {missing}."
             raise KeyError(msg)
-        pairs = labels[["compound", "target"]].dropna().astype(str).drop_duplicates()
+        pairs = read_pairs(labels[["compound", "target"]], "per", stacklevel=4).drop_duplicates()
         places = pd.Series(every, index=mod.obs_names.astype(str))
-        pairs = pairs[pairs["compound"].isin(places.index) & (pairs["target"] != "")]
+        pairs = pairs[pairs["compound"].isin(places.index)]
         if pairs.empty:
             msg = f"No compound of the table per is among the signatures, such as {mod.obs_names[0]!r}."
             raise ValueError(msg)

@@ -15,7 +15,7 @@ from newt_sc._docs import with_docs
 from newt_sc.errors import NewtWarning
 
 from ._features import read_features
-from ._fusion import Fusion, ModelFusion, find_genes, open_fusion, read_blocks
+from ._fusion import Fusion, ModelFusion, centered, find_genes, open_fusion, read_blocks
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -109,7 +109,7 @@ def nearest_genes(
         except ValueError as error:
             warnings.warn(f"Contributions of modalities are left out. {error}", NewtWarning, stacklevel=2)
 
-    vectors = np.asarray(reference.X, dtype=np.float32)
+    vectors = centered(np.asarray(reference.X, dtype=np.float32))
     near = kernels.nearest_rows(vectors, n_neighbors, rows=rows)
     g, h = np.repeat(rows, n_neighbors), near.ravel()
     unit = kernels.unit_rows(vectors[np.concatenate([g, h])])

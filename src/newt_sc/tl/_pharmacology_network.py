@@ -12,6 +12,7 @@ from scipy import sparse, stats
 
 from newt_sc import _keys, datasets, genes, kernels
 from newt_sc._docs import with_docs
+from newt_sc._missing import read_labels
 from newt_sc._settings import logger
 from newt_sc.tl._compound_space import (
     DRUG,
@@ -242,7 +243,7 @@ def _joined(edges: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _told(mod: ad.AnnData, name: str) -> bool:
-    return name in mod.obs and bool((mod.obs[name].astype(object).fillna("").astype(str) != "").any())
+    return name in mod.obs and bool(read_labels(mod.obs[name], name, quiet=True).notna().any())
 
 
 def _links(
@@ -325,11 +326,9 @@ def _gene_links(
     reference = datasets.resolve_embedding(embedding)
     found = genes.align(symbols, reference.obs_names)
     X = np.asarray(reference.X, dtype=np.float64)
-    has = np.isfinite(X).all(axis=1) & (X != 0).any(axis=1)
+    U, has = kernels.centered_cosine(X)
     if has.sum() < 2:
         return empty
-    mean = kernels.unit_rows(X[has]).mean(axis=0)
-    U, _ = kernels.centered_cosine(X, mean)
     usable = np.flatnonzero((found.index >= 0) & has[found.index])
     usable = usable[np.unique(found.index[usable], return_index=True)[1]]
     if len(usable) < 2:

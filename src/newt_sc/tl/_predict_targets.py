@@ -17,6 +17,7 @@ from scipy import sparse
 
 from newt_sc import _keys, datasets, genes
 from newt_sc._docs import with_docs
+from newt_sc._missing import read_labels, read_pairs
 from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
 from newt_sc.genes._annotated import align_var
@@ -314,7 +315,7 @@ def _find_labels(mod: ad.AnnData, targets: pd.DataFrame | str | None, model: obj
     if missing:
         msg = f"targets has the columns {list(found.columns)} and lacks {missing}."
         raise ValueError(msg)
-    return found
+    return read_pairs(found, "targets", stacklevel=4)
 
 
 def _dense(adata: ad.AnnData) -> ad.AnnData:
@@ -324,13 +325,8 @@ def _dense(adata: ad.AnnData) -> ad.AnnData:
     return ad.AnnData(
         np.concatenate(list(Rows(adata.X, "X").map(_to_array, dense=True))),
         obs=adata.obs,
-        var=_gene_columns(adata),
+        var=adata.var,
     )
-
-
-def _gene_columns(adata: ad.AnnData) -> pd.DataFrame:
-    """Take from ``var`` which genes these are."""
-    return adata.var[[name for name in (_keys.GENES, f"{_keys.GENES}_rule") if name in adata.var]].copy()
 
 
 def _to_array(block: Any) -> NDArray[Any]:
@@ -361,8 +357,10 @@ def _pool(
     if lost:
         msg = f"groupby: no columns {lost} in obs, which has {list(mod.obs.columns)}."
         raise KeyError(msg)
-    values = mod.obs[columns].astype(object)
-    empty = (values.isna() | (values == "")).any(axis=1)
+    values = pd.DataFrame(
+        {name: read_labels(mod.obs[name], f"obs[{name!r}]", stacklevel=4) for name in columns}, index=mod.obs_names
+    )
+    empty = values.isna().any(axis=1)
     if empty.any():
         msg = f"groupby: {int(empty.sum()):,} signatures have no {' and '.join(columns)}: name them, or leave them out."
         raise ValueError(msg)
@@ -378,13 +376,12 @@ def _pool(
     pooled = np.where(count > 0, total / np.sqrt(np.maximum(count, 1)), np.nan).astype(np.float32)
     obs = pd.DataFrame(index=pd.Index(names.astype(str)))
     for name in dict.fromkeys(name for name in (structure, *_DRUG) if name is not None and name in mod.obs):
-        told = mod.obs[name].astype(object)
-        by = told.mask(told == "").groupby(code)
+        by = read_labels(mod.obs[name], f"obs[{name!r}]", stacklevel=4).groupby(code)
         if name == structure and (by.nunique() > 1).any():
             n = int((by.nunique() > 1).sum())
             warnings.warn(f"{n:,} groups have more than one {name}: the first counts.", NewtWarning, stacklevel=3)
         obs[name] = by.first().fillna("").to_numpy()
-    return code, ad.AnnData(pooled, obs=obs, var=_gene_columns(mod))
+    return code, ad.AnnData(pooled, obs=obs, var=mod.var)
 
 
 def _name_groups(labels: pd.DataFrame, signatures: pd.Index, groups: pd.Index, code: NDArray[np.intp]) -> pd.DataFrame:
@@ -493,8 +490,8 @@ def _describe(embedding: str | PathLike[str] | ad.AnnData, model: TargetPredicto
 
 def _known(labels: pd.DataFrame, compounds: pd.Index, gene_names: pd.Index) -> pd.DataFrame:
     """Pairs of a compound and a target of the embedding that are known, each once."""
-    some = labels[labels["compound"].astype(str).isin(compounds).to_numpy() & labels["target"].notna().to_numpy()]
-    pairs = pd.DataFrame({name: some[name].astype(str).to_numpy(dtype=object) for name in ("compound", "target")})
+    some = labels[labels["compound"].isin(compounds).to_numpy()]
+    pairs = pd.DataFrame({name: some[name].to_numpy(dtype=object) for name in ("compound", "target")})
     if len(pairs):
         found = genes.align(pairs["target"].to_numpy(), gene_names)
         pairs["target"] = found.gene

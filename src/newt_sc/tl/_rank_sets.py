@@ -116,7 +116,7 @@ def rank_sets(
         max_size=max_size,
         organism=organism,
     )
-    U = kernels.unit_rows(np.asarray(reference.X)).astype(np.float32)
+    U = kernels.centered_cosine(np.asarray(reference.X))[0].astype(np.float32)
     sizes, at = np.unique(side.size, return_inverse=True)
     tables = []
     for group, names in rankings.items():

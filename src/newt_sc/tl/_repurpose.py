@@ -300,8 +300,7 @@ def _to_targets(symbols: NDArray[Any], targets: NDArray[Any], reference: ad.AnnD
     """Weight of each target for each gene: 1 for itself, the cosine for the nearest others."""
     out: NDArray[np.float64] = (symbols[:, None] == targets[None]).astype(np.float64)
     X = np.asarray(reference.X, dtype=np.float64)
-    has = np.isfinite(X).all(axis=1) & (X != 0).any(axis=1)
-    U, _ = kernels.centered_cosine(X, kernels.unit_rows(X[has]).mean(axis=0))
+    U, _ = kernels.centered_cosine(X)
     names = pd.Index(reference.obs_names.astype(str))
     rows, columns = names.get_indexer(symbols), names.get_indexer(targets)
     cosine = U[rows] @ U[columns].T

@@ -76,11 +76,18 @@ def gene_vectors(reference: ad.AnnData, modalities: Sequence[str] | None) -> tup
     if missing or not wanted:
         msg = f"modalities {missing or wanted} are not in the embedding, which has {have}."
         raise KeyError(msg)
-    blocks = np.hstack([np.asarray(reference.obsm[name], dtype=np.float32) for name in wanted])
+    blocks = np.hstack([_centered(reference.obsm[name]) for name in wanted])
     absent = np.isnan(blocks).all(axis=1)
     blocks = np.nan_to_num(blocks)
     blocks[absent] = np.nan
     return blocks, wanted
+
+
+def _centered(block: Any) -> _Array:
+    """Block of a modality around its mean, which genes that it does not know get."""
+    values = np.asarray(block, dtype=np.float32)
+    known = np.isfinite(values).all(axis=1)
+    return values - (values[known].mean(axis=0, dtype=np.float64).astype(np.float32) if known.any() else 0)
 
 
 def align_genes(adata: ad.AnnData, reference: pd.Index, organism: _Organism, *, what: str = "adata") -> genes.Alignment:
