@@ -382,7 +382,7 @@ def test_omim_equals_term_auroc(world, holdout):
     labels = labels[labels["entrez"].isin(common)]
     symbol = nt.genes.table().dropna(subset=["entrez"]).set_index("entrez")["symbol"]
     labels["row"] = embedding.obs_names.get_indexer(symbol[labels["entrez"]])
-    expected = nt.metrics.term_auroc(embedding.X.astype(float), labels, holdout=holdout)
+    expected = nt.metrics.term_auroc(_split.vectors_of(embedding, embedding.obs_names), labels, holdout=holdout)
     table = nt.metrics.evaluate(embedding, "omim", holdout=holdout).set_index("item")
     np.testing.assert_allclose(table["score"], expected[table.index], atol=1e-9)
     scored = labels[(labels["split"] == "holdout") == holdout]

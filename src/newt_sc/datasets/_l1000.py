@@ -325,7 +325,7 @@ _LABELS = {"binds": "compound_binds_gene", "drugbank": "drugbank_proteins"}
 def _symbols(names: pd.Series | pd.Index) -> tuple[pd.Series, dict[str, Any]]:
     """Approved symbol of each distinct name, missing where there is none, and the report."""
     distinct = pd.Index(pd.unique(names))
-    found = resolve_names(distinct, organism="human")
+    found = resolve_names(distinct, organism="human", quiet=True)  # of their time; the report names them
     report = make_report(found, [-1 if gene is None else gene for gene in found.gene], found.rule)
     return pd.Series(found.gene, index=distinct, dtype=object), report
 

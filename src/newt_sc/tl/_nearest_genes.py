@@ -37,7 +37,7 @@ def nearest_genes(
     knowledge: MuData | None = None,
     n_features: int = 5,
 ) -> pd.DataFrame:
-    r"""Find the nearest genes by cosine, with what each modality has to do with it.
+    r"""Find the nearest genes by cosine of centred vectors, with what each modality has to do with it.
 
     Parameters
     ----------
@@ -122,7 +122,8 @@ def nearest_genes(
         "similarity": similarity,
     }
     for name, block in blocks.items():
-        columns[f"cosine_{name}"] = _cosine(block[g], block[h])
+        around = centered(block)
+        columns[f"cosine_{name}"] = _cosine(around[g], around[h])
     if fusion is not None:
         columns |= _contributions(fusion, g, h, similarity)
     if features is not None:
