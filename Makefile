@@ -54,7 +54,7 @@ bench-lineage: ## Hierarchies of groups against known trees, and pictures of fou
 bench-mapping: ## Labels and stages across data sets, panels and species
 bench-match: ## Compounds matched with changes of state of known cause
 bench-panels: ## Labels carried between disjoint gene panels
-bench-programs: ## Programs of cell types: markers, soft gene sets and controls
+bench-programs: ## Programs of cell types: markers, relatives where none is measured, and controls
 bench-network: ## Benchmark networks of compounds, mechanisms and repurposing (FINAL=1: the hold-out, logged)
 bench-recovery: ## Neighbours in a modality that was withheld for a tenth of its genes
 bench-explain: ## What the shipped model rests on, each figure beside its shuffled control

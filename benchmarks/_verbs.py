@@ -158,7 +158,7 @@ def predict_targets(n: int, ours: bool) -> Work:
 
 
 def score_programs(n: int, ours: bool) -> Work:
-    """Programs of 50 genes: markers and soft sets, or ``scanpy.tl.score_genes`` of each in turn."""
+    """Programs of 50 genes, all of them measured, or ``scanpy.tl.score_genes`` of each in turn."""
     adata, programs = cells(n), sets(PROGRAMS)
     if ours:
         return Work(lambda: nt.tl.score_programs(adata, programs))

@@ -50,7 +50,7 @@ TARGETS: Final = "newt_targets"
 """``uns`` and ``obsm`` key of :func:`newt_sc.tl.predict_targets`: predictions of targets."""
 
 PROGRAMS: Final = "newt_programs"
-"""``uns`` and ``obsm`` key of :func:`newt_sc.tl.score_programs`: ranks of gene programs in cells."""
+"""``uns`` and ``obsm`` key of :func:`newt_sc.tl.score_programs`: scores of gene programs in cells."""
 
 LINEAGE: Final = "newt_lineage"
 """``uns`` key of :func:`newt_sc.tl.lineage`."""

@@ -51,12 +51,12 @@ def read(name: str) -> pd.DataFrame:
 
 def test_object_and_table(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call = ["score-programs", "cells.h5ad", "sets.gmt"]
-    assert main([*call, "out.h5ad", "--embedding", "genes.h5ad", "--share", "0.2", "--json", "-q"]) == 0
+    assert main([*call, "out.h5ad", "--embedding", "genes.h5ad", "--min-genes", "2", "--json", "-q"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert main([*call, "out.tsv", "--embedding", "genes.h5ad", "--share", "0.2"]) == 0
+    assert main([*call, "out.tsv", "--embedding", "genes.h5ad", "--min-genes", "2"]) == 0
     assert "out.tsv: 60 rows, 4 columns" in capsys.readouterr().out
     adata = ad.read_h5ad("cells.h5ad")
-    nt.tl.score_programs(adata, "sets.gmt", embedding="genes.h5ad", share=0.2)
+    nt.tl.score_programs(adata, "sets.gmt", embedding="genes.h5ad", min_genes=2)
     expected = adata.obsm["newt_programs"]
     found = ad.read_h5ad("out.h5ad")
     pd.testing.assert_frame_equal(found.obsm["newt_programs"], expected)
@@ -65,9 +65,8 @@ def test_object_and_table(files: Path, capsys: pytest.CaptureFixture[str]) -> No
     )
     assert told["outputs"] == ["out.h5ad"]
     assert (told["command"], told["newt_sc"]) == ("score-programs", nt.__version__)
-    slots = [f"obsm/newt_programs{end}" for end in ("", "_markers", "_soft")]
-    assert told["result"]["written"] == [*slots, "uns/newt_programs"]
-    assert told["result"]["newt_programs"]["params"]["share"] == 0.2
+    assert told["result"]["written"] == ["obsm/newt_programs", "uns/newt_programs"]
+    assert told["result"]["newt_programs"]["params"]["min_genes"] == 2
 
 
 def test_lineage_and_its_tables(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

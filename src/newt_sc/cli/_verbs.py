@@ -95,11 +95,14 @@ _LISTED = (
     ),
     Verb(
         "score-programs",
-        "Score gene programs in each cell by their markers and by genes that are like them.",
+        "Score gene programs in each cell, by genes that are like theirs where these are not measured.",
         ("tl.score_programs",),
         (Input("adata", "cells"), Input("gene_sets", "sets")),
         {"output": (*OBJECT, *TABLE)},
-        examples=("score-programs cells.h5ad hallmark.gmt scored.h5ad", "score-programs cells.h5ad mine.gmt ranks.tsv"),
+        examples=(
+            "score-programs cells.h5ad hallmark.gmt scored.h5ad",
+            "score-programs cells.h5ad mine.gmt scores.tsv",
+        ),
         group="cells",
     ),
     Verb(

@@ -1,29 +1,30 @@
-"""How strongly each cell expresses gene programs: their markers, and the genes that are like them."""
+"""How strongly each cell expresses gene programs: by their genes, or by the genes that are like them."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from os import PathLike
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+from scipy import sparse
 from scipy.stats import rankdata
 
 from newt_sc import _keys, datasets, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import GeneMatchError, NewtWarning
-from newt_sc.tl._rows import Rows, warn_values
+from newt_sc.tl._rows import Rows, Stats, warn_values
 from newt_sc.tl._space import align_genes
 
 __all__ = ["score_programs"]
 
 _ORGANISMS: Final = ("auto", "human", "mouse")
-_N_BINS: Final = 25
-_BIN: Final = 50
+_N_RELATIVES: Final = 20
 
 _Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -34,40 +35,38 @@ def score_programs(
     gene_sets: Mapping[str, Sequence[str]] | str | PathLike[str] | pd.DataFrame | ad.AnnData,
     *,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
-    share: float = 0.05,
-    n_soft: int | None = None,
+    min_genes: int = 3,
     layer: str | None = None,
     organism: Literal["auto", "human", "mouse"] = "auto",
+    random_state: int = 0,
     key_added: str | None = None,
     copy: bool = False,
 ) -> ad.AnnData | None:
-    """Score gene programs in each cell by their markers and by the genes that are most like them.
+    """Score gene programs in each cell by their genes, or by the genes that are like them where too few are measured.
 
-    The *marker score* is the mean expression of the program's genes less that of all genes, which stands for the depth
-    of the cell; each gene is centred on its mean over the cells first. The *soft score* is the mean expression of the
-    genes whose vectors are nearest, by cosine, to the mean vector of the program, markers or not, less that of genes of
-    like mean expression (all genes of up to 25 bins, cf. :func:`scanpy.tl.score_genes`). Both are kept, beside the mean
-    of their ranks. In the benchmark of this package the soft score was the better one for programs of 3 or 10 genes,
-    and the marker score for those of 200 genes or more.
+    A program of which ``min_genes`` genes or more are measured gets the score of :func:`scanpy.tl.score_genes`, with
+    its defaults: the mean of its genes less that of control genes of like expression. A program of which none is
+    measured, as happens with gene panels, gets the same score of its *relatives*: the 20 measured genes whose vectors
+    are nearest, by cosine, to the mean vector of the program. In between it gets the mean of the two scores.
 
     Parameters
     ----------
     %(adata)s Log-normalised: numpy, scipy CSR or CSC, backed or dask; read by blocks. Genes by any identifier that
-        :func:`newt_sc.genes.resolve` knows, or mapped before by :func:`newt_sc.pp.map_genes`. All genes that vary are
-        used.
+        :func:`newt_sc.genes.resolve` knows, or mapped before by :func:`newt_sc.pp.map_genes`. All genes are used.
     gene_sets
         The programs, of either species: name -> genes, a GMT file, a network (``source``, ``target``) or an AnnData
         with ranked genes, as :func:`newt_sc.genes.gene_sets` reads them.
     %(embedding)s
-    share
-        Share of the genes of the data, those that vary and have a vector, in a soft set.
-    n_soft
-        Their number, instead of the share.
+    min_genes
+        How many genes of a program must vary in the data to be scored without relatives. In the benchmark of this
+        package relatives helped up to two. 1 takes relatives only where none varies, 0 never.
     layer
         Layer to use instead of ``X``.
     organism
         Species of the genes of ``adata``; ``"auto"`` decides by what they match. Not asked where
         :func:`newt_sc.pp.map_genes` was run.
+    random_state
+        Seed by which scanpy draws control genes.
     key_added
         Key in ``uns`` and ``obsm``, instead of ``newt_programs``.
     %(copy)s
@@ -76,15 +75,13 @@ def score_programs(
     -------
     ``None``, or the copy. Written, only when all is computed:
 
-    - ``obsm["newt_programs"]``, cells x programs, DataFrame, float32: mean of the ranks of both scores among the cells,
-      divided by the number of cells: above 0 and up to 1.
-    - ``obsm["newt_programs_markers"]``, ``obsm["newt_programs_soft"]``, likewise: the scores, in the units of the
-      expression. NaN where no gene of a program varies in the data, or has a vector; the rank is then that of the
-      other score.
+    - ``obsm["newt_programs"]``, cells x programs, DataFrame, float32: the scores, in the units of the expression. NaN
+      where no gene of a program varies in the data and none has a vector.
     - ``uns["newt_programs"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes of the data
-      were matched; ``programs``, a DataFrame with, for each program, ``n_genes``, ``n_known`` (with a vector),
-      ``n_markers`` and ``n_soft`` (genes of the data in either score), ``n_shared`` (in both), ``similarity`` (smallest
-      cosine in the soft set), and the genes ``markers`` and ``soft``, joined by ``|``, nearest first.
+      were matched; ``programs``, a DataFrame with, for each program, ``scored_by`` (``"genes"``, ``"relatives"``,
+      ``"both"`` or ``"nothing"``), ``n_genes``, ``n_known`` (with a vector), ``n_measured``, ``similarity`` (smallest
+      cosine of the relatives), and the names of the ``measured`` genes and of the ``relatives``, joined by ``|``,
+      nearest first.
 
     Columns have the names of the programs, with ``_`` in place of ``/``, which HDF5 cannot store.
 
@@ -99,22 +96,22 @@ def score_programs(
     FormatError
         If the GMT file is malformed.
     ValueError
-        If a parameter is out of range, a value is NaN or infinite, no gene varies, there is no program, all are empty,
-        or two have the same name.
+        If a parameter is out of range, a value is NaN or infinite, no gene varies, no gene is left as a control, there
+        is no program, all are empty, or two have the same name.
     GeneMatchError
         If no gene of the data has a vector, or no program has a gene that is known.
 
     Warns
     -----
     NewtWarning
-        On raw counts, scaled data or empty cells; if a program has no gene in the data or none with a vector, or fewer
-        than half of its genes are known.
+        On raw counts, scaled data or empty cells; if a program is scored by relatives, can not be scored, or fewer
+        than half of its genes have a vector to find relatives by.
 
     Examples
     --------
     >>> nt.tl.score_programs(adata, {"erythroid": ["HBA1", "GYPA", "ALAS2", "KLF1"]})  # doctest: +SKIP
     >>> adata.obs["erythroid"] = adata.obsm["newt_programs"]["erythroid"]  # doctest: +SKIP
-    >>> sc.pl.umap(adata, color="erythroid")  # doctest: +SKIP
+    >>> adata.uns["newt_programs"]["programs"]["scored_by"]  # doctest: +SKIP
     """
     if not isinstance(adata, ad.AnnData):
         msg = f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
@@ -122,12 +119,10 @@ def score_programs(
     if organism not in _ORGANISMS:
         msg = f"organism is {organism!r}, expected one of {_ORGANISMS}."
         raise ValueError(msg)
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-        msg = f"share is {share!r}, expected a number above 0 and up to 1."
-        raise ValueError(msg)
-    if n_soft is not None and (isinstance(n_soft, bool) or not isinstance(n_soft, int | np.integer) or n_soft < 1):
-        msg = f"n_soft is {n_soft!r}, expected a whole number from 1 up, or None."
-        raise ValueError(msg)
+    for name, value in (("min_genes", min_genes), ("random_state", random_state)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+            msg = f"{name} is {value!r}, expected a whole number from 0 up."
+            raise ValueError(msg)
     if layer is not None and layer not in adata.layers:
         msg = f"layer {layer!r} is not in adata.layers, which has {[name for name in adata.layers if name]}."
         raise KeyError(msg)
@@ -146,19 +141,13 @@ def score_programs(
     if not (varies & (found.index >= 0)).any():
         msg = "No gene that has a vector varies over the cells: expected log-normalised expression of several cells."
         raise ValueError(msg)
-    table, weights = _weigh(
-        programs, members, adata.var_names, found.index, varies, stats.mean, reference, share, n_soft
-    )
+    chosen = _choose(programs, members, adata.var_names, found.index, varies, reference, min_genes)
+    table = _describe(programs, members, chosen, adata.var_names)
     _warn_programs(table)
-    scores = np.asarray(rows.project(np.hstack(weights), stats.mean))
-    parts = np.split(scores, 2, axis=1)
-    for part, n in zip(parts, ("n_markers", "n_soft"), strict=True):
-        part[:, table[n].to_numpy() == 0] = np.nan
-    ranks = np.stack([rankdata(part, axis=0) / adata.n_obs for part in parts])
-    ranks[np.isnan(parts)] = np.nan
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)  # a program that nothing is known of
-        both = np.nanmean(ranks, axis=0)
+    weights = _weigh(chosen, _ranks(rows, stats), random_state)
+    used = np.flatnonzero(weights.any(axis=1))
+    scores = np.vstack(list(rows.map(partial(_product, weights=weights[used]), used)))
+    scores[:, (table["scored_by"] == "nothing").to_numpy()] = np.nan
     logger.info("scored %d programs in %d cells", len(programs), adata.n_obs)
 
     out = adata
@@ -166,14 +155,13 @@ def score_programs(
         out = adata.to_memory() if adata.isbacked else adata.copy()
     slot = key_added or _keys.PROGRAMS
     columns = [_column(name) for name in programs]
-    for key, values in ((slot, both), (f"{slot}_markers", parts[0]), (f"{slot}_soft", parts[1])):
-        out.obsm[key] = pd.DataFrame(np.asarray(values, dtype=np.float32), index=out.obs_names, columns=columns)
+    out.obsm[slot] = pd.DataFrame(scores.astype(np.float32), index=out.obs_names, columns=columns)
     out.uns[slot] = {
         "params": {
-            "share": float(share),
-            "n_soft": "share" if n_soft is None else int(n_soft),
+            "min_genes": int(min_genes),
             "layer": layer or "X",
             "organism": organism,
+            "random_state": int(random_state),
         },
         "embedding": datasets.describe_embedding(reference, embedding),
         "genes": found.report,
@@ -198,71 +186,118 @@ def _column(program: str) -> str:
     return program.replace("/", "_")
 
 
-def _weigh(
+class _Chosen(NamedTuple):
+    """Genes of the data that a program is scored by, nearest first."""
+
+    measured: _Array
+    relatives: _Array
+    similarity: float
+
+
+def _choose(
     programs: Mapping[str, list[str]],
     members: Mapping[str, _Array],
     var_names: pd.Index,
     index: _Array,
     varies: _Array,
-    mean: _Array,
     reference: ad.AnnData,
-    share: float,
-    n_soft: int | None,
-) -> tuple[pd.DataFrame, tuple[_Array, _Array]]:
-    """Choose genes for each program; tell them, and their weights in either score, genes x programs."""
+    min_genes: int,
+) -> list[_Chosen]:
+    """Choose the genes that each program is scored by; relatives only where too few of its own genes vary."""
     E = np.asarray(reference.X, dtype=np.float32)
     unit = kernels.unit_rows(E - E.mean(axis=0, dtype=np.float64).astype(np.float32))
-    pool = np.flatnonzero(varies & (index >= 0))
-    n_nearest = min(pool.size, int(np.ceil(share * pool.size)) if n_soft is None else n_soft)
-    n_bins = int(np.clip(pool.size // _BIN, 1, _N_BINS))
-    bins = np.full(len(index), -1)
-    bins[pool] = (rankdata(mean[pool], method="ordinal") - 1) * n_bins // pool.size
-    size = np.bincount(bins[pool], minlength=n_bins)
-    weights = tuple(np.zeros((len(index), len(programs)), dtype=np.float32) for _ in range(2))
-    records = []
-    for j, (name, wanted) in enumerate(programs.items()):
+    out = []
+    for name, wanted in programs.items():
         known = members[name]
-        markers = np.flatnonzero(varies & (np.isin(index, known) | ((index < 0) & var_names.isin(wanted))))
-        soft, cosine = pool[:0], np.zeros(len(index), dtype=np.float32)
-        centre = unit[known].mean(axis=0) if known.size else np.zeros(unit.shape[1])
-        if (length := np.linalg.norm(centre)) > 0:
-            cosine[pool] = unit[index[pool]] @ (centre / length).astype(np.float32)
-            soft = pool[np.argsort(-cosine[pool], kind="stable")[:n_nearest]]
-        weights[0][markers, j] = 1 / max(markers.size, 1)
-        weights[0][varies, j] -= 1 / varies.sum()
-        if soft.size:
-            weights[1][soft, j] = 1 / soft.size
-            like = np.bincount(bins[soft], minlength=n_bins) / soft.size / size
-            weights[1][pool, j] -= like[bins[pool]].astype(np.float32)
-        nearest = markers[np.argsort(-cosine[markers], kind="stable")]
-        records.append(
-            {
-                "n_genes": len(wanted),
-                "n_known": int(known.size),
-                "n_markers": int(markers.size),
-                "n_soft": int(soft.size),
-                "n_shared": int(np.intersect1d(markers, soft).size),
-                "similarity": float(cosine[soft[-1]]) if soft.size else np.nan,
-                "markers": "|".join(var_names[nearest].astype(str)),
-                "soft": "|".join(var_names[soft].astype(str)),
-            }
-        )
-    return pd.DataFrame(records, index=pd.Index(list(programs), dtype=object)), (weights[0], weights[1])
+        own = np.isin(index, known) | ((index < 0) & var_names.isin(wanted))
+        cosine = np.zeros(len(index), dtype=np.float32)
+        if known.size:
+            has = index >= 0
+            cosine[has] = unit[index[has]] @ kernels.unit_rows(unit[known].mean(axis=0, keepdims=True))[0]
+        measured, relatives, similarity = np.flatnonzero(own), index[:0], np.nan
+        if not varies[measured].any():
+            measured = measured[:0]
+        if varies[measured].sum() < min_genes and known.size:
+            pool = np.flatnonzero(varies & (index >= 0) & ~own)
+            n = min(_N_RELATIVES, pool.size // 2)
+            relatives = pool[np.argsort(-cosine[pool], kind="stable")[:n]]
+            similarity = float(cosine[relatives[-1]]) if n else np.nan
+        out.append(_Chosen(measured[np.argsort(-cosine[measured], kind="stable")], relatives, similarity))
+    return out
+
+
+def _ranks(rows: Rows, stats: Stats) -> _Array:
+    """Rank of each gene by its mean, computed as scanpy does where it can, so that ties are the same."""
+    mean = stats.mean
+    if isinstance(rows.X, np.ndarray):
+        mean = np.nanmean(rows.X, axis=0)
+    elif sparse.issparse(rows.X):
+        mean = np.asarray(rows.X.sum(axis=0, dtype="float64")).ravel() / rows.shape[0]
+    return np.asarray(rankdata(mean, "min"))
+
+
+def _weigh(chosen: Sequence[_Chosen], ranks: _Array, random_state: int) -> _Array:
+    """Weight of each gene in scanpy's score of each program, genes x programs.
+
+    The score is linear, and control genes depend on the order of the means alone. So scanpy scores a diagonal matrix
+    whose columns have that order, and the weights are read off. The cells are then scored in one pass.
+    """
+    import scanpy as sc
+
+    names = pd.Index(np.arange(ranks.size).astype(str))
+    diagonal = sparse.csr_matrix(sparse.diags_array(ranks.astype(np.float64)))
+    cells = ad.AnnData(diagonal, var=pd.DataFrame(index=names))
+    out = np.zeros((ranks.size, len(chosen)))
+    for j, one in enumerate(chosen):
+        parts = [genes_ for genes_ in (one.measured, one.relatives) if genes_.size]
+        for part in parts:
+            try:
+                sc.tl.score_genes(cells, names[part], score_name="score", random_state=random_state)
+            except RuntimeError as error:
+                msg = (
+                    f"None of the {ranks.size} genes of adata is left as a control of like expression: give adata more "
+                    "genes, fifty at least."
+                )
+                raise ValueError(msg) from error
+            out[:, j] += cells.obs["score"].to_numpy() / ranks / len(parts)
+    return out
+
+
+def _product(block: Any, weights: _Array) -> _Array:
+    return np.asarray(block @ weights)  # in double precision, as scanpy's
+
+
+def _describe(
+    programs: Mapping[str, list[str]], members: Mapping[str, _Array], chosen: Sequence[_Chosen], var_names: pd.Index
+) -> pd.DataFrame:
+    """Tell what each program is scored by."""
+    how = {(True, True): "both", (True, False): "genes", (False, True): "relatives", (False, False): "nothing"}
+    records = [
+        {
+            "scored_by": how[one.measured.size > 0, one.relatives.size > 0],
+            "n_genes": len(wanted),
+            "n_known": int(members[name].size),
+            "n_measured": int(one.measured.size),
+            "similarity": one.similarity,
+            "measured": "|".join(var_names[one.measured].astype(str)),
+            "relatives": "|".join(var_names[one.relatives].astype(str)),
+        }
+        for (name, wanted), one in zip(programs.items(), chosen, strict=True)
+    ]
+    return pd.DataFrame(records, index=pd.Index(list(programs), dtype=object))
 
 
 def _warn_programs(table: pd.DataFrame) -> None:
-    nothing = list(table.index[(table["n_markers"] == 0) & (table["n_soft"] == 0)])
-    if len(nothing) == len(table):
-        msg = f"No gene of {len(table)} programs varies in adata or has a vector, such as those of {nothing[0]!r}."
+    by = table["scored_by"]
+    if (by == "nothing").all():
+        msg = f"No gene of {len(table)} programs varies in adata or has a vector, such as those of {table.index[0]!r}."
         raise GeneMatchError(msg)
+    few = table["n_known"] < 0.5 * table["n_genes"]
     for which, what in (
-        (table.index.isin(nothing), "have no gene that is known: their scores are NaN"),
-        ((table["n_markers"] == 0) & (table["n_soft"] > 0), "have no gene that varies in adata: no marker score"),
-        ((table["n_markers"] > 0) & (table["n_soft"] == 0), "have no gene with a vector: no soft score"),
-        (
-            (table["n_soft"] > 0) & (table["n_known"] < 0.5 * table["n_genes"]),
-            "have vectors of less than half of their genes",
-        ),
+        (by == "nothing", "can not be scored, NaN: no gene varies in adata, and there are no relatives"),
+        (by == "relatives", "have no gene that varies in adata: they are scored by relatives"),
+        (by == "both", "have few genes that vary in adata: they are scored by these and relatives"),
+        (by.isin(["relatives", "both"]) & few, "have relatives by less than half of their genes"),
     ):
         names = list(table.index[which])
         if names:
