@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.programs`` asks how well the score of a short list of markers tells the cells of its type from
 all others (AUROC). The lists of ``program_markers.tsv``, and which labels they stand for, were written down from
-general knowledge and by name alone, before any score was seen. How many relatives are taken, and up to how many measured genes
-they are of use, was chosen on half of the pairs of a program and a set, drawn by a hash of their names.
+general knowledge and by name alone, before any score was seen. How many relatives are taken, and up to how many
+measured genes they are of use, was chosen on half of the pairs of a program and a set, drawn by a hash of their names.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from tests.tl._sides import TYPES, accuracy
 
 FIRST, SECOND = planted.panels()
 EMBEDDING = planted.vectors()
+GENE = str(EMBEDDING.obs_names[0])
 COLUMNS = ("label", "votes", "confidence", "pseudotime", "pseudotime_sd", "similarity", "abstained")
 
 
@@ -366,6 +367,45 @@ def test_votes_are_sklearns(whole: ad.AnnData, via: str) -> None:
     np.testing.assert_allclose(out.obs["newt_mapping_pseudotime_sd"], sd, atol=2e-3)
     distance, _ = model.kneighbors(placed.query)
     np.testing.assert_allclose(out.obs["newt_mapping_similarity"], 1 - distance.mean(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "csr_matrix", "csc_array", "dask"])
+def test_genes_are_read_from_the_cells_that_vote(whole: ad.AnnData, half: ad.AnnData, kind: str) -> None:
+    adata, ref = query(genes=SECOND), half.copy()
+    *_, placed, _ = space(adata, ref, types="all")
+    model = KNeighborsRegressor(9, metric="cosine", algorithm="brute", weights=weights)
+    model.fit(placed.ref, np.asarray(half.X)[:, :3])
+    ref.X = CONTAINERS.get(kind, np.asarray)(np.asarray(ref.X))
+    out = mapped(adata, ref, types="all", n_neighbors=9, genes=list(half.var_names[:3]))
+    found = out.obsm["newt_mapping_genes"]
+    assert list(found.columns) == list(half.var_names[:3])
+    assert found.index.equals(adata.obs_names)
+    np.testing.assert_allclose(found, model.predict(placed.query), rtol=1e-4, atol=1e-4)
+
+
+def test_genes_that_the_query_lacks_are_told(half: ad.AnnData) -> None:
+    """Against the values that were taken away; shuffled vectors tell less."""
+    full, shuffled = query(), EMBEDDING.copy()
+    shuffled.X = np.asarray(EMBEDDING.X)[np.random.default_rng(0).permutation(EMBEDDING.n_obs)]
+    truth = np.asarray(full[:, half.var_names].X)
+    found = []
+    for embedding in (EMBEDDING, shuffled):
+        out = mapped(query(genes=SECOND), half, via="aligned", types="all", genes=half.var_names, embedding=embedding)
+        read = out.obsm["newt_mapping_genes"].to_numpy()
+        found.append(np.mean([np.corrcoef(read[:, i], truth[:, i])[0, 1] for i in range(truth.shape[1])]))
+    assert found[0] > 0.5
+    assert found[0] > found[1] + 0.3
+
+
+def test_genes_of_cells_that_abstain_and_of_earlier_calls(whole: ad.AnnData) -> None:
+    with pytest.warns(NewtWarning, match="72 of 72 cells abstain"):
+        out = mapped(query(), whole, min_confidence=1, genes=whole.var_names[:2])
+    assert out.obsm["newt_mapping_genes"].isna().all(axis=None)
+    assert "newt_mapping_genes" not in mapped(out, whole).obsm
+    timed = mapped(query(), whole, label=None, pseudotime="time", genes=[whole.var_names[0]])
+    assert timed.obsm["newt_mapping_genes"].shape == (72, 1)
+    with pytest.raises(ValueError, match="holds no cell"):
+        mapped(query(), "saved.safetensors", genes=[whole.var_names[0]])
 
 
 @pytest.mark.filterwarnings("ignore:The query looks like")
@@ -783,6 +823,9 @@ def test_nothing_is_left_of_an_earlier_call(whole: ad.AnnData) -> None:
         ({"label": ["type"]}, TypeError, "label is"),
         ({"types": 3}, TypeError, "types is 3"),
         ({"min_confidence": None}, ValueError, "min_confidence is None"),
+        ({"genes": ["no such gene"]}, KeyError, "no such gene"),
+        ({"genes": []}, KeyError, "not in ref.var_names"),
+        ({"genes": [GENE, GENE]}, ValueError, "is there twice"),
     ],
 )
 def test_wrong_arguments_write_nothing(whole: ad.AnnData, params: dict[str, Any], error: Any, text: str) -> None:

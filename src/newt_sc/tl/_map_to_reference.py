@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from newt_sc import _keys, kernels
 from newt_sc._docs import with_docs
@@ -18,6 +19,7 @@ from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
 from newt_sc.tl._lineage import _check_anndata
 from newt_sc.tl._place import Placed, Plan, carried, expanded, place, plan, shared_pair
+from newt_sc.tl._rows import Rows, dense
 from newt_sc.tl._sides import Orthologs, Side, check_orthologs, open_space, read_side, side, write_side
 from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable
 
@@ -43,6 +45,7 @@ def map_to_reference(
     pseudotime: str | None = None,
     via: Literal["auto", "shared", "aligned", "rotated"] = "auto",
     types: Literal["auto", "all"] | Sequence[str] = "auto",
+    genes: Sequence[str] | None = None,
     embedding: str | PathLike[str] | AnnData = "newt-human",
     modalities: Sequence[str] | None = None,
     n_comps: int | Literal["auto"] = "auto",
@@ -90,6 +93,9 @@ def map_to_reference(
         if the query looks like some of the types only, by the directions in which its cells vary and the levels of its
         genes, only those are called, and a warning names the others. That helps where the query has one to three types,
         and can lose rare ones.
+    genes
+        Genes to read from the reference, such as ones that the query lacks, by their names in ``ref.var_names``: the
+        weighted mean of the neighbours that vote. Give ``ref.var_names`` for all. Not of a saved reference.
     %(embedding)s
     modalities
         Blocks of the embedding instead of its fused vectors.
@@ -128,6 +134,8 @@ def map_to_reference(
     - ``obs["newt_mapping_pseudotime"]``, NaN where the cell abstains, and ``obs["newt_mapping_pseudotime_sd"]``, the
       weighted standard deviation among the neighbours;
     - ``obs["newt_mapping_similarity"]``: mean cosine with the neighbours;
+    - ``obsm["newt_mapping_genes"]``, with ``genes``: cells x genes, DataFrame, float32, in the units of the reference;
+      NaN where the cell abstains. Columns are their names, with ``_`` in place of ``/``;
     - ``obs["newt_mapping_abstained"]``: true if the cell got no label and no pseudotime;
     - ``uns["newt_mapping"]``: ``params``, with the ``via`` that was used; ``choice``, why, and the figures that it was
       chosen by; ``types`` that could be called; numbers of cells; and the ``embedding``.
@@ -137,15 +145,15 @@ def map_to_reference(
     TypeError
         If one side is no AnnData.
     KeyError
-        If a column, a layer or a type is not there.
+        If a column, a layer, a type or a gene is not there.
     FormatError
         If ``ref`` is a file that is no reference.
     GeneMatchError
         If no gene of a side has a vector.
     ValueError
         If neither ``label`` nor ``pseudotime`` is given, no reference cell has a label or number, values are not
-        finite, too few genes are shared for ``via="shared"``, a saved reference was made with another embedding, or a
-        parameter is out of range.
+        finite, too few genes are shared for ``via="shared"``, a saved reference was made with another embedding or is
+        asked for genes, genes have the same name, or a parameter is out of range.
 
     Warns
     -----
@@ -163,6 +171,7 @@ def map_to_reference(
         msg = "Neither label nor pseudotime is given: name a column of ref.obs."
         raise ValueError(msg)
     types = types if isinstance(types, str) else [str(name) for name in types]
+    wanted = None if genes is None else _genes(genes, ref)
     query, reference, how, placed, told = sides_in_one_space(
         adata,
         ref,
@@ -187,6 +196,7 @@ def map_to_reference(
     if label is not None:
         allowed = rows[(reference.codes[rows] >= 0) & how.present[reference.codes[rows]]]
         index, cosine, weight = carried(placed.query, placed.ref[allowed], n_neighbors)
+        voters = allowed[index], weight
         codes, similarity = reference.codes[allowed][index], cosine.mean(axis=1)
         votes = np.zeros((adata.n_obs, len(reference.types)))
         np.add.at(votes, (np.arange(adata.n_obs)[:, None], codes), weight)
@@ -204,6 +214,7 @@ def map_to_reference(
         index, cosine, weight = carried(placed.query, placed.ref[timed], n_neighbors)
         values = reference.numbers[timed][index]
         if label is None:
+            voters = timed[index], weight
             similarity = cosine.mean(axis=1)
             abstained = similarity <= 0  # a cell that departs from the mean as no reference cell does
         mean = (weight * values).sum(axis=1)
@@ -212,6 +223,9 @@ def map_to_reference(
         columns["pseudotime_sd"] = sd.astype(np.float32)
     columns["similarity"] = similarity.astype(np.float32)
     columns["abstained"] = abstained
+    read = None if wanted is None else _read(wanted, ref, layer, adata.obs_names, *voters)
+    if read is not None:
+        read.loc[abstained] = np.nan
     left_out = [name for name, is_there in zip(reference.types, how.present, strict=True) if not is_there]
     if left_out and types in ("auto", ["auto"]):
         warnings.warn(
@@ -259,6 +273,9 @@ def map_to_reference(
             out.obs[f"{prefix}_{name}"] = columns[name]
         elif f"{prefix}_{name}" in out.obs:  # of an earlier call, which said something else
             del out.obs[f"{prefix}_{name}"]
+    out.obsm.pop(f"{prefix}_genes", None)
+    if read is not None:
+        out.obsm[f"{prefix}_genes"] = read
     out.uns[prefix] = info
     return out if copy else None
 
@@ -415,6 +432,39 @@ def _types(types: str | Sequence[str], ref: Side, label: str | None) -> NDArray[
         msg = f"types {absent or wanted} are not in the reference, which has {ref.types}; or say 'auto' or 'all'."
         raise KeyError(msg)
     return np.isin(ref.types, wanted)
+
+
+def _genes(genes: Sequence[str], ref: AnnData | str | PathLike[str]) -> pd.Index:
+    """Names of the genes to read, which the reference has once each."""
+    if isinstance(ref, str | PathLike):
+        msg = f"genes are asked of {ref}, which holds no cell: give the reference as an AnnData."
+        raise ValueError(msg)
+    _check_anndata(ref, "ref")
+    names = pd.Index([genes] if isinstance(genes, str) else [str(name) for name in genes])
+    absent = names[~names.isin(ref.var_names)]
+    if absent.size or not names.size:
+        msg = f"genes {list(absent[:5])} are not in ref.var_names, such as {ref.var_names[0]!r}."
+        raise KeyError(msg)
+    twice = names[names.duplicated() | names.isin(ref.var_names[ref.var_names.duplicated()])]
+    if twice.size:
+        msg = f"gene {twice[0]!r} is there twice: names in genes and ref.var_names must be unique."
+        raise ValueError(msg)
+    return names
+
+
+def _read(
+    names: pd.Index,
+    ref: AnnData,
+    layer: str | None,
+    cells: pd.Index,
+    voters: NDArray[np.intp],
+    weight: NDArray[np.float64],
+) -> pd.DataFrame:
+    """Genes of the reference as the weighted mean of the reference cells that vote for each cell."""
+    X = Rows(ref.X if layer is None else ref.layers[layer], "ref").part(ref.var_names.get_indexer(names))
+    start = np.arange(0, voters.size + 1, voters.shape[1])
+    mean = sparse.csr_array((weight.ravel(), voters.ravel(), start), shape=(len(voters), ref.n_obs)) @ X
+    return pd.DataFrame(dense(mean).astype(np.float32), index=cells, columns=names.str.replace("/", "_"))
 
 
 def _confidence(
