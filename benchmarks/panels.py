@@ -191,7 +191,8 @@ def report_genes(names: list[str], n_seeds: int) -> None:
         f"about 1,000 genes, both ways, of {n_seeds} random splits of cells and of 2,000 variable genes, and of the "
         "sets; with none, 50 or 200 of the genes on both sides. *R2*: median gene. The last columns are set by set, "
         "with no shared gene. *All genes of the query shared*: what neighbours reach "
-        "where both sides measure these. Single cells are noisy. In `goolam_embryo_mouse` genes of one family have one human name, and "
+        "where both sides measure these. Single cells are noisy. In "
+        "`goolam_embryo_mouse` genes of one family have one human name, and "
         '`via="auto"` takes these for shared.',
         path="panels",
     )
