@@ -50,7 +50,7 @@ bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match be
 
 bench-genes: ## Benchmark gene embeddings by cross-validation (FINAL=1: the hold-out too, logged)
 bench-cells: ## Cells of one data set: tl.embed against PCA, known orders
-bench-lineage: ## Hierarchies of groups against known trees, and pictures of four
+bench-lineage: ## Hierarchies of groups against known trees, and pictures of two
 bench-mapping: ## Labels and stages across data sets, panels and species
 bench-match: ## Compounds matched with changes of state of known cause
 bench-panels: ## Labels carried between disjoint gene panels

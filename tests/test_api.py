@@ -320,6 +320,7 @@ EXPORTED = [
     "newt_sc.genes.align_sets",
     "newt_sc.genes.gene_sets",
     "newt_sc.genes.linked_targets",
+    "newt_sc.genes.nuisance",
     "newt_sc.genes.orthologs",
     "newt_sc.genes.ranked_groups",
     "newt_sc.genes.release",

@@ -121,13 +121,13 @@ def joint_map() -> Any:
 
 def lineage() -> Any:
     adata = cells()
-    nt.tl.lineage(adata, "cell_type", root="HSC", n_resamples=20)
+    nt.tl.lineage(adata, "cell_type", use_rep="X_newt", root="HSC", n_resamples=20)
     return nt.pl.lineage(adata, scores=["S phase", "stemness"])
 
 
 def lineage_spanning_tree() -> Any:
     adata = cells()
-    nt.tl.lineage(adata, "cell_type", root="HSC", n_resamples=20)
+    nt.tl.lineage(adata, "cell_type", use_rep="X_newt", root="HSC", n_resamples=20)
     return nt.pl.lineage(adata, kind="spanning_tree")
 
 

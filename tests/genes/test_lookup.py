@@ -12,7 +12,7 @@ import pytest
 
 import newt_sc as nt
 from newt_sc.errors import DataUnavailableError, FormatError
-from newt_sc.genes._build import SOURCES, build_tables
+from newt_sc.genes._build import NUISANCE, SOURCES, build_tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,11 @@ def sources(tmp_path: Path) -> Path:
         path = tmp_path / SOURCES[name]["file"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(gzip.compress(text.encode()))
+    for name, sets in NUISANCE.items():
+        path = tmp_path / SOURCES[name]["file"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = "other\t\tAAA\n" + "".join(f"{key}\tname\tBBB\tGONE\n" for key in sets)
+        path.write_bytes(gzip.compress(text.encode()))
     return tmp_path
 
 
@@ -68,6 +73,7 @@ def test_build(sources: Path, tmp_path: Path) -> None:
         ["Bbb", "", "", "BBB", "2"],  # through Entrez
     ]
     assert read(out / "mouse.tsv.gz")[1:] == [["Aaa", "10", ""], ["Bbb", "11", "Oldb|Bb"]]
+    assert read(out / "nuisance.tsv.gz") == [["symbol"], ["BBB"]]
     assert json.loads((out / "release.json").read_text()) == release
     first = {path.name: path.read_bytes() for path in out.iterdir()}
     build_tables(sources, out)
@@ -82,6 +88,10 @@ def test_build_says_what_is_missing(sources: Path, tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DataUnavailableError, match="mouse_human_hcop"):
         build_tables(sources, tmp_path / "out")
+    path.write_bytes(gzip.compress(HCOP.encode()))
+    (sources / SOURCES["hallmark"]["file"]).write_bytes(gzip.compress(b"HALLMARK_ELSE\t\tAAA\n"))
+    with pytest.raises(FormatError, match="MITOTIC SPINDLE"):
+        build_tables(sources, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -92,7 +102,7 @@ def test_shipped_tables_are_what_the_sources_give(tmp_path: Path) -> None:
         pytest.skip("NEWT_SC_DATA_DIR is not set")
     build_tables(data_dir, tmp_path)
     assert json.loads((tmp_path / "release.json").read_text()) == nt.genes.release()
-    for name in ("human.tsv.gz", "orthologs.tsv.gz", "mouse.tsv.gz"):
+    for name in ("human.tsv.gz", "orthologs.tsv.gz", "mouse.tsv.gz", "nuisance.tsv.gz"):
         assert gzip.decompress((tmp_path / name).read_bytes()) == gzip.decompress((SHIPPED / name).read_bytes())
 
 
@@ -134,3 +144,10 @@ def test_face_loads_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
     assert nt.genes.__all__ == sorted(nt.genes.__all__) == dir(nt.genes)
+
+
+def test_genes_of_the_cell_cycle_and_of_housekeeping() -> None:
+    found = nt.genes.nuisance()
+    assert set(found) <= set(nt.genes.table()["symbol"])
+    assert {"CDK1", "MKI67", "RPL3", "NDUFA1", "MYC"} & set(found) >= {"CDK1", "RPL3", "NDUFA1"}
+    assert not {"CD3E", "GATA1", "ALB"} & set(found)

@@ -24,7 +24,7 @@ def adata() -> ad.AnnData:
     out.obs["score"] = codes.astype(float)
     out.obsm["X_newt"] = rng.standard_normal((5, 6))[codes] + 0.1 * rng.standard_normal((100, 6))
     out.obsm["programs"] = pd.DataFrame({"p": codes, "q": -codes}, index=out.obs_names)
-    nt.tl.lineage(out, "type", root="a", n_resamples=5)
+    nt.tl.lineage(out, "type", use_rep="X_newt", root="a", n_resamples=5)
     return out
 
 

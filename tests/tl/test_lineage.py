@@ -16,6 +16,7 @@ from scipy.spatial.distance import pdist
 
 import newt_sc as nt
 from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.tl import _lineage
 
 pytestmark = pytest.mark.filterwarnings("ignore:PAGA's graph")  # the planted groups lie far apart
 
@@ -47,7 +48,7 @@ def clades(text: str) -> set[frozenset[str]]:
 @pytest.mark.parametrize("method", ["average", "complete", "ward", "nj"])
 def test_a_planted_tree_comes_out(method: Any) -> None:
     adata = planted()
-    nt.tl.lineage(adata, "group", method=method, metric="euclidean", n_resamples=20)
+    nt.tl.lineage(adata, "group", use_rep="X_newt", method=method, metric="euclidean", n_resamples=20)
     info = adata.uns["newt_lineage"]
     table = nt.get.lineage(adata)
     inner = table[table["support"].notna()]
@@ -62,7 +63,7 @@ def test_a_planted_tree_comes_out(method: Any) -> None:
 
 def test_linkage_is_scipys_of_centred_centroids() -> None:
     adata = planted()
-    nt.tl.lineage(adata, "group", n_resamples=0)
+    nt.tl.lineage(adata, "group", use_rep="X_newt", n_resamples=0)
     means = pd.DataFrame(adata.obsm["X_newt"]).groupby(adata.obs["group"].to_numpy()).mean()
     Z = hierarchy.linkage(pdist(means - means.mean(), "cosine"), "average")
     np.testing.assert_allclose(adata.uns["newt_lineage"]["linkage"], Z, rtol=1e-4)
@@ -72,7 +73,7 @@ def test_linkage_is_scipys_of_centred_centroids() -> None:
 def test_large_groups_do_not_move_the_origin() -> None:
     few, many = planted(), planted((30, 30, 30, 900))
     for adata in (few, many):
-        nt.tl.lineage(adata, "group", n_resamples=0)
+        nt.tl.lineage(adata, "group", use_rep="X_newt", n_resamples=0)
     np.testing.assert_allclose(
         few.uns["newt_lineage"]["linkage"][:, 2], many.uns["newt_lineage"]["linkage"][:, 2], atol=0.05
     )
@@ -80,7 +81,7 @@ def test_large_groups_do_not_move_the_origin() -> None:
 
 def test_root_comes_first_and_the_spanning_tree_starts_there() -> None:
     adata = planted()
-    nt.tl.lineage(adata, "group", root="c", metric="euclidean", n_resamples=10)
+    nt.tl.lineage(adata, "group", use_rep="X_newt", root="c", metric="euclidean", n_resamples=10)
     assert frozenset("abd") in clades(adata.uns["newt_lineage"]["newick"])
     edges = nt.get.lineage(adata, kind="spanning_tree")
     assert "c" not in set(edges["child"])
@@ -98,7 +99,7 @@ def test_a_chain_is_a_chain_in_the_spanning_tree() -> None:
     adata.obs["stage"] = stage
     angle = stage * 0.5
     adata.obsm["X_newt"] = np.column_stack([np.cos(angle), np.sin(angle)]) + 0.12 * rng.standard_normal((100, 2))
-    nt.tl.lineage(adata, "stage", root="0", metric="euclidean", n_resamples=10)
+    nt.tl.lineage(adata, "stage", use_rep="X_newt", root="0", metric="euclidean", n_resamples=10)
     edges = nt.get.lineage(adata, kind="spanning_tree")
     assert list(zip(edges["parent"], edges["child"], strict=True)) == [("0", "1"), ("1", "2"), ("2", "3"), ("3", "4")]
     assert edges["in_paga"].all()
@@ -108,25 +109,25 @@ def test_a_chain_is_a_chain_in_the_spanning_tree() -> None:
 def test_support_falls_with_noise() -> None:
     clear, vague = planted(noise=0.3), planted(noise=8)
     for adata in (clear, vague):
-        nt.tl.lineage(adata, "group", n_resamples=50)
+        nt.tl.lineage(adata, "group", use_rep="X_newt", n_resamples=50)
     assert nt.get.lineage(clear)["support"].min() == 1
     assert nt.get.lineage(vague)["support"].min() < 0.9
 
 
 def test_a_group_of_one_cell_has_dimensions_drawn() -> None:
     adata = planted((30, 30, 30, 1))
-    nt.tl.lineage(adata, "group", n_resamples=30)
+    nt.tl.lineage(adata, "group", use_rep="X_newt", n_resamples=30)
     assert adata.uns["newt_lineage"]["params"]["resampled"] == "cells and dimensions"
     single = planted((1, 1, 1, 1))
     with pytest.warns(NewtWarning, match="4 cells in 4 groups"):
-        nt.tl.lineage(single, "group", n_resamples=30)
+        nt.tl.lineage(single, "group", use_rep="X_newt", n_resamples=30)
     assert single.uns["newt_lineage"]["params"]["resampled"] == "dimensions"
     assert nt.get.lineage(single)["support"].max() > 0.3
 
 
 def test_written_read_and_copied(tmp_path: Path) -> None:
     adata = planted()
-    out = nt.tl.lineage(adata, "group", root="a", key_added="mine", n_resamples=5, copy=True)
+    out = nt.tl.lineage(adata, "group", use_rep="X_newt", root="a", key_added="mine", n_resamples=5, copy=True)
     assert out is not None
     assert "mine" not in adata.uns
     nt.tl.lineage_programs(out, {"one": GENES[:10], "two": GENES[50:60]}, key="mine", n_permutations=50)
@@ -136,7 +137,7 @@ def test_written_read_and_copied(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(
             table(back, key="mine"), table(out, key="mine"), check_dtype=False, check_categorical=False
         )
-    again = nt.tl.lineage(adata, "group", root="a", n_resamples=5, copy=True)
+    again = nt.tl.lineage(adata, "group", use_rep="X_newt", root="a", n_resamples=5, copy=True)
     assert again is not None
     assert again.uns["newt_lineage"]["newick"] == out.uns["mine"]["newick"]
 
@@ -147,7 +148,7 @@ def test_stored_paga_is_used() -> None:
     for i, j in ((0, 2), (2, 1), (1, 3), (0, 1)):  # the weakest, a-b, closes a circle
         links[i, j] = links[j, i] = 0.1 if {i, j} == {0, 1} else 0.9
     adata.uns["paga"] = {"groups": "group", "connectivities": sparse.csr_matrix(links)}
-    nt.tl.lineage(adata, "group", n_resamples=0)
+    nt.tl.lineage(adata, "group", use_rep="X_newt", n_resamples=0)
     found = adata.uns["newt_lineage"]["paga"]
     assert (found["source"], found["n_edges"], found["n_components"]) == ("uns", 3, 1)
     edges = nt.get.lineage(adata, kind="spanning_tree")
@@ -155,14 +156,14 @@ def test_stored_paga_is_used() -> None:
     assert edges["in_paga"].tolist() == shared
     assert found["shared"] == sum(shared) / 3
     adata.obs["other"] = adata.obs["group"].cat.rename_categories(str.upper)
-    nt.tl.lineage(adata, "other", n_resamples=0)
+    nt.tl.lineage(adata, "other", use_rep="X_newt", n_resamples=0)
     assert adata.uns["newt_lineage"]["paga"]["source"] == "computed"
 
 
 def test_a_graph_in_pieces_is_said() -> None:
     adata = planted()
     with pytest.warns(NewtWarning, match="falls into 4 parts"):
-        nt.tl.lineage(adata, "group", n_resamples=0, n_neighbors=5)
+        nt.tl.lineage(adata, "group", use_rep="X_newt", n_resamples=0, n_neighbors=5)
     assert adata.uns["newt_lineage"]["paga"]["n_components"] == 4
     assert np.isnan(adata.uns["newt_lineage"]["paga"]["shared"])
     assert not nt.get.lineage(adata, kind="spanning_tree")["in_paga"].any()
@@ -171,7 +172,7 @@ def test_a_graph_in_pieces_is_said() -> None:
 def test_two_groups() -> None:
     adata = planted()
     adata.obs["half"] = np.where(adata.obs["group"].isin(["a", "b"]), "left", "right")
-    nt.tl.lineage(adata, "half", root="left", n_resamples=3)
+    nt.tl.lineage(adata, "half", use_rep="X_newt", root="left", n_resamples=3)
     assert clades(adata.uns["newt_lineage"]["newick"]) == {frozenset({"left", "right"})}
     assert len(nt.get.lineage(adata, kind="spanning_tree")) == 1
 
@@ -183,7 +184,7 @@ def test_cells_and_groups_that_are_missing() -> None:
     adata.obs.loc[adata.obs_names[3:5], "group"] = "NA"
     adata.obsm["X_newt"][:3] = np.nan
     with pytest.warns(NewtWarning) as caught:
-        nt.tl.lineage(adata, "group", n_resamples=3)
+        nt.tl.lineage(adata, "group", use_rep="X_newt", n_resamples=3)
     text = " ".join(str(one.message) for one in caught)
     assert "5 cells have no group" in text
     assert "['empty']" in text
@@ -210,12 +211,123 @@ def test_bad_input_is_refused_and_changes_nothing() -> None:
     ]
     for data, groupby, params, error, text in cases:
         with pytest.raises(error, match=text):
-            nt.tl.lineage(data, groupby, **params)
+            nt.tl.lineage(data, groupby, **{"use_rep": "X_newt", **params})
     assert "newt_lineage" not in adata.uns
     with pytest.raises(TypeError, match="expected AnnData"):
         nt.tl.lineage(adata.X, "group")
     with pytest.raises(KeyError, match=r"tl\.lineage first"):
         nt.get.lineage(adata)
+
+
+# -- genes -----------------------------------------------------------------------------------------------------------
+
+
+def expressed(organism: str = "human", *, n: int = 6) -> ad.AnnData:
+    """Log-normalised counts of four types, ((a, b), (c, d)); the cell cycle says ((a, c), (b, d)), and louder."""
+    rng = np.random.default_rng(0)
+    table, cycle = nt.genes.table(), nt.genes.nuisance()[:400]
+    coding = table.loc[table["locus_group"] == "protein-coding gene", "symbol"]
+    names = [*cycle, *coding[~coding.isin(nt.genes.nuisance())].iloc[:2600]]
+    codes = np.repeat(np.arange(4), n)
+    mean = rng.gamma(0.5, 2, len(names))
+    strength = np.ones((4, len(names)))
+    strength[[0, 2], :200] = 8
+    for group, of in ((0, 400), (1, 400), (2, 460), (3, 460), (0, 520), (1, 540), (2, 560), (3, 580)):
+        strength[group, of : of + (60 if of < 520 else 20)] = 8
+    counts = rng.poisson(mean * strength[codes])
+    X = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+    if organism == "mouse":
+        pairs = nt.genes.orthologs().drop_duplicates("human_symbol").set_index("human_symbol")["mouse_symbol"]
+        mouse = pairs.drop_duplicates().reindex(names).to_numpy(dtype=object)
+        X, names = X[:, pd.notna(mouse)], mouse[pd.notna(mouse)].tolist()
+    adata = ad.AnnData(X, var=pd.DataFrame(index=names))
+    adata.obs["group"] = pd.Categorical(np.array(list("abcd"))[codes])
+    return adata
+
+
+few = pytest.mark.filterwarnings("ignore:24 cells in 4 groups", "ignore:4 cells in 4 groups")
+
+
+@few
+def test_genes_are_scanpys_without_the_cell_cycle_and_of_the_centroids() -> None:
+    import scanpy as sc
+
+    adata = expressed()
+    nt.tl.lineage(adata, "group", n_resamples=0)
+    info = adata.uns["newt_lineage"]
+    gone = adata.var_names.isin(nt.genes.nuisance())
+    assert list(info["genes"]["left_out"]) == adata.var_names[gone].tolist()
+    assert info["genes"]["n_left_out"] == gone.sum() == 400
+    rest = adata[:, ~gone].copy()
+    sc.pp.highly_variable_genes(rest, n_top_genes=2000, flavor="seurat")
+    means = pd.DataFrame(rest.X, columns=rest.var_names).groupby(adata.obs["group"].to_numpy()).mean()
+    means -= means.mean()
+    second = means.var().nlargest(2000).index
+    D = sum(pdist(means[genes], "correlation") for genes in (rest.var_names[rest.var["highly_variable"]], second)) / 2
+    np.testing.assert_allclose(info["linkage"], hierarchy.linkage(D, "average"), rtol=1e-3)
+
+
+@few
+@pytest.mark.parametrize("organism", ["human", "mouse"])
+def test_the_cell_cycle_does_not_make_the_tree(organism: str, array_type: Any) -> None:
+    adata = expressed(organism)
+    D = pdist(pd.DataFrame(adata.X).groupby(adata.obs["group"].to_numpy()).mean(), "correlation")
+    assert D.argmin() == 1  # a and c
+    adata.X = array_type(adata.X)
+    nt.tl.lineage(adata, "group", n_resamples=20)
+    assert {frozenset("ab"), frozenset("cd")} <= clades(adata.uns["newt_lineage"]["newick"])
+    assert nt.get.lineage(adata)["support"].min() > 0.9
+    assert adata.uns["newt_lineage"]["genes"]["n_left_out"] > 300
+
+
+@few
+def test_mapped_names_and_single_cells_and_what_is_written(tmp_path: Path) -> None:
+    adata = expressed(n=1)
+    adata.var["newt_genes"] = adata.var_names.to_numpy()
+    adata.var_names = [f"g{i}" for i in range(adata.n_vars)]
+    nt.tl.lineage(adata, "group", n_resamples=20)
+    assert adata.uns["newt_lineage"]["params"]["resampled"] == "genes"
+    assert adata.uns["newt_lineage"]["params"]["metric"] == "correlation"
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    back = ad.read_h5ad(tmp_path / "a.h5ad").uns["newt_lineage"]["genes"]
+    assert list(back["left_out"]) == [f"g{i}" for i in range(400)]
+    assert back["n_left_out"] == 400
+
+
+def test_bootstrap_draws_cells_within_groups() -> None:
+    sizes = np.array([3, 1, 40])
+    codes = np.repeat(np.arange(3), sizes)
+    X = np.random.default_rng(0).standard_normal((44, 7))
+    space = _lineage._Space(X, [np.arange(7)])
+    means, parts = zip(*_lineage._resampled(space, codes, sizes, 4000, 0), strict=True)
+    found = np.array(means)
+    np.testing.assert_allclose(found[:, 1], np.tile(X[3], (4000, 1)))
+    for group in (0, 2):
+        own = X[codes == group]
+        np.testing.assert_allclose(found[:, group].mean(axis=0), own.mean(axis=0), atol=0.05)
+        np.testing.assert_allclose(found[:, group].var(axis=0), own.var(axis=0) / sizes[group], rtol=0.15)
+    assert any(len(np.unique(part)) < 7 for (part,) in parts)  # one group has one cell
+    in_rows = _lineage._Space(sparse.csr_matrix(X), space.parts)
+    for (one, _), (other, _) in zip(
+        *(_lineage._resampled(each, codes, sizes, 5, 0) for each in (space, in_rows)), strict=True
+    ):
+        np.testing.assert_allclose(one, other)
+
+
+@few
+def test_values_and_names_that_do_not_fit() -> None:
+    adata = expressed()
+    scaled, raw, flat, other = (adata.copy() for _ in range(4))
+    scaled.X -= 1
+    raw.X = np.expm1(raw.X)
+    flat.X[:] = 1.5
+    for data, text in ((scaled, "looks scaled"), (raw, "without a logarithm"), (flat, "none differs")):
+        with pytest.raises(ValueError, match=text):
+            nt.tl.lineage(data, "group")
+        assert "newt_lineage" not in data.uns
+    other.var_names = [f"x{i}" for i in range(other.n_vars)]
+    with pytest.warns(NewtWarning, match="None of the 3,000 genes"):
+        nt.tl.lineage(other, "group", n_resamples=0)
 
 
 # -- programs --------------------------------------------------------------------------------------------------------
@@ -224,7 +336,7 @@ def test_bad_input_is_refused_and_changes_nothing() -> None:
 @pytest.fixture
 def rooted() -> ad.AnnData:
     adata = planted()
-    nt.tl.lineage(adata, "group", metric="euclidean", n_resamples=0)
+    nt.tl.lineage(adata, "group", use_rep="X_newt", metric="euclidean", n_resamples=0)
     return adata
 
 
@@ -269,7 +381,7 @@ def test_p_of_null_sets_is_uniform_though_genes_go_together() -> None:
     adata = planted()
     rng = np.random.default_rng(1)
     adata.X[:, 20:60] += 2 * rng.standard_normal((adata.n_obs, 1)).astype(np.float32)  # a program of no branch
-    nt.tl.lineage(adata, "group", metric="euclidean", n_resamples=0)
+    nt.tl.lineage(adata, "group", use_rep="X_newt", metric="euclidean", n_resamples=0)
     sets = {f"s{i}": list(rng.choice(GENES[20:], 12, replace=False)) for i in range(150)}
     nt.tl.lineage_programs(adata, {"together": GENES[20:60], **sets}, n_permutations=300)
     found = nt.get.lineage_programs(adata)
@@ -281,7 +393,7 @@ def test_programs_of_single_cells_and_of_mapped_genes() -> None:
     single = planted((1, 1, 1, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NewtWarning)
-        nt.tl.lineage(single, "group", n_resamples=0)
+        nt.tl.lineage(single, "group", use_rep="X_newt", n_resamples=0)
     nt.tl.lineage_programs(single, {"pairs": GENES[:10], **null_sets(0, 5)}, n_permutations=20)
     assert np.isfinite(nt.get.lineage_programs(single)["p"]).all()
 

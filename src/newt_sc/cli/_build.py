@@ -60,7 +60,7 @@ def _build_identifiers(folder: Path, say: Callable[[str], None]) -> Report:
     from newt_sc.genes._build import build_tables
 
     if settings.data_dir is None:
-        msg = "Set NEWT_SC_DATA_DIR to the folder that holds knowledge/identifiers/."
+        msg = "Set NEWT_SC_DATA_DIR to the folder that holds knowledge/."
         raise DataUnavailableError(msg)
     release = build_tables(settings.data_dir, folder)
     for name, table in release["tables"].items():

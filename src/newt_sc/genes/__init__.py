@@ -13,7 +13,7 @@ from newt_sc._lazy import attach
 if TYPE_CHECKING:
     from ._align import Alignment, align, require_overlap, warn_coverage
     from ._families import linked_targets, symbol_stem
-    from ._lookup import orthologs, release, table
+    from ._lookup import nuisance, orthologs, release, table
     from ._resolve import resolve
     from ._sets import AlignedSets, align_sets, gene_sets, ranked_groups
 
@@ -24,6 +24,7 @@ __all__ = [
     "align_sets",
     "gene_sets",
     "linked_targets",
+    "nuisance",
     "orthologs",
     "ranked_groups",
     "release",
@@ -43,6 +44,7 @@ __getattr__, __dir__, _ = attach(
         "align_sets": "_sets",
         "gene_sets": "_sets",
         "linked_targets": "_families",
+        "nuisance": "_lookup",
         "orthologs": "_lookup",
         "ranked_groups": "_sets",
         "release": "_lookup",

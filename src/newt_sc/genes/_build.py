@@ -48,7 +48,41 @@ SOURCES: dict[str, dict[str, str]] = {
         "url": "https://ftp.ncbi.nlm.nih.gov/gene/DATA/GENE_INFO/Mammalia/",
         "licence": "public domain (NCBI)",
     },
+    "go": {
+        "file": "knowledge/function/goa_2026-03_bp_propagated.gmt.gz",
+        "release": "GOA human, 2026-03-26",
+        "origin": "GO annotation, biological process, propagated along is_a and part_of",
+        "url": "https://current.geneontology.org/annotations/",
+        "licence": "CC-BY-4.0",
+    },
+    "hallmark": {
+        "file": "knowledge/pathway/hallmark_2024.gmt.gz",
+        "release": "2024",
+        "origin": "MSigDB Hallmark",
+        "url": "https://www.gsea-msigdb.org/",
+        "licence": "CC-BY-4.0",
+    },
 }
+
+NUISANCE = {
+    "go": {
+        "GO:0007049": "cell cycle",
+        "GO:0006260": "DNA replication",
+        "GO:0051301": "cell division",
+        "GO:0006412": "translation",
+        "GO:0006396": "RNA processing",
+        "GO:0042254": "ribosome biogenesis",
+        "GO:0006119": "oxidative phosphorylation",
+        "GO:0022900": "electron transport chain",
+        "GO:0006457": "protein folding",
+        "GO:0007005": "mitochondrion organization",
+    },
+    "hallmark": {
+        f"HALLMARK_{name}": name.lower()
+        for name in ("G2M CHECKPOINT", "E2F TARGETS", "MITOTIC SPINDLE", "MYC TARGETS V1", "MYC TARGETS V2")
+    },
+}
+"""Sets of the cell cycle and of housekeeping."""
 
 COLUMNS = {
     "hgnc": [
@@ -82,7 +116,7 @@ _PRODUCT = re.compile(r"ENS[TP]\d")
 
 
 def build_tables(data_dir: str | PathLike[str], out_dir: str | PathLike[str]) -> dict[str, Any]:
-    """Write ``human.tsv.gz``, ``orthologs.tsv.gz``, ``mouse.tsv.gz`` and ``release.json``.
+    """Write ``human.tsv.gz``, ``orthologs.tsv.gz``, ``mouse.tsv.gz``, ``nuisance.tsv.gz`` and ``release.json``.
 
     Every HGNC locus is kept, coding or not, because the approved symbol of one gene may be an alias of another.
     Genes that only Ensembl has are added; aliases that are transcript or protein ids are left out. The human side
@@ -92,7 +126,7 @@ def build_tables(data_dir: str | PathLike[str], out_dir: str | PathLike[str]) ->
     Parameters
     ----------
     data_dir
-        Directory that holds ``knowledge/identifiers/``.
+        Directory that holds ``knowledge/``.
     out_dir
         Where to write. Same input, same bytes.
 
@@ -105,14 +139,15 @@ def build_tables(data_dir: str | PathLike[str], out_dir: str | PathLike[str]) ->
     DataUnavailableError
         If an input is absent.
     FormatError
-        If an input lacks a column.
+        If an input lacks a column or a set.
     """
-    frames = {name: _read(Path(data_dir), name) for name in SOURCES}
+    frames = {name: _read(Path(data_dir), name) for name in COLUMNS}
     human = _human(frames["hgnc"], frames["ensembl"])
     rows = {
         "human.tsv.gz": (HUMAN, human),
         "orthologs.tsv.gz": (ORTHOLOGS, _orthologs(frames["hcop"], human)),
         "mouse.tsv.gz": (MOUSE, _mouse(frames["ncbi"])),
+        "nuisance.tsv.gz": (("symbol",), _nuisance(Path(data_dir), human)),
     }
     release: dict[str, Any] = {
         "release": "HGNC 2024-10-18, Ensembl 109, HCOP babelgene 22.9, NCBI Gene 2023-03-23",
@@ -132,11 +167,28 @@ def build_tables(data_dir: str | PathLike[str], out_dir: str | PathLike[str]) ->
     return release
 
 
-def _read(data_dir: Path, name: str) -> pd.DataFrame:
+def _file(data_dir: Path, name: str) -> Path:
     path = data_dir / SOURCES[name]["file"]
     if not path.is_file():
         msg = f"{path} does not exist; it is needed to build the identifier tables"
         raise DataUnavailableError(msg)
+    return path
+
+
+def _nuisance(data_dir: Path, human: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    found: set[str] = set()
+    for name, wanted in NUISANCE.items():
+        path = _file(data_dir, name)
+        lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+        sets = {key: members for key, _, *members in (line.split("\t") for line in lines)}
+        if missing := set(wanted) - set(sets):
+            raise FormatError(path, 1, f"sets {sorted(missing)} are missing")
+        found.update(*(sets[key] for key in wanted))
+    return sorted((row[0],) for row in human if row[0] in found)
+
+
+def _read(data_dir: Path, name: str) -> pd.DataFrame:
+    path = _file(data_dir, name)
     frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     if missing := set(COLUMNS[name]) - set(frame.columns):
         raise FormatError(path, 1, f"columns {sorted(missing)} are missing; found {list(frame.columns)}")

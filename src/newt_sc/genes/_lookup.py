@@ -15,7 +15,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["orthologs", "release", "table"]
+__all__ = ["nuisance", "orthologs", "release", "table"]
 
 Index = dict[str, tuple[str, ...]]
 
@@ -131,6 +131,26 @@ def orthologs() -> pd.DataFrame:
     columns = ["mouse_symbol", "mouse_entrez", "mouse_ensembl", "human_symbol", "support_n"]
     rows = [[value or None for value in row] for row in _rows("orthologs.tsv.gz")]
     return pd.DataFrame(rows, columns=columns).astype({"support_n": "int64"})
+
+
+def nuisance() -> pd.Index:
+    """Human genes of the cell cycle and of housekeeping, which tell little of lineages.
+
+    Members of ten GO terms (cell cycle, DNA replication, cell division, translation, RNA processing, ribosome
+    biogenesis, oxidative phosphorylation, electron transport chain, protein folding, mitochondrion organization) and of
+    five Hallmark sets (G2M checkpoint, E2F targets, mitotic spindle, MYC targets V1 and V2). :func:`newt_sc.tl.lineage`
+    leaves them out.
+
+    Returns
+    -------
+    Approved symbols, sorted.
+
+    Examples
+    --------
+    >>> "CDK1" in nt.genes.nuisance(), "CD3E" in nt.genes.nuisance()
+    (True, False)
+    """
+    return pd.Index([symbol for (symbol,) in _rows("nuisance.tsv.gz")], name="symbol")
 
 
 def release() -> dict[str, Any]:

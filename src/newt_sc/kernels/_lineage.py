@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -167,13 +167,13 @@ class Tree:
 
 
 @takes_arrays
-def group_means(X: NDArray[np.floating], codes: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
+def group_means(X: Any, codes: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
     """Average the rows of each group.
 
     Parameters
     ----------
     X
-        Cells x dimensions.
+        Cells x dimensions, numpy or scipy sparse.
     codes
         Group of each cell; cells of code -1 are left out.
     n_groups
@@ -191,7 +191,8 @@ def group_means(X: NDArray[np.floating], codes: NDArray[np.intp], n_groups: int)
     used = np.flatnonzero(codes >= 0)
     table = sparse.csr_array((np.ones(used.size), (codes[used], used)), shape=(n_groups, len(codes)))
     size = np.bincount(codes[used], minlength=n_groups)
-    return np.asarray(table @ X.astype(np.float64)) / np.maximum(size, 1)[:, None]
+    sums: Any = table @ X.astype(np.float64)
+    return np.asarray(sums.toarray() if sparse.issparse(sums) else sums) / np.maximum(size, 1)[:, None]
 
 
 @takes_arrays

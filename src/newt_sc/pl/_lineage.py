@@ -92,7 +92,7 @@ def lineage(
     ax.yaxis.tick_right()
     ax.set_ylim(len(order) - 0.4, -0.6)
     params = info["params"]
-    text = title if title is not None else f"{params['groupby']} in {params['use_rep']}"
+    text = title if title is not None else f"{params['groupby']} in {params['use_rep'] or 'genes'}"
     room = 0 if table is None else 5 * max(len(str(name)) for name in table.columns)
     ax.set_title(text, fontsize=TITLE, loc="left", pad=5 + room)
     dress(ax, spines=["bottom"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from dataclasses import dataclass
+from itertools import starmap
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -16,10 +18,11 @@ from newt_sc._docs import with_docs
 from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
 from newt_sc.io._newick import format_newick
-from newt_sc.tl._rows import Rows
+from newt_sc.tl._rows import Rows, warn_values
+from newt_sc.tl._sides import N_TOP_GENES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -29,6 +32,9 @@ __all__ = ["lineage", "lineage_programs"]
 Method = Literal["average", "complete", "single", "weighted", "ward", "nj"]
 Metric = Literal["correlation", "cosine", "euclidean"]
 _FEW: Final = 50
+_COMPONENTS: Final = 30
+_MOST: Final = 50  # more is no logarithm
+_AT_ONCE: Final = 1 << 24  # values of resampled centroids that are held
 _MISSING: Final = ("NA", "nan", "")
 
 
@@ -38,9 +44,9 @@ def lineage(
     groupby: str,
     *,
     root: str | None = None,
-    use_rep: str = "X_newt",
+    use_rep: str | None = None,
     method: Method = "average",
-    metric: Metric = "cosine",
+    metric: Metric | None = None,
     n_resamples: int = 100,
     n_neighbors: int = 15,
     random_state: int = 0,
@@ -49,16 +55,19 @@ def lineage(
 ) -> AnnData | None:
     """Arrange groups of cells in a hierarchy, with support for each branch.
 
-    A group stands for its centroid in ``use_rep``, less the mean of all centroids, so that large groups do not pull the
-    origin to themselves. Two trees are made of the distances between centroids:
+    A group stands for its centroid, less the mean of all centroids, so that large groups do not pull the origin to
+    themselves. Distances are taken over genes: those of the cell cycle and of housekeeping (GO and Hallmark, about
+    3,200; mouse genes by their orthologs) are left out, and the mean of two distances is taken, over the 2,000 highly
+    variable genes of the rest and over the 2,000 whose centroids vary most. Give all measured genes, log-normalised.
+    Two trees are made of the distances:
 
     - a *hierarchy*, in which groups are leaves: for cell types that part ways;
     - a *minimum spanning tree*, in which groups are inner nodes as well: for stages that follow on each other, such as
       sorted progenitors.
 
     Support is the share of bootstrap samples whose tree makes the same split of the groups (has the same edge). Cells
-    are drawn anew within their groups. A group of one cell cannot be drawn anew: where there is one, the dimensions of
-    ``use_rep`` are drawn as well, for all groups.
+    are drawn anew within their groups. A group of one cell cannot be drawn anew: where there is one, the genes (the
+    dimensions of ``use_rep``) are drawn as well, for all groups.
 
     Parameters
     ----------
@@ -70,12 +79,13 @@ def lineage(
         (``"nj"``: rooted in the last branch) and the spanning tree starts at its most central group, which says
         nothing of time.
     use_rep
-        Key of ``obsm``.
+        Key of ``obsm`` to take distances in, instead of genes.
     method
         How the hierarchy is made: a linkage of :func:`scipy.cluster.hierarchy.linkage`, or ``"nj"``, neighbour joining,
         whose branches need not be equally long.
     metric
-        Distance between centroids. ``"ward"`` needs ``"euclidean"``. A group near the mean of all has no clear
+        Distance between centroids; ``"correlation"`` of genes and ``"cosine"`` in ``use_rep`` by default. ``"ward"``
+        needs ``"euclidean"``. A group near the mean of all has no clear
         direction, and its cosine distances are unsure, which its support shows; ``"euclidean"`` puts it in the middle.
     n_resamples
         How many bootstrap samples; 0 for no support.
@@ -99,22 +109,24 @@ def lineage(
     - ``spanning_tree``: a table of edges: ``parent``, ``child``, ``distance``, ``support`` and ``in_paga``;
     - ``paga``: ``shared``, the share of the edges of PAGA's tree that the spanning tree has; ``n_edges`` of that tree;
       ``n_components``, into how many parts the graph of groups falls; ``source``, ``"uns"`` or ``"computed"``;
+    - ``genes``, without ``use_rep``: ``n_used``, ``n_left_out`` and ``left_out``, their names in ``var_names``;
     - ``params``, of which ``resampled`` says what the bootstrap drew.
 
     Raises
     ------
     TypeError
-        If ``adata`` is no AnnData, or groups are numbers with fractions.
+        If ``adata`` is no AnnData, its matrix is not numeric, or groups are numbers with fractions.
     KeyError
         If ``groupby`` or ``use_rep`` is not there.
     ValueError
-        If there are fewer than two groups, the root is not among them, values are NaN or infinite, or a parameter is
-        not known or out of range.
+        If there are fewer than two groups, the root is not among them, values are NaN, infinite or, of genes, below 0,
+        no gene differs between groups, or a parameter is not known or out of range.
 
     Warns
     -----
     NewtWarning
-        If cells have no group, groups no cell, there are fewer than 50 cells, or PAGA's graph falls apart.
+        If cells have no group, groups no cell, there are fewer than 50 cells, PAGA's graph falls apart, values look
+        like counts, or no gene of the cell cycle or of housekeeping is found.
 
     See Also
     --------
@@ -128,36 +140,37 @@ def lineage(
     Examples
     --------
     >>> import newt_sc as nt
-    >>> nt.tl.embed(adata)  # doctest: +SKIP
     >>> nt.tl.lineage(adata, "cell_type", root="HSC")  # doctest: +SKIP
     >>> nt.get.lineage(adata)  # doctest: +SKIP
     """
     _check_anndata(adata)
+    if metric is None:
+        metric = "correlation" if use_rep is None else "cosine"
     _check_params(method, metric, n_resamples, n_neighbors)
     codes, groups = _groups(adata, groupby)
-    X = _representation(adata, use_rep, codes >= 0)
     start = _root(root, groups)
-    used = np.flatnonzero(codes >= 0)
-    codes, X = codes[used], X[used]
     n = len(groups)
+    space = _genes(adata, codes, n) if use_rep is None else _representation(adata, use_rep, codes >= 0)
+    codes = codes[codes >= 0]
     sizes = np.bincount(codes, minlength=n)
-    if used.size < _FEW:
+    if codes.size < _FEW:
         warnings.warn(
-            f"{used.size} cells in {n} groups: support is a rough guide with so few.", NewtWarning, stacklevel=2
+            f"{codes.size} cells in {n} groups: support is a rough guide with so few.", NewtWarning, stacklevel=2
         )
 
-    def build(means: NDArray[np.float64]) -> tuple[kernels.Tree, NDArray[np.intp], NDArray[np.float64]]:
-        D = kernels.group_distances(means - means.mean(axis=0), metric)
+    def build(
+        means: NDArray[np.floating], parts: Sequence[NDArray[np.intp]]
+    ) -> tuple[kernels.Tree, NDArray[np.intp], NDArray[np.float64]]:
+        means = means - means.mean(axis=0)
+        D = np.mean([kernels.group_distances(means[:, part], metric) for part in parts], axis=0)
         tree = kernels.neighbor_joining(D) if method == "nj" else kernels.agglomerate(D, method)
         return tree if start is None else tree.rooted(start), kernels.spanning_tree(D, start), D
 
-    tree, parent, D = build(kernels.group_means(X, codes, n))
+    tree, parent, D = build(kernels.group_means(space.X, codes, n), space.parts)
     splits = tree.splits()
     seen: Counter[bytes] = Counter()
     edges: Counter[frozenset[int]] = Counter()
-    rng = np.random.default_rng(random_state)
-    for _ in range(n_resamples):
-        again, up, _ = build(_resampled(X, codes, sizes, rng))
+    for again, up, _ in starmap(build, _resampled(space, codes, sizes, n_resamples, random_state)):
         seen.update(set(again.splits()))
         edges.update(frozenset((int(i), int(j))) for i, j in enumerate(up) if j >= 0)
     once = max(n_resamples, 1)
@@ -165,7 +178,7 @@ def lineage(
     trivial = np.isin(tree.members().sum(axis=1), [1, n - 1, n])
     support[trivial | (n_resamples == 0)] = np.nan
 
-    paga, paga_edges = _paga(adata, groupby, groups, X, codes, n_neighbors)
+    paga, paga_edges = _paga(adata, groupby, groups, space, codes, n_neighbors)
     table = [
         {
             "parent": groups[j],
@@ -180,17 +193,18 @@ def lineage(
     paga["shared"] = sum(row["in_paga"] for row in table) / len(paga_edges) if paga_edges else float("nan")
     children = tree.children()
     labels = ["" if np.isnan(value) else f"{value:.2f}" for value in support]
+    drawn = "genes" if use_rep is None else "dimensions"
     single = bool((sizes == 1).any())
-    info = {
+    info: dict[str, Any] = {
         "params": {
             "groupby": groupby,
             "root": root or "",
-            "use_rep": use_rep,
+            "use_rep": use_rep or "",
             "method": method,
             "metric": metric,
             "n_resamples": int(n_resamples),
             "n_neighbors": int(n_neighbors),
-            "resampled": "cells" if not single else "dimensions" if (sizes == 1).all() else "cells and dimensions",
+            "resampled": "cells" if not single else drawn if (sizes == 1).all() else f"cells and {drawn}",
             "random_state": random_state,
         },
         "groups": np.array(groups, dtype=object),
@@ -206,7 +220,9 @@ def lineage(
         "spanning_tree": pd.DataFrame(table),
         "paga": paga,
     }
-    logger.info("lineage of %d groups from %d cells", n, used.size)
+    if space.genes:
+        info["genes"] = space.genes
+    logger.info("lineage of %d groups from %d cells", n, codes.size)
     out = adata.copy() if copy else adata
     out.uns[key_added or _keys.LINEAGE] = info
     return out if copy else None
@@ -428,27 +444,32 @@ def _branches(
 
 
 def _resampled(
-    X: NDArray[np.floating], codes: NDArray[np.intp], sizes: NDArray[np.intp], rng: np.random.Generator
-) -> NDArray[np.float64]:
-    """Centroids of cells drawn within groups, and of drawn dimensions where a group has one cell."""
-    order = np.argsort(codes, kind="stable")
-    start = np.cumsum(sizes) - sizes
-    drawn = np.concatenate([order[a + rng.integers(0, n, n)] for a, n in zip(start, sizes, strict=True)])
-    means = kernels.group_means(X[drawn], codes[drawn], sizes.size)
-    if (sizes == 1).any():
-        means = means[:, rng.integers(0, X.shape[1], X.shape[1])]
-    return means
+    space: _Space, codes: NDArray[np.intp], sizes: NDArray[np.intp], n_resamples: int, random_state: int
+) -> Iterator[tuple[NDArray[np.float64], list[NDArray[np.intp]]]]:
+    """Centroids of cells drawn within groups, and the parts, of drawn features where a group has one cell."""
+    rng = np.random.default_rng(random_state)
+    groups = [space.X[codes == group] for group in range(sizes.size)]
+    step = max(1, _AT_ONCE // (sizes.size * space.X.shape[1]))
+    for first in range(0, n_resamples, step):
+        n = min(step, n_resamples - first)
+        means = np.empty((n, sizes.size, space.X.shape[1]))
+        for group, (part, size) in enumerate(zip(groups, sizes, strict=True)):
+            weight = rng.multinomial(size, np.full(size, 1 / size), size=n) / size
+            means[:, group] = np.asarray((part.T @ weight.T).T)
+        for one in means:
+            single = (sizes == 1).any()
+            yield one, [rng.choice(part, part.size) for part in space.parts] if single else space.parts
 
 
 def _paga(
     adata: AnnData,
     groupby: str,
     groups: list[str],
-    X: NDArray[np.floating],
+    space: _Space,
     codes: NDArray[np.intp],
     n_neighbors: int,
 ) -> tuple[dict[str, Any], set[frozenset[int]]]:
-    """PAGA's tree over the groups: that of ``uns["paga"]``, or computed from neighbours in the representation."""
+    """PAGA's tree over the groups: that of ``uns["paga"]``, or computed from neighbours, of genes in their components."""
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
     stored = adata.uns.get("paga", {})
@@ -464,7 +485,8 @@ def _paga(
     if graph is None:
         from sklearn.neighbors import kneighbors_graph
 
-        near = kneighbors_graph(X, min(n_neighbors, len(X)) - 1)  # scanpy counts the cell itself
+        X = space.X if space.genes is None else _components(space)
+        near = kneighbors_graph(X, min(n_neighbors, codes.size) - 1)  # scanpy counts the cell itself
         graph = kernels.group_connectivity(sparse.csr_array(near), codes, len(groups))
     weight = sparse.csr_array(np.where(graph > 0, 1 / np.where(graph > 0, graph, 1), 0))
     n_components = int(connected_components(weight, directed=False)[0])
@@ -518,7 +540,85 @@ def _root(root: str | None, groups: list[str]) -> int | None:
     return groups.index(str(root))
 
 
-def _representation(adata: AnnData, use_rep: str, used: NDArray[np.bool_]) -> NDArray[np.floating]:
+@dataclass(frozen=True)
+class _Space:
+    """What distances are taken in.
+
+    Attributes
+    ----------
+    X
+        Cells with a group x features, numpy or CSR.
+    parts
+        Features of each of the distances whose mean is taken.
+    genes
+        Which genes were left out; ``None`` in a representation.
+    """
+
+    X: Any
+    parts: list[NDArray[np.intp]]
+    genes: dict[str, Any] | None = None
+
+
+def _genes(adata: AnnData, codes: NDArray[np.intp], n_groups: int) -> _Space:
+    """Take highly variable genes and those whose centroids vary most, without cell cycle and housekeeping."""
+    import anndata as ad
+    import scanpy as sc
+
+    rows = Rows(adata.X, "adata.X")
+    stats = rows.stats()
+    if stats.minimum < 0 or stats.maximum > _MOST:
+        msg = (
+            f"adata.X has values from {stats.minimum:.4g} to {stats.maximum:.4g}: it looks scaled, or without a "
+            "logarithm. Expected log-normalised expression of all genes; or give use_rep."
+        )
+        raise ValueError(msg)
+    warn_values("adata.X", stats, adata.n_obs, level=4)
+    names: Any = adata.var_names
+    if _keys.GENES in adata.var:
+        names = adata.var[_keys.GENES].astype(object).where(adata.var[_keys.GENES].notna(), adata.var_names.to_series())
+    gone = genes.align(list(names), genes.nuisance()).index >= 0
+    if not gone.any():
+        warnings.warn(
+            f"None of the {adata.n_vars:,} genes is one of the cell cycle or of housekeeping: none is left out. "
+            "Are the names those of human or mouse genes?",
+            NewtWarning,
+            stacklevel=3,
+        )
+    at = np.flatnonzero(~gone & (stats.variance > 0))
+    X = rows.part(at)[codes >= 0] if at.size else np.zeros((1, 0))
+    X = sparse.csr_matrix(X) if sparse.issparse(X) else X  # scanpy takes no sparse arrays
+    codes = codes[codes >= 0]
+    between = kernels.group_means(X, codes, n_groups).var(axis=0) if at.size else np.zeros(0)
+    if not (between > 0).any():
+        msg = f"Of {adata.n_vars:,} genes, {gone.sum():,} of them left out, none differs between the groups."
+        raise ValueError(msg)
+    variable = np.arange(at.size)
+    if at.size > N_TOP_GENES:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of logarithms of empty genes
+            cells = ad.AnnData(X, uns={"log1p": adata.uns.get("log1p", {})})
+            table = sc.pp.highly_variable_genes(cells, n_top_genes=N_TOP_GENES, flavor="seurat", inplace=False)
+        variable = np.flatnonzero(table["highly_variable"].to_numpy())
+    parts = [variable, np.argsort(-between, kind="stable")[:N_TOP_GENES]]
+    used = np.union1d(*parts)
+    told = {
+        "n_used": int(used.size),
+        "n_left_out": int(gone.sum()),
+        "left_out": adata.var_names[gone].to_numpy(dtype=object),
+    }
+    return _Space(X[:, used], [np.searchsorted(used, part) for part in parts], told)
+
+
+def _components(space: _Space) -> NDArray[np.floating]:
+    """Principal components of the highly variable genes."""
+    import scanpy as sc
+
+    X = space.X[:, space.parts[0]]
+    X = X.astype(np.float64)
+    return np.asarray(sc.pp.pca(X, n_comps=min(_COMPONENTS, min(X.shape) - 1)))
+
+
+def _representation(adata: AnnData, use_rep: str, used: NDArray[np.bool_]) -> _Space:
     if use_rep not in adata.obsm:
         msg = f"use_rep {use_rep!r} is not in adata.obsm, which has {list(adata.obsm)}. Run newt_sc.tl.embed first."
         raise KeyError(msg)
@@ -534,8 +634,7 @@ def _representation(adata: AnnData, use_rep: str, used: NDArray[np.bool_]) -> ND
             "out, or embed them again."
         )
         raise ValueError(msg)
-    out: NDArray[np.floating] = X
-    return out
+    return _Space(X[used].astype(np.float64), [np.arange(X.shape[1])])
 
 
 def _check_anndata(adata: object, what: str = "adata") -> None:
