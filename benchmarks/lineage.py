@@ -1,8 +1,8 @@
 """Hierarchies of groups against known trees: which genes distances between groups are taken over.
 
-``python -m benchmarks.lineage`` scores ways of measuring distance on nine trees, from one cell a group to pseudobulks and
-from 500 counts a cell to full depth, whole and without each single group, and draws two trees with and without what came
-out. Draws 0 to 2 were for choosing; the tables are those of draws 100 to 109.
+``python -m benchmarks.lineage`` scores ways of measuring distance on nine trees, from one cell a group to pseudobulks
+and from 500 counts a cell to full depth, whole and without each single group, and draws two trees as they were and as
+they are. Draws 0 to 2 were for choosing; the tables are those of draws 100 to 109.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def _below(parent: str, *children: str) -> list[tuple[str, str]]:
 
 
 DMAP = [
-    *_chain("Hematopoietic stem cell_CD133+ CD34dim", "Hematopoietic stem cell_CD38- CD34+", "Common myeloid progenitor"),
+    *_chain("Hematopoietic stem cell_CD133+ CD34dim", "Hematopoietic stem cell_CD38- CD34+",
+            "Common myeloid progenitor"),
     *_below("Common myeloid progenitor", "Megakaryocyte/ erythroid progenitor", "Granulocyte/monocyte progenitor"),
     *_chain("Megakaryocyte/ erythroid progenitor", "Erythroid_CD34+ CD71+ GlyA-", "Erythroid_CD34- CD71+ GlyA-",
             "Erythroid_CD34- CD71+ GlyA+", "Erythroid_CD34- CD71lo GlyA+", "Erythroid_CD34- CD71- GlyA+"),
@@ -170,7 +171,7 @@ def load(name: str) -> Known:
 
 
 def draw(known: Known, n_cells: int | str, depth: int | None, rng: np.random.Generator) -> tuple[Any, np.ndarray]:
-    """Log-normalised cells: so many of each group, or all, or one sum a group; counts thinned or drawn from profiles."""
+    """Log-normalised cells: so many of each group, all, or one sum a group; counts thinned or drawn from profiles."""
     X, codes = known.X, known.codes
     if isinstance(n_cells, int) and (known.counts or np.bincount(codes).max() > 1):
         order = rng.permutation(codes.size)
@@ -416,7 +417,7 @@ def tables() -> None:
                for at in COLUMNS.values()]  # fmt: skip
         more = [by_draw(wide, DEFAULT, tree=name, cells=at) for at in COLUMNS.values()]
         cells = [f"{h:.3f} {np.mean(np.concatenate(m)):+.3f}" if m else "" for h, m in zip(one, more, strict=True)]
-        rows.append([name, what, len(load(name).steps), *cells])
+        rows.append([name, what, str(len(load(name).steps)), *cells])
     tree = _common.markdown_table(["set", "known", "groups", *COLUMNS], rows)
     rows = []
     chains = [name for name, (_, _, what) in KNOWN.items() if what.startswith("chain")]
@@ -431,13 +432,14 @@ def tables() -> None:
         rows.append([label, *(interval(gain) if gain else "" for gain in gains)])
     parts = _common.markdown_table(["default less H", *COLUMNS], rows)
     print(f"{tree}\n\n{parts}")
-    _common.write_section(_common.DOCS / "lineage.md", "trees", f"## Each tree\n\nH, and what the default adds.\n\n{tree}"
+    page = _common.DOCS / "lineage.md"
+    _common.write_section(page, "trees", f"## Each tree\n\nH, and what the default adds.\n\n{tree}"
                           f"\n\n## By depth and by tree\n\n{parts}\n\n{_common.run_metadata()}")  # fmt: skip
 
 
 NOTES = (
-    "Spearman's correlation of distances between groups with steps in the known tree; mean over trees, then depths and "
-    "draws, the whole tree and those without a single group counting half each; below the first row differences. In "
+    "Spearman's correlation of distances between groups with steps in the known tree; mean over trees, then depths "
+    "and draws, the whole tree and those without a single group counting half each; below the first row differences. In "
     "brackets 95 % bootstrap intervals, trees drawn anew, then draws within them. *H*: 1 - Pearson of centred centroids "
     "over scanpy's highly variable genes; *HV*: the mean of that and of the same over the 2,000 genes whose centroids "
     "vary most. *Annotation out*: without genes of the cell cycle and of housekeeping, as `tl.lineage` does; *vectors "
@@ -445,7 +447,8 @@ NOTES = (
     "shuffled vectors. *HV + projection* adds the distance of centroids times gene vectors, weighted by non-negative "
     "least squares on halves of the cells (whole trees; not for one cell a group, where it is HV). Vectors are without "
     "the sources that hold blood. One, five, twenty: cells a group, at 500 and 2,000 counts and at full depth. "
-    "Populations without cells have counts drawn from their profile; `all cells` are of sets of cells. Pseudobulk: sums."
+    "Populations without cells have counts drawn from their profile; `all cells` are of sets of cells. Pseudobulk: "
+    "sums."
 )
 
 
@@ -456,6 +459,8 @@ def elsewhere() -> None:
         if name == "immgen_sorted_mouse":
             continue
         adata = _spaces.cells(name)
+        if adata is None:
+            continue
         gone = nt.genes.align(adata.var_names, nt.genes.nuisance()).index >= 0
         cells = []
         for one in (adata, _spaces.variable(adata[:, ~gone].copy())):
@@ -478,8 +483,9 @@ def elsewhere() -> None:
     ]
     table = _common.markdown_table(["set", "labels", "DPT", "labels, genes left out", "DPT, genes left out"], shown)
     print(table)
-    _common.write_section(_common.DOCS / "lineage.md", "elsewhere", "## Labels and pseudotime\n\nBalanced accuracy of the "
-                          "15 nearest other cells, and Spearman's correlation of diffusion pseudotime with the known order, "
+    page = _common.DOCS / "lineage.md"
+    _common.write_section(page, "elsewhere", "## Labels and pseudotime\n\nBalanced accuracy of the 15 nearest other "
+                          "cells, and Spearman's correlation of diffusion pseudotime with the known order, "
                           f"in 15 principal components (which `tl.embed` turns).\n\n{table}")  # fmt: skip
 
 
@@ -510,7 +516,7 @@ def pictures() -> None:
 def main() -> None:
     """Print the tables and draw the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = {"elsewhere": elsewhere, "pictures": pictures, "tables": tables}
+    parts = {"tables": tables, "elsewhere": elsewhere, "pictures": pictures}
     parser.add_argument("--only", choices=parts, help="one part instead of all")
     only = parser.parse_args().only
     for name, part in parts.items():

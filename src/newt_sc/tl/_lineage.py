@@ -57,7 +57,7 @@ def lineage(
 
     A group stands for its centroid, less the mean of all centroids, so that large groups do not pull the origin to
     themselves. Distances are taken over genes: those of the cell cycle and of housekeeping (GO and Hallmark, about
-    3,200; mouse genes by their orthologs) are left out, and the mean of two distances is taken, over the 2,000 highly
+    3,300; mouse genes by their orthologs) are left out, and the mean of two distances is taken, over the 2,000 highly
     variable genes of the rest and over the 2,000 whose centroids vary most. Give all measured genes, log-normalised.
     Two trees are made of the distances:
 
@@ -469,7 +469,7 @@ def _paga(
     codes: NDArray[np.intp],
     n_neighbors: int,
 ) -> tuple[dict[str, Any], set[frozenset[int]]]:
-    """PAGA's tree over the groups: that of ``uns["paga"]``, or computed from neighbours, of genes in their components."""
+    """PAGA's tree over the groups: that of ``uns["paga"]``, or computed from neighbours."""
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
     stored = adata.uns.get("paga", {})
