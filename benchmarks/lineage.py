@@ -439,9 +439,10 @@ def tables() -> None:
 
 NOTES = (
     "Spearman's correlation of distances between groups with steps in the known tree; mean over trees, then depths "
-    "and draws, the whole tree and those without a single group counting half each; below the first row differences. In "
-    "brackets 95 % bootstrap intervals, trees drawn anew, then draws within them. *H*: 1 - Pearson of centred centroids "
-    "over scanpy's highly variable genes; *HV*: the mean of that and of the same over the 2,000 genes whose centroids "
+    "and draws, the whole tree and those without a single group counting half each; below the first row differences. "
+    "In brackets 95 % bootstrap intervals, trees drawn anew, then draws within them. *H*: 1 - Pearson of centred "
+    "centroids over scanpy's highly variable genes; "
+    "*HV*: the mean of that and of the same over the 2,000 genes whose centroids "
     "vary most. *Annotation out*: without genes of the cell cycle and of housekeeping, as `tl.lineage` does; *vectors "
     "out*: without as many that a logistic regression tells by their vectors, out of fold; *shuffled*: the same on "
     "shuffled vectors. *HV + projection* adds the distance of centroids times gene vectors, weighted by non-negative "
