@@ -15,8 +15,10 @@ from scipy import sparse
 
 from newt_sc import _keys, genes, kernels
 from newt_sc._docs import with_docs
+from newt_sc._missing import read_labels
 from newt_sc._settings import logger
 from newt_sc.errors import NewtWarning
+from newt_sc.genes._annotated import var_genes
 from newt_sc.io._newick import format_newick
 from newt_sc.tl._rows import Rows, warn_values
 from newt_sc.tl._sides import N_TOP_GENES
@@ -35,7 +37,6 @@ _FEW: Final = 50
 _COMPONENTS: Final = 30
 _MOST: Final = 50  # more is no logarithm
 _AT_ONCE: Final = 1 << 24  # values of resampled centroids that are held
-_MISSING: Final = ("NA", "nan", "")
 
 
 @with_docs
@@ -391,10 +392,7 @@ def _members(
     adata: AnnData, gene_sets: Any, regulons: pd.DataFrame | None, min_size: int
 ) -> tuple[sparse.csr_array, pd.DataFrame]:
     """Make sets x genes, rows of absolute sum one, and say what each row is."""
-    names: Any = adata.var_names
-    if _keys.GENES in adata.var:
-        mapped = adata.var[_keys.GENES]
-        names = mapped.astype(object).where(mapped.notna(), adata.var_names.to_series().to_numpy()).to_numpy()
+    names = var_genes(adata)
     parts, tables = [], []
 
     def add(kind: str, sets: dict[str, list[str]], members: sparse.csr_array) -> None:
@@ -511,16 +509,16 @@ def _groups(adata: AnnData, groupby: str, *, quiet: bool = False) -> tuple[NDArr
     if column.dtype.kind == "f" or (hasattr(column, "cat") and column.cat.categories.dtype.kind == "f"):
         msg = f"adata.obs[{groupby!r}] holds numbers with fractions ({column.dtype}): expected groups, as categories."
         raise TypeError(msg)
-    text = column.astype(object)
-    text = text.where(text.notna(), "").astype(str)
-    names = [str(name) for name in (column.cat.categories if hasattr(column, "cat") else sorted(text.unique()))]
+    text = read_labels(column, f"adata.obs[{groupby!r}]", stacklevel=4, quiet=quiet)
+    given = column.cat.categories if hasattr(column, "cat") else sorted(text.dropna().unique())
+    names = [name for name in read_labels(given, groupby, quiet=True) if name is not None]
     counts = text.value_counts()
-    groups = [name for name in names if name not in _MISSING and counts.get(name, 0)]
+    groups = [name for name in names if counts.get(name, 0)]
     codes = pd.Index(groups, dtype=object).get_indexer(pd.Index(text, dtype=object)).astype(np.intp)
     if not quiet:
         if lost := int((codes < 0).sum()):
             warnings.warn(f"{lost} cells have no group in {groupby!r} and are left out.", NewtWarning, stacklevel=3)
-        if empty := [name for name in names if name not in _MISSING and not counts.get(name, 0)]:
+        if empty := [name for name in names if not counts.get(name, 0)]:
             warnings.warn(f"Groups without a cell are left out: {empty}.", NewtWarning, stacklevel=3)
     if len(groups) < 2:
         msg = f"adata.obs[{groupby!r}] has {len(groups)} groups with cells {groups}; a hierarchy needs two."
@@ -573,10 +571,7 @@ def _genes(adata: AnnData, codes: NDArray[np.intp], n_groups: int) -> _Space:
         )
         raise ValueError(msg)
     warn_values("adata.X", stats, adata.n_obs, level=4)
-    names: Any = adata.var_names
-    if _keys.GENES in adata.var:
-        names = adata.var[_keys.GENES].astype(object).where(adata.var[_keys.GENES].notna(), adata.var_names.to_series())
-    gone = genes.align(list(names), genes.nuisance()).index >= 0
+    gone = genes.align(var_genes(adata), genes.nuisance(), quiet=True).index >= 0
     if not gone.any():
         warnings.warn(
             f"None of the {adata.n_vars:,} genes is one of the cell cycle or of housekeeping: none is left out. "
