@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs readme baseline dist matrix nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training clean
+.PHONY: help demo test lint docs readme baseline dist matrix nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,10 +45,11 @@ baseline: $(VENV)/.stamp-test ## Draw the pictures that the image tests compare 
 	$(BIN)/python docs/_ext/gallery.py tests/pl/baseline
 
 bench-%: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
-bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench
+bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
 
 bench-genes: ## Benchmark gene embeddings by cross-validation (FINAL=1: the hold-out too, logged)
+bench-vectors: ## Which vectors are shipped: candidates on five tasks, and the rule
 bench-cells: ## Cells of one data set: tl.embed against PCA, known orders
 bench-lineage: ## Hierarchies of groups against known trees, and pictures of two
 bench-mapping: ## Labels and stages across data sets, panels and species

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs" / "benchmarks"
 BUILD = ROOT / "build" / "benchmarks"
 N_TOP_GENES = 2000
-N_PRIVATE = 64  # private dimensions of the model that is shipped
+N_PRIVATE = 128  # private dimensions of the model that is shipped
 
 
 @dataclass(frozen=True)

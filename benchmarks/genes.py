@@ -34,7 +34,10 @@ N_DIMS = 256
 N_SEEDS = 5
 TASKS = ("omim", "go_time_split", "interactions")
 MODALITIES = ("function", "coexpression", "pathway", "lineage", "regulon", "interaction")
-OPTIONS: dict[str, Any] = {"partners": True, "n_private": _common.N_PRIVATE}
+OPTIONS: dict[str, Any] = {"partners": True, "n_private": 64, "private_weight": 1.0}
+"""Of the model that was shipped at first."""
+SHIPPED: dict[str, Any] = {"partners": True, "n_private": _common.N_PRIVATE}
+"""Of the model that is shipped."""
 NEWT, PCA = "NEWT", "concatenation + PCA"
 BOTH = "  partners and private dimensions"
 EVERY = (N_SEEDS, N_SEEDS, N_SEEDS)
@@ -167,7 +170,7 @@ def methods() -> dict[str, Method]:
     out = {
         NEWT: Method(newt, EVERY),
         "  partners": Method(lambda task, seed: newt(task, seed, partners=True), EVERY),
-        "  private dimensions": Method(lambda task, seed: newt(task, seed, n_private=_common.N_PRIVATE), EVERY),
+        "  private dimensions": Method(lambda task, seed: newt(task, seed, n_private=64, private_weight=1.0), EVERY),
         BOTH: Method(lambda task, seed: newt(task, seed, **OPTIONS), EVERY),
         "  weights not learned (mean)": Method(lambda task, seed: newt(task, seed, fusion="mean"), EVERY),
         "  transformer": Method(
@@ -285,7 +288,11 @@ def n_kept(name: str, task: str) -> int:
 
 def score(name: str, task: str, seed: int, *, holdout: bool = False) -> pd.DataFrame:
     """Scores of one method, kept between runs."""
-    genes, X = vectors(name, task, seed)
+    return scored(*vectors(name, task, seed), task, holdout=holdout)
+
+
+def scored(genes: pd.Index, X: np.ndarray, task: str, *, holdout: bool = False) -> pd.DataFrame:
+    """Scores of vectors, kept between runs."""
 
     def compute() -> pd.DataFrame:
         made = ad.AnnData(X, obs=pd.DataFrame(index=genes))
@@ -310,10 +317,15 @@ def weighted_auroc(score: np.ndarray, positive: np.ndarray, weight: np.ndarray) 
     return float((up * below).sum() / max(up.sum() * down.sum(), 1e-12))
 
 
-def replicates(name: str, task: str, seeds: int, *, holdout: bool = False, n: int = 1000) -> tuple[float, np.ndarray]:
+def replicates(name: str, task: str, seeds: int, *, holdout: bool = False) -> tuple[float, np.ndarray]:
     """Mean score over seeds, and bootstrap replicates over seeds and items (terms, or the genes of pairs)."""
+    return resampled([score(name, task, seed, holdout=holdout) for seed in range(seeds)], task)
+
+
+def resampled(tables: list[pd.DataFrame], task: str, *, n: int = 1000) -> tuple[float, np.ndarray]:
+    """Mean of tables of one task, one a seed, and bootstrap replicates over seeds and items."""
     rng = np.random.default_rng(0)  # the same for all methods, so that differences are paired
-    tables = [score(name, task, seed, holdout=holdout) for seed in range(seeds)]
+    seeds = len(tables)
     if task != "interactions":
         S = np.vstack([t.set_index("item")["score"].sort_index().to_numpy() for t in tables])
         items = rng.integers(0, S.shape[1], (n, S.shape[1]))

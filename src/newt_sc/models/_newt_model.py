@@ -34,6 +34,8 @@ WEIGHTS: Mapping[str, float] = MappingProxyType({"lineage": 0.7, "regulon": 0.7,
 """Weights of modalities in the PCA that training starts from: those of :func:`newt_sc.tl.fuse`."""
 
 _IDENTIFIERS = ("hgnc_id", "ensembl", "entrez", "uniprot")
+_BEFORE: Mapping[str, float] = MappingProxyType({"n_private": 0, "private_weight": 1.0})
+"""Parameters that models written by earlier versions do not name, as they were then."""
 _SOURCES, _BLOCK_KEY = "newt_sources", "newt_block_key"
 
 
@@ -55,7 +57,9 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         Dimensions of the fused vector; fewer where the blocks together have fewer.
     n_private
         How many of the ``n_latent`` are the PCA of the blocks and stay it. Training keeps what modalities tell of each
-        other; these keep what one knows alone. The two parts then have length one each.
+        other; these keep what one knows alone.
+    private_weight
+        Length of the private part of a vector, where there is one; the other part has length one.
     fusion
         ``"attention"``; ``"mean"`` for equal weights; ``"transformer"`` for a transformer over one token a modality.
     weights
@@ -100,6 +104,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         *,
         n_latent: int = 256,
         n_private: int = 0,
+        private_weight: float = 1.5,
         fusion: Fusion = "attention",
         weights: Mapping[str, float] | None = None,
         power: float = 0.5,
@@ -116,6 +121,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             data.values,
             n_latent=n_latent,
             n_private=n_private,
+            private_weight=private_weight,
             fusion=fusion,
             weights={name: (WEIGHTS if weights is None else weights).get(name, 1.0) for name in data.values}
             | dict(weights or {}),
@@ -757,7 +763,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         found = _storage.read_json(folder, cls=cls.__name__)
         widths: dict[str, int] = found["modalities"]
         try:
-            params = _checked_params(widths, **{"n_private": 0, **found["params"]})  # models of before have none
+            params = _checked_params(widths, **(_BEFORE | found["params"]))
             with torch.device("meta"):
                 module = _module(params, list(widths.values()), found["n_latent"])
         except (TypeError, ValueError, KeyError, OverflowError) as error:
@@ -887,7 +893,7 @@ def _checked_params(modalities: Mapping[str, Any], **params: Any) -> dict[str, A
     if out["n_private"] >= out["n_latent"]:
         msg = f"n_private is {out['n_private']}, expected fewer than n_latent, {out['n_latent']}."
         raise ValueError(msg)
-    for name, highest in {"power": 16.0, "dropout": 0.99}.items():
+    for name, highest in {"power": 16.0, "dropout": 0.99, "private_weight": 1000.0}.items():
         out[name] = float(params[name])
         if not 0 <= out[name] <= highest:
             msg = f"{name} is {params[name]!r}, expected a number from 0 to {highest}."
@@ -905,7 +911,7 @@ def _module(params: Mapping[str, Any], widths: Sequence[int], n_latent: int) -> 
     if params["n_private"] >= n_latent:
         msg = f"{params['n_private']} of {n_latent} dimensions are private, expected fewer."
         raise ValueError(msg)
-    names = ("n_private", "fusion", "n_key", "n_hidden", "n_layers", "n_heads", "dropout")
+    names = ("n_private", "private_weight", "fusion", "n_key", "n_hidden", "n_layers", "n_heads", "dropout")
     return NewtModule(widths, n_latent - params["n_private"], **{name: params[name] for name in names})
 
 

@@ -62,6 +62,8 @@ class NewtModule(nn.Module):
         Dimensions of the fused vector z.
     n_private
         Private dimensions.
+    private_weight
+        Length of the private part of a vector; the fused part has length one.
     fusion
         How modalities are weighed.
     n_key
@@ -80,6 +82,7 @@ class NewtModule(nn.Module):
         n_latent: int,
         *,
         n_private: int = 0,
+        private_weight: float = 1.0,
         fusion: Fusion = "attention",
         n_key: int = 64,
         n_hidden: int = 256,
@@ -93,7 +96,7 @@ class NewtModule(nn.Module):
         self.offset = nn.Parameter(torch.zeros(n_latent))
         self.decoders = nn.ModuleList(_Decoder(n_latent, width, n_hidden, dropout) for width in widths)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.n_private = n_private
+        self.n_private, self.private_weight = n_private, private_weight
         if n_private:
             self.private = nn.ModuleList(nn.Linear(width, n_private, bias=False) for width in widths)
             self.private_offset = nn.Parameter(torch.zeros(n_private), requires_grad=False)
@@ -138,13 +141,13 @@ class NewtModule(nn.Module):
         return Fused(z if extra is None else z + extra, attention)
 
     def vectors(self, z: Tensor, blocks: Sequence[Tensor], present: Tensor) -> Tensor:
-        """Put private dimensions beside fused vectors, both of length one; just the fused vectors if there are none."""
+        """Put private dimensions beside fused vectors of length one; just the fused vectors if there are none."""
         if not self.n_private:
             return z
         clean = [block.masked_fill(~has[:, None], 0.0) for block, has in zip(blocks, present.T, strict=True)]
         own = torch.stack([project(block) for project, block in zip(self.private, clean, strict=True)]).sum(dim=0)
-        parts = (z, own - self.private_offset)
-        return torch.cat([nn.functional.normalize(part, dim=1) for part in parts], dim=1)
+        fused, private = (nn.functional.normalize(part, dim=1) for part in (z, own - self.private_offset))
+        return torch.cat([fused, self.private_weight * private], dim=1)
 
     def decode(self, z: Tensor) -> list[Tensor]:
         """Predict every block from fused vectors; only the direction of a row is meant."""
