@@ -257,13 +257,14 @@ def main() -> None:
         ["vectors", *TASKS.values(), "ties", "loss"],
         list(lines(found)),
         "Mean AUROC of diseases (nested cross-validation), GO terms gained after 2023 and new interactions, "
-        "development parts; balanced accuracy of labels carried between halves of seven sets, and between eight pairs "
-        "of data sets, without a common gene, cells placed as `tl.embed` places them. 256 dimensions. Bold: the best of a "
-        "task. In brackets the difference to it with its paired 95 % bootstrap interval over terms, genes of pairs or "
-        "cells, and seeds; `=` marks a tie: the interval holds 0 and less than .01 is lost. *Loss*: the sum over tasks. The "
-        "rule was fixed before: most ties; NEWT if no other has more; of equals the least loss. Models: two seeds, of "
-        "the last row three. Interactions score unit rows, so their length does not matter there. How many dimensions "
-        "are private and how they count was explored with one seed on four of these tasks.",
+        "development parts; balanced accuracy of labels carried between halves of seven sets, and between "
+        "eight pairs of data sets, without a common gene, cells placed as `tl.embed` places them. 256 "
+        "dimensions. Bold: the best of a task. In brackets the difference to it with its paired 95 % "
+        "bootstrap interval over terms, genes of pairs or cells, and seeds; `=` marks a tie: the interval "
+        "holds 0 and less than .01 is lost. *Loss*: the sum over tasks. The rule was fixed before: most ties; "
+        "NEWT if no other has more; of equals the least loss. Models: two seeds, of the last row three. "
+        "Interactions score unit rows, so their length does not matter there. How many dimensions are private "
+        "and how they count was explored with one seed on four of these tasks.",
     )  # fmt: skip
 
 

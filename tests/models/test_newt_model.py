@@ -485,7 +485,7 @@ def test_a_gene_with_itself_is_no_pair(embedding: ad.AnnData) -> None:
 def test_private_dimensions_stay_the_pca(embedding: ad.AnnData, tmp_path: Path) -> None:
     model = new(embedding, n_private=3)
     expected = nt.tl.fuse(embedding, n_comps=3, power=0.5)[model.gene_names].X
-    expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+    expected = 1.5 * expected / np.linalg.norm(expected, axis=1, keepdims=True)
     for epochs in (0, 4):
         if epochs:
             model.train(epochs, pairs=couples(embedding), **QUICK)
@@ -500,6 +500,21 @@ def test_private_dimensions_stay_the_pca(embedding: ad.AnnData, tmp_path: Path) 
     assert again.params["n_private"] == 3
     blocks = embedding[:4].copy()
     np.testing.assert_allclose(again.embed_new_genes(blocks)[blocks.obs_names].X, z[:4], atol=1e-5)
+
+
+@untrained
+def test_private_dimensions_count_as_much_as_is_said(embedding: ad.AnnData, tmp_path: Path) -> None:
+    model = new(embedding, n_private=3, private_weight=0.25)
+    z = model.get_latent_representation()
+    np.testing.assert_allclose(np.linalg.norm(z[:, 5:], axis=1), 0.25, atol=1e-5)
+    model.save(tmp_path / "m")
+    np.testing.assert_array_equal(NEWT.load(tmp_path / "m", embedding).get_latent_representation(), z)
+    path = tmp_path / "m" / "model.json"
+    described = json.loads(path.read_text())
+    del described["params"]["private_weight"]  # as models of before, whose parts had one length
+    path.write_text(json.dumps(described))
+    again = NEWT.load(tmp_path / "m", embedding).get_latent_representation()
+    np.testing.assert_allclose(np.linalg.norm(again[:, 5:], axis=1), 1, atol=1e-5)
 
 
 @untrained
