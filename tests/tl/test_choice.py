@@ -85,7 +85,7 @@ POOLS = {
 
 
 @pytest.mark.parametrize("species", list(POOLS))
-@pytest.mark.filterwarnings("ignore:.*unique:UserWarning", "ignore:.*have a vector", "ignore:.*previous symbol")
+@pytest.mark.filterwarnings("ignore:.*unique:UserWarning", "ignore:.*have a vector", "ignore:.*taken as missing")
 def test_sets_of_one_species_together(data_file: Callable[[str], Path], species: str) -> None:
     parts = []
     for name, column in POOLS[species].items():
