@@ -85,7 +85,8 @@ POOLS = {
 
 
 @pytest.mark.parametrize("species", list(POOLS))
-@pytest.mark.filterwarnings("ignore:.*unique:UserWarning", "ignore:.*have a vector", "ignore:.*taken as missing")
+@pytest.mark.filterwarnings("ignore:.*unique:UserWarning", "ignore:.*have a vector")
+@pytest.mark.filterwarnings("ignore:.*taken as missing", "ignore:.*previous symbol")
 def test_sets_of_one_species_together(data_file: Callable[[str], Path], species: str) -> None:
     parts = []
     for name, column in POOLS[species].items():
