@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 import numpy as np
 import pandas as pd
 
+from newt_sc import _missing
 from newt_sc.errors import FormatError, NewtWarning
 
 from ._text import check_field, open_text
@@ -37,11 +38,8 @@ __all__ = [
     "warn_missing",
 ]
 
-MISSING: Final = frozenset({"", "NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "None"})
-"""What stands for a missing value in files that R, numpy, pandas and spreadsheets write.
-
-``NA`` is an alias of the gene XK as well, and ``NaN`` one of SCN11A; in a file they never mean these.
-"""
+MISSING: Final = _missing.MISSING | {""}
+"""What stands for a missing value in files."""
 
 _FLOAT_ID: Final = re.compile(r"([0-9]+)\.0")
 # 007 and 1E05 are names: no program writes such numbers. R writes 1e+05, Java 1.0E5.
