@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import sparse
 
+from newt_sc._missing import MISSING
 from newt_sc.errors import FormatError, NewtWarning
 from newt_sc.io import read_embedding, write_embedding
 
@@ -50,7 +51,9 @@ def test_round_trip_of_each_format(tmp_path, name):
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_text_gives_back_the_same_float32(tmp_path, data, gz, kind):
     X = data.draw(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=5), elements=FLOAT32))
-    gene = GENE.filter(lambda name: name.split() == [name]) if kind == "word2vec" else GENE
+    gene = GENE.filter(lambda name: name not in MISSING and '"' not in name and not name.endswith(".0"))
+    if kind == "word2vec":
+        gene = gene.filter(lambda name: name.split() == [name])
     genes = data.draw(st.lists(gene, min_size=len(X), max_size=len(X), unique=True))
     path = tmp_path / f"a.{kind}{'.gz' if gz else ''}"
     write_embedding(embedding(X, genes), path, format=kind)

@@ -63,8 +63,9 @@ def test_missing_genes_are_left_out_and_counted(tmp_path, reader, missing):
     with pytest.warns(NewtWarning, match=r"^1 .*missing") as caught:
         found = read(tmp_path, reader, "EGFR", missing, "TP53")
     assert found == ["EGFR", "TP53"]
-    assert len(caught) == 1
-    assert caught[0].filename == __file__
+    ours = [one for one in caught if issubclass(one.category, NewtWarning)]  # pandas may warn of its own
+    assert len(ours) == 1
+    assert ours[0].filename == __file__
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2")
@@ -279,6 +280,7 @@ def write_old(path):
     return adata
 
 
+@pytest.mark.filterwarnings("ignore:.*written without encoding metadata")
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 def test_elements_that_refer_to_others_are_copied_whole(tmp_path, suffix):

@@ -167,7 +167,7 @@ def side(
     scores = rows.project(components.loadings, components.stats.mean).astype(np.float64)
     own = np.zeros(adata.n_obs, dtype=np.intp) if codes is None else codes
     # By the names of the embedding, so that a saved reference needs no mapping of its own.
-    known = part.var_names.to_numpy(dtype=object)
+    known = part.var_names.to_numpy(dtype=object, copy=True)
     known[hit] = space.names.to_numpy(dtype=object)[found.index[hit]]
     return Side(
         X,
@@ -215,7 +215,7 @@ def renamed(adata: AnnData, orthologs: Orthologs | None, mask: NDArray[np.bool_]
         hit = names.isin(table.index).to_numpy()
         var.index = pd.Index(names.where(~hit, names.map(table)).to_numpy(dtype=str))
         if _keys.GENES in var:
-            mapped = var[_keys.GENES].astype(object).to_numpy()
+            mapped = var[_keys.GENES].astype(object).to_numpy(copy=True)
             mapped[hit] = var.index.to_numpy(dtype=object)[hit]
             var[_keys.GENES] = mapped
     with warnings.catch_warnings():
