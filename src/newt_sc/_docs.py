@@ -45,7 +45,7 @@ SHARED = {
             ``key_added`` of :func:`newt_sc.tl.predict_targets`.""",
     "group_rows": """
         X
-            One row a group, groups x dimensions; or with ``metric="precomputed"`` distances, groups x groups.""",
+            One row per group, groups x dimensions; or with ``metric="precomputed"`` distances, groups x groups.""",
     "known_tree": """
         tree
             The known tree, see :func:`tree_distances`.

@@ -117,7 +117,7 @@ def _check(embedding: ad.AnnData) -> None:
         raise ValueError(msg)
     if not embedding.obs_names.is_unique:
         twice = embedding.obs_names[embedding.obs_names.duplicated()].unique()[:5].tolist()
-        msg = f"The embedding has genes more than once, such as {twice}: keep one row a gene."
+        msg = f"The embedding lists some genes more than once, such as {twice}. Keep one row per gene."
         raise ValueError(msg)
     if not isinstance(embedding.X, np.ndarray):
         msg = f"The embedding has X of type {type(embedding.X).__name__}: expected a dense numpy array."

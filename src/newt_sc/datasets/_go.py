@@ -28,7 +28,7 @@ def read_ontology(path: Path) -> nx.MultiDiGraph:
     Parameters
     ----------
     path
-        A file whose name ends in ``.obo`` or ``.obo.gz``, or a tab-separated table, one row a term and parent, with
+        A file whose name ends in ``.obo`` or ``.obo.gz``, or a tab-separated table, one row per term and parent, with
         the columns ``go_id``, ``Term``, ``Ontology`` (``BP``, ``MF``, ``CC``), ``relationship`` (``isa``,
         ``part of``, ...) and ``parent`` (``all`` above the roots), as GO.db and GOSemSim hold it.
 
@@ -61,7 +61,7 @@ def read_ontology(path: Path) -> nx.MultiDiGraph:
             if parent != "all":
                 graph.add_edge(term, parent, key=_RELATIONS.get(relation, relation.replace(" ", "_")))
     if not graph:
-        raise FormatError(path, None, "found no term, expected one row a term and parent.")
+        raise FormatError(path, None, "found no term, expected one row per term and parent.")
     return graph
 
 

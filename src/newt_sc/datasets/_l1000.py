@@ -47,7 +47,7 @@ def l1000(name: str | PathLike[str] = "l1000", *, redistributable_only: bool = F
     name
         Name of the shipped manifest, or the path of one. Its formats, each at most once and the first always:
         ``l1000_zscores`` (compounds x Entrez ids), ``drugbank_compounds``, ``repurposing_hub``,
-        ``compound_binds_gene``, ``drugbank_proteins``, ``l1000_changes`` (one row a signature and gene),
+        ``compound_binds_gene``, ``drugbank_proteins``, ``l1000_changes`` (one row per signature and gene),
         ``l1000_sets`` (GMT of ``gene,weight``) and ``l1000_genes``.
     redistributable_only
         Keep what a model that is shipped may be trained on: files that are redistributable and, of files that state
@@ -66,8 +66,8 @@ def l1000(name: str | PathLike[str] = "l1000", *, redistributable_only: bool = F
         1,170 compounds x 978 landmark genes: consensus z-scores as published, with heavy tails (\|z\| up to 207).
         ``obs_names`` are DrugBank ids. ``obs``: ``drugbank_id``; from DrugBank ``name``, ``inchikey``, ``groups``,
         ``atc_codes``; from the Drug Repurposing Hub, matched by the first block of the InChIKey, ``hub_name``,
-        ``smiles``, ``moa``, ``disease_area``, ``indication``, ``phase``. ``uns["targets"]``, one row a compound, target
-        and label set: ``compound``, ``target`` (symbol), ``source``, ``action``, ``licence``, ``label_set`` and
+        ``smiles``, ``moa``, ``disease_area``, ``indication``, ``phase``. ``uns["targets"]``, one row per compound,
+        target and label set: ``compound``, ``target`` (symbol), ``source``, ``action``, ``licence``, ``label_set`` and
         ``affinity_nM`` (nM; NaN where not stated). Label sets: ``binds`` (compound binds gene, by Hetionet),
         ``drugbank`` (human proteins of category *target*) and ``hub``.
     ``overexpression``

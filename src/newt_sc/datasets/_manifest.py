@@ -64,7 +64,7 @@ def manifest_folder(name: str | PathLike[str]) -> Path:
 def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
     """Read the manifest of a bundle of files.
 
-    A manifest is a tab-separated table with one row a file and the columns ``modality``, ``file`` (path relative to
+    A manifest is a tab-separated table with one row per file and the columns ``modality``, ``file`` (path relative to
     the data directory or to the manifest's own folder), ``format`` (``gmt``, ``edges``, ``string``, ``regulon``,
     ``expression``, ``modules``: a table of genes x tissues with module labels, or ``go``: a GMT of GO terms, to be
     propagated on the option ``ontology``; or one of those of :func:`l1000`), ``source`` (a short name), ``version``,
@@ -80,7 +80,7 @@ def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
 
     Returns
     -------
-    One row a file, ``redistributable`` as bool, ``options`` as dict.
+    One row per file, ``redistributable`` as bool, ``options`` as dict.
 
     Raises
     ------

@@ -100,7 +100,7 @@ def table() -> pd.DataFrame:
 
     Returns
     -------
-    One row a gene, sorted by symbol: ``symbol``, ``locus_group``, ``ensembl``, ``entrez``, ``uniprot`` (accessions
+    One row per gene, sorted by symbol: ``symbol``, ``locus_group``, ``ensembl``, ``entrez``, ``uniprot`` (accessions
     joined by ``|``), ``hgnc_id``. Identifiers are strings, missing where there is none. Yours to change.
 
     Examples
@@ -121,7 +121,7 @@ def orthologs() -> pd.DataFrame:
 
     Returns
     -------
-    One row a pair: ``mouse_symbol``, ``mouse_entrez``, ``mouse_ensembl``, ``human_symbol`` and ``support_n``, the
+    One row per pair: ``mouse_symbol``, ``mouse_entrez``, ``mouse_ensembl``, ``human_symbol`` and ``support_n``, the
     number of sources that agree. Identifiers are strings, missing where there is none. Yours to change.
 
     Examples

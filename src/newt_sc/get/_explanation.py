@@ -94,7 +94,7 @@ def features(
 
     Returns
     -------
-    One row a feature, modality by modality, largest contribution first: ``modality``, ``feature``, ``kind``,
+    One row per feature, modality by modality, largest contribution first: ``modality``, ``feature``, ``kind``,
     ``contribution``, ``weight``, ``similarity`` and ``n_genes``.
 
     Raises

@@ -32,7 +32,7 @@ def lineage(
 
     Returns
     -------
-    One row a node of the hierarchy: ``node`` (leaves first), ``parent`` (-1 for the root), ``name`` (of a leaf),
+    One row per node of the hierarchy: ``node`` (leaves first), ``parent`` (-1 for the root), ``name`` (of a leaf),
     ``length`` of the branch above it, ``support`` (NaN where any tree has the split), ``n_groups``, ``n_cells``, and
     ``groups`` below it, joined by ``"; "``. Of the spanning tree one row an edge: ``parent``, ``child``,
     ``distance``, ``support``, ``in_paga``.
@@ -82,7 +82,7 @@ def lineage_programs(
 
     Returns
     -------
-    One row a branch and set: ``branch``, ``kind``, ``name``, ``n_genes``, ``difference``, ``z``, ``p``, ``fdr``, and
+    One row per branch and set: ``branch``, ``kind``, ``name``, ``n_genes``, ``difference``, ``z``, ``p``, ``fdr``, and
     ``higher_in`` and ``lower_in``, the groups below the two children, joined by ``"; "``.
 
     Raises

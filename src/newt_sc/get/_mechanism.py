@@ -33,7 +33,7 @@ def mechanism(
 
     Returns
     -------
-    One row a compound: ``compound``, ``name``, ``mechanism``, ``confidence``, ``answered``, ``score``, ``margin``,
+    One row per compound: ``compound``, ``name``, ``mechanism``, ``confidence``, ``answered``, ``score``, ``margin``,
     ``known``. Of one compound, a row for each neighbour: ``compound``, ``rank``, ``neighbor``, ``name``,
     ``similarity``, ``mechanism``. ``attrs["accuracy"]`` says how often calls are right, by
     confidence, as a dict of lists.

@@ -49,8 +49,9 @@ def targets(
 
     Returns
     -------
-    One row a compound and target: ``compound``; ``rank``, from 1; ``target``; ``z``; ``probability``; ``prior`` (share
-    of training compounds with the target); ``connectivity`` (if there are genetic signatures); ``n_compounds`` and
+    One row per compound and target: ``compound``; ``rank``, from 1; ``target``; ``z``; ``probability``; ``prior``
+    (share of training compounds with the target); ``connectivity`` (if there are genetic signatures);
+    ``n_compounds`` and
     ``auroc`` of the target in training; ``reliability`` of the compound's first target by z; ``answered``, whether that
     is enough; ``known``, whether the labels have the pair (if there are labels). Compounds stay in their
     order, and those that are not answered are there, too. One without a usable signature has a single row of rank 0,

@@ -80,7 +80,7 @@ def read_string(
 
     Returns
     -------
-    One row a pair: ``source`` and ``target`` (strings, sorted within the pair, so that a pair that the file gives in
+    One row per pair: ``source`` and ``target`` (strings, sorted within the pair, so that a pair that the file gives in
     both directions comes once, with the higher score), ``weight`` (float32, 0 to 1), and the channels if asked for;
     sorted by source and target. Pairs without evidence in the chosen channels, and pairs of a gene with itself, are
     left out.

@@ -83,7 +83,7 @@ class Tree:
 
         Returns
         -------
-        One name a node, the same in every tree over these leaves.
+        One name per node, the same in every tree over these leaves.
         """
         below = self.members()
         below[below[:, 0]] ^= True

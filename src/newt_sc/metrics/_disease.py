@@ -36,7 +36,7 @@ def term_auroc(
     X
         Vectors of n x d. A gene without a vector (NaN) counts as the mean of all, so it is scored and not skipped.
     labels
-        One row a gene and term: ``term``, ``row`` (of ``X``), ``label`` (1 or 0) and ``split`` (``fold1``, ``fold2``,
+        One row per gene and term: ``term``, ``row`` (of ``X``), ``label`` (1 or 0) and ``split`` (``fold1``, ``fold2``,
         ... or ``holdout``).
     holdout
         Score on the hold-out, with C chosen and the classifier trained on all folds.

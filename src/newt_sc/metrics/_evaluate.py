@@ -60,7 +60,7 @@ def tasks() -> pd.DataFrame:
 
     Returns
     -------
-    One row a task: ``name``, ``asks`` (the question), ``item`` (what one row of a result is) and ``conflicts`` (the
+    One row per task: ``name``, ``asks`` (the question), ``item`` (what one row of a result is) and ``conflicts`` (the
     sources that an embedding must not be made from).
 
     Examples
@@ -89,7 +89,7 @@ def conflicts(embedding: str | PathLike[str] | ad.AnnData, task: str) -> pd.Data
 
     Returns
     -------
-    One row a conflict: ``modality``, ``source``, ``date``, ``reason`` and ``severity``: ``refuse`` (the source holds
+    One row per conflict: ``modality``, ``source``, ``date``, ``reason`` and ``severity``: ``refuse`` (the source holds
     what is asked for) or ``flag`` (it may). An embedding without a manifest has one row, source ``unknown``.
 
     Raises
@@ -162,7 +162,7 @@ def evaluate(
 
     Returns
     -------
-    One row a disease, term or fold: ``item``, ``score``, ``n_positive``, ``n_negative``; for terms also ``n_train``,
+    One row per disease, term or fold: ``item``, ``score``, ``n_positive``, ``n_negative``; for terms also ``n_train``,
     ``annotation_count``, ``name`` and ``namespace``; for folds also ``n_train``, ``cosine``, ``degree`` and
     ``annotation_count``. ``attrs`` holds ``task``, ``holdout``, ``conflicts`` (the rows of :func:`conflicts`),
     ``coverage`` (share of the scored genes that have a vector) and, of interactions, ``pairs``: columns of all test

@@ -159,7 +159,7 @@ def score(
     genes: Sequence[str] | None,
     max_items: int | None,
 ) -> pd.DataFrame:
-    """One row a term."""
+    """One row per term."""
     del n_jobs  # all terms at once, on the threads of the BLAS
     split = time_split()
     chosen = within(split.genes, genes)

@@ -197,7 +197,7 @@ def score(
     genes: Sequence[str] | None,
     max_items: int | None,
 ) -> pd.DataFrame:
-    """One row a fold of genes."""
+    """One row per fold of genes."""
     from joblib import Parallel, delayed
 
     del max_items  # folds are few

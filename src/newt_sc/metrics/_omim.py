@@ -36,7 +36,7 @@ def score(
     genes: Sequence[str] | None,
     max_items: int | None,
 ) -> pd.DataFrame:
-    """One row a disease."""
+    """One row per disease."""
     del random_state  # nothing is drawn
     labels = _labels()
     entrez = labels["entrez"].unique()

@@ -184,7 +184,7 @@ def from_frames(frames: Mapping[str, pd.DataFrame]) -> Blocks:
 
 def _names(index: pd.Index, where: str) -> pd.Index:
     if not index.is_unique:
-        msg = f"{where!r} has genes more than once, such as {index[index.duplicated()][0]!r}: keep one row a gene."
+        msg = f"{where!r} has genes more than once, such as {index[index.duplicated()][0]!r}: keep one row per gene."
         raise ValueError(msg)
     return index
 

@@ -35,8 +35,9 @@ def attention(
 ) -> Figure | Axes | list[Axes] | None:
     """Plot the effect of each modality on gene vectors, and beside it the attention.
 
-    For some genes: one row a gene, one column a modality, the effect first; a frame marks the modality that is largest
-    by effect and the one that is largest by attention. Where the frames are not in the same column the two disagree:
+    For some genes: one row per gene, one column per modality, the effect first; a frame marks the modality that is
+    largest by effect and the one that is largest by attention. Where the frames are not in the same column
+    the two disagree:
     believe the effect. Without genes: how both spread over all genes (median, quartiles, 5th and 95th percentile).
     An embedding without attention shows effects alone.
 

@@ -76,7 +76,7 @@ def compare_sets(
 
     Returns
     -------
-    One row a pair, largest ``z`` first: ``a`` and ``b`` (categorical), ``score`` and ``z`` (float32), ``p``, ``fdr``,
+    One row per pair, largest ``z`` first: ``a`` and ``b`` (categorical), ``score`` and ``z`` (float32), ``p``, ``fdr``,
     ``n_a`` and ``n_b`` (genes with a vector), ``overlap`` (how many genes both have). ``p`` is the upper tail at
     ``z`` of Pearson's type III distribution with the skewness of the random sets: it does not end at
     1 / ``n_permutations``, and beyond it is extrapolated. ``fdr`` is by Benjamini and Hochberg over all pairs. A pair

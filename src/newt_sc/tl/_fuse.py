@@ -158,7 +158,7 @@ def _blocks(
     for name in wanted:
         index, block = have[name]
         if not index.is_unique:
-            msg = f"{name!r} has genes more than once, such as {index[index.duplicated()][0]!r}: keep one row a gene."
+            msg = f"{name!r} has genes more than once, such as {index[index.duplicated()][0]!r}: keep one row per gene."
             raise ValueError(msg)
         full = np.full((len(every), block.shape[1]), np.nan, dtype=np.float32)
         full[every.get_indexer(index)] = block

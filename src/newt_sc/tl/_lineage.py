@@ -272,7 +272,7 @@ def lineage_programs(
 
     Returns
     -------
-    ``None``, or the copy. Written is ``uns["newt_lineage"]["programs"]``, one row a branching and set: ``branch``
+    ``None``, or the copy. Written is ``uns["newt_lineage"]["programs"]``, one row per branching and set: ``branch``
     (node), ``kind`` (``"set"`` or ``"regulon"``), ``name``, ``n_genes``, ``difference`` (above 0: higher in the second
     child), ``z``, ``p`` and ``fdr`` (Benjamini-Hochberg within a branching), ``lower`` and ``higher`` (nodes). See
     :func:`newt_sc.get.lineage_programs`.

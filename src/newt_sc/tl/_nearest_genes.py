@@ -55,8 +55,8 @@ def nearest_genes(
 
     Returns
     -------
-    One row a neighbour, nearest first: ``gene``, ``neighbor``, ``rank`` (from 1) and ``similarity``, the cosine of the
-    fused vectors. Where the embedding has blocks, for each modality m:
+    One row per neighbour, nearest first: ``gene``, ``neighbor``, ``rank`` (from 1) and ``similarity``, the cosine of
+    the fused vectors. Where the embedding has blocks, for each modality m:
 
     - ``cosine_m``: cosine of the two genes' blocks; NaN unless the modality knows both.
     - ``contribution_m``: for a linear fusion the modality's share of ``similarity``, z_g . z_h / (\|z_g\| \|z_h\|):

@@ -71,7 +71,7 @@ def rank_sets(
 
     Returns
     -------
-    One row a set (and ``group``, for an AnnData), largest absolute ``z`` first: ``set``, ``score``, ``z`` against
+    One row per set (and ``group``, for an AnnData), largest absolute ``z`` first: ``set``, ``score``, ``z`` against
     random sets of the same size, ``p`` (two-sided, the share of random sets further out on the side of ``z``, doubled;
     at least 2 / (``n_permutations`` + 1)), ``fdr`` (Benjamini-Hochberg, within the group), ``n`` (genes with a vector)
     and ``peak`` (ranked genes until the sum is furthest from 0). ``z`` is NaN where all random sets are alike.
@@ -168,7 +168,7 @@ def _rows(names: list[str], reference: AnnData, what: str, organism: Organism) -
     """Rows of the embedding in the order of the ranking; of names that are one gene the first counts."""
     if len(set(names)) < len(names):
         twice = pd.Index(names)
-        msg = f"{what} has genes more than once, such as {twice[twice.duplicated()][0]!r}: keep one rank a gene."
+        msg = f"{what} has genes more than once, such as {twice[twice.duplicated()][0]!r}: keep one rank per gene."
         raise ValueError(msg)
     found = genes.align(names, reference.obs_names, organism=organism)
     genes.require_overlap(found, names, reference.obs_names, what=what)

@@ -82,8 +82,9 @@ def repurpose(
 
     Returns
     -------
-    One row a compound, best first: ``rank``, ``compound``, ``name``, ``score``, ``evidence`` (up to three paths, joined
-    by ``"; "``: like which drugs with the indication, or by which predicted or known target to which gene), ``known``
+    One row per compound, best first: ``rank``, ``compound``, ``name``, ``score``, ``evidence`` (up to three paths,
+    joined by ``"; "``: like which drugs with the indication, or by which predicted or known target to which
+    gene), ``known``
     (has it already), and how good the whole list is, the same in each row: ``auroc``, over drugs of which something is
     known, each scored without its own labels, with a 95 % bootstrap interval over drugs (``auroc_low``,
     ``auroc_high``), and, for indications, ``auroc_beyond_mechanism``, where drugs do not count as evidence for one of

@@ -292,7 +292,7 @@ class Rows:
         """Give what a function makes of each block, in order; of a dask array computed in parallel, some at a time.
 
         The function gets a numpy array or a CSR matrix, which it does not make dense as a whole unless ``dense=True``.
-        It may run on another thread or machine. With ``along``, an array or DataFrame of one row a cell, it gets the
+        It may run on another thread or machine. With ``along``, an array or DataFrame of one row per cell, it gets the
         block's rows of that as well.
         """
         if not self.is_dask:
