@@ -1,8 +1,9 @@
 """Make the model that the package ships: train NEWT with five seeds, keep the median by cross-validation.
 
-It is trained on partners, too, and has private dimensions. ``python -m benchmarks.ship`` scores each seed on OMIM
-disease genes (development part only), prints the scores, and writes the model of the median seed into
-``src/newt_sc/datasets/_data``. The vectors beside it are built by ``newt-sc build --redistributable-only --pack``.
+It is trained on partners, too, and has private dimensions (``docs/benchmarks/vectors.md`` says why). ``python -m
+benchmarks.ship`` scores each seed on OMIM disease genes (development part only), prints the scores, and writes the model
+of the median seed into ``src/newt_sc/datasets/_data``. Its vectors are then written by ``newt-sc build
+src/newt_sc/datasets/_data/newt-human.h5ad --redistributable-only --pack --model newt-human``.
 """
 
 from __future__ import annotations

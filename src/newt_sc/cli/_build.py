@@ -34,12 +34,19 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         logger.info("[%5.1f s] %s", time.perf_counter() - started, text)
 
     mdata = _files.encoded_bundle(options, progress)
-    progress("fusing")
-    embedding = tl.fuse(mdata, n_comps=options.dims, random_state=options.random_state)
+    if options.model is None:
+        progress("fusing")
+        embedding = tl.fuse(mdata, n_comps=options.dims, random_state=options.random_state)
+    else:
+        from newt_sc import models
+
+        progress(f"embedding by the model {options.model}")
+        embedding = models.NEWT.load(options.model, mdata).to_embedding()
     name = options.name or str(mdata.uns["newt_bundle"]["name"])
     embedding.uns["newt"] |= {"name": name, "version": __version__}
     # Vectors of other bundles, or of sources that may not be shipped, carry their sources' terms, not ours.
-    if options.bundle == "newt-human" and options.redistributable_only:
+    ours = options.model in (None, "newt-human")
+    if options.bundle == "newt-human" and options.redistributable_only and ours:
         embedding.uns["newt"]["licence"] = "CC-BY-SA-4.0"
     loss: dict[str, float] = {}
     if options.pack:

@@ -174,7 +174,8 @@ def _build(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--identifiers", action="store_true", help="build the identifier tables from NEWT_SC_DATA_DIR")
     parser.add_argument("--bundle", default="newt-human", help="a shipped manifest or a file (default: %(default)s)")
     _bundle(parser)
-    parser.add_argument("--dims", type=int, default=256, help="dimensions of the fused vector (default: %(default)s)")
+    parser.add_argument("--dims", type=int, default=256, help="dimensions of the fused vector, without a model (default: %(default)s)")
+    parser.add_argument("--model", help="vectors of this model instead: a folder, or the name of a shipped one")
     parser.add_argument("--pack", action="store_true", help="quantise as shipped: float16 vectors, int8 blocks")
     parser.add_argument("--name", help="name to record (default: that of the bundle)")
 

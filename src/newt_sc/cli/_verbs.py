@@ -291,7 +291,11 @@ _LISTED = (
         "Build a gene embedding from a knowledge bundle.",
         (),
         outputs={"output": (".h5ad",)},
-        examples=("build genes.h5ad", "build mine.h5ad --bundle my-manifest.tsv --all-genes"),
+        examples=(
+            "build genes.h5ad",
+            "build mine.h5ad --bundle my-manifest.tsv --all-genes",
+            "build shipped.h5ad --redistributable-only --pack --model newt-human",
+        ),
         run="_build.run",
         group="genes",
     ),

@@ -23,7 +23,8 @@ _PACKED = "newt_packed"
 """``uns`` key of the scales of a packed embedding."""
 
 
-def _shipped() -> dict[str, Path]:
+def shipped_embeddings() -> dict[str, Path]:
+    """Names and files of the embeddings that come with the package."""
     folder = Path(str(files("newt_sc.datasets") / "_data"))
     return {path.stem: path for path in sorted(folder.glob("*.h5ad"))}
 
@@ -58,7 +59,7 @@ def embedding(name: str = "newt-human") -> ad.AnnData:
     >>> embedding = nt.datasets.embedding("newt-human")  # doctest: +SKIP
     >>> embedding["GATA1"].X  # doctest: +SKIP
     """
-    shipped = _shipped()
+    shipped = shipped_embeddings()
     if name not in shipped:
         msg = f"No embedding {name!r} comes with the package; there is {', '.join(shipped) or 'none'}."
         raise KeyError(msg)
@@ -98,7 +99,7 @@ def resolve_embedding(embedding: str | PathLike[str] | ad.AnnData) -> ad.AnnData
     if not isinstance(embedding, str | PathLike):
         msg = f"embedding is {type(embedding).__name__}, expected a name, a path or an AnnData of genes x dimensions."
         raise TypeError(msg)
-    shipped = _shipped()
+    shipped = shipped_embeddings()
     if isinstance(embedding, str) and embedding in shipped:
         return _load(shipped[embedding])
     if not Path(embedding).exists():

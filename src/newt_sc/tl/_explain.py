@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from newt_sc import _keys, kernels
 from newt_sc._settings import logger
 
 from ._features import read_features
-from ._fusion import Fusion, check_embedding, find_genes, open_fusion
+from ._fusion import Fusion, ModelFusion, check_embedding, find_genes, open_fusion
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -27,7 +28,7 @@ __all__ = ["explain"]
 def explain(
     embedding: AnnData,
     *,
-    model: NEWT | None = None,
+    model: NEWT | str | PathLike[str] | None = None,
     genes: str | Sequence[str] | None = None,
     knowledge: MuData | None = None,
     n_neighbors: int = 15,
@@ -42,8 +43,9 @@ def explain(
     without it. The effect on neighbours is the fraction of its nearest genes that are lost when it alone, but no other
     gene, is without the modality. Attention is only a weight in a sum; where the two disagree, believe the effect.
 
-    Vectors without a modality come from ``model``. Without one the fusion must be linear, as that of
-    :func:`newt_sc.tl.fuse` is: the part of each modality is then found by least squares of the vectors on the blocks.
+    Vectors without a modality come from ``model``; the shipped model is found without being named. Without a model the
+    fusion must be linear, as that of :func:`newt_sc.tl.fuse` is: the part of each modality is then found by least
+    squares of the vectors on the blocks.
 
     With ``knowledge``, a feature contributes its weight in the encoding of the gene (TF-IDF, PPMI or z-score) times the
     cosine of the gene's vector with the weighted centroid of the other genes that have the feature: what the encoder
@@ -54,7 +56,7 @@ def explain(
     embedding
         Gene embedding with its blocks in ``obsm``.
     model
-        The model that made it.
+        The model that made it: the model, its folder, or the name of a shipped one.
     genes
         Genes to explain, by any identifier; all by default. Others are NaN.
     knowledge
@@ -129,7 +131,7 @@ def explain(
         lost[at, column] = 1 - kernels.kept_neighbors(fusion.full, left, at, nearest=nearest[at])
         logger.info("explained %d genes without %s", at.size, name)
 
-    attention = _attention(embedding, model, fusion.names)
+    attention = _attention(embedding, fusion)
     alone = int((fusion.known[rows].sum(axis=1) == 1).sum())
     prefix = key_added or _keys.EMBED
     slots = {"effect": f"{prefix}_effect", "neighbor_effect": f"{prefix}_neighbor_effect"}
@@ -190,10 +192,11 @@ def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float6
     return np.asarray(np.einsum("ij,ij->i", kernels.unit_rows(a), kernels.unit_rows(b)))
 
 
-def _attention(embedding: AnnData, model: NEWT | None, names: list[str]) -> NDArray[np.float32] | None:
+def _attention(embedding: AnnData, fusion: Fusion) -> NDArray[np.float32] | None:
+    names = fusion.names
     table: Any = embedding.obsm.get(_keys.ATTENTION)
-    if table is None and model is not None:
-        table = model.get_attention(embedding)
+    if table is None and isinstance(fusion, ModelFusion):
+        table = fusion.model.get_attention(embedding)
     if table is None:
         return None
     if not isinstance(table, pd.DataFrame) or [name for name in names if name not in table]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from newt_sc import _keys, datasets, genes, kernels
+from newt_sc.datasets._embedding import shipped_embeddings
 from newt_sc.errors import GeneMatchError
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ __all__ = [
     "centered",
     "check_embedding",
     "find_genes",
+    "made_by_model",
     "open_fusion",
     "read_blocks",
 ]
@@ -111,7 +114,23 @@ def read_blocks(embedding: AnnData) -> dict[str, NDArray[np.float32]]:
     return out
 
 
-def open_fusion(embedding: AnnData, model: NEWT | None) -> Fusion:
+def made_by_model(embedding: AnnData) -> bool:
+    """Whether the embedding says that a trained model made its vectors."""
+    made: Any = embedding.uns.get(_keys.EMBED, {})
+    return isinstance(made, Mapping) and made.get("params", {}).get("method") == "newt"
+
+
+def _shipped_model(embedding: AnnData) -> NEWT | None:
+    """Load the shipped model, where the embedding says that it made the vectors."""
+    name = str(embedding.uns[_keys.EMBED].get("name", "")) if made_by_model(embedding) else ""
+    if name not in shipped_embeddings():  # never a path: a file must not choose what is loaded
+        return None
+    from newt_sc import models
+
+    return models.NEWT.load(name)
+
+
+def open_fusion(embedding: AnnData, model: NEWT | str | PathLike[str] | None) -> Fusion:
     """Get an embedding ready to leave modalities out.
 
     Parameters
@@ -119,7 +138,8 @@ def open_fusion(embedding: AnnData, model: NEWT | None) -> Fusion:
     embedding
         Gene embedding with blocks in ``obsm``.
     model
-        The model that made it; without one the fusion must be linear.
+        The model that made it, its name or its folder. Without one the shipped model is taken if it made the vectors;
+        any other fusion must then be linear.
 
     Raises
     ------
@@ -135,9 +155,15 @@ def open_fusion(embedding: AnnData, model: NEWT | None) -> Fusion:
             "Use one of newt_sc.tl.fuse, newt_sc.models.NEWT or newt_sc.datasets.embedding."
         )
         raise KeyError(msg)
-    names = list(blocks)
     known = np.column_stack([np.isfinite(block[:, 0]) for block in blocks.values()])
     full = np.asarray(embedding.X, dtype=np.float32)
+    if isinstance(model, str | PathLike):
+        from newt_sc import models
+
+        model = models.NEWT.load(model)
+    elif model is None:
+        model = _shipped_model(embedding)
+    names = list(blocks)
     if model is not None:
         own = np.asarray(model.get_latent_representation(embedding, modalities=names), dtype=np.float32)
         if own.shape != full.shape or not np.allclose(own, full, rtol=1e-2, atol=1e-2 * float(np.abs(full).max())):

@@ -15,7 +15,7 @@ from newt_sc._docs import with_docs
 from newt_sc.errors import NewtWarning
 
 from ._features import read_features
-from ._fusion import Fusion, ModelFusion, centered, find_genes, open_fusion, read_blocks
+from ._fusion import Fusion, ModelFusion, centered, find_genes, made_by_model, open_fusion, read_blocks
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,7 +33,7 @@ def nearest_genes(
     genes: str | Sequence[str],
     *,
     n_neighbors: int = 10,
-    model: NEWT | None = None,
+    model: NEWT | str | PathLike[str] | None = None,
     knowledge: MuData | None = None,
     n_features: int = 5,
 ) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def nearest_genes(
     n_neighbors
         How many for each gene.
     model
-        The model that made the embedding.
+        The model that made the embedding: the model, its folder, or the name of a shipped one.
     knowledge
         What the blocks were made of, as :func:`newt_sc.datasets.bundle` returns it.
     n_features
@@ -62,8 +62,8 @@ def nearest_genes(
     - ``contribution_m``: for a linear fusion the modality's share of ``similarity``, z_g . z_h / (\|z_g\| \|z_h\|):
       half of its part of z_g times z_h and half of z_g times its part of z_h. All shares and
       ``contribution_other`` (offset and rounding) sum to ``similarity``. With ``model`` it is ``similarity`` less the
-      cosine of what the model makes of the two genes without m; NaN where that is nothing. Absent for a fusion that is
-      not linear where no model is given.
+      cosine of what the model makes of the two genes without m; NaN where that is nothing. Absent for vectors of a
+      model that is not given, as those of ``"newt-human"`` are: ``model="newt-human"`` adds them.
 
     With ``knowledge``: ``n_shared``, how many features both genes have, and ``shared``, for each modality the rarest
     ones, joined by ``"; "``.
@@ -103,7 +103,7 @@ def nearest_genes(
     fusion = None
     if model is not None:
         fusion = open_fusion(reference, model)
-    elif blocks:
+    elif blocks and not made_by_model(reference):
         try:
             fusion = open_fusion(reference, None)
         except ValueError as error:
