@@ -22,7 +22,7 @@ __all__ = ["run"]
 
 def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     """Read a bundle, encode, fuse and write."""
-    from newt_sc import datasets, tl
+    from newt_sc import datasets, kernels, models, tl
     from newt_sc.io._atomic import atomic_path
 
     if options.identifiers:
@@ -38,8 +38,6 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         progress("fusing")
         embedding = tl.fuse(mdata, n_comps=options.dims, random_state=options.random_state)
     else:
-        from newt_sc import models
-
         progress(f"embedding by the model {options.model}")
         embedding = models.NEWT.load(options.model, mdata).to_embedding()
     name = options.name or str(mdata.uns["newt_bundle"]["name"])
@@ -51,6 +49,13 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     loss: dict[str, float] = {}
     if options.pack:
         embedding, loss = datasets.pack_embedding(embedding)
+        if options.model is not None:  # the vectors are those of the blocks as they will be read
+            rounded = datasets.unpack_embedding(embedding)
+            again = models.NEWT.load(options.model, rounded).to_embedding()
+            again.uns["newt"] = rounded.uns["newt"]
+            packed, _ = datasets.pack_embedding(again)
+            same = kernels.unit_rows(rounded.X) * kernels.unit_rows(again.X)
+            embedding, loss = packed, loss | {"vectors": 1 - float(same.sum(axis=1).mean())}
         for key, value in loss.items():
             say(f"quantisation loss (mean of 1 - cosine), {key}: {value:.2e}")
     with atomic_path(options.output) as path:

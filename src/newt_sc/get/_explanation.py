@@ -34,8 +34,8 @@ def explanation(
 
     Returns
     -------
-    One row for each modality that knows the gene: ``modality``; ``attention``, NaN where there is none; ``effect`` and
-    ``neighbor_effect``; ``agree``, whether the modality has the same rank by attention and by effect, missing where one
+    One row for each modality that knows the gene: ``modality``; ``effect`` and ``neighbor_effect``; beside them
+    ``attention``, NaN where there is none; ``agree``, whether the modality has the same rank by attention and by effect, missing where one
     of the two is; and ``features``, joined by ``"; "``, the largest contribution first. Largest effect first, whatever
     the attention says.
 
@@ -64,7 +64,7 @@ def explanation(
     if known.sum() > 1 and not np.isfinite(effect).any():
         msg = f"Gene {embedding.obs_names[row]!r} was not explained: name it in genes= of newt_sc.tl.explain."
         raise ValueError(msg)
-    out = pd.DataFrame({"modality": modalities, "attention": attention, "effect": effect, "neighbor_effect": moved})[
+    out = pd.DataFrame({"modality": modalities, "effect": effect, "neighbor_effect": moved, "attention": attention})[
         known
     ]
     both = out["attention"].notna() & out["effect"].notna()
