@@ -52,8 +52,9 @@ def test_vectors(shipped):
     assert shipped.X.dtype == np.float32
     assert np.isfinite(shipped.X).all()
     assert np.linalg.norm(shipped.X, axis=1).min() > 0
-    variance = shipped.X.var(axis=0, dtype=float)
-    assert (np.diff(variance) <= 1e-3 * variance[:-1]).all()  # principal components, but for rounding
+    length = [np.linalg.norm(part, axis=1) for part in np.hsplit(shipped.X, 2)]
+    np.testing.assert_allclose(length[0], 1, atol=1e-2)  # shared by the modalities
+    np.testing.assert_allclose(length[1], 1.5, atol=1e-2)  # private dimensions, which count 1.5 times
 
 
 def test_genes_are_approved_symbols(shipped):
@@ -67,7 +68,7 @@ def test_genes_are_approved_symbols(shipped):
 
 def test_blocks(shipped):
     assert list(shipped.uns["newt"]["modalities"]) == MODALITIES
-    assert set(shipped.obsm) == set(MODALITIES)
+    assert set(shipped.obsm) == {*MODALITIES, "attention"}
     n_known = np.zeros(shipped.n_obs, dtype=int)
     for name in MODALITIES:
         block = shipped.obsm[name]
@@ -114,7 +115,7 @@ def test_copies_are_independent(shipped):
     np.testing.assert_array_equal(two.X[0], before[0])
     np.testing.assert_array_equal(two.obsm["pathway"][0], before[1])
     assert two.obs["n_modalities"].max() == 6
-    assert two.uns["newt"]["params"]["method"] == "spectral"
+    assert two.uns["newt"]["params"]["method"] == "newt"
 
 
 @pytest.mark.parametrize("name", ["newt-mouse", "", "NEWT-HUMAN"])

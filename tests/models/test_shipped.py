@@ -13,7 +13,7 @@ def test_it_embeds_the_genes_of_the_shipped_embedding() -> None:
     made = model.to_embedding()
     assert made.obs_names.equals(shipped.obs_names)
     assert made.shape == (19639, 256)
-    assert np.isfinite(made.X).all()
+    np.testing.assert_allclose(made.X, shipped.X, atol=2e-3)  # float16
     attention = made.obsm["attention"].to_numpy()
     np.testing.assert_allclose(np.nansum(attention, axis=1), 1, atol=1e-4)
     known = np.column_stack([np.isfinite(shipped.obsm[name]).all(axis=1) for name in made.obsm["attention"]])

@@ -635,6 +635,15 @@ def test_mask_var_counts_for_shared_genes_too(whole: ad.AnnData) -> None:
     pd.testing.assert_frame_equal(found, expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # names that occur twice
+def test_a_mask_stays_as_it_is(whole: ad.AnnData) -> None:
+    """One of two genes of one name is left out, not taken out of the user's mask."""
+    ref, mask = whole.copy(), np.ones(600, dtype=bool)
+    ref.var_names = [ref.var_names[0], ref.var_names[0], *ref.var_names[2:]]
+    mapped(query(), ref, via="shared", mask_var=mask)
+    assert mask.all()
+
+
 def test_fewer_counts(whole: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query of a tenth of the counts moves all its cells the same way, which is not a type."""
 

@@ -95,7 +95,10 @@ def test_shipped_embedding_by_name_and_alias():
     table = nt.tl.nearest_genes("newt-human", ["MLL"], n_neighbors=3)
     assert set(table["gene"]) == {"KMT2A"}
     assert {"KMT2B", "KMT2C", "KMT2D", "SETD1A", "SETD1B"} & set(table["neighbor"])
-    assert table["contribution_other"].abs().max() < 0.02
+    assert "contribution_function" not in table
+    with_model = nt.tl.nearest_genes("newt-human", ["MLL"], n_neighbors=3, model="newt-human")
+    pd.testing.assert_frame_equal(with_model[table.columns], table)
+    assert np.isfinite(with_model["contribution_function"]).all()
 
 
 def test_errors(embedding):

@@ -132,7 +132,8 @@ def joint_map(
         Z = harmonize(Z, side, random_state)
     obs = pd.concat([adata.obs, ref.obs], join="outer")
     obs.index = [f"{name}-{one}" for one, name in zip(side, obs.index, strict=True)]
-    for column in obs.select_dtypes(object):  # categories that differ between the sides
+    for column in obs.columns[[pd.api.types.is_string_dtype(kind) or kind == object for kind in obs.dtypes]]:
+        # categories that differ between the sides
         values = obs[column]
         if values.dropna().map(type).nunique() > 1:  # numbers on one side, text on the other: no file takes both
             values = values.where(values.isna(), values.astype(str))

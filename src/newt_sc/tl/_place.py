@@ -81,7 +81,7 @@ def shared_pair(
         if not isinstance(mask_var, HighlyVariable):
             used = chosen_genes(one, mask_var)[0]
         if once:
-            used &= ~var_genes(out).duplicated() & ~out.var_names.duplicated()
+            used = used & ~var_genes(out).duplicated() & ~out.var_names.duplicated()
         at = np.flatnonzero(used)
         X = Rows(one.X if layer is None else one.layers[layer], "X").part(at)
         with warnings.catch_warnings():
