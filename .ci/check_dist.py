@@ -3,9 +3,9 @@
 
     python .ci/check_dist.py [dist]
 
-The sdist holds the tracked files below what ``tool.hatch.build.targets.sdist`` names, and PKG-INFO; the wheel those
-below ``src`` and its metadata. So no cache, no local data and no file that was only forgotten can be shipped.
-"""
+The sdist holds the tracked files below what ``tool.hatch.build.targets.sdist`` names, and PKG-INFO;
+the wheel those below ``src`` and its metadata. So no cache, no local data and no file that was only
+forgotten can be shipped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ LIMIT = 40 * MB  # of the wheel: registries take 100
 
 def tracked() -> set[str]:
     """Files that git knows."""
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return set(filter(None, done.stdout.split("\0")))
 
 
@@ -47,7 +49,11 @@ def compare(what: str, found: set[str], expected: set[str]) -> list[str]:
 def metadata(what: str, text: str) -> list[str]:
     """Look for the fields that a registry shows."""
     fields = Parser().parsestr(text)
-    wrong = [f"{what}: no {name}" for name in ("Version", "Summary", "License-Expression") if not fields[name]]
+    wrong = [
+        f"{what}: no {name}"
+        for name in ("Version", "Summary", "License-Expression")
+        if not fields[name]
+    ]
     if fields["Description-Content-Type"] != "text/markdown" or len(fields.get_payload()) < 1000:
         wrong.append(f"{what}: the README is not its description")
     if {"LICENSE", "src/newt_sc/datasets/_data/LICENSE"} - set(fields.get_all("License-File", [])):
@@ -57,29 +63,41 @@ def metadata(what: str, text: str) -> list[str]:
 
 def main(folder: Path) -> int:
     """Check the one sdist and the one wheel of a folder."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "hatch"
+    ]["build"]
     tops = settings["targets"]["sdist"]["only-include"]
     (sdist,), (wheel,) = sorted(folder.glob("*.tar.gz")), sorted(folder.glob("*.whl"))
     files = tracked()
-    of_sdist = {name for name in files if any(name == top or name.startswith(f"{top}/") for top in tops)}
+    of_sdist = {
+        name for name in files if any(name == top or name.startswith(f"{top}/") for top in tops)
+    }
     of_wheel = {name.removeprefix("src/") for name in files if name.startswith("src/newt_sc/")}
 
     with tarfile.open(sdist) as archive:
-        held = {member.name.partition("/")[2]: member for member in archive.getmembers() if member.isfile()}
+        held = {
+            member.name.partition("/")[2]: member
+            for member in archive.getmembers()
+            if member.isfile()
+        }
         text = archive.extractfile(held["PKG-INFO"]).read().decode()
     wrong = compare(sdist.name, set(held) - {"PKG-INFO", ".gitignore"}, of_sdist - {".gitignore"})
     wrong += metadata(sdist.name, text)
 
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-        info = next(name for name in names if name.endswith(".dist-info/METADATA")).rpartition("/")[0]
+        info = next(name for name in names if name.endswith(".dist-info/METADATA")).rpartition("/")[
+            0
+        ]
         of_info = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
         of_info = (*of_info, "licenses/src/newt_sc/datasets/_data/LICENSE")
         wrong += metadata(wheel.name, archive.read(f"{info}/METADATA").decode())
     wrong += compare(wheel.name, names, of_wheel | {f"{info}/{name}" for name in of_info})
     wrong += [f"{wheel.name}: {name} is missing" for name in NEEDED if name not in names]
     if wheel.stat().st_size > LIMIT:
-        wrong.append(f"{wheel.name}: {wheel.stat().st_size / MB:.1f} MB, more than {LIMIT / MB:.0f}")
+        wrong.append(
+            f"{wheel.name}: {wheel.stat().st_size / MB:.1f} MB, more than {LIMIT / MB:.0f}"
+        )
 
     for line in wrong:
         print(line, file=sys.stderr)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Install the wheel into an empty environment of each Python given, and test it there without shared data.
+"""Install the wheel into an empty environment of each Python given, and test it there without
+shared data.
 
     python .ci/matrix.py python3.11 python3.12      # make matrix PYTHONS="python3.11 python3.12"
 
-The wheel is built from the last commit; tests run in a copy of the repository without ``src``, so that nothing but the
-wheel can be imported. With ``--record`` the table in docs/compatibility.md is written anew. ``--jobs`` processes run
-the tests.
-"""
+The wheel is built from the last commit; tests run in a copy of the repository without ``src``, so
+that nothing but the wheel can be imported. With ``--record`` the table in docs/compatibility.md is
+written anew. ``--jobs`` processes run the tests."""
 
 from __future__ import annotations
 
@@ -32,13 +32,16 @@ import json, platform, sys
 from importlib.metadata import version
 import newt_sc
 assert "site-packages" in newt_sc.__file__, newt_sc.__file__
-print(json.dumps({{"Python": platform.python_version(), **{{n: version(n).split("+")[0] for n in {STACK}}}}}))
+stack = {{n: version(n).split("+")[0] for n in {STACK}}}
+print(json.dumps({{"Python": platform.python_version(), **stack}}))
 """
 
 
 def call(*command: str | Path, **more: object) -> str:
     """Run a command; what it prints is returned."""
-    return subprocess.run([*map(str, command)], check=True, text=True, stdout=subprocess.PIPE, **more).stdout  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(
+        [*map(str, command)], check=True, text=True, stdout=subprocess.PIPE, **more
+    ).stdout  # type: ignore[call-overload,no-any-return]
 
 
 def build(work: Path) -> tuple[Path, Path, str]:
@@ -58,20 +61,47 @@ def check(python: str, work: Path, source: Path, wheel: Path, jobs: int) -> dict
     inside = place / "bin" / "python"
     pip = (inside, "-m", "pip", "install", "-q", "--disable-pip-version-check")
     call(*pip, "--upgrade", "pip>=25.1")
-    call(*pip, "-c", source / "constraints.txt", wheel, "--group", f"{source / 'pyproject.toml'}:test")
+    call(
+        *pip,
+        "-c",
+        source / "constraints.txt",
+        wheel,
+        "--group",
+        f"{source / 'pyproject.toml'}:test",
+    )
     run = work / f"run-{Path(python).name}"
     shutil.copytree(source, run, ignore=shutil.ignore_patterns("src", ".git"))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("NEWT_SC_", "PYTHON"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("NEWT_SC_", "PYTHON"))
+    }
     told: dict[str, str] = json.loads(call(inside, "-c", ASK, cwd=run, env=clean))
-    print(f"Python {told['Python']}: {', '.join(f'{name} {told[name]}' for name in STACK)}", flush=True)
+    print(
+        f"Python {told['Python']}: {', '.join(f'{name} {told[name]}' for name in STACK)}",
+        flush=True,
+    )
     subprocess.run(
-        [inside, "-m", "pytest", "-q", "-n", str(jobs), "-p", "no:cacheprovider", "--junitxml", "result.xml"]
+        [
+            inside,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            str(jobs),
+            "-p",
+            "no:cacheprovider",
+            "--junitxml",
+            "result.xml",
+        ]
         + [f"--ignore={name}" for name in OF_REPOSITORY],
         cwd=run,
         env={**clean, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
         check=False,
     )
-    suite = next(ET.parse(run / "result.xml").getroot().iter("testsuite")).attrib  # written by pytest just now
+    suite = next(
+        ET.parse(run / "result.xml").getroot().iter("testsuite")
+    ).attrib  # written by pytest just now
     bad, skipped = int(suite["failures"]) + int(suite["errors"]), int(suite["skipped"])
     return told | {
         "passed": str(int(suite["tests"]) - bad - skipped),
@@ -89,16 +119,22 @@ def table(rows: list[dict[str, str]]) -> str:
 def record(rows: list[dict[str, str]]) -> None:
     """Replace the table of the page."""
     text = PAGE.read_text(encoding="utf-8")
-    marked = re.sub(r"(?s)(<!-- matrix -->\n).*(<!-- end -->)", lambda m: f"{m[1]}{table(rows)}\n{m[2]}", text)
+    marked = re.sub(
+        r"(?s)(<!-- matrix -->\n).*(<!-- end -->)", lambda m: f"{m[1]}{table(rows)}\n{m[2]}", text
+    )
     PAGE.write_text(marked, encoding="utf-8")
 
 
 def main() -> int:
     """Run the matrix."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("python", nargs="+", help="interpreters")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--record", action="store_true", help="write the table of docs/compatibility.md")
+    parser.add_argument(
+        "--record", action="store_true", help="write the table of docs/compatibility.md"
+    )
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory(prefix="newt-sc-matrix-") as name:

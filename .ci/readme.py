@@ -3,9 +3,9 @@
 
     .venv/readme/bin/python .ci/readme.py README.md docs/index.md       # make readme
 
-Each page has a process, a namespace and an empty working directory of its own; neither settings nor data of newt_sc are
-at hand. Of bash, commands of the package are run; `make ...` and `pip install ...` are set-up and left out. A block
-whose first line has a comment such as
+Each page has a process, a namespace and an empty working directory of its own; neither settings nor
+data of newt_sc are at hand. Of bash, commands of the package are run; `make ...` and `pip install
+...` are set-up and left out. A block whose first line has a comment such as
 
     # needs L1000 data, see docs/data-sources.md          (or: # needs WHAT: WHERE)
 
@@ -51,7 +51,9 @@ class Block:
 
     @property
     def commands(self) -> tuple[str, list[str]]:
-        """Lines of bash without set-up, which is left empty so that numbers of lines stay, and the set-up."""
+        """Lines of bash without set-up, which is left empty so that numbers of lines stay, and the
+        set-up.
+        """
         kept, setup = [], []
         for command in re.findall(r"(?:[^\n]*\\\n)*[^\n]*\n?", self.text):
             if found := SETUP.match(command.strip()):
@@ -69,10 +71,18 @@ class Block:
         if self.language == "python":
             return ""
         text, setup = self.commands
-        rest = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        rest = [
+            line.strip()
+            for line in text.splitlines()
+            if line.strip() and not line.lstrip().startswith("#")
+        ]
         if rest and OURS.match(rest[0]):
             return ""
-        return f"no command of the package: {rest[0]}" if rest else f"set-up: {', '.join(dict.fromkeys(setup)) or '-'}"
+        return (
+            f"no command of the package: {rest[0]}"
+            if rest
+            else f"set-up: {', '.join(dict.fromkeys(setup)) or '-'}"
+        )
 
 
 def blocks(text: str) -> list[Block]:
@@ -150,36 +160,56 @@ def check_page(page: Path, name: str) -> int:
                 with caught(Path(printed.name)):
                     execute(block, page, space)
             except (Exception, SystemExit) as error:
-                print(f"{where:<22} {block.language:<6}  FAILED   {time.perf_counter() - start:6.1f} s")
-                print(f"\n{block.text}\n{Path(printed.name).read_text(encoding='utf-8', errors='replace')}")
+                print(
+                    f"{where:<22} {block.language:<6}  FAILED  "
+                    f" {time.perf_counter() - start:6.1f} s"
+                )
+                output = Path(printed.name).read_text(encoding="utf-8", errors="replace")
+                print(f"\n{block.text}\n{output}")
                 own = error.__traceback__
                 while own and own.tb_frame.f_code.co_filename == __file__:
                     own = own.tb_next  # ours says nothing
                 traceback.print_exception(type(error), error, own, file=sys.stdout)
                 return 1
         fate, took = "not run" if block.reason else "ok", time.perf_counter() - start
-        print(f"{where:<22} {block.language:<6}  {fate:<7}  {took:6.1f} s  {block.reason}".rstrip(), flush=True)
+        print(
+            f"{where:<22} {block.language:<6}  {fate:<7}  {took:6.1f} s  {block.reason}".rstrip(),
+            flush=True,
+        )
     return 0
 
 
 def main() -> int:
     """Give each page a process and an empty directory, and sum up."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("page", nargs="+", help="Markdown")
-    parser.add_argument("--within", metavar="NAME", help=argparse.SUPPRESS)  # one page, here, called NAME
+    parser.add_argument(
+        "--within", metavar="NAME", help=argparse.SUPPRESS
+    )  # one page, here, called NAME
     options = parser.parse_args()
     if options.within:
         sys.path[0] = ""  # as for somebody who types it
         return check_page(Path(options.page[0]), options.within)
 
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("NEWT_SC_", "PYTHON"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("NEWT_SC_", "PYTHON"))
+    }
     clean["MPLBACKEND"] = "Agg"
-    clean["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), clean.get("PATH", os.defpath)])
+    clean["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), clean.get("PATH", os.defpath)]
+    )
     failed, fate, start = [], Counter[str](), time.perf_counter()
     for name in options.page:
         page = Path(name).absolute()
         with contextlib.suppress(ValueError):  # the process of the page says it
-            fate.update("not run" if block.reason else "to run" for block in blocks(page.read_text(encoding="utf-8")))
+            fate.update(
+                "not run" if block.reason else "to run"
+                for block in blocks(page.read_text(encoding="utf-8"))
+            )
         with tempfile.TemporaryDirectory(prefix="readme-") as folder:
             cache = {"NEWT_SC_CACHE_DIR": str(Path(folder) / "cache")}
             (work := Path(folder) / "work").mkdir()
@@ -187,8 +217,14 @@ def main() -> int:
             done = subprocess.run(command, cwd=work, env=clean | cache, check=False)
         if done.returncode:
             failed.append(name)
-    count = f"{len(options.page)} pages: {fate['to run']} blocks to run, {fate['not run']} only compiled or set-up"
-    print(f"{count}; {time.perf_counter() - start:.0f} s; {'failed: ' + ', '.join(failed) if failed else 'all well'}")
+    count = (
+        f"{len(options.page)} pages: {fate['to run']} blocks to run, {fate['not run']} only"
+        " compiled or set-up"
+    )
+    print(
+        f"{count}; {time.perf_counter() - start:.0f} s;"
+        f" {'failed: ' + ', '.join(failed) if failed else 'all well'}"
+    )
     return 1 if failed else 0
 
 

@@ -1,1 +1,3 @@
-"""Reproducible comparisons with baselines and peers; they write the tables that the documentation shows."""
+"""Reproducible comparisons with baselines and peers; they write the tables that the documentation
+shows.
+"""

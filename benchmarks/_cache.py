@@ -25,7 +25,11 @@ def code_hash(*folders: Path) -> str:
     """Hash of all Python files and bundles under some folders, or of single files."""
     digest = hashlib.sha256()
     for folder in folders:
-        files = [folder] if folder.is_file() else sorted([*folder.rglob("*.py"), *folder.rglob("*.bundle.tsv")])
+        files = (
+            [folder]
+            if folder.is_file()
+            else sorted([*folder.rglob("*.py"), *folder.rglob("*.bundle.tsv")])
+        )
         for path in files:
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -33,7 +37,9 @@ def code_hash(*folders: Path) -> str:
 
 def source_hash(*functions: Any) -> str:
     """Hash of the source of functions."""
-    return hashlib.sha256("\n".join(inspect.getsource(one) for one in functions).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        "\n".join(inspect.getsource(one) for one in functions).encode()
+    ).hexdigest()[:16]
 
 
 def knowledge_hash(mdata: MuData) -> str:
@@ -61,7 +67,9 @@ def vectors(key: object, compute: Callable[[], Vectors]) -> Vectors:
         genes, X = compute()
         at.parent.mkdir(parents=True, exist_ok=True)
         temporary = at.with_suffix(".part.npz")
-        np.savez(temporary, genes=np.array(list(genes), dtype=str), X=np.asarray(X, dtype=np.float32))
+        np.savez(
+            temporary, genes=np.array(list(genes), dtype=str), X=np.asarray(X, dtype=np.float32)
+        )
         temporary.replace(at)
     with np.load(at) as stored:
         return pd.Index(stored["genes"].astype(object)), stored["X"]

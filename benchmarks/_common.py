@@ -1,4 +1,6 @@
-"""What the benchmarks share: the test sets, preprocessing, thinning of counts, tables and where they are written."""
+"""What the benchmarks share: the test sets, preprocessing, thinning of counts, tables and where
+they are written.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,10 @@ def data_dir() -> Path:
     value = os.environ.get("NEWT_SC_DATA_DIR", "")
     path = Path(value).expanduser()
     if not value or not path.is_dir():
-        msg = f"NEWT_SC_DATA_DIR is {value!r}; set it to the directory that holds cells/ and benchmarks/."
+        msg = (
+            f"NEWT_SC_DATA_DIR is {value!r}; set it to the directory that holds cells/ and"
+            " benchmarks/."
+        )
         raise SystemExit(msg)
     return path
 
@@ -98,8 +103,8 @@ def load_cells(name: str) -> tuple[ad.AnnData, CellSet]:
 def thin_counts(adata: ad.AnnData, n_counts: int, *, random_state: int = 0) -> ad.AnnData:
     """Copy with counts thinned as by shallower sequencing.
 
-    Every count is drawn from a binomial with p = min(1, ``n_counts`` / total of its cell): cells above ``n_counts``
-    keep that many in expectation, the others are left as they are.
+    Every count is drawn from a binomial with p = min(1, ``n_counts`` / total of its cell): cells
+    above ``n_counts`` keep that many in expectation, the others are left as they are.
 
     Parameters
     ----------
@@ -112,7 +117,10 @@ def thin_counts(adata: ad.AnnData, n_counts: int, *, random_state: int = 0) -> a
     """
     counts = sparse.csr_matrix(adata.X, copy=True)
     if not (counts.data >= 0).all() or not (counts.data == np.rint(counts.data)).all():
-        msg = f"adata.X has values that are no counts, up to {counts.data.max():.4g}; expected whole numbers from 0 up."
+        msg = (
+            f"adata.X has values that are no counts, up to {counts.data.max():.4g}; expected whole"
+            " numbers from 0 up."
+        )
         raise ValueError(msg)
     total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     share = np.minimum(1, n_counts / np.maximum(total, 1))
@@ -128,9 +136,9 @@ def thin_counts(adata: ad.AnnData, n_counts: int, *, random_state: int = 0) -> a
 def preprocess(adata: ad.AnnData, facts: CellSet) -> ad.AnnData:
     """Log-normalised copy with ``var["highly_variable"]``, as a scanpy user would make it.
 
-    Counts: 10,000 per cell, then log1p; RPKM: log1p; logarithms are left. Genes without any value are dropped. The
-    2,000 most variable genes (flavour ``"seurat"``) are marked, or all where there are no more.
-    """
+    Counts: 10,000 per cell, then log1p; RPKM: log1p; logarithms are left. Genes without any value
+    are dropped. The 2,000 most variable genes (flavour ``"seurat"``) are marked, or all where there
+    are no more."""
     import scanpy as sc
 
     out = adata.copy()
@@ -173,18 +181,26 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
     width = [max(3, *(len(row[i]) for row in [list(header), *cells])) for i in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
-        padded = [row[0].ljust(width[0]), *(value.rjust(size) for value, size in zip(row[1:], width[1:], strict=True))]
+        padded = [
+            row[0].ljust(width[0]),
+            *(value.rjust(size) for value, size in zip(row[1:], width[1:], strict=True)),
+        ]
         return "| " + " | ".join(padded) + " |"
 
-    rule = "|" + "|".join([":" + "-" * (width[0] + 1), *("-" * (size + 1) + ":" for size in width[1:])]) + "|"
+    rule = (
+        "|"
+        + "|".join([":" + "-" * (width[0] + 1), *("-" * (size + 1) + ":" for size in width[1:])])
+        + "|"
+    )
     return "\n".join([line(list(header)), rule, *(line(row) for row in cells)])
 
 
 def write_section(path: Path, name: str, text: str, *, title: str | None = None) -> None:
-    """Put text between the markers ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` of a Markdown file.
+    """Put text between the markers ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` of a Markdown
+    file.
 
-    What stands there is replaced; markers, and the file with its title, are made where they are not there yet.
-    """
+    What stands there is replaced; markers, and the file with its title, are made where they are not
+    there yet."""
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     old = path.read_text(encoding="utf-8") if path.exists() else f"# {title or name}\n"
     section = f"{begin}\n\n{text.strip()}\n\n{end}"
@@ -203,7 +219,9 @@ def write_section(path: Path, name: str, text: str, *, title: str | None = None)
 
 
 def git_commit(root: Path = ROOT) -> str:
-    """Short hash of the commit that is checked out, read from ``.git``; ``"unknown"`` outside a checkout."""
+    """Short hash of the commit that is checked out, read from ``.git``; ``"unknown"`` outside a
+    checkout.
+    """
     git = root / ".git"
     if not (git / "HEAD").is_file():
         return "unknown"
@@ -213,7 +231,9 @@ def git_commit(root: Path = ROOT) -> str:
     ref = head.removeprefix("ref: ")
     if (git / ref).is_file():
         return (git / ref).read_text().strip()[:10]
-    packed = (git / "packed-refs").read_text().splitlines() if (git / "packed-refs").is_file() else []
+    packed = (
+        (git / "packed-refs").read_text().splitlines() if (git / "packed-refs").is_file() else []
+    )
     return next((line.split()[0][:10] for line in packed if line.endswith(f" {ref}")), "unknown")
 
 
@@ -225,16 +245,23 @@ def run_metadata(**more: Any) -> str:
         f"commit {git_commit()}",
         f"Python {platform.python_version()}",
         *(f"{name} {version(name)}" for name in packages),
-        *(f"{key} {value if isinstance(value, str) else json.dumps(value)}" for key, value in more.items()),
+        *(
+            f"{key} {value if isinstance(value, str) else json.dumps(value)}"
+            for key, value in more.items()
+        ),
     ]
     return "Run: " + ", ".join(parts) + "."
 
 
-def mean_interval(values: NDArray[np.float64], *, n_resamples: int = 2000, random_state: int = 0) -> str:
+def mean_interval(
+    values: NDArray[np.float64], *, n_resamples: int = 2000, random_state: int = 0
+) -> str:
     """Mean with its 95 % percentile bootstrap interval over the values, as text."""
     rng = np.random.default_rng(random_state)
     values = np.asarray(values, dtype=np.float64)
-    return interval_text(values.mean(), values[rng.integers(0, values.size, (n_resamples, values.size))].mean(axis=1))
+    return interval_text(
+        values.mean(), values[rng.integers(0, values.size, (n_resamples, values.size))].mean(axis=1)
+    )
 
 
 def report(
@@ -246,7 +273,9 @@ def report(
     *,
     path: str | None = None,
 ) -> None:
-    """Print a table and put it, with notes and how it was made, into ``docs/benchmarks/<path or name>.md``."""
+    """Print a table and put it, with notes and how it was made, into ``docs/benchmarks/<path or
+    name>.md``.
+    """
     text = f"{markdown_table(header, rows)}\n\n{notes}\n\n{run_metadata(machine=machine())}"
     print(text)
     write_section(DOCS / f"{path or name}.md", name, text, title=title)
@@ -258,7 +287,9 @@ def machine() -> str:
     info = Path("/proc/cpuinfo")
     if info.is_file():
         lines = info.read_text().splitlines()
-        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+        model = next(
+            (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), ""
+        )
     return f"{model or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
@@ -268,7 +299,9 @@ def log_holdout(benchmark: str, what: str, score: float) -> None:
     if not log.exists():
         log.write_text("date\tcommit\tbenchmark\twhat\tscore\n", encoding="utf-8")
     with log.open("a", encoding="utf-8") as stream:
-        stream.write(f"{datetime.now(UTC):%Y-%m-%d}\t{git_commit()}\t{benchmark}\t{what}\t{score:.4f}\n")
+        stream.write(
+            f"{datetime.now(UTC):%Y-%m-%d}\t{git_commit()}\t{benchmark}\t{what}\t{score:.4f}\n"
+        )
 
 
 _WATCH = """
@@ -285,8 +318,10 @@ sys.exit(process.returncode)
 def watched(command: list[str]) -> tuple[float, float, float]:
     """Seconds, processor seconds and peak memory in bytes of a command.
 
-    A small process starts it: Linux counts into the peak of a process what the one that started it had in memory.
-    """
-    done = subprocess.run([sys.executable, "-c", _WATCH, *command], check=True, stdout=subprocess.PIPE, text=True)
+    A small process starts it: Linux counts into the peak of a process what the one that started it
+    had in memory."""
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCH, *command], check=True, stdout=subprocess.PIPE, text=True
+    )
     seconds, busy, peak = (float(text) for text in done.stdout.split())
     return seconds, busy, peak * (1 if sys.platform == "darwin" else 1024)

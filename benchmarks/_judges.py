@@ -1,4 +1,6 @@
-"""What judges gene vectors: blocks that predict each other, cosine against an ontology, targets in their cell type."""
+"""What judges gene vectors: blocks that predict each other, cosine against an ontology, targets in
+their cell type.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 """Of ridge regression, as multiples of the mean eigenvalue of the training rows' covariance."""
 
 
-# -- blocks that predict each other ------------------------------------------------------------------------------------
+# -- blocks that predict each other ----------------------------------------------------------------
 
 
 def cross_modal(embedding: ad.AnnData, *, n_splits: int = 5, n_shuffles: int = 3) -> pd.DataFrame:
@@ -43,16 +45,24 @@ def cross_modal(embedding: ad.AnnData, *, n_splits: int = 5, n_shuffles: int = 3
             folds = rng.permutation(np.arange(both.size) % n_splits)
             r2 = ridge_r2(x, y, folds).mean()
             worst = max(ridge_r2(x, rng.permutation(y), folds).mean() for _ in range(n_shuffles))
-            rows.append({"source": source, "target": target, "n_genes": both.size, "r2": r2, "shuffled_max": worst})
+            rows.append(
+                {
+                    "source": source,
+                    "target": target,
+                    "n_genes": both.size,
+                    "r2": r2,
+                    "shuffled_max": worst,
+                }
+            )
     return pd.DataFrame(rows)
 
 
 def ridge_r2(X: Array, Y: Array, folds: Array, *, penalties: Sequence[float] = PENALTIES) -> Array:
-    """Cross-validate a ridge regression of all columns of Y on X: for each fold the variance that is predicted.
+    """Cross-validate a ridge regression of all columns of Y on X: for each fold the variance that
+    is predicted.
 
-    The penalty of each fold is the one that, of models trained without this fold and the next, does best on the next.
-    All is computed from moments of the folds.
-    """
+    The penalty of each fold is the one that, of models trained without this fold and the next, does
+    best on the next. All is computed from moments of the folds."""
     n_folds = int(folds.max()) + 1
     parts = []
     for fold in range(n_folds):
@@ -87,7 +97,7 @@ def ridge_r2(X: Array, Y: Array, folds: Array, *, penalties: Sequence[float] = P
     return scores
 
 
-# -- cosine against an ontology ----------------------------------------------------------------------------------------
+# -- cosine against an ontology --------------------------------------------------------------------
 
 
 def functional_hierarchy(
@@ -101,13 +111,13 @@ def functional_hierarchy(
 ) -> pd.DataFrame:
     """Compare the cosine of gene pairs with what their annotations have in common.
 
-    Two measures of a pair: ``semantic``, the best-match average over both genes' most specific terms of Lin's
-    similarity (Lin, ICML 1998; Pesquita et al., BMC Bioinformatics 9(S5):S4, 2008), with information content from
-    these annotations; and ``depth``, the depth of the deepest term that both have, where depth is the length of the
-    longest way from a root. ``spearman`` is over pairs, ``low`` and ``high`` are its 95 % bootstrap interval over
-    genes; ``shuffled`` is the mean of controls with the vectors permuted over genes, and ``shuffled_matched`` over
-    genes with about as many annotations (tenths).
-    """
+    Two measures of a pair: ``semantic``, the best-match average over both genes' most specific
+    terms of Lin's similarity (Lin, ICML 1998; Pesquita et al., BMC Bioinformatics 9(S5):S4, 2008),
+    with information content from these annotations; and ``depth``, the depth of the deepest term
+    that both have, where depth is the length of the longest way from a root. ``spearman`` is over
+    pairs, ``low`` and ``high`` are its 95 % bootstrap interval over genes; ``shuffled`` is the mean
+    of controls with the vectors permuted over genes, and ``shuffled_matched`` over genes with about
+    as many annotations (tenths)."""
     graph = read_ontology(ontology)
     closure = nt.io.propagate_annotations(annotations, graph, min_size=1, max_size=None)
     rng = np.random.default_rng(0)
@@ -118,7 +128,9 @@ def functional_hierarchy(
         "depth": deepest_common(has, np.array([depth[term] for term in closure])),
     }
     upper = np.triu_indices(rows.size, 1)
-    weights = rng.multinomial(rows.size, np.full(rows.size, 1 / rows.size), size=n_resamples).astype(np.float32)
+    weights = rng.multinomial(
+        rows.size, np.full(rows.size, 1 / rows.size), size=n_resamples
+    ).astype(np.float32)
     n_terms = np.asarray(has.sum(axis=1)).ravel()
     tenth = np.floor(10 * np.argsort(np.argsort(n_terms, kind="stable"), kind="stable") / rows.size)
     shuffles = [rng.permutation(rows.size) for _ in range(n_shuffles)]
@@ -132,7 +144,9 @@ def functional_hierarchy(
             np.array([_correlation(ranked[np.ix_(order, order)], target) for order in orders])
             for orders in (shuffles, matched)
         )
-        (low, high), (shuffled_low, shuffled_high) = (np.nanquantile(x, [0.025, 0.975]) for x in (boot, null))
+        (low, high), (shuffled_low, shuffled_high) = (
+            np.nanquantile(x, [0.025, 0.975]) for x in (boot, null)
+        )
         summary.append(
             {
                 "measure": measure,
@@ -149,7 +163,9 @@ def functional_hierarchy(
 
 
 def read_ontology(table: pd.DataFrame) -> nx.MultiDiGraph:
-    """Graph of is_a and part_of, from child to parent, of a table with ``go_id``, ``relationship`` and ``parent``."""
+    """Graph of is_a and part_of, from child to parent, of a table with ``go_id``, ``relationship``
+    and ``parent``.
+    """
     graph = nx.MultiDiGraph()
     graph.add_nodes_from(table["go_id"])
     relation = table["relationship"].map(RELATIONS)
@@ -172,29 +188,48 @@ def _annotated(
     """Genes x terms for the genes that are drawn, and their rows in the embedding."""
     every = pd.Index(sorted({gene for members in closure.values() for gene in members}))
     at = dict(zip(every, names.get_indexer(every).tolist(), strict=True))
-    pairs = [(at[gene], j) for j, members in enumerate(closure.values()) for gene in members if at[gene] >= 0]
+    pairs = [
+        (at[gene], j)
+        for j, members in enumerate(closure.values())
+        for gene in members
+        if at[gene] >= 0
+    ]
     i, j = np.array(pairs, dtype=np.intp).T
-    table = sparse.csr_array((np.ones(i.size, np.float32), (i, j)), shape=(len(names), len(closure)))
+    table = sparse.csr_array(
+        (np.ones(i.size, np.float32), (i, j)), shape=(len(names), len(closure))
+    )
     pool = np.flatnonzero(np.diff(table.indptr) > 0)
     rows = np.sort(rng.choice(pool, min(n_genes, pool.size), replace=False))
     return sparse.csr_array(table[rows]), rows
 
 
-def semantic(has: sparse.csr_array, graph: nx.MultiDiGraph, closure: Mapping[str, list[str]]) -> Array:
+def semantic(
+    has: sparse.csr_array, graph: nx.MultiDiGraph, closure: Mapping[str, list[str]]
+) -> Array:
     """Best-match average of Lin's similarity over most specific terms, genes x genes."""
     column = {term: j for j, term in enumerate(closure)}
     total = max(len({gene for members in closure.values() for gene in members}), 2)
     content = -np.log(np.array([len(members) for members in closure.values()]) / total)
-    edges = [(column[a], column[b]) for a, b in nx.DiGraph(graph).edges if a in column and b in column]
+    edges = [
+        (column[a], column[b]) for a, b in nx.DiGraph(graph).edges if a in column and b in column
+    ]
     child, parent = np.array(edges, dtype=np.intp).reshape(-1, 2).T
-    up = sparse.csr_array((np.ones(child.size, np.float32), (child, parent)), shape=(len(column), len(column)))
-    direct = sparse.csr_array(has - has.multiply(has @ up > 0))  # terms of a gene below which it has none
+    up = sparse.csr_array(
+        (np.ones(child.size, np.float32), (child, parent)), shape=(len(column), len(column))
+    )
+    direct = sparse.csr_array(
+        has - has.multiply(has @ up > 0)
+    )  # terms of a gene below which it has none
     direct.eliminate_zeros()
     used = np.unique(direct.indices)
     direct = direct[:, used]
     common = np.zeros((used.size, used.size), dtype=np.float32)
-    by_term = sparse.csc_array(_closure_of(up, used))  # used terms x all terms, each its own ancestor
-    for term in np.argsort(content, kind="stable"):  # the most informative common ancestor is written last
+    by_term = sparse.csc_array(
+        _closure_of(up, used)
+    )  # used terms x all terms, each its own ancestor
+    for term in np.argsort(
+        content, kind="stable"
+    ):  # the most informative common ancestor is written last
         below = by_term.indices[by_term.indptr[term] : by_term.indptr[term + 1]]
         common[np.ix_(below, below)] = content[term]
     both = content[used][:, None] + content[used]
@@ -209,7 +244,8 @@ def semantic(has: sparse.csr_array, graph: nx.MultiDiGraph, closure: Mapping[str
 def _closure_of(up: sparse.csr_array, used: Array) -> sparse.csr_array:
     """Which terms stand above some terms, these included."""
     reached = sparse.csr_array(
-        (np.ones(used.size, np.float32), (np.arange(used.size), used)), shape=(used.size, up.shape[0])
+        (np.ones(used.size, np.float32), (np.arange(used.size), used)),
+        shape=(used.size, up.shape[0]),
     )
     while True:
         step = sparse.csr_array(reached + reached @ up)
@@ -220,7 +256,9 @@ def _closure_of(up: sparse.csr_array, used: Array) -> sparse.csr_array:
 
 
 def deepest_common(has: sparse.csr_array, depth: Array) -> Array:
-    """Depth of the deepest term that two genes share, genes x genes; 0 where they share only a root or nothing."""
+    """Depth of the deepest term that two genes share, genes x genes; 0 where they share only a root
+    or nothing.
+    """
     out = np.zeros((has.shape[0], has.shape[0]), dtype=np.float32)
     for level in np.unique(depth):
         level_terms = sparse.csr_array(has[:, np.flatnonzero(depth == level)])
@@ -261,24 +299,31 @@ def _permute_within(groups: Array, rng: np.random.Generator) -> Array:
     return order
 
 
-# -- targets in their cell type ----------------------------------------------------------------------------------------
+# -- targets in their cell type --------------------------------------------------------------------
 
 
 def regulon_context(
-    embedding: ad.AnnData, regulons: pd.DataFrame, *, min_targets: int = 10, n_permutations: int = 500
+    embedding: ad.AnnData,
+    regulons: pd.DataFrame,
+    *,
+    min_targets: int = 10,
+    n_permutations: int = 500,
 ) -> pd.DataFrame:
-    """Ask whether a factor's targets in one cell type lie together, and near that cell type's program.
+    """Ask whether a factor's targets in one cell type lie together, and near that cell type's
+    program.
 
-    ``regulons`` has one row a factor, target and context: ``source``, ``target`` and ``cell``. For each factor and
-    context, the genes that it targets in this context only are compared with those that it targets in others only:
+    ``regulons`` has one row a factor, target and context: ``source``, ``target`` and ``cell``. For
+    each factor and context, the genes that it targets in this context only are compared with those
+    that it targets in others only:
 
-    - ``program_auroc``: probability that one of the first is nearer (cosine) to the centroid of the context's program,
-      which is what any factor targets there but this one nowhere; with the one-sided Mann-Whitney test.
-    - ``cohesion``: mean cosine among the first less that between them and the others, with a one-sided test that
-      permutes the contexts over the targets.
+    - ``program_auroc``: probability that one of the first is nearer (cosine) to the centroid of the
+      context's program, which is what any factor targets there but this one nowhere; with the
+      one-sided Mann-Whitney test.
+    - ``cohesion``: mean cosine among the first less that between them and the others, with a
+      one-sided test that permutes the contexts over the targets.
 
-    Both tests take targets as exchangeable. ``shuffled``: the same with the vectors shuffled over all genes.
-    """
+    Both tests take targets as exchangeable. ``shuffled``: the same with the vectors shuffled over
+    all genes."""
     rng = np.random.default_rng(0)
     unit = nt.kernels.unit_rows(np.asarray(embedding.X))
     vectors = np.stack([unit, unit[rng.permutation(len(unit))]])
@@ -323,7 +368,7 @@ def regulon_context(
 
 
 def cohesions(cosine: Array, inside: Array) -> Array:
-    """Mean cosine inside a set less that between inside and outside, for several sets of one size."""
+    """Mean cosine inside a set less that across its border, for several sets of one size."""
     one = inside.astype(np.float64)
     within = np.einsum("pi,pi->p", one @ cosine, one) - one @ np.diag(cosine)
     between = np.einsum("pi,pi->p", one @ cosine, 1 - one)

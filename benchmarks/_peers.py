@@ -1,9 +1,9 @@
 """Published gene embeddings retrained on a knowledge bundle, plain fusions, and controls.
 
-Every function returns the genes and their vectors (genes x dimensions, float32), the same for the same seed. One bundle
-for all compares methods, not the data that each publication had; how a method differs from its publication stands in
-its docstring. The word2vec steps need gensim (dependency group ``bench``) and use one worker, which makes them repeat.
-"""
+Every function returns the genes and their vectors (genes x dimensions, float32), the same for the
+same seed. One bundle for all compares methods, not the data that each publication had; how a method
+differs from its publication stands in its docstring. The word2vec steps need gensim (dependency
+group ``bench``) and use one worker, which makes them repeat."""
 
 from __future__ import annotations
 
@@ -46,19 +46,24 @@ _RATE = 0.05
 """First learning rate of :func:`frogs`; it falls to zero."""
 
 
-def frogs(knowledge: MuData, *, n_comps: int | None = N_DIMS, n_epochs: int = 1000, random_state: int = 0) -> Vectors:
-    """FRoGS: random walks over genes and terms, then logistic loss on pairs (Chen et al., Nat Commun 2024, 15:1853).
+def frogs(
+    knowledge: MuData, *, n_comps: int | None = N_DIMS, n_epochs: int = 1000, random_state: int = 0
+) -> Vectors:
+    """FRoGS: random walks over genes and terms, then logistic loss on pairs (Chen et al., Nat
+    Commun 2024, 15:1853).
 
-    A walk goes from a gene to one of its terms, by the term's weight, and on to any gene of that term; it ends after
-    each step with probability 0.9. Its end is the positive partner of the gene, five other genes are negative ones, and
-    the inner product of the two 256-dimensional vectors, from one table, is the logit. One such embedding is made of GO
-    (weight: squared information content), one of expression (weight: one over the size of the set).
+    A walk goes from a gene to one of its terms, by the term's weight, and on to any gene of that
+    term; it ends after each step with probability 0.9. Its end is the positive partner of the gene,
+    five other genes are negative ones, and the inner product of the two 256-dimensional vectors,
+    from one table, is the logit. One such embedding is made of GO (weight: squared information
+    content), one of expression (weight: one over the size of the set).
 
-    It differs from the publication: expression is that of the bundle, not ARCHS4, and each condition's set is the 5 %
-    of genes with the highest z-score within its data set; GO has all three branches and not biological process alone;
-    the optimiser is stochastic gradient descent with a falling rate instead of Adam, over ``n_epochs`` passes of all
-    pairs instead of 3,000 passes of 80 %; negatives are drawn uniformly, where the publication passes over the few
-    genes that a walk ends at with probability above 0.001.
+    It differs from the publication: expression is that of the bundle, not ARCHS4, and each
+    condition's set is the 5 % of genes with the highest z-score within its data set; GO has all
+    three branches and not biological process alone; the optimiser is stochastic gradient descent
+    with a falling rate instead of Adam, over ``n_epochs`` passes of all pairs instead of 3,000
+    passes of 80 %; negatives are drawn uniformly, where the publication passes over the few genes
+    that a walk ends at with probability above 0.001.
 
     Parameters
     ----------
@@ -84,13 +89,14 @@ def newt_published(
 ) -> Vectors:
     """NEWT by its authors' scripts: vectors of each modality, one after the other.
 
-    Two FRoGS embeddings (256-d each), word2vec with the sets of ``pathway`` (MSigDB), ``lineage`` (CellNet) and
-    ``regulon`` (CollecTRI; a regulator and its targets) as sentences (128-d each), and a slot for protein interactions
-    (256-d).
+    Two FRoGS embeddings (256-d each), word2vec with the sets of ``pathway`` (MSigDB), ``lineage``
+    (CellNet) and ``regulon`` (CollecTRI; a regulator and its targets) as sentences (128-d each),
+    and a slot for protein interactions (256-d).
 
-    It differs from the scripts: they load the published FRoGS vectors, which are trained here (see :func:`frogs`);
-    the sets are those of the bundle; the interaction slot, which the scripts feed from a GO graph, has the
-    :func:`node2vec` vectors of the interactions. Members of a set have no order and are shuffled in every epoch.
+    It differs from the scripts: they load the published FRoGS vectors, which are trained here (see
+    :func:`frogs`); the sets are those of the bundle; the interaction slot, which the scripts feed
+    from a GO graph, has the :func:`node2vec` vectors of the interactions. Members of a set have no
+    order and are shuffled in every epoch.
 
     Parameters
     ----------
@@ -106,12 +112,17 @@ def newt_published(
         What :func:`frogs_parts` and :func:`node2vec` gave, if that is there already.
     """
     if made is None:
-        made = [*frogs_parts(knowledge, n_epochs, random_state), node2vec(knowledge, random_state=random_state)]
+        made = [
+            *frogs_parts(knowledge, n_epochs, random_state),
+            node2vec(knowledge, random_state=random_state),
+        ]
     parts = list(made[:2])
     for name in ("pathway", "lineage", "regulon"):
         sentences = _sentences(_modality(knowledge, name))
         corpus = _ShuffledSets(sentences, random_state)
-        genes, vectors = _skip_gram(corpus, n_dims=128, window=10, n_epochs=20, random_state=random_state)
+        genes, vectors = _skip_gram(
+            corpus, n_dims=128, window=10, n_epochs=20, random_state=random_state
+        )
         known = genes.isin(knowledge[name].obs_names)
         parts.append((genes[known], vectors[known]))
     parts.append(made[2])
@@ -131,9 +142,10 @@ def node2vec(
 ) -> Vectors:
     """node2vec on the union of the interaction networks (Grover and Leskovec, KDD 2016).
 
-    The defaults are those of the paper and of PecanPy (10 walks of 80 genes, window 10, one epoch) but for the
-    dimensions. Zhong et al. (2025) score vectors that were published elsewhere, from other networks. In the union the
-    weights of each network are divided by their median, cut at 1 and added.
+    The defaults are those of the paper and of PecanPy (10 walks of 80 genes, window 10, one epoch)
+    but for the dimensions. Zhong et al. (2025) score vectors that were published elsewhere, from
+    other networks. In the union the weights of each network are divided by their median, cut at 1
+    and added.
 
     Parameters
     ----------
@@ -142,7 +154,8 @@ def node2vec(
     n_dims
         Dimensions.
     p, q
-        Return and in-out parameter; weights of steps are 1/p back, 1 to a common neighbour and 1/q farther.
+        Return and in-out parameter; weights of steps are 1/p back, 1 to a common neighbour and 1/q
+        farther.
     n_walks, length
         Walks from each gene, and genes in a walk.
     window
@@ -151,30 +164,41 @@ def node2vec(
         Seed.
     """
     if not (p > 0 and q > 0 and n_walks > 0 and length > 1):
-        msg = f"p {p}, q {q}, n_walks {n_walks}, length {length}: expected positive numbers and a length above 1."
+        msg = (
+            f"p {p}, q {q}, n_walks {n_walks}, length {length}: expected positive numbers and a"
+            " length above 1."
+        )
         raise ValueError(msg)
     genes, networks = _networks(knowledge)
     graph = sparse.csr_array(sum(networks[1:], start=networks[0]))
     graph.sort_indices()
     rng = np.random.default_rng(random_state)
     start = rng.permutation(np.repeat(np.arange(len(genes)), n_walks))
-    walks = _walk(rng, start, length, graph.indptr, graph.indices, _row_cumulative(graph), 1 / p, 1 / q)
+    walks = _walk(
+        rng, start, length, graph.indptr, graph.indices, _row_cumulative(graph), 1 / p, 1 / q
+    )
     corpus = _Walks(walks, genes.to_numpy(object))
     return _skip_gram(corpus, n_dims=n_dims, window=window, n_epochs=1, random_state=random_state)
 
 
 def mashup(
-    knowledge: MuData, *, n_dims: int = N_DIMS, restart: float = 0.5, n_iter: int = 10, random_state: int = 0
+    knowledge: MuData,
+    *,
+    n_dims: int = N_DIMS,
+    restart: float = 0.5,
+    n_iter: int = 10,
+    random_state: int = 0,
 ) -> Vectors:
     """Mashup by singular value decomposition (Cho, Berger and Peng, Cell Systems 2016, 3:540).
 
-    Random walks with restart on each interaction network; R = log(Q + 1/n), side by side for all networks; vectors are
-    the left singular vectors times the square root of the singular values. This is the paper's approximation for large
-    networks, not its iterative optimisation.
+    Random walks with restart on each interaction network; R = log(Q + 1/n), side by side for all
+    networks; vectors are the left singular vectors times the square root of the singular values.
+    This is the paper's approximation for large networks, not its iterative optimisation.
 
-    It differs from the publication: networks are those of the bundle, with weights divided by their median and cut at
-    1; Q comes from ``n_iter`` power iterations (error below ``(1 - restart) ** n_iter``) and not from a matrix inverse;
-    log n is added to R, which makes its zeros mean no contact.
+    It differs from the publication: networks are those of the bundle, with weights divided by their
+    median and cut at 1; Q comes from ``n_iter`` power iterations (error below ``(1 - restart) **
+    n_iter``) and not from a matrix inverse; log n is added to R, which makes its zeros mean no
+    contact.
 
     Parameters
     ----------
@@ -194,7 +218,9 @@ def mashup(
         raise ValueError(msg)
     genes, networks = _networks(knowledge)
     n = len(genes)
-    diagonal = np.zeros(n, dtype=np.float32)  # of R R' for genes that a network does not know: their walk stays
+    diagonal = np.zeros(
+        n, dtype=np.float32
+    )  # of R R' for genes that a network does not know: their walk stays
     parts: list[tuple[NDArray[np.intp], NDArray[np.float32]]] = []
     for network in networks:
         at = np.flatnonzero(np.diff(network.indptr))
@@ -220,13 +246,17 @@ def mashup(
     return genes, vectors.astype(np.float32)
 
 
-def gcca(embedding: ad.AnnData, *, n_comps: int = N_DIMS, ridge: float = 0.1, random_state: int = 0) -> Vectors:
-    """Generalised canonical correlation analysis of the blocks, genes missing from some (MAXVAR, untrained).
+def gcca(
+    embedding: ad.AnnData, *, n_comps: int = N_DIMS, ridge: float = 0.1, random_state: int = 0
+) -> Vectors:
+    """Generalised canonical correlation analysis of the blocks, genes missing from some (MAXVAR,
+    untrained).
 
-    The vectors G minimise the sum over modalities of |K (G - X U)|^2 with ridge on U, where K keeps the genes that the
-    modality knows and G' (sum of K) G = I (van de Velden and Bijmolt, Psychometrika 2006, for the missing rows). This
-    is the mean, over the modalities that know a gene, of its whitened block, turned to the directions that the
-    modalities share most; each column is multiplied by its singular value and the root of the number of genes.
+    The vectors G minimise the sum over modalities of |K (G - X U)|^2 with ridge on U, where K keeps
+    the genes that the modality knows and G' (sum of K) G = I (van de Velden and Bijmolt,
+    Psychometrika 2006, for the missing rows). This is the mean, over the modalities that know a
+    gene, of its whitened block, turned to the directions that the modalities share most; each
+    column is multiplied by its singular value and the root of the number of genes.
 
     Parameters
     ----------
@@ -247,10 +277,14 @@ def gcca(embedding: ad.AnnData, *, n_comps: int = N_DIMS, ridge: float = 0.1, ra
     return embedding.obs_names[count > 0], _consensus(white, count, n_comps, random_state)
 
 
-def mean_fusion(embedding: ad.AnnData, *, n_comps: int = N_DIMS, ridge: float = 0.1, random_state: int = 0) -> Vectors:
-    """Mean, over the modalities that know a gene, of blocks rotated into the common space of :func:`gcca`.
+def mean_fusion(
+    embedding: ad.AnnData, *, n_comps: int = N_DIMS, ridge: float = 0.1, random_state: int = 0
+) -> Vectors:
+    """Mean, over the modalities that know a gene, of blocks rotated into the common space of
+    :func:`gcca`.
 
-    Each block is rotated by the orthogonal Procrustes solution; lengths and angles within a block are kept.
+    Each block is rotated by the orthogonal Procrustes solution; lengths and angles within a block
+    are kept.
 
     Parameters
     ----------
@@ -272,7 +306,9 @@ def mean_fusion(embedding: ad.AnnData, *, n_comps: int = N_DIMS, ridge: float = 
 
 
 def annotation_count(knowledge: MuData) -> Vectors:
-    """Log of one plus the number of sets, regulators, targets and partners of each gene: how well it is studied."""
+    """Log of one plus the number of sets, regulators, targets and partners of each gene: how well
+    it is studied.
+    """
     count: pd.Series = pd.Series(dtype=np.float64)
     for mod in knowledge.mod.values():
         X = mod.X[:, (mod.var["kind"] != "condition").to_numpy()]
@@ -283,7 +319,9 @@ def annotation_count(knowledge: MuData) -> Vectors:
 
 def random(genes: pd.Index, *, n_dims: int = N_DIMS, random_state: int = 0) -> Vectors:
     """Standard normal vectors."""
-    return genes, np.random.default_rng(random_state).standard_normal((len(genes), n_dims), dtype=np.float32)
+    return genes, np.random.default_rng(random_state).standard_normal(
+        (len(genes), n_dims), dtype=np.float32
+    )
 
 
 def shuffled(genes: pd.Index, vectors: NDArray[np.floating], *, random_state: int = 0) -> Vectors:
@@ -300,7 +338,9 @@ def _modality(knowledge: MuData, name: str) -> ad.AnnData:
 
 
 def join(parts: Sequence[Vectors], n_comps: int | None, random_state: int) -> Vectors:
-    """Embeddings side by side, each centred and with rows of length one in the quadratic mean, absent genes zero."""
+    """Embeddings side by side, each centred and with rows of length one in the quadratic mean,
+    absent genes zero.
+    """
     genes = pd.Index(sorted(set().union(*(index for index, _ in parts))))
     blocks = []
     for index, vectors in parts:
@@ -337,7 +377,7 @@ def frogs_parts(knowledge: MuData, n_epochs: int, random_state: int) -> list[Vec
 
 
 def _memberships(mod: ad.AnnData) -> sparse.csr_array:
-    """Genes x sets, 1 for a member; a condition becomes the set of the genes that stand out in it."""
+    """Genes x sets, 1 for a member; a condition is the set of the genes that stand out in it."""
     condition = (mod.var["kind"] == "condition").to_numpy()
     parts = [sparse.csr_array(mod.X[:, ~condition]) != 0]
     if condition.any():
@@ -351,7 +391,11 @@ def _memberships(mod: ad.AnnData) -> sparse.csr_array:
 
 
 def _frogs_vectors(
-    genes: pd.Index, sets: sparse.csr_array, weight: NDArray[np.float64], n_epochs: int, random_state: int
+    genes: pd.Index,
+    sets: sparse.csr_array,
+    weight: NDArray[np.float64],
+    n_epochs: int,
+    random_state: int,
 ) -> Vectors:
     keep = (sets.sum(axis=0) > 1) & (weight > 0)  # from a set of one gene a walk leads nowhere else
     sets = sparse.csr_array(sets[:, keep] @ sparse.diags_array(weight[keep]))
@@ -407,9 +451,19 @@ def _partner(
 
 @numba.njit(cache=True, fastmath=True)
 def _fit_pairs(
-    rng: Any, order: Any, rate: Any, indptr: Any, indices: Any, cumulative: Any, term_ptr: Any, member: Any, V: Any
+    rng: Any,
+    order: Any,
+    rate: Any,
+    indptr: Any,
+    indices: Any,
+    cumulative: Any,
+    term_ptr: Any,
+    member: Any,
+    V: Any,
 ) -> None:  # pragma: no cover
-    """Stochastic gradient descent on one positive pair and five negative ones of each gene, in place."""
+    """Stochastic gradient descent on one positive pair and five negative ones of each gene, in
+    place.
+    """
     n, d = V.shape
     for i in order:
         for pair in range(6):
@@ -432,7 +486,9 @@ def _fit_pairs(
 
 
 def _networks(knowledge: MuData) -> tuple[pd.Index, list[sparse.csr_array]]:
-    """Symmetric networks over the genes of ``interaction``, weights divided by their median and cut at 1."""
+    """Symmetric networks over the genes of ``interaction``, weights divided by their median and cut
+    at 1.
+    """
     mod = _modality(knowledge, "interaction")
     genes = mod.obs_names
     source = mod.var["source"].astype(str).to_numpy()
@@ -465,7 +521,9 @@ def _log_diffusion(
     """log(1 + n Q): row i the walk with restart from gene i; every gene has an edge."""
     m = network.shape[0]
     degree = np.asarray(network.sum(axis=1)).ravel()
-    step = sparse.csr_array(sparse.diags_array((1 - restart) / degree) @ network, dtype=np.float32).T.tocsr()
+    step = sparse.csr_array(
+        sparse.diags_array((1 - restart) / degree) @ network, dtype=np.float32
+    ).T.tocsr()
     out = np.empty((m, m), dtype=np.float32)
     for first in range(0, m, block):
         start = np.zeros((m, min(block, m - first)), dtype=np.float32)
@@ -480,9 +538,18 @@ def _log_diffusion(
 
 @numba.njit(cache=True)
 def _walk(
-    rng: Any, start: Any, length: int, indptr: Any, indices: Any, cumulative: Any, back: float, away: float
+    rng: Any,
+    start: Any,
+    length: int,
+    indptr: Any,
+    indices: Any,
+    cumulative: Any,
+    back: float,
+    away: float,
 ) -> Any:  # pragma: no cover
-    """Walks of second order: a step drawn by edge weight is taken with its bias over the largest bias."""
+    """Walks of second order: a step drawn by edge weight is taken with its bias over the largest
+    bias.
+    """
     most = max(back, 1.0, away)
     out = np.empty((start.size, length), dtype=np.int32)
     for s in range(start.size):
@@ -542,12 +609,16 @@ def _sentences(mod: ad.AnnData) -> list[NDArray[np.object_]]:
     names = mod.obs_names.to_numpy(object)
     out = []
     X = sparse.csc_array(mod.X)
-    for j, (feature, source, kind) in enumerate(zip(mod.var_names, mod.var["source"], mod.var["kind"], strict=True)):
+    for j, (feature, source, kind) in enumerate(
+        zip(mod.var_names, mod.var["source"], mod.var["kind"], strict=True)
+    ):
         if kind not in ("set", "regulator"):
             continue
         members = names[X.indices[X.indptr[j] : X.indptr[j + 1]]]
         if kind == "regulator":
-            members = np.unique(np.append(members, feature.removeprefix(f"{source}|")).astype(object))
+            members = np.unique(
+                np.append(members, feature.removeprefix(f"{source}|")).astype(object)
+            )
         if members.size > 1:
             out.append(members)
     return out
@@ -560,7 +631,14 @@ def _skip_gram(
     from gensim.models import Word2Vec
 
     model = Word2Vec(
-        vector_size=n_dims, window=window, min_count=1, sg=1, negative=5, workers=1, seed=random_state, epochs=n_epochs
+        vector_size=n_dims,
+        window=window,
+        min_count=1,
+        sg=1,
+        negative=5,
+        workers=1,
+        seed=random_state,
+        epochs=n_epochs,
     )
     model.build_vocab(corpus)
     model.train(corpus, total_examples=model.corpus_count, epochs=n_epochs)
@@ -574,7 +652,10 @@ def _skip_gram(
 
 def _blocks(embedding: ad.AnnData) -> tuple[list[NDArray[np.float64]], NDArray[np.int_]]:
     """Blocks of an embedding, and how many of them know each gene."""
-    blocks = [np.asarray(embedding.obsm[name], dtype=np.float64) for name in embedding.uns["newt"]["modalities"]]
+    blocks = [
+        np.asarray(embedding.obsm[name], dtype=np.float64)
+        for name in embedding.uns["newt"]["modalities"]
+    ]
     known = [np.isfinite(block).all(axis=1) for block in blocks]
     for block, has in zip(blocks, known, strict=True):
         block[~has] = np.nan
@@ -582,7 +663,9 @@ def _blocks(embedding: ad.AnnData) -> tuple[list[NDArray[np.float64]], NDArray[n
 
 
 def _whiten(block: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
-    """Block times the inverse square root of its covariance with ridge; zero where a gene is not known."""
+    """Block times the inverse square root of its covariance with ridge; zero where a gene is not
+    known.
+    """
     centred = np.nan_to_num(block - np.nanmean(block, axis=0))
     value, vector = np.linalg.eigh(centred.T @ centred)
     value = np.maximum(value, 0)
@@ -593,7 +676,7 @@ def _whiten(block: NDArray[np.float64], ridge: float) -> NDArray[np.float64]:
 def _consensus(
     white: Sequence[NDArray[np.float64]], count: NDArray[np.int_], n_comps: int, random_state: int
 ) -> NDArray[np.float32]:
-    """Mean of whitened blocks over the modalities present, in the directions that they share most."""
+    """Mean of whitened blocks over the modalities present, in the directions they share most."""
     from sklearn.utils.extmath import randomized_svd
 
     some = count > 0

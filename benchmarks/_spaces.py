@@ -24,15 +24,21 @@ CONTROLS = ("shuffled", "random")
 
 
 def control(embedding: ad.AnnData, kind: str, *, random_state: int = 0) -> ad.AnnData:
-    """The embedding as it is, or with rows shuffled over genes, random rows, or fused anew without lineage."""
+    """The embedding as it is, or with rows shuffled over genes, random rows, or fused anew without
+    lineage.
+    """
     if kind == "newt":
         return embedding
     if kind == "no lineage":
-        modalities = [name for name in embedding.uns[_keys.EMBED]["modalities"] if name != "lineage"]
+        modalities = [
+            name for name in embedding.uns[_keys.EMBED]["modalities"] if name != "lineage"
+        ]
         return nt.tl.fuse(embedding, modalities=modalities, n_comps=embedding.n_vars)
     rng = np.random.default_rng(random_state)
     out = embedding.copy()
-    out.uns[_keys.EMBED] = {key: value for key, value in out.uns[_keys.EMBED].items() if key != "sha256"}
+    out.uns[_keys.EMBED] = {
+        key: value for key, value in out.uns[_keys.EMBED].items() if key != "sha256"
+    }
     if kind == "shuffled":
         rows = rng.permutation(out.n_obs)
         out.X = np.asarray(out.X)[rows]
@@ -58,7 +64,8 @@ def vectors(kind: str = "newt", random_state: int = 0) -> ad.AnnData:
 
 @cache
 def cells(name: str, depth: str = "full", seed: int = 0) -> ad.AnnData | None:
-    """Log-normalised cells with marked variable genes and mapped names; none where there are no more counts.
+    """Log-normalised cells with marked variable genes and mapped names; none where there are no
+    more counts.
 
     ``obs["label"]`` has the known types; classes are left as they are.
     """
@@ -109,7 +116,9 @@ def embed(adata: ad.AnnData, embedding: ad.AnnData, **call: Any) -> tuple[Array,
 
 
 def weighted_mean(adata: ad.AnnData, embedding: ad.AnnData, *, centred: bool) -> Array:
-    """Mean of the vectors of the marked genes, weighted by expression, as GenePT makes cells of gene vectors."""
+    """Mean of the vectors of the marked genes, weighted by expression, as GenePT makes cells of
+    gene vectors.
+    """
     names = adata.var.get(_keys.GENES, adata.var_names.to_series()).astype(object).fillna("")
     found = nt.genes.align(names, embedding.obs_names).index
     at = np.flatnonzero((found >= 0) & adata.var["highly_variable"].to_numpy())
@@ -119,12 +128,20 @@ def weighted_mean(adata: ad.AnnData, embedding: ad.AnnData, *, centred: bool) ->
     return Z - Z.mean(axis=0) if centred else Z
 
 
-def carried(query: Array, ref: Array, labels: NDArray[Any], n_neighbors: int = N_NEIGHBORS) -> NDArray[Any]:
-    """Label of each query cell by its nearest reference cells (cosine), each weighted by its cosine."""
+def carried(
+    query: Array, ref: Array, labels: NDArray[Any], n_neighbors: int = N_NEIGHBORS
+) -> NDArray[Any]:
+    """Label of each query cell by its nearest reference cells (cosine), each weighted by its
+    cosine.
+    """
     from sklearn.neighbors import NearestNeighbors
 
     k = min(n_neighbors, len(ref))
-    distance, index = NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute").fit(ref).kneighbors(query)
+    distance, index = (
+        NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute")
+        .fit(ref)
+        .kneighbors(query)
+    )
     weight = np.maximum(1 - distance, 0) + 1e-6
     names, codes = np.unique(labels, return_inverse=True)
     votes = np.zeros((len(query), names.size))
@@ -144,7 +161,9 @@ class Table:
         self.found: dict[tuple[str, str], dict[str, tuple[float, Array]]] = {}
 
     def add(self, method: str, column: str, name: str, right: Array, labels: NDArray[Any]) -> None:
-        """Add one set: whether each cell is right, or its mean over seeds; NaN in cells that do not count."""
+        """Add one set: whether each cell is right, or its mean over seeds; NaN in cells that do not
+        count.
+        """
         one = nt.metrics.bootstrap_interval(right, groups=labels, n_resamples=500)
         self.found.setdefault((method, column), {})[name] = one.estimate, one.replicates
 
@@ -153,26 +172,38 @@ class Table:
         each = self.found.get((method, column))
         if not each:
             return None
-        return float(np.mean([v for v, _ in each.values()])), np.mean([d for _, d in each.values()], axis=0)
+        return float(np.mean([v for v, _ in each.values()])), np.mean(
+            [d for _, d in each.values()], axis=0
+        )
 
     def methods(self) -> list[str]:
         """Return the methods in the order in which they came."""
         return list(dict.fromkeys(method for method, _ in self.found))
 
-    def rows(self, columns: list[str], *, interval: int = 1, methods: list[str] | None = None) -> list[list[str]]:
+    def rows(
+        self, columns: list[str], *, interval: int = 1, methods: list[str] | None = None
+    ) -> list[list[str]]:
         """Cells of the table: the first so many columns with their interval."""
         out = []
         for method in methods or self.methods():
             row = [method]
             for i, column in enumerate(columns):
                 one = self.mean(method, column)
-                row.append("–" if one is None else _common.interval_text(*one) if i < interval else f"{one[0]:.3f}")
+                row.append(
+                    "–"
+                    if one is None
+                    else _common.interval_text(*one)
+                    if i < interval
+                    else f"{one[0]:.3f}"
+                )
             out.append(row)
         return out
 
     def sets(self, column: str) -> tuple[list[str], list[list[str]]]:
         """One column set by set: names of the sets, and rows."""
-        names = list(dict.fromkeys(n for (_, c), each in self.found.items() if c == column for n in each))
+        names = list(
+            dict.fromkeys(n for (_, c), each in self.found.items() if c == column for n in each)
+        )
         rows = []
         for method in self.methods():
             each = self.found.get((method, column), {})

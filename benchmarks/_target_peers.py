@@ -1,9 +1,9 @@
 """Peers and baselines of target prediction, all on the same split of compounds and targets.
 
-Every function takes a :class:`Split` and returns scores, test compounds x test targets, higher for likelier and finite,
-the same for the same seed. A target that a method says nothing of has one score for all compounds, the mean of the
-others: its AUROC is 0.5. How a method differs from its publication stands in its docstring.
-"""
+Every function takes a :class:`Split` and returns scores, test compounds x test targets, higher for
+likelier and finite, the same for the same seed. A target that a method says nothing of has one
+score for all compounds, the mean of the others: its AUROC is 0.5. How a method differs from its
+publication stands in its docstring."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ _WIDTH = 2048
 """Units of the shared layer of the Siamese networks; their second layer has a quarter of them."""
 
 _MAX_PAIRS = 2000
-"""Positive pairs that the Siamese networks see in an epoch, drawn anew where there are more: bounds their time."""
+"""Positive pairs that the Siamese networks see in an epoch, drawn anew where there are more: bounds
+their time.
+"""
 
 _PREDICT_BATCH = 4096
 
@@ -56,7 +58,8 @@ class Split:
     Attributes
     ----------
     X
-        Signatures of training compounds, compounds x landmark genes: z-scores, NaN where not measured.
+        Signatures of training compounds, compounds x landmark genes: z-scores, NaN where not
+        measured.
     Y
         Known targets, training compounds x trained targets, 0 or 1.
     X_test
@@ -68,8 +71,8 @@ class Split:
     landmark_vectors
         Gene vectors of the landmark genes, genes x d; likewise.
     overexpression, knockdown
-        Signatures of over-expression and of knock-down of all targets, targets x landmark genes: up positive, down
-        negative, NaN where not measured; rows of NaN where there is none.
+        Signatures of over-expression and of knock-down of all targets, targets x landmark genes: up
+        positive, down negative, NaN where not measured; rows of NaN where there is none.
     random_state
         Seed.
     """
@@ -96,13 +99,19 @@ class Split:
         }
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
-                msg = f"{name} has shape {getattr(self, name).shape}, expected {shape} from the other arrays."
+                msg = (
+                    f"{name} has shape {getattr(self, name).shape}, expected {shape} from the other"
+                    " arrays."
+                )
                 raise ValueError(msg)
         for name in ("train_targets", "test_targets"):
             rows = getattr(self, name)
             inside = rows.dtype.kind in "iu" and ((rows >= 0) & (rows < n_targets)).all()
             if not inside or len(np.unique(rows)) < len(rows):
-                msg = f"{name} has {rows[:5]}, ...: expected different rows, from 0 to {n_targets - 1}, of the targets."
+                msg = (
+                    f"{name} has {rows[:5]}, ...: expected different rows, from 0 to"
+                    f" {n_targets - 1}, of the targets."
+                )
                 raise ValueError(msg)
 
     @property
@@ -112,8 +121,10 @@ class Split:
         return test, train
 
     def signatures(self) -> tuple[Scores, Scores]:
-        """Normal scores of training and of test compounds; zeros for a signature without any order."""
-        return np.nan_to_num(kernels.normal_scores(self.X)), np.nan_to_num(kernels.normal_scores(self.X_test))
+        """Normal scores of training and of test compounds; zeros for a signature without order."""
+        return np.nan_to_num(kernels.normal_scores(self.X)), np.nan_to_num(
+            kernels.normal_scores(self.X_test)
+        )
 
     def standardised(self) -> tuple[Scores, Scores]:
         """Normal scores, every gene with mean 0 and variance 1 over the training compounds."""
@@ -124,7 +135,9 @@ class Split:
 
 
 def popularity(split: Split) -> Scores:
-    """Count the training compounds of each target: the same for every compound, 0 for a target not trained on."""
+    """Count the training compounds of each target: the same for every compound, 0 for a target not
+    trained on.
+    """
     scores = np.zeros((len(split.X_test), len(split.test_targets)))
     test, train = split.trained
     scores[:, test] = split.Y.sum(axis=0)[train]
@@ -132,24 +145,29 @@ def popularity(split: Split) -> Scores:
 
 
 def cosine_zero_shot(split: Split) -> Scores:
-    """Cosine of the projected signature, normal scores times vectors of the landmark genes, and the target's vector."""
+    """Cosine of the projected signature, normal scores times vectors of the landmark genes, and the
+    target's vector.
+    """
     projected = split.signatures()[1] @ np.nan_to_num(split.landmark_vectors)
     unit, known = _unit(split.vectors[split.test_targets])
     return _fill(kernels.unit_rows(projected) @ unit.T, known)
 
 
 def connectivity(split: Split, *, absolute: bool = False) -> Scores:
-    """Weighted connectivity score with the genetic signatures of the target (Subramanian et al., Cell 2017, 171:1437).
+    """Weighted connectivity score with the genetic signatures of the target (Subramanian et al.,
+    Cell 2017, 171:1437).
 
-    The up and the down genes of a genetic signature are the query, compounds the reference. WTCS is half the difference
-    of the two weighted enrichment scores (weight 1, Subramanian et al., PNAS 2005, 102:15545), 0 where these have the
-    same sign, as in Lamb et al. (Science 2006, 313:1929); a signature with genes of one direction has one of the two.
-    Each query is divided by its mean WTCS of the same sign (NCS), here that over the training compounds. The score is
-    the mean over the target's signatures: NCS for a knock-down, minus NCS for an over-expression, as for an inhibitor.
+    The up and the down genes of a genetic signature are the query, compounds the reference. WTCS is
+    half the difference of the two weighted enrichment scores (weight 1, Subramanian et al., PNAS
+    2005, 102:15545), 0 where these have the same sign, as in Lamb et al. (Science 2006, 313:1929);
+    a signature with genes of one direction has one of the two. Each query is divided by its mean
+    WTCS of the same sign (NCS), here that over the training compounds. The score is the mean over
+    the target's signatures: NCS for a knock-down, minus NCS for an over-expression, as for an
+    inhibitor.
 
-    It differs from the publication: genes are weighted by normal scores, not z-scores; compounds have one consensus
-    signature and not one for each cell line; queries of any size serve, where 10 genes or more are asked for; there is
-    no tau, for want of a reference of queries.
+    It differs from the publication: genes are weighted by normal scores, not z-scores; compounds
+    have one consensus signature and not one for each cell line; queries of any size serve, where 10
+    genes or more are asked for; there is no tau, for want of a reference of queries.
 
     Parameters
     ----------
@@ -170,7 +188,9 @@ def connectivity(split: Split, *, absolute: bool = False) -> Scores:
             if wtcs is None:
                 continue
             reference = wtcs[:n]
-            positive, negative = (_mean_or_one(side) for side in (reference[reference > 0], -reference[reference < 0]))
+            positive, negative = (
+                _mean_or_one(side) for side in (reference[reference > 0], -reference[reference < 0])
+            )
             ncs = wtcs[n:] / np.where(wtcs[n:] > 0, positive, negative)
             total[:, column] += np.abs(ncs) if absolute else sign * ncs
             count[column] += 1
@@ -180,11 +200,11 @@ def connectivity(split: Split, *, absolute: bool = False) -> Scores:
 def nearest_neighbors(split: Split) -> Scores:
     """Targets of the training compounds with the most similar signatures, weighted by cosine.
 
-    Signatures are normal scores, standardised over the training compounds. Votes are weighted by cosines, those below
-    zero having none; the number of neighbours, from 5 to 200, is that with the best mean AUROC of the trained targets
-    when each training compound is left out in turn. A target not trained on has the mean of the 10 trained targets
-    with the most similar vectors, weighted by cosine.
-    """
+    Signatures are normal scores, standardised over the training compounds. Votes are weighted by
+    cosines, those below zero having none; the number of neighbours, from 5 to 200, is that with the
+    best mean AUROC of the trained targets when each training compound is left out in turn. A target
+    not trained on has the mean of the 10 trained targets with the most similar vectors, weighted by
+    cosine."""
     train, test = (kernels.unit_rows(part) for part in split.standardised())
     within = train @ train.T
     np.fill_diagonal(within, 0)
@@ -197,10 +217,10 @@ def nearest_neighbors(split: Split) -> Scores:
 def two_tower(split: Split, *, n_epochs: int = 30) -> Scores:
     """Two networks, of signatures and of gene vectors, whose inner product is the logit of binding.
 
-    Each is a multilayer perceptron (512 units, then 128) with dropout; binary cross-entropy over all pairs of a batch
-    of compounds and all trained targets with a vector; AdamW with a falling rate. Signatures are standardised normal
-    scores; vectors have length 1 after centring on the trained targets. It is a generic recommender and follows no
-    single publication.
+    Each is a multilayer perceptron (512 units, then 128) with dropout; binary cross-entropy over
+    all pairs of a batch of compounds and all trained targets with a vector; AdamW with a falling
+    rate. Signatures are standardised normal scores; vectors have length 1 after centring on the
+    trained targets. It is a generic recommender and follows no single publication.
 
     Parameters
     ----------
@@ -234,7 +254,14 @@ def two_tower(split: Split, *, n_epochs: int = 30) -> Scores:
             logit = compound(train[at]) @ gene(target).T / np.sqrt(128) + bias
             return functional.binary_cross_entropy_with_logits(logit, Y[at])
 
-        _fit([*net.parameters(), bias], loss, lambda: rng.permutation(len(train)), n_epochs, batch_size=64, decay=0.05)
+        _fit(
+            [*net.parameters(), bias],
+            loss,
+            lambda: rng.permutation(len(train)),
+            n_epochs,
+            batch_size=64,
+            decay=0.05,
+        )
         net.eval()
         with torch.inference_mode():
             out = compound(test) @ gene(genes[torch.from_numpy(split.test_targets[some])]).T
@@ -243,20 +270,22 @@ def two_tower(split: Split, *, n_epochs: int = 30) -> Scores:
 
 
 def siamese_frogs(split: Split, *, n_epochs: int = 15) -> Scores:
-    """FRoGS: Siamese network on compound and genetic signatures (Chen et al., Nat Commun 2024, 15:1853).
+    """FRoGS: Siamese network on compound and genetic signatures (Chen et al., Nat Commun 2024,
+    15:1853).
 
-    A list of genes is the mean of their unit vectors, each weighted by how much more like the list than like all genes
-    it is. Compound and genetic signature pass the same layer (dropout 0.25, 2,048 units, batch normalisation, ReLU);
-    their product passes 512 units and one output. Pairs of a compound and a signature of its target are learned against
-    as many of the same signature and a compound that does not have the target. A target's score is the largest logit of
-    its signatures.
+    A list of genes is the mean of their unit vectors, each weighted by how much more like the list
+    than like all genes it is. Compound and genetic signature pass the same layer (dropout 0.25,
+    2,048 units, batch normalisation, ReLU); their product passes 512 units and one output. Pairs of
+    a compound and a signature of its target are learned against as many of the same signature and a
+    compound that does not have the target. A target's score is the largest logit of its signatures.
 
-    It differs from the publication: one model for over-expression and knock-down, not one for each; a signature is the
-    vectors of its up and of its down genes side by side, not one list (those of a compound: its 100 highest and 100
-    lowest landmark genes); there is one signature for a compound and not one for each cell line, dose and time; the
-    vectors are those of the split; other negatives are drawn in each epoch; AdamW with a falling rate, 15 epochs of
-    2,000 positive pairs at most and batches of 250 pairs, instead of Adam, 40 epochs of all pairs and batches of 1,000,
-    as there are far fewer pairs.
+    It differs from the publication: one model for over-expression and knock-down, not one for each;
+    a signature is the vectors of its up and of its down genes side by side, not one list (those of
+    a compound: its 100 highest and 100 lowest landmark genes); there is one signature for a
+    compound and not one for each cell line, dose and time; the vectors are those of the split;
+    other negatives are drawn in each epoch; AdamW with a falling rate, 15 epochs of 2,000 positive
+    pairs at most and batches of 250 pairs, instead of Adam, 40 epochs of all pairs and batches of
+    1,000, as there are far fewer pairs.
 
     Parameters
     ----------
@@ -272,13 +301,14 @@ def siamese_frogs(split: Split, *, n_epochs: int = 15) -> Scores:
 def siamese_newt(split: Split, *, n_epochs: int = 15) -> Scores:
     """NEWT's network for L1000 (Kidder 2026): that of :func:`siamese_frogs` on NEWT's vectors.
 
-    One dense layer of 2,048 units for both signatures, their product, 512 units, sigmoid. A target without a genetic
-    signature has its own gene vector in its place, as its up and as its down part, so that every target with a vector
-    can be learned and scored.
+    One dense layer of 2,048 units for both signatures, their product, 512 units, sigmoid. A target
+    without a genetic signature has its own gene vector in its place, as its up and as its down
+    part, so that every target with a vector can be learned and scored.
 
-    It differs from the publication as :func:`siamese_frogs` does from its own; further, vectors are those of the split
-    and not all modalities side by side, and gene vectors of targets do not stand in for signatures there. Dropout and
-    batch normalisation are those of FRoGS, whose network it is. Time grows with the pairs to score: about 2 MFLOP each.
+    It differs from the publication as :func:`siamese_frogs` does from its own; further, vectors are
+    those of the split and not all modalities side by side, and gene vectors of targets do not stand
+    in for signatures there. Dropout and batch normalisation are those of FRoGS, whose network it
+    is. Time grows with the pairs to score: about 2 MFLOP each.
 
     Parameters
     ----------
@@ -291,7 +321,9 @@ def siamese_newt(split: Split, *, n_epochs: int = 15) -> Scores:
     unit, known = _unit(split.vectors)
     alone = np.setdiff1d(np.flatnonzero(known), owner)
     owner = np.concatenate([owner, alone])
-    return _siamese(split, owner, np.vstack([genetic, np.hstack([unit[alone], unit[alone]])]), n_epochs)
+    return _siamese(
+        split, owner, np.vstack([genetic, np.hstack([unit[alone], unit[alone]])]), n_epochs
+    )
 
 
 PEERS: Mapping[str, Callable[[Split], Scores]] = MappingProxyType(
@@ -326,7 +358,7 @@ def _mean_or_one(values: NDArray[np.floating]) -> float:
     return float(values.mean()) if values.size else 1.0
 
 
-# -- connectivity ----------------------------------------------------------------------------------------------------
+# -- connectivity ----------------------------------------------------------------------------------
 
 
 def _connectivity_score(
@@ -345,8 +377,11 @@ def _connectivity_score(
     return wtcs
 
 
-def _enrichment(rank: NDArray[np.intp], size: Scores, genes: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Weighted enrichment score of genes in each row: the running sum's largest deviation, which lies at a hit.
+def _enrichment(
+    rank: NDArray[np.intp], size: Scores, genes: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Weighted enrichment score of genes in each row: the running sum's largest deviation, which
+    lies at a hit.
 
     Parameters
     ----------
@@ -369,7 +404,7 @@ def _enrichment(rank: NDArray[np.intp], size: Scores, genes: NDArray[np.intp]) -
     return largest
 
 
-# -- neighbours ------------------------------------------------------------------------------------------------------
+# -- neighbours ------------------------------------------------------------------------------------
 
 
 def _vote(similarity: Scores, Y: NDArray[np.floating], n_neighbors: int) -> Scores:
@@ -377,9 +412,13 @@ def _vote(similarity: Scores, Y: NDArray[np.floating], n_neighbors: int) -> Scor
     k = min(n_neighbors, similarity.shape[1])
     nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
     weight = np.zeros_like(similarity)
-    np.put_along_axis(weight, nearest, np.take_along_axis(similarity, nearest, axis=1).clip(min=0), axis=1)
+    np.put_along_axis(
+        weight, nearest, np.take_along_axis(similarity, nearest, axis=1).clip(min=0), axis=1
+    )
     total = weight.sum(axis=1, keepdims=True)
-    votes: Scores = np.divide(weight @ Y, total, out=np.zeros((len(weight), Y.shape[1])), where=total > 0)
+    votes: Scores = np.divide(
+        weight @ Y, total, out=np.zeros((len(weight), Y.shape[1])), where=total > 0
+    )
     return votes
 
 
@@ -389,10 +428,16 @@ def _mean_auroc(scores: Scores, Y: NDArray[np.floating]) -> float:
 
 
 def _carry(split: Split, scores: Scores, *, n_neighbors: int) -> Scores:
-    """Scores of trained targets to the test targets: their own, or those of trained targets with similar vectors."""
+    """Scores of trained targets to the test targets: their own, or those of trained targets with
+    similar vectors.
+    """
     unit, known = _unit(split.vectors)
     cosine = unit[split.test_targets] @ unit[split.train_targets].T
-    out = _vote(cosine, scores.T, n_neighbors).T if scores.shape[1] else np.zeros((len(scores), len(cosine)))
+    out = (
+        _vote(cosine, scores.T, n_neighbors).T
+        if scores.shape[1]
+        else np.zeros((len(scores), len(cosine)))
+    )
     said = known[split.test_targets] & (cosine > 0).any(axis=1)
     test, train = split.trained
     out[:, test] = scores[:, train]
@@ -400,7 +445,7 @@ def _carry(split: Split, scores: Scores, *, n_neighbors: int) -> Scores:
     return _fill(out, said)
 
 
-# -- networks --------------------------------------------------------------------------------------------------------
+# -- networks --------------------------------------------------------------------------------------
 
 
 def _tensor(X: NDArray[np.floating]) -> Tensor:
@@ -411,9 +456,9 @@ def _tensor(X: NDArray[np.floating]) -> Tensor:
 def _one_thread(random_state: int) -> Iterator[None]:
     """Seed torch and hold it to one thread, and leave generator and threads as they were.
 
-    Numba's parallel kernels raise the number of OpenMP threads, whatever OMP_NUM_THREADS says, and torch goes by it:
-    on a busy machine its threads then wait for each other, and small layers become up to 40 times slower.
-    """
+    Numba's parallel kernels raise the number of OpenMP threads, whatever OMP_NUM_THREADS says, and
+    torch goes by it: on a busy machine its threads then wait for each other, and small layers
+    become up to 40 times slower."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -425,7 +470,9 @@ def _one_thread(random_state: int) -> Iterator[None]:
 
 
 def _tower(width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Dropout(0.2), nn.Linear(width, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 128))
+    return nn.Sequential(
+        nn.Dropout(0.2), nn.Linear(width, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 128)
+    )
 
 
 def _fit(
@@ -450,7 +497,9 @@ def _fit(
 
 
 def _list_vectors(split: Split, lists: NDArray[np.floating]) -> Scores:
-    """Up and down genes of lists, lists x landmark genes with signs, as FRoGS vectors side by side, lists x 2 d."""
+    """Up and down genes of lists, lists x landmark genes with signs, as FRoGS vectors side by side,
+    lists x 2 d.
+    """
     landmarks, known = _unit(split.landmark_vectors)
     if not known.any():
         return np.zeros((len(lists), 2 * landmarks.shape[1]))
@@ -460,7 +509,9 @@ def _list_vectors(split: Split, lists: NDArray[np.floating]) -> Scores:
     mean[known], deviation[known] = kernels.background_cosine(background, np.arange(known.sum()))
     parts = []
     for side in (lists > 0, lists < 0):
-        weight = kernels.list_weights(sparse.csr_array(side), landmarks, mean=mean, deviation=deviation)
+        weight = kernels.list_weights(
+            sparse.csr_array(side), landmarks, mean=mean, deviation=deviation
+        )
         total = np.asarray(weight.sum(axis=1), dtype=np.float64)[:, None]
         sums = np.asarray(weight @ landmarks, dtype=np.float64)
         parts.append(np.divide(sums, total, out=np.zeros_like(sums), where=total > 0))
@@ -479,9 +530,13 @@ def _compound_vectors(split: Split, scores: Scores) -> Scores:
 
 
 def _genetic_vectors(split: Split) -> tuple[NDArray[np.intp], Scores]:
-    """FRoGS vectors of the genetic signatures, those without any vector left out, and the target of each."""
+    """FRoGS vectors of the genetic signatures, those without any vector left out, and the target of
+    each.
+    """
     target = np.tile(np.arange(len(split.vectors)), 2)
-    vectors = _list_vectors(split, np.nan_to_num(np.vstack([split.overexpression, split.knockdown])))
+    vectors = _list_vectors(
+        split, np.nan_to_num(np.vstack([split.overexpression, split.knockdown]))
+    )
     some = vectors.any(axis=1)
     return target[some], vectors[some]
 
@@ -491,9 +546,13 @@ class _Siamese(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.side = nn.Sequential(nn.Dropout(0.25), nn.Linear(width, _WIDTH), nn.BatchNorm1d(_WIDTH), nn.ReLU())
+        self.side = nn.Sequential(
+            nn.Dropout(0.25), nn.Linear(width, _WIDTH), nn.BatchNorm1d(_WIDTH), nn.ReLU()
+        )
         n = _WIDTH // 4
-        self.head = nn.Sequential(nn.Linear(_WIDTH, n), nn.BatchNorm1d(n), nn.ReLU(), nn.Linear(n, 1))
+        self.head = nn.Sequential(
+            nn.Linear(_WIDTH, n), nn.BatchNorm1d(n), nn.ReLU(), nn.Linear(n, 1)
+        )
 
     def forward(self, compound: Tensor, signature: Tensor) -> Tensor:
         left, right = self.side(torch.cat([compound, signature])).chunk(2)
@@ -505,7 +564,9 @@ class _Siamese(nn.Module):
 
 
 def _siamese(split: Split, owner: NDArray[np.intp], signatures: Scores, n_epochs: int) -> Scores:
-    """Train on signatures of trained targets and score those of test targets; ``owner`` is the target of each."""
+    """Train on signatures of trained targets and score those of test targets; ``owner`` is the
+    target of each.
+    """
     out = np.full((len(split.X_test), len(split.test_targets)), -np.inf)
     column = np.full(len(split.vectors), -1)
     column[split.train_targets] = np.arange(len(split.train_targets))
@@ -521,13 +582,17 @@ def _siamese(split: Split, owner: NDArray[np.intp], signatures: Scores, n_epochs
     rng = np.random.default_rng(split.random_state)
 
     def epoch() -> NDArray[np.intp]:
-        """Positive pairs and as many negative ones of the same signatures: compound, signature, label."""
+        """Positive pairs and as many negative ones of the same signatures: compound, signature,
+        label.
+        """
         some = rng.permutation(len(compound))[:_MAX_PAIRS]
         column, negative = which[some], rng.integers(len(has), size=len(some))
         while (wrong := has[negative, column]).any():
             negative[wrong] = rng.integers(len(has), size=wrong.sum())
         rows = np.concatenate([compound[some], negative])
-        pairs = np.stack([rows, np.tile(learned[column], 2), np.arange(len(rows)) < len(some)], axis=1)
+        pairs = np.stack(
+            [rows, np.tile(learned[column], 2), np.arange(len(rows)) < len(some)], axis=1
+        )
         return rng.permutation(pairs)
 
     train, test = (_tensor(_compound_vectors(split, part)) for part in split.signatures())
@@ -537,18 +602,27 @@ def _siamese(split: Split, owner: NDArray[np.intp], signatures: Scores, n_epochs
 
         def loss(batch: NDArray[np.intp]) -> Tensor:
             left, right, label = torch.from_numpy(batch).T
-            return functional.binary_cross_entropy_with_logits(net(train[left], genetic[right]), label.float())
+            return functional.binary_cross_entropy_with_logits(
+                net(train[left], genetic[right]), label.float()
+            )
 
         _fit(list(net.parameters()), loss, epoch, n_epochs, batch_size=250, decay=0.01)
         net.eval()
         step = max(_PREDICT_BATCH // max(len(test), 1), 1)
-        rows, columns = np.concatenate(asked), np.repeat(np.arange(len(asked)), [len(part) for part in asked])
+        rows, columns = (
+            np.concatenate(asked),
+            np.repeat(np.arange(len(asked)), [len(part) for part in asked]),
+        )
         with torch.inference_mode():
             left = net.side(test)
             for start in range(0, len(rows), step):
                 right = net.side(genetic[torch.from_numpy(rows[start : start + step])])
                 n = len(right)
-                logit = net.pair(left.repeat_interleave(n, dim=0), right.repeat(len(left), 1)).reshape(len(left), n)
-                for j, value in zip(columns[start : start + step], logit.double().numpy().T, strict=True):
+                logit = net.pair(
+                    left.repeat_interleave(n, dim=0), right.repeat(len(left), 1)
+                ).reshape(len(left), n)
+                for j, value in zip(
+                    columns[start : start + step], logit.double().numpy().T, strict=True
+                ):
                     out[:, j] = np.maximum(out[:, j], value)
     return _fill(np.where(known, out, 0), known)

@@ -1,4 +1,6 @@
-"""Targets ranked for one compound, what probabilities are worth, when to abstain, and what structures add."""
+"""Targets ranked for one compound, what probabilities are worth, when to abstain, and what
+structures add.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ CURVES = ("#0072B2", "#D55E00", "#222222")
 
 @cache
 def predictions() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """z, probability and prior of every gene, and reliability, for compounds of the folds that are scored."""
+    """z, probability and prior of every gene, and reliability, for compounds of the folds that are
+    scored.
+    """
     folds = bench.folds()
     n, genes = bench.data().n_obs, bench.genes()
     z, p, prior = (np.full((n, len(genes)), np.nan, dtype=np.float32) for _ in range(3))
@@ -41,7 +45,11 @@ def predictions() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
             wide = np.zeros((1, found.n_vars))
             wide[0, 0] = found.n_obs
             return found.obs_names, np.vstack(
-                [*parts, np.resize(found.obs["reliability"].to_numpy(), (found.n_obs, 1)) * np.ones((1, found.n_vars))]
+                [
+                    *parts,
+                    np.resize(found.obs["reliability"].to_numpy(), (found.n_obs, 1))
+                    * np.ones((1, found.n_vars)),
+                ]
             )
 
         with warnings.catch_warnings():
@@ -96,7 +104,7 @@ def ranking_rows() -> list[list[str]]:
 
 
 def calibration_rows() -> tuple[list[list[str]], float]:
-    """Equal-mass bins of the top 1 % of pairs by probability, and the expected calibration error."""
+    """Equal-mass bins of the most probable 1 % of pairs, and the expected calibration error."""
     _, p, prior, _ = predictions()
     Y = bench.labels("union")
     at = bench.genes().get_indexer(Y.columns)
@@ -105,11 +113,15 @@ def calibration_rows() -> tuple[list[list[str]], float]:
     order = np.argsort(-np.nan_to_num(P))[: round(0.01 * P.size)]
     bins = metrics.calibration_bins(P[order], y[order])
     error = metrics.expected_calibration_error(P[order], y[order])
-    return [[f"{n:,.0f}", f"{a:.3f}", f"{b:.3f}"] for n, a, b in zip(*bins.to_numpy().T, strict=True)], error
+    return [
+        [f"{n:,.0f}", f"{a:.3f}", f"{b:.3f}"] for n, a, b in zip(*bins.to_numpy().T, strict=True)
+    ], error
 
 
 def first_targets(label_set: str) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Compounds with a label, the most reliable first; their reliability; whether their first target is right."""
+    """Compounds with a label, the most reliable first; their reliability; whether their first
+    target is right.
+    """
     z, p, prior, reliability = predictions()
     Y = bench.labels(label_set)
     at = bench.genes().get_indexer(Y.columns)
@@ -118,7 +130,11 @@ def first_targets(label_set: str) -> tuple[np.ndarray, np.ndarray, dict[str, np.
     y = Y.to_numpy()[rows] != 0
     scores = {"first by z": z, "first by probability": p, "most popular target": prior}
     first = {name: S[np.ix_(rows, at)].argmax(axis=1) for name, S in scores.items()}
-    return rows, reliability[rows], {name: y[np.arange(len(y)), j].astype(float) for name, j in first.items()}
+    return (
+        rows,
+        reliability[rows],
+        {name: y[np.arange(len(y)), j].astype(float) for name, j in first.items()},
+    )
 
 
 def abstention_rows() -> list[list[str]]:
@@ -145,19 +161,36 @@ def abstention_curve() -> None:
         rows, stated, right = first_targets(label_set)
         n = np.arange(1, len(rows) + 1)
         shown = n >= LEAST
-        for (name, value), color, style in zip(right.items(), CURVES, ("-", "--", ":"), strict=True):
+        for (name, value), color, style in zip(
+            right.items(), CURVES, ("-", "--", ":"), strict=True
+        ):
             weight = bench.draws()[:, rows]
-            means = (weight * value).cumsum(axis=1)[:, shown] / np.maximum(weight.cumsum(axis=1)[:, shown], 1)
+            means = (weight * value).cumsum(axis=1)[:, shown] / np.maximum(
+                weight.cumsum(axis=1)[:, shown], 1
+            )
             one.plot(n[shown] / len(n), means[0], style, color=color, label=name, linewidth=1.6)
             if style == "-":
                 low, high = np.quantile(means[1:], [0.025, 0.975], axis=0)
                 one.fill_between(n[shown] / len(n), low, high, color=color, alpha=0.2, linewidth=0)
         mean = (stated.cumsum() / n)[shown]
-        one.plot(n[shown] / len(n), mean, "-.", color="#777777", label="stated reliability", linewidth=1)
-        one.set(title=bench.TITLES[label_set], xlabel="share of compounds answered", xlim=(0, 1), ylim=(0, None))
+        one.plot(
+            n[shown] / len(n), mean, "-.", color="#777777", label="stated reliability", linewidth=1
+        )
+        one.set(
+            title=bench.TITLES[label_set],
+            xlabel="share of compounds answered",
+            xlim=(0, 1),
+            ylim=(0, None),
+        )
         one.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("share that is right")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+        fontsize=9,
+    )
     figure.savefig(_common.ROOT / "docs" / "_static" / "target_abstention.png", dpi=110)
     plt.close(figure)
 
@@ -183,7 +216,9 @@ def structure_rows() -> list[list[str]]:
         }
         for name, params in kinds.items():
 
-            def compute(params: dict[str, Any] = params, folds: np.ndarray = folds) -> tuple[pd.Index, np.ndarray]:
+            def compute(
+                params: dict[str, Any] = params, folds: np.ndarray = folds
+            ) -> tuple[pd.Index, np.ndarray]:
                 return some.obs_names, _structure_scores(some, folds, params)
 
             with warnings.catch_warnings():
@@ -191,16 +226,27 @@ def structure_rows() -> list[list[str]]:
                 _, found[name] = _cache.vectors([bench.state(), "structure", title, name], compute)
         for label_set in bench.SETS:
             Y = bench.labels(label_set).loc[some.obs_names]
-            columns = pd.Index([t for t in bench.asked(label_set) if Y[t].groupby(drug).max().sum() >= bench.MIN_DRUGS])
+            columns = pd.Index(
+                [
+                    t
+                    for t in bench.asked(label_set)
+                    if Y[t].groupby(drug).max().sum() >= bench.MIN_DRUGS
+                ]
+            )
             where = bench.every().get_indexer(columns)
             use = np.flatnonzero(folds < bench.N_FOLDS - 1)
             # groups of analogues are what is drawn: by drug, intervals would be too narrow
             rng = np.random.default_rng(0)
-            count = rng.multinomial(group.max() + 1, np.full(group.max() + 1, 1 / (group.max() + 1)), 300)
+            count = rng.multinomial(
+                group.max() + 1, np.full(group.max() + 1, 1 / (group.max() + 1)), 300
+            )
             weights = np.vstack([np.ones(len(group)), count[:, group]])[:, use].astype(float)
             means = {
                 name: np.nanmean(
-                    bench.area(S[np.ix_(use, where)], Y[columns].to_numpy()[use], weights, folds[use]), axis=1
+                    bench.area(
+                        S[np.ix_(use, where)], Y[columns].to_numpy()[use], weights, folds[use]
+                    ),
+                    axis=1,
                 )
                 for name, S in found.items()
             }
@@ -223,14 +269,24 @@ def _structure_scores(some: ad.AnnData, folds: np.ndarray, params: dict[str, Any
 
 def report() -> None:
     """Print and write the tables."""
-    header = ["labels", "ranked among", "by", "recall@1 %", "recall@5 %", "recall@10", "recall@100", "MRR"]
+    header = [
+        "labels",
+        "ranked among",
+        "by",
+        "recall@1 %",
+        "recall@5 %",
+        "recall@10",
+        "recall@100",
+        "MRR",
+    ]
     _common.report(
         "target-ranking",
         "Targets ranked for unseen compounds",
         header,
         ranking_rows(),
-        "Mean over compounds with a label, of four folds of drugs (the fifth is the hold-out); MRR: reciprocal rank of "
-        "the best target. Calibration by inner folds of the training folds. Intervals: 95 % bootstrap over drugs.",
+        "Mean over compounds with a label, of four folds of drugs (the fifth is the hold-out); MRR:"
+        " reciprocal rank of the best target. Calibration by inner folds of the training folds."
+        " Intervals: 95 % bootstrap over drugs.",
     )
     bins, error = calibration_rows()
     _common.report(
@@ -238,8 +294,8 @@ def report() -> None:
         "Calibration of probabilities",
         ["pairs", "predicted", "observed"],
         bins,
-        f"The top 1 % of pairs of unseen compounds and targets by probability, in ten bins of equal size. Expected "
-        f"calibration error: {error:.3f}.",
+        "The top 1 % of pairs of unseen compounds and targets by probability, in ten bins of equal"
+        f" size. Expected calibration error: {error:.3f}.",
     )
     abstention_curve()
     _common.report(
@@ -250,20 +306,20 @@ def report() -> None:
             *["first by z", "first by probability", "most popular target"],
         ],
         abstention_rows(),
-        "Share of compounds whose first target, among those of the label set, is right; the most reliable first. The "
-        "reliability that the model states is of the first target by z among those of all label sets. Intervals: 95 % "
-        f"bootstrap over drugs. The curve starts at {LEAST} compounds; band: the same interval.\n\n"
-        "![Share of first targets that are right against the share of compounds answered]"
-        "(../_static/target_abstention.png)",
+        "Share of compounds whose first target, among those of the label set, is right; the most"
+        " reliable first. The reliability that the model states is of the first target by z among"
+        " those of all label sets. Intervals: 95 % bootstrap over drugs. The curve starts at"
+        f" {LEAST} compounds; band: the same interval.\n\n![Share of first targets that are right"
+        " against the share of compounds answered](../_static/target_abstention.png)",
     )
     _common.report(
         "target-structure",
         "Signatures and structures",
         ["labels", "folds by", "targets", "expression", "structure", "both", "both less structure"],
         structure_rows(),
-        "Unseen compounds, of those with a SMILES; mean AUROC over targets with five drugs among them. Analogues: "
-        "components at a Tanimoto similarity of 0.5. Intervals: 95 % bootstrap over the groups that are kept together; "
-        "differences are paired.",
+        "Unseen compounds, of those with a SMILES; mean AUROC over targets with five drugs among"
+        " them. Analogues: components at a Tanimoto similarity of 0.5. Intervals: 95 % bootstrap"
+        " over the groups that are kept together; differences are paired.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Ideas for the training of NEWT that are tried in the benchmark and are not part of the package."""
+"""Ideas for the training of NEWT, tried in the benchmark and not part of the package."""
 
 from __future__ import annotations
 
@@ -34,19 +34,30 @@ def studied(knowledge: MuData, genes: pd.Index) -> np.ndarray:
     degree, annotations = pd.Series(dtype=np.float64), pd.Series(dtype=np.float64)
     for mod in knowledge.mod.values():
         kind = mod.var["kind"].to_numpy()
-        for at, into in ((kind == "partner", "degree"), (np.isin(kind, ["set", "regulator", "target"]), "annotations")):
-            count = pd.Series(np.asarray((mod.X[:, at] != 0).sum(axis=1), dtype=np.float64).ravel(), mod.obs_names)
+        for at, into in (
+            (kind == "partner", "degree"),
+            (np.isin(kind, ["set", "regulator", "target"]), "annotations"),
+        ):
+            count = pd.Series(
+                np.asarray((mod.X[:, at] != 0).sum(axis=1), dtype=np.float64).ravel(), mod.obs_names
+            )
             if into == "degree":
                 degree = degree.add(count, fill_value=0)
             else:
                 annotations = annotations.add(count, fill_value=0)
-    both = np.log1p(np.column_stack([degree.reindex(genes).fillna(0), annotations.reindex(genes).fillna(0)]))
+    both = np.log1p(
+        np.column_stack([degree.reindex(genes).fillna(0), annotations.reindex(genes).fillna(0)])
+    )
     return (both - both.mean(axis=0)) / both.std(axis=0)
 
 
 def neighbours(embedding: ad.AnnData, modalities: tuple[str, ...]) -> np.ndarray:
-    """Rows of the nearest genes in each block, genes x modalities x neighbours; the gene itself where it has none."""
-    out = np.repeat(np.arange(embedding.n_obs)[:, None, None], len(modalities), axis=1).repeat(N_NEIGHBORS, axis=2)
+    """Rows of the nearest genes in each block, genes x modalities x neighbours; the gene itself
+    where it has none.
+    """
+    out = np.repeat(np.arange(embedding.n_obs)[:, None, None], len(modalities), axis=1).repeat(
+        N_NEIGHBORS, axis=2
+    )
     for column, name in enumerate(modalities):
         block = np.asarray(embedding.obsm[name])
         known = np.flatnonzero(np.isfinite(block).all(axis=1))
@@ -64,10 +75,11 @@ class Plan(_training.NewtPlan):  # type: ignore[misc, name-defined]
     blocks
         All genes x dimensions of each modality, zero where it does not know them.
     counts
-        Of :func:`studied`: negatives count by how near they are to the gene in these; ``None`` for all alike.
+        Of :func:`studied`: negatives count by how near they are to the gene in these; ``None`` for
+        all alike.
     near
-        Of :func:`neighbours`: half of the held-out blocks are replaced by that of one of the gene's neighbours in this
-        modality; ``None`` for never.
+        Of :func:`neighbours`: half of the held-out blocks are replaced by that of one of the gene's
+        neighbours in this modality; ``None`` for never.
     **settings
         Of the plan.
     """
@@ -87,12 +99,17 @@ class Plan(_training.NewtPlan):  # type: ignore[misc, name-defined]
         self.counts = None if counts is None else torch.from_numpy(counts.astype(np.float32))
         self.near = None if near is None else torch.from_numpy(near)
 
-    def losses(self, blocks: list[Tensor], present: Tensor, seen: Tensor, held: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, blocks: list[Tensor], present: Tensor, seen: Tensor, held: Tensor
+    ) -> dict[str, Tensor]:
         """As the plan's, with other negatives or positives; those of validation are the plan's."""
         if not self.training:
             out: dict[str, Tensor] = super().losses(blocks, present, seen, held)
             return out
-        clean = torch.cat([b.masked_fill(~has[:, None], 0.0) for b, has in zip(blocks, present.T, strict=True)], dim=1)
+        clean = torch.cat(
+            [b.masked_fill(~has[:, None], 0.0) for b, has in zip(blocks, present.T, strict=True)],
+            dim=1,
+        )
         rows = torch.tensor([self.row[_bytes(row)] for row in clean.numpy()])
         asked = blocks if self.near is None else self._neighbours(blocks, rows)
         context, target = self.module(blocks, seen), self.module(asked, held)
@@ -102,13 +119,19 @@ class Plan(_training.NewtPlan):  # type: ignore[misc, name-defined]
             self.module.decode(context.z), blocks, present & seen.any(dim=1, keepdim=True)
         )
         floor = _losses.entropy_floor(context.attention, seen, self.settings["entropy_floor"])
-        loss = contrast + self.settings["reconstruction_weight"] * rebuilt + self.settings["entropy_weight"] * floor
+        loss = (
+            contrast
+            + self.settings["reconstruction_weight"] * rebuilt
+            + self.settings["entropy_weight"] * floor
+        )
         return {"loss": loss, "contrast": contrast, "reconstruction": rebuilt}
 
     def _neighbours(self, blocks: list[Tensor], rows: Tensor) -> list[Tensor]:
         out = []
         for column, block in enumerate(blocks):
-            pick = self.near[rows, column].gather(1, torch.randint(N_NEIGHBORS, (len(rows), 1)))[:, 0]
+            pick = self.near[rows, column].gather(1, torch.randint(N_NEIGHBORS, (len(rows), 1)))[
+                :, 0
+            ]
             other = torch.rand(len(rows)) < 0.5
             out.append(torch.where(other[:, None], self.whole[column][pick], block))
         return out
@@ -119,10 +142,14 @@ class Plan(_training.NewtPlan):  # type: ignore[misc, name-defined]
             return loss
         far = torch.cdist(self.counts[rows], self.counts[rows]) ** 2 / (2 * WIDTH**2)
         weight = (-far).exp()
-        logits = functional.normalize(a, dim=1) @ functional.normalize(b, dim=1).T * self.module.scale
+        logits = (
+            functional.normalize(a, dim=1) @ functional.normalize(b, dim=1).T * self.module.scale
+        )
         logits = logits + weight.clamp(min=1e-6).log()
         target = torch.arange(len(a))
-        return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+        return (
+            functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
+        ) / 2
 
 
 def _bytes(row: np.ndarray) -> bytes:
@@ -131,7 +158,12 @@ def _bytes(row: np.ndarray) -> bytes:
 
 @contextmanager
 def planned(
-    embedding: ad.AnnData, knowledge: MuData, modalities: tuple[str, ...], *, negatives: str = "", positives: str = ""
+    embedding: ad.AnnData,
+    knowledge: MuData,
+    modalities: tuple[str, ...],
+    *,
+    negatives: str = "",
+    positives: str = "",
 ) -> Iterator[None]:
     """Let :class:`Plan` stand in for the plan of the package.
 
@@ -146,7 +178,9 @@ def planned(
     positives
         ``"neighbours"`` or nothing.
     """
-    blocks = [np.nan_to_num(np.asarray(embedding.obsm[name], dtype=np.float32)) for name in modalities]
+    blocks = [
+        np.nan_to_num(np.asarray(embedding.obsm[name], dtype=np.float32)) for name in modalities
+    ]
     extra: Mapping[str, Any] = {
         "blocks": blocks,
         "counts": studied(knowledge, embedding.obs_names) if negatives else None,
@@ -161,19 +195,26 @@ def planned(
 
 
 def words_block(function: ad.AnnData, genes: pd.Index, *, n_comps: int = 128) -> np.ndarray:
-    """Block of ``function`` from its terms and, beside them, the words and word pairs of the terms' names.
+    """Block of ``function`` from its terms and, beside them, the words and word pairs of the terms'
+    names.
 
-    A gene has a word if one of its terms has it; words of fewer than five terms are left out. Terms and words weigh
-    alike. NaN where ``function`` does not know the gene.
-    """
+    A gene has a word if one of its terms has it; words of fewer than five terms are left out. Terms
+    and words weigh alike. NaN where ``function`` does not know the gene."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     path = _common.data_dir() / "knowledge" / "function" / "go_terms_2024.tsv.gz"
-    names = pd.read_csv(path, sep="\t", usecols=["go_id", "Term"]).drop_duplicates("go_id").set_index("go_id")["Term"]
+    names = (
+        pd.read_csv(path, sep="\t", usecols=["go_id", "Term"])
+        .drop_duplicates("go_id")
+        .set_index("go_id")["Term"]
+    )
     ids = function.var_names.str.extract(r"(GO:\d{7})", expand=False)
     named = np.flatnonzero(ids.isin(names.index))
     if not named.size:
-        msg = f"no feature of function has a GO id with a name, such as {list(function.var_names[:3])}."
+        msg = (
+            "no feature of function has a GO id with a name, such as"
+            f" {list(function.var_names[:3])}."
+        )
         raise ValueError(msg)
     reader = CountVectorizer(binary=True, ngram_range=(1, 2), min_df=5, stop_words="english")
     words = sparse.csr_array(reader.fit_transform(names[ids[named]]), dtype=np.float32)
@@ -190,7 +231,9 @@ def words_block(function: ad.AnnData, genes: pd.Index, *, n_comps: int = 128) ->
 
 
 def gcca_start(model: nt.models.NEWT, embedding: ad.AnnData, modalities: tuple[str, ...]) -> None:
-    """Start training from GCCA instead of PCA: ridge regressions from each block to its vectors and back."""
+    """Start training from GCCA instead of PCA: ridge regressions from each block to its vectors and
+    back.
+    """
     names, G = _peers.gcca(embedding, n_comps=model.n_latent)
     G = G * (np.linalg.norm(np.nan_to_num(model.get_latent_representation())) / np.linalg.norm(G))
     at = embedding.obs_names.get_indexer(names)
@@ -201,11 +244,18 @@ def gcca_start(model: nt.models.NEWT, embedding: ad.AnnData, modalities: tuple[s
         known = np.isfinite(block).all(axis=1)
         X, Y = block[known], G[known].astype(np.float64)
         mean = X.mean(axis=0)
-        W = np.linalg.solve((X - mean).T @ (X - mean) + 0.1 * X.var() * len(X) * np.eye(X.shape[1]), (X - mean).T @ Y)
+        W = np.linalg.solve(
+            (X - mean).T @ (X - mean) + 0.1 * X.var() * len(X) * np.eye(X.shape[1]),
+            (X - mean).T @ Y,
+        )
         W /= len(modalities)  # the fused vector is a sum over modalities
         there.append(torch.from_numpy(W.astype(np.float32)))
         offset += torch.from_numpy((mean @ W).astype(np.float32))
         penalty = 0.1 * Y.var() * len(Y) * np.eye(Y.shape[1])
-        back.append(torch.from_numpy(np.linalg.solve(Y.T @ Y + penalty, Y.T @ (X - mean)).astype(np.float32)))
+        back.append(
+            torch.from_numpy(
+                np.linalg.solve(Y.T @ Y + penalty, Y.T @ (X - mean)).astype(np.float32)
+            )
+        )
         means.append(torch.from_numpy(mean.astype(np.float32)))
     model.module.initialise(there, offset, back, means)

@@ -1,4 +1,6 @@
-"""Verbs against what a user would pick instead: each side in a process of its own, with its peak memory."""
+"""Verbs against what a user would pick instead: each side in a process of its own, with its peak
+memory.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,7 @@ def sets(n: int, size: int = 50, seed: int = 0) -> dict[str, list[str]]:
     return {f"set{seed}_{i}": list(rng.choice(pool, size, replace=False)) for i in range(n)}
 
 
-# -- sides -----------------------------------------------------------------------------------------------------------
+# -- sides -----------------------------------------------------------------------------------------
 
 
 def project(n: int, ours: bool) -> Work:
@@ -89,7 +91,9 @@ def project(n: int, ours: bool) -> Work:
 
 
 def planted(cells: int, seed: int = 0) -> ad.AnnData:
-    """Cells of 80 programs with 2,000 highly variable genes among 6,000, so that 50 components are well apart."""
+    """Cells of 80 programs with 2,000 highly variable genes among 6,000, so that 50 components are
+    well apart.
+    """
     rng = np.random.default_rng(seed)
     genes, used, k = 6_000, 2_000, 80
     names = nt.datasets.embedding().obs_names[:genes]
@@ -130,7 +134,10 @@ def embed_signatures(n: int, ours: bool) -> Work:
         for name, z in frame.iloc[:300].iterrows():
             score = np.sign(z) * z.abs().rank()
             up, down = score[score > 0], score[score < 0]
-            parts = [E.loc[some.index].mul(some, axis=0).sum() / some.abs().sum() for some in (score, up, down)]
+            parts = [
+                E.loc[some.index].mul(some, axis=0).sum() / some.abs().sum()
+                for some in (score, up, down)
+            ]
             out[name] = pd.concat(parts, ignore_index=True)
         return pd.DataFrame(out).T
 
@@ -138,7 +145,9 @@ def embed_signatures(n: int, ours: bool) -> Work:
 
 
 def predict_targets(n: int, ours: bool) -> Work:
-    """Targets by the shipped model, or those of the ten nearest of 1,000 references by rank correlation in pandas."""
+    """Targets by the shipped model, or those of the ten nearest of 1,000 references by rank
+    correlation in pandas.
+    """
     adata = signatures(n)
     if ours:
         return Work(lambda: nt.tl.predict_targets(adata))
@@ -185,7 +194,9 @@ def compare_sets(n: int, ours: bool) -> Work:
 
 
 def read_gctx(n: int, ours: bool) -> Work:
-    """A thousand signatures of a GCTX file of n x 978, or all of it read by h5py into pandas, and these taken."""
+    """A thousand signatures of a GCTX file of n x 978, or all of it read by h5py into pandas, and
+    these taken.
+    """
     folder = Path(tempfile.mkdtemp())
     path = folder / "x.gctx"
     nt.io.write_gctx(signatures(n), path)
@@ -206,21 +217,53 @@ def read_gctx(n: int, ours: bool) -> Work:
 
 VERBS: dict[str, tuple[Callable[[int, bool], Work], int, str, str]] = {
     "tl.embed, project": (project, 10_000, "10,000 cells x 18,000, 8 %", "scipy X @ E, centred"),
-    "tl.embed": (aligned, 100_000, "100,000 cells x 6,000, 2,000 used, 50 components", "scanpy's PCA, same solver"),
-    "tl.embed_signatures": (embed_signatures, 20_000, "20,000 signatures x 978", "loop with pandas (300)"),
-    "tl.predict_targets": (predict_targets, 1_000, "1,000 signatures x 978", "corrwith in pandas (5)"),
-    "tl.score_programs": (score_programs, 10_000, "20 programs, 10,000 cells x 18,000", "scanpy's score_genes"),
-    "tl.compare_sets": (compare_sets, 200, "200 x 200 sets of 50, 1,000 permutations", "direct ANDES loop (10)"),
-    "io.read_gctx": (read_gctx, 50_000, "1,000 of 50,000 signatures x 978", "h5py into pandas, all"),
+    "tl.embed": (
+        aligned,
+        100_000,
+        "100,000 cells x 6,000, 2,000 used, 50 components",
+        "scanpy's PCA, same solver",
+    ),
+    "tl.embed_signatures": (
+        embed_signatures,
+        20_000,
+        "20,000 signatures x 978",
+        "loop with pandas (300)",
+    ),
+    "tl.predict_targets": (
+        predict_targets,
+        1_000,
+        "1,000 signatures x 978",
+        "corrwith in pandas (5)",
+    ),
+    "tl.score_programs": (
+        score_programs,
+        10_000,
+        "20 programs, 10,000 cells x 18,000",
+        "scanpy's score_genes",
+    ),
+    "tl.compare_sets": (
+        compare_sets,
+        200,
+        "200 x 200 sets of 50, 1,000 permutations",
+        "direct ANDES loop (10)",
+    ),
+    "io.read_gctx": (
+        read_gctx,
+        50_000,
+        "1,000 of 50,000 signatures x 978",
+        "h5py into pandas, all",
+    ),
 }
 GROWS = ("tl.embed, project", "tl.embed_signatures", "tl.score_programs")
 
 
-# -- runs ------------------------------------------------------------------------------------------------------------
+# -- runs ------------------------------------------------------------------------------------------
 
 
 def child(verb: str, n: int, ours: bool) -> None:
-    """Time one side, after a run on little, and say seconds and peak memory in bytes above that of its input."""
+    """Time one side, after a run on little, and say seconds and peak memory in bytes above that of
+    its input.
+    """
     warnings.simplefilter("ignore")
     make_work = VERBS[verb][0]
     make_work(min(n, 60), ours).run()
@@ -233,7 +276,16 @@ def child(verb: str, n: int, ours: bool) -> None:
 
 def run(verb: str, n: int, ours: bool) -> tuple[float, float]:
     """Seconds and bytes of a child."""
-    call = [sys.executable, "-m", "benchmarks._verbs", "--verb", verb, "-n", str(n), *["--peer"] * (not ours)]
+    call = [
+        sys.executable,
+        "-m",
+        "benchmarks._verbs",
+        "--verb",
+        verb,
+        "-n",
+        str(n),
+        *["--peer"] * (not ours),
+    ]
     done = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True)
     seconds, size = done.stdout.split()[-2:]
     return float(seconds), float(size)
@@ -252,12 +304,22 @@ def table(only: list[str]) -> None:
     _common.report(
         "speed-verbs",
         "Verbs against what one would pick instead",
-        ["verb", "on", "instead", "seconds", "instead, s", "times faster", "memory, MB", "instead, MB"],
+        [
+            "verb",
+            "on",
+            "instead",
+            "seconds",
+            "instead, s",
+            "times faster",
+            "memory, MB",
+            "instead, MB",
+        ],
         rows,
-        "Synthetic data; each side in a process of its own, least of two runs after one on little. A number in "
-        "brackets is how many were done of what the verb does in full: their time is multiplied up to all of it, "
-        "their memory is not. Memory: peak above what the process had with its input. The script in pandas for "
-        "targets and `score_genes` do another method than the verb does; they stand for what is at hand.",
+        "Synthetic data; each side in a process of its own, least of two runs after one on little."
+        " A number in brackets is how many were done of what the verb does in full: their time is"
+        " multiplied up to all of it, their memory is not. Memory: peak above what the process had"
+        " with its input. The script in pandas for targets and `score_genes` do another method than"
+        " the verb does; they stand for what is at hand.",
     )
 
 
@@ -269,8 +331,16 @@ def growth(sizes: list[int], only: tuple[str, ...] = GROWS) -> None:
         row = [f"{n:,}"]
         for verb in only:
             seconds = found[verb][at][0]
-            steep = np.log(seconds / found[verb][at - 1][0]) / np.log(n / sizes[at - 1]) if at else np.nan
-            row += [f"{seconds:.3g}", "" if np.isnan(steep) else f"{steep:.2f}", f"{found[verb][at][1] / 1e6:,.0f}"]
+            steep = (
+                np.log(seconds / found[verb][at - 1][0]) / np.log(n / sizes[at - 1])
+                if at
+                else np.nan
+            )
+            row += [
+                f"{seconds:.3g}",
+                "" if np.isnan(steep) else f"{steep:.2f}",
+                f"{found[verb][at][1] / 1e6:,.0f}",
+            ]
         rows.append(row)
     header = ["rows", *(text for verb in only for text in (f"{verb}, s", "slope", "MB"))]
     _common.report(
@@ -278,9 +348,9 @@ def growth(sizes: list[int], only: tuple[str, ...] = GROWS) -> None:
         "Growth with the number of rows",
         header,
         rows,
-        "In memory, synthetic: cells x 18,000 genes at 8 %, 20 programs; signatures x 978. Slope: of the logarithm of "
-        "time over that of rows, from the row above; 1 is linear. From 1,000 to 1,000,000 cells on disk: "
-        "[](scale.md).",
+        "In memory, synthetic: cells x 18,000 genes at 8 %, 20 programs; signatures x 978. Slope:"
+        " of the logarithm of time over that of rows, from the row above; 1 is linear. From 1,000"
+        " to 1,000,000 cells on disk: [](scale.md).",
     )
     figure(sizes, found)
 
@@ -294,8 +364,21 @@ def figure(sizes: list[int], found: dict[str, list[tuple[float, float]]]) -> Non
 
     fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
     for verb, colour, marker in zip(found, ("#0072B2", "#D55E00", "#009E73"), "os^", strict=False):
-        left.loglog(sizes, [seconds for seconds, _ in found[verb]], color=colour, marker=marker, ms=4, label=verb)
-        right.loglog(sizes, [size / 2**20 or np.nan for _, size in found[verb]], color=colour, marker=marker, ms=4)
+        left.loglog(
+            sizes,
+            [seconds for seconds, _ in found[verb]],
+            color=colour,
+            marker=marker,
+            ms=4,
+            label=verb,
+        )
+        right.loglog(
+            sizes,
+            [size / 2**20 or np.nan for _, size in found[verb]],
+            color=colour,
+            marker=marker,
+            ms=4,
+        )
     left.set(xlabel="rows", ylabel="seconds")
     right.set(xlabel="rows", ylabel="peak above the input, MiB")
     left.legend(frameon=False, fontsize=8)

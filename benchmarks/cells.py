@@ -1,8 +1,8 @@
-"""Inside one data set: ``tl.embed`` against PCA, the number of components without labels, known orders.
+"""Inside one data set: ``tl.embed`` against PCA, the number of components without labels, known
+orders.
 
-``python -m benchmarks.cells`` writes ``docs/benchmarks/cells.md``. Nothing is tuned on these scores: numbers of
-components are fixed, or chosen by held-out genes.
-"""
+``python -m benchmarks.cells`` writes ``docs/benchmarks/cells.md``. Nothing is tuned on these
+scores: numbers of components are fixed, or chosen by held-out genes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def same_neighbors(P: Array, Z: Array, k: int = _spaces.N_NEIGHBORS) -> float:
     """Share of the cells whose nearest cells are the same in both, ties apart."""
     k = min(k, len(P) - 1)
     distance, index = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(P).kneighbors()
-    other = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(Z).kneighbors(return_distance=False)
+    other = (
+        NearestNeighbors(n_neighbors=k, algorithm="brute").fit(Z).kneighbors(return_distance=False)
+    )
     same = 0
     for i, (near, found) in enumerate(zip(index, other, strict=True)):
         extra = np.setdiff1d(found, near)
@@ -112,12 +114,20 @@ def main(argv: Sequence[str] | None = None) -> None:
                         apart = np.abs(pseudotime(P, 0) - pseudotime(Z, 0))
                         angle = float(np.nanmax(np.where(np.isfinite(apart), apart, 0)))
                         gap = np.abs(np.linalg.norm(P, axis=1) - np.linalg.norm(Z, axis=1)).max()
-                        same[k].append((same_neighbors(P, Z), angle, float(gap / np.linalg.norm(P, axis=1).max())))
+                        same[k].append(
+                            (
+                                same_neighbors(P, Z),
+                                angle,
+                                float(gap / np.linalg.norm(P, axis=1).max()),
+                            )
+                        )
                 for which, order in ORDERS:
                     if which == name:
                         for method, (Z, _) in done.items():
                             orders[method].append(
-                                nt.metrics.pseudotime_spearman(Z, adata.obs[order].to_numpy(dtype=np.float64))
+                                nt.metrics.pseudotime_spearman(
+                                    Z, adata.obs[order].to_numpy(dtype=np.float64)
+                                )
                             )
             for method, each in outcome.items():
                 labels = _spaces.cells(name).obs["label"].to_numpy()  # type: ignore[union-attr]
@@ -126,20 +136,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = []
     for k, each in sorted(same.items()):
         shares, times, gaps = zip(*each, strict=True)
-        rows.append([str(k), str(len(each)), f"{min(shares):.2%}", f"{max(times):.1e}", f"{max(gaps):.1e}"])
+        rows.append(
+            [str(k), str(len(each)), f"{min(shares):.2%}", f"{max(times):.1e}", f"{max(gaps):.1e}"]
+        )
     _common.report(
         "cells-same",
         "Inside one data set",
-        ["components", "data sets", "cells with the same 15 neighbours", "largest difference of DPT", "of distances"],
+        ["components", "data sets", "cells with the same 15 neighbours",
+         "largest difference of DPT", "of distances"],
         rows,
-        "`tl.embed` (`mode=\"aligned\"`) beside `sc.pp.pca` with as many components, at full depth; the worst of the "
-        "data sets. Neighbours by Euclidean distance, ties apart. Diffusion pseudotime with scanpy's defaults, from "
-        "the first cell.",
+        "`tl.embed` (`mode=\"aligned\"`) beside `sc.pp.pca` with as many components, at full "
+        "depth; the worst of the data sets. Neighbours by Euclidean distance, ties apart. "
+        "Diffusion pseudotime with scanpy's defaults, from the first cell.",
         path="cells",
     )  # fmt: skip
     depths = [d for d in DEPTHS if any((m, d) in table.found for m in table.methods())]
     ways = [f"{n:.3f}" for n in ()]
-    shown = [method for method in table.methods() if not method.startswith("aligned, ") or "rows" in method]
+    shown = [
+        method
+        for method in table.methods()
+        if not method.startswith("aligned, ") or "rows" in method
+    ]
     rows = table.rows(depths, methods=shown)  # aligned is PCA, as the table above shows
     for row in rows:
         ways = orders.get(row[0], [])
@@ -149,10 +166,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         "Inside one data set",
         ["method", *(TITLES[d] for d in depths), "known orders"],
         rows,
-        "*Depths*: balanced leave-one-out accuracy of labels, 15 nearest cells by cosine; mean of the sets, at full "
-        "depth with 95 % bootstrap intervals over cells; the sets of counts only where counts are thinned "
-        f"({options.seeds} times). *Known orders*: Spearman's rho of diffusion pseudotime with four orders of three "
-        "sets. All methods see the same 2,000 variable genes. *Weighted mean*: as GenePT makes cells of gene vectors.",
+        "*Depths*: balanced leave-one-out accuracy of labels, 15 nearest cells by cosine; mean of"
+        " the sets, at full depth with 95 % bootstrap intervals over cells; the sets of counts"
+        f" only where counts are thinned ({options.seeds} times). *Known orders*: Spearman's rho of"
+        " diffusion pseudotime with four orders of three sets. All methods see the same 2,000"
+        " variable genes. *Weighted mean*: as GenePT makes cells of gene vectors.",
         path="cells",
     )
     fixed = []
@@ -162,22 +180,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         auto = table.mean("aligned (default)", depth)
         if auto and (top := label[best]):
             text = _common.interval_text(auto[0] - top[0], auto[1] - top[1], sign=True)
-            numbers = ", ".join(f"{n.split('_')[0]} {'/'.join(map(str, ks))}" for n, ks in chosen[depth].items())
-            fixed.append([TITLES[depth], f"{auto[0]:.3f}", f"{top[0]:.3f} ({N_COMPS[best]})", text, numbers])
+            numbers = ", ".join(
+                f"{n.split('_')[0]} {'/'.join(map(str, ks))}" for n, ks in chosen[depth].items()
+            )
+            fixed.append(
+                [TITLES[depth], f"{auto[0]:.3f}", f"{top[0]:.3f} ({N_COMPS[best]})", text, numbers]
+            )
     _common.report(
         "cells-choice",
         "Inside one data set",
         ["data", "n_comps=\"auto\"", "best fixed number", "difference", "chosen"],
         fixed,
-        "Label kNN with the number of components that `n_comps=\"auto\"` chooses without labels, beside the best "
-        "single number for all sets, which is known only afterwards.",
+        "Label kNN with the number of components that `n_comps=\"auto\"` chooses without labels, "
+        "beside the best single number for all sets, which is known only afterwards.",
         path="cells",
     )  # fmt: skip
     names, rows = table.sets("full")
     rows = [row for row in rows if row[0] in shown]
     short = [n.replace("_human", "").replace("_mouse", "") for n in names]
     note = "The first column above, set by set."
-    _common.report("cells-sets", "Inside one data set", ["full depth", *short], rows, note, path="cells")
+    _common.report(
+        "cells-sets", "Inside one data set", ["full depth", *short], rows, note, path="cells"
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Gene embeddings compared: disease genes, annotations that came later, new interactions.
 
-``python -m benchmarks.genes`` prints, for every embedding and task, cross-validation on the development part. All
-embeddings of a task are made from the same inputs, which hold nothing of what the task asks for: ``omim`` from the
-redistributable sources of ``newt-human``, ``go_time_split`` from ``newt-human-frozen``, ``interactions`` from the
-redistributable sources without HI-union, Lit-BM and their pairs. ``FINAL=1`` scores the hold-outs too and appends date,
-commit and score to ``benchmarks/holdout_log.tsv``: choices are never made on them.
-"""
+``python -m benchmarks.genes`` prints, for every embedding and task, cross-validation on the
+development part. All embeddings of a task are made from the same inputs, which hold nothing of what
+the task asks for: ``omim`` from the redistributable sources of ``newt-human``, ``go_time_split``
+from ``newt-human-frozen``, ``interactions`` from the redistributable sources without HI-union,
+Lit-BM and their pairs. ``FINAL=1`` scores the hold-outs too and appends date, commit and score to
+``benchmarks/holdout_log.tsv``: choices are never made on them."""
 
 from __future__ import annotations
 
@@ -116,15 +116,18 @@ def trained(task: str, seed: int, **params: Any) -> nt.models.NEWT:
     task, seed
         Whose inputs, and the seed.
     **params
-        Of the model; ``plan``, of its training; ``partners=True``, to train on the pairs of the networks too;
-        ``modalities`` to use; and what is only tried: ``words``, ``start="gcca"``, ``negatives="matched"``,
-        ``positives="neighbours"`` (see ``_tries.py``).
+        Of the model; ``plan``, of its training; ``partners=True``, to train on the pairs of the
+        networks too; ``modalities`` to use; and what is only tried: ``words``, ``start="gcca"``,
+        ``negatives="matched"``, ``positives="neighbours"`` (see ``_tries.py``).
     """
     key: list[Any] = [inputs(task), training_code(), seed, dict(params)]
     pairs = nt.pp.gene_pairs(knowledge(task)) if params.pop("partners", False) else None
     if params.keys() & {"words", "start", "negatives", "positives"}:
         key.append(_cache.code_hash(Path(_tries.__file__)))
-    genes, modalities = base(task, words=params.pop("words", False)), tuple(params.pop("modalities", MODALITIES))
+    genes, modalities = (
+        base(task, words=params.pop("words", False)),
+        tuple(params.pop("modalities", MODALITIES)),
+    )
     nt.models.NEWT.setup_anndata(genes, modalities=modalities)
     path = _cache.path("models", key, ".model")
     if path.exists():
@@ -134,7 +137,11 @@ def trained(task: str, seed: int, **params: Any) -> nt.models.NEWT:
     model = nt.models.NEWT(genes, n_latent=N_DIMS, random_state=seed, **params)
     if start == "gcca":
         _tries.gcca_start(model, genes, modalities)
-    with _tries.planned(genes, knowledge(task), modalities, **tried) if tried else contextlib.nullcontext():
+    with (
+        _tries.planned(genes, knowledge(task), modalities, **tried)
+        if tried
+        else contextlib.nullcontext()
+    ):
         model.train(enable_progress_bar=False, pairs=pairs, plan_kwargs=plan)
     path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path)
@@ -170,25 +177,39 @@ def methods() -> dict[str, Method]:
     out = {
         NEWT: Method(newt, EVERY),
         "  partners": Method(lambda task, seed: newt(task, seed, partners=True), EVERY),
-        "  private dimensions": Method(lambda task, seed: newt(task, seed, n_private=64, private_weight=1.0), EVERY),
+        "  private dimensions": Method(
+            lambda task, seed: newt(task, seed, n_private=64, private_weight=1.0), EVERY
+        ),
         BOTH: Method(lambda task, seed: newt(task, seed, **OPTIONS), EVERY),
-        "  weights not learned (mean)": Method(lambda task, seed: newt(task, seed, fusion="mean"), EVERY),
+        "  weights not learned (mean)": Method(
+            lambda task, seed: newt(task, seed, fusion="mean"), EVERY
+        ),
         "  transformer": Method(
-            lambda task, seed: newt(task, seed, fusion="transformer"), (N_SEEDS, 0, N_SEEDS), slow=True
+            lambda task, seed: newt(task, seed, fusion="transformer"),
+            (N_SEEDS, 0, N_SEEDS),
+            slow=True,
         ),
         "  untrained, random projections": Method(random_projections),
         PCA: Method(pca),
         "  weighted": Method(lambda task, seed: pca(task, seed, weights=None)),
-        "  weighted, power 0.5": Method(lambda task, seed: pca(task, seed, weights=None, power=0.5)),
-        "mean of aligned blocks": Method(lambda task, seed: _peers.mean_fusion(base(task), random_state=seed)),
-        "GCCA, missing views": Method(lambda task, seed: _peers.gcca(base(task), random_state=seed)),
+        "  weighted, power 0.5": Method(
+            lambda task, seed: pca(task, seed, weights=None, power=0.5)
+        ),
+        "mean of aligned blocks": Method(
+            lambda task, seed: _peers.mean_fusion(base(task), random_state=seed)
+        ),
+        "GCCA, missing views": Method(
+            lambda task, seed: _peers.gcca(base(task), random_state=seed)
+        ),
     }
     out |= {f"{name} alone": Method(block(name)) for name in MODALITIES}
     out |= {f"{NEWT} without {name}": Method(without(name, newt), (1, 0, 0)) for name in MODALITIES}
     out |= {f"PCA without {name}": Method(without(name, pca), (1, 0, 0)) for name in MODALITIES}
     out |= {
         f"  {name}": Method(
-            lambda task, seed, params=params: newt(task, seed, **params), (N_SEEDS, 0, N_SEEDS), tried=True
+            lambda task, seed, params=params: newt(task, seed, **params),
+            (N_SEEDS, 0, N_SEEDS),
+            tried=True,
         )
         for name, params in TRIES.items()
     }
@@ -220,9 +241,14 @@ def inputs(task: str) -> str:
 @cache
 def training_code() -> str:
     """Hash of the code that a trained model depends on."""
-    parts = (nt.models.NEWT.__init__, nt.models.NEWT.train, importlib.import_module(nt.models.NEWT.__module__)._pca)
+    parts = (
+        nt.models.NEWT.__init__,
+        nt.models.NEWT.train,
+        importlib.import_module(nt.models.NEWT.__module__)._pca,
+    )
     files = [
-        SOURCE / "models" / f"{name}.py" for name in ("_newt_module", "_training", "_losses", "_blocks", "_partners")
+        SOURCE / "models" / f"{name}.py"
+        for name in ("_newt_module", "_training", "_losses", "_blocks", "_partners")
     ]
     return f"{_cache.code_hash(*files)}-{_cache.source_hash(*parts)}"
 
@@ -230,7 +256,11 @@ def training_code() -> str:
 @cache
 def state() -> str:
     """Hash of the code that vectors depend on beside the inputs."""
-    files = [SOURCE / "tl" / "_fuse.py", SOURCE / "models" / "_newt_model.py", SOURCE / "kernels" / "_spectral.py"]
+    files = [
+        SOURCE / "tl" / "_fuse.py",
+        SOURCE / "models" / "_newt_model.py",
+        SOURCE / "kernels" / "_spectral.py",
+    ]
     return f"{_cache.code_hash(*files)}-{training_code()}"
 
 
@@ -270,7 +300,16 @@ def vectors(name: str, task: str, seed: int) -> _cache.Vectors:
 
 def score_key(X: np.ndarray, genes: pd.Index, task: str, holdout: bool) -> list[Any]:
     """Tell what scores depend on."""
-    files = ("_evaluate", "_omim", "_disease", "_go_time_split", "_interactions", "_split", "_leakage", "_check")
+    files = (
+        "_evaluate",
+        "_omim",
+        "_disease",
+        "_go_time_split",
+        "_interactions",
+        "_split",
+        "_leakage",
+        "_check",
+    )
     code = _cache.code_hash(*(SOURCE / "metrics" / f"{name}.py" for name in files))
     return [code, _cache.sha256(X, genes), task, holdout]
 
@@ -301,9 +340,13 @@ def scored(genes: pd.Index, X: np.ndarray, task: str, *, holdout: bool = False) 
             "manifest": knowledge(task).uns["newt_bundle"],
         }
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", nt.errors.NewtWarning)  # WikiPathways has pathways of diseases: said below
+            warnings.simplefilter(
+                "ignore", nt.errors.NewtWarning
+            )  # WikiPathways has pathways of diseases: said below
             out = nt.metrics.evaluate(made, task, holdout=holdout)
-        return pd.DataFrame(out.attrs["pairs"]) if task == "interactions" else out[["item", "score"]]
+        return (
+            pd.DataFrame(out.attrs["pairs"]) if task == "interactions" else out[["item", "score"]]
+        )
 
     return _cache.table(score_key(X, genes, task, holdout), compute)
 
@@ -317,8 +360,12 @@ def weighted_auroc(score: np.ndarray, positive: np.ndarray, weight: np.ndarray) 
     return float((up * below).sum() / max(up.sum() * down.sum(), 1e-12))
 
 
-def replicates(name: str, task: str, seeds: int, *, holdout: bool = False) -> tuple[float, np.ndarray]:
-    """Mean score over seeds, and bootstrap replicates over seeds and items (terms, or the genes of pairs)."""
+def replicates(
+    name: str, task: str, seeds: int, *, holdout: bool = False
+) -> tuple[float, np.ndarray]:
+    """Mean score over seeds, and bootstrap replicates over seeds and items (terms, or the genes of
+    pairs).
+    """
     return resampled([score(name, task, seed, holdout=holdout) for seed in range(seeds)], task)
 
 
@@ -330,7 +377,9 @@ def resampled(tables: list[pd.DataFrame], task: str, *, n: int = 1000) -> tuple[
         S = np.vstack([t.set_index("item")["score"].sort_index().to_numpy() for t in tables])
         items = rng.integers(0, S.shape[1], (n, S.shape[1]))
         draws = np.random.default_rng(1).integers(0, seeds, (n, seeds))
-        return float(S.mean()), np.array([S[d].mean(axis=0)[i].mean() for d, i in zip(draws, items, strict=True)])
+        return float(S.mean()), np.array(
+            [S[d].mean(axis=0)[i].mean() for d, i in zip(draws, items, strict=True)]
+        )
     n = min(n, 200)
     draws = np.random.default_rng(1).integers(0, seeds, n)
     first = tables[0]
@@ -341,7 +390,12 @@ def resampled(tables: list[pd.DataFrame], task: str, *, n: int = 1000) -> tuple[
     def area(table: pd.DataFrame, weight: np.ndarray) -> float:
         s = table["score"].to_numpy()
         return float(
-            np.mean([weighted_auroc(s[folds == f], y[folds == f], weight[folds == f]) for f in np.unique(folds)])
+            np.mean(
+                [
+                    weighted_auroc(s[folds == f], y[folds == f], weight[folds == f])
+                    for f in np.unique(folds)
+                ]
+            )
         )
 
     means = [area(table, np.ones(len(y))) for table in tables]
@@ -367,7 +421,10 @@ def work(names: list[str], *, holdout: bool, jobs: int) -> None:
     for task in TASKS:
         base(task)
     todo = [
-        (name, task, seed, holdout) for task in TASKS for name in names for seed in range(methods()[name].n_seeds(task))
+        (name, task, seed, holdout)
+        for task in TASKS
+        for name in names
+        for seed in range(methods()[name].n_seeds(task))
     ]
     with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=8) as pool:
         for line in pool.imap_unordered(one, todo, chunksize=1):
@@ -402,15 +459,23 @@ def rows(names: list[str], count: Count, *, holdout: bool) -> Iterator[list[str]
         yield cells
 
 
-def differences(names: list[str], count: Count, *, holdout: bool, tries: bool) -> Iterator[list[str]]:
-    """NEWT, and NEWT with both options, less each plain fusion, or each try less NEWT, paired over terms or genes."""
+def differences(
+    names: list[str], count: Count, *, holdout: bool, tries: bool
+) -> Iterator[list[str]]:
+    """NEWT, and NEWT with both options, less each plain fusion, or each try less NEWT, paired over
+    terms or genes.
+    """
     plain = [PCA, "  weighted", "  weighted, power 0.5", "GCCA, missing views"]
     pairs = [(NEWT, other) for other in plain if other in names and NEWT in names]
     pairs += [(BOTH, other) for other in (NEWT, *plain) if other in names and BOTH in names]
     if tries:
         pairs = [(name, NEWT) for name in names if name not in (NEWT, PCA)]
     for name, other in pairs:
-        of = other.strip() if other == PCA or not other.startswith(" ") else f"{PCA}, {other.strip()}"
+        of = (
+            other.strip()
+            if other == PCA or not other.startswith(" ")
+            else f"{PCA}, {other.strip()}"
+        )
         cells = [f"{name.strip()} less {of}"]
         for task in TASKS:
             for held in (False, True)[: 1 + holdout]:
@@ -426,11 +491,21 @@ def differences(names: list[str], count: Count, *, holdout: bool, tries: bool) -
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="+", help="methods of these names, or that contain one of these texts")
-    parser.add_argument("--quick", action="store_true", help="without the transformer and the retrained peers")
-    parser.add_argument("--tries", action="store_true", help="NEWT and the variants of its training, only")
-    parser.add_argument("--kept", action="store_true", help="only what was computed before, and blanks for the rest")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument(
+        "--only", nargs="+", help="methods of these names, or that contain one of these texts"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="without the transformer and the retrained peers"
+    )
+    parser.add_argument(
+        "--tries", action="store_true", help="NEWT and the variants of its training, only"
+    )
+    parser.add_argument(
+        "--kept", action="store_true", help="only what was computed before, and blanks for the rest"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)"
+    )
     options = parser.parse_args()
     final = os.environ.get("FINAL") == "1" and not (options.quick or options.tries or options.kept)
     names = [
@@ -440,14 +515,23 @@ def main() -> None:
         and not (options.quick and method.slow)
         and (method.tried or name in COMPARED if options.tries else not method.tried)
     ]
-    count: Count = cache(n_kept) if options.kept else lambda name, task: methods()[name].n_seeds(task)
+    count: Count = (
+        cache(n_kept) if options.kept else lambda name, task: methods()[name].n_seeds(task)
+    )
     if options.kept:
         names = [name for name in names if any(count(name, task) for task in TASKS)]
     else:
         work(names, holdout=final, jobs=options.jobs)
     parts = ["AUROC (development)", "AUROC (hold-out)"][: 1 + final]
-    titles = {"omim": "OMIM disease genes", "go_time_split": "GO after 2023", "interactions": "new interactions"}
-    header = ["embedding", *(f"{titles[task]}, {part}" if final else titles[task] for task in TASKS for part in parts)]
+    titles = {
+        "omim": "OMIM disease genes",
+        "go_time_split": "GO after 2023",
+        "interactions": "new interactions",
+    }
+    header = [
+        "embedding",
+        *(f"{titles[task]}, {part}" if final else titles[task] for task in TASKS for part in parts),
+    ]
     main_rows = list(rows(names, count, holdout=final))
     less = list(differences(names, count, holdout=final, tries=options.tries))
     kept = " Made with --kept: what had been computed by then." if options.kept else ""
@@ -457,9 +541,9 @@ def main() -> None:
             "Variants of NEWT's training",
             header,
             [*main_rows, *less],
-            f"As in the table of gene embeddings, development parts; {N_SEEDS} seeds for each trained row unless said. "
-            "Each variant changes one thing of NEWT's defaults. Lower rows: differences, paired over seeds and items."
-            + kept,
+            f"As in the table of gene embeddings, development parts; {N_SEEDS} seeds for each"
+            " trained row unless said. Each variant changes one thing of NEWT's defaults. Lower"
+            " rows: differences, paired over seeds and items." + kept,
         )
         return
     if options.only:  # not the table of the docs
@@ -470,13 +554,18 @@ def main() -> None:
         "Gene embeddings",
         header,
         [*main_rows, *less],
-        f"Mean AUROC over 103 diseases (nested cross-validation), up to 500 GO terms, and 4 folds of genes; {N_DIMS} "
-        f"dimensions, single modalities 128. Trained fusions: mean of {N_SEEDS} seeds. "
-        "Intervals: 95 % bootstrap over seeds and terms, or over seeds and the genes of pairs; differences are paired. "
-        "Genes without a vector count as the mean gene. WikiPathways and Reactome, inputs of omim, have pathways of "
-        "diseases. Published on the hold-out of OMIM: best text embedding .877, best network embedding .782 (Zhong et "
-        "al. 2025)."
-        + (" Made with --quick: without the transformer and the retrained peers." if options.quick else "")
+        "Mean AUROC over 103 diseases (nested cross-validation), up to 500 GO terms, and 4 folds"
+        f" of genes; {N_DIMS} dimensions, single modalities 128. Trained fusions: mean of {N_SEEDS}"
+        " seeds. Intervals: 95 % bootstrap over seeds and terms, or over seeds and the genes of"
+        " pairs; differences are paired. Genes without a vector count as the mean gene."
+        " WikiPathways and Reactome, inputs of omim, have pathways of diseases. Published on the"
+        " hold-out of OMIM: best text embedding .877, best network embedding .782 (Zhong et al."
+        " 2025)."
+        + (
+            " Made with --quick: without the transformer and the retrained peers."
+            if options.quick
+            else ""
+        )
         + kept,
     )
 

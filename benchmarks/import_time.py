@@ -13,11 +13,13 @@ from time import perf_counter
 STATEMENTS = {
     "(interpreter)": "pass",
     "newt_sc": "import newt_sc",
-    "newt_sc, every name": "import newt_sc as nt\n"
-    "for room in nt.__all__:\n"
-    "    module = getattr(nt, room)\n"
-    "    for name in getattr(module, '__all__', []):\n"
-    "        getattr(module, name)",
+    "newt_sc, every name": (
+        "import newt_sc as nt\n"
+        "for room in nt.__all__:\n"
+        "    module = getattr(nt, room)\n"
+        "    for name in getattr(module, '__all__', []):\n"
+        "        getattr(module, name)"
+    ),
     "anndata": "import anndata",
 }
 REPEATS = 9

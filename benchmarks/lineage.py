@@ -1,9 +1,9 @@
 """Hierarchies of groups against known trees: which genes distances between groups are taken over.
 
-``python -m benchmarks.lineage`` scores ways of measuring distance on nine trees, from one cell a group to pseudobulks
-and from 500 counts a cell to full depth, whole and without each single group, and draws two trees as they were and as
-they are. Draws 0 to 2 were for choosing; the tables are those of draws 100 to 109.
-"""
+``python -m benchmarks.lineage`` scores ways of measuring distance on nine trees, from one cell a
+group to pseudobulks and from 500 counts a cell to full depth, whole and without each single group,
+and draws two trees as they were and as they are. Draws 0 to 2 were for choosing; the tables are
+those of draws 100 to 109."""
 
 from __future__ import annotations
 
@@ -51,15 +51,18 @@ def _below(parent: str, *children: str) -> list[tuple[str, str]]:
 DMAP = [
     *_chain("Hematopoietic stem cell_CD133+ CD34dim", "Hematopoietic stem cell_CD38- CD34+",
             "Common myeloid progenitor"),
-    *_below("Common myeloid progenitor", "Megakaryocyte/ erythroid progenitor", "Granulocyte/monocyte progenitor"),
-    *_chain("Megakaryocyte/ erythroid progenitor", "Erythroid_CD34+ CD71+ GlyA-", "Erythroid_CD34- CD71+ GlyA-",
-            "Erythroid_CD34- CD71+ GlyA+", "Erythroid_CD34- CD71lo GlyA+", "Erythroid_CD34- CD71- GlyA+"),
-    *_chain("Megakaryocyte/ erythroid progenitor", "Colony Forming Unit-Megakaryocytic ", "Megakaryocyte"),
+    *_below("Common myeloid progenitor", "Megakaryocyte/ erythroid progenitor",
+            "Granulocyte/monocyte progenitor"),
+    *_chain("Megakaryocyte/ erythroid progenitor", "Erythroid_CD34+ CD71+ GlyA-",
+            "Erythroid_CD34- CD71+ GlyA-", "Erythroid_CD34- CD71+ GlyA+",
+            "Erythroid_CD34- CD71lo GlyA+", "Erythroid_CD34- CD71- GlyA+"),
+    *_chain("Megakaryocyte/ erythroid progenitor", "Colony Forming Unit-Megakaryocytic ",
+            "Megakaryocyte"),
     *_chain("Granulocyte/monocyte progenitor", "Colony Forming Unit-Granulocyte ",
             "Granulocyte (Neutrophilic Metamyelocyte)", "Granulocyte (Neutrophil)"),
     *_chain("Granulocyte/monocyte progenitor", "Colony Forming Unit-Monocyte ", "Monocyte"),
-    *_below("Granulocyte/monocyte progenitor", "Eosinophill", "Basophils", "Plasmacytoid Dendritic Cell",
-            "Myeloid Dendritic Cell"),
+    *_below("Granulocyte/monocyte progenitor", "Eosinophill", "Basophils",
+            "Plasmacytoid Dendritic Cell", "Myeloid Dendritic Cell"),
     *_below("Hematopoietic stem cell_CD38- CD34+", "lymphoid"),
     *_chain("lymphoid", "Early B-cell", "Pro B-cell", "Naïve B-cells", "Mature B-cells",
             "Mature B-cell class able to switch", "Mature B-cell class switched"),
@@ -68,14 +71,15 @@ DMAP = [
             "Mature NK cell_CD56+ CD16+ CD3-", "NKT"),
     *_below("pro-T", "Naive CD4+ T-cell", "Naive CD8+ T-cell"),
     *_below("Naive CD4+ T-cell", "CD4+ Central Memory", "CD4+ Effector Memory"),
-    *_below("Naive CD8+ T-cell", "CD8+ Central Memory", "CD8+ Effector Memory", "CD8+ Effector Memory RA"),
+    *_below("Naive CD8+ T-cell", "CD8+ Central Memory", "CD8+ Effector Memory",
+            "CD8+ Effector Memory RA"),
 ]  # fmt: skip
 """Novershtern et al. (2011), Cell 144:296, figure 1."""
 HPA_BLOOD = [
     *_below("root", "B", "T", "NK_cell", "monocytes", "granulocytes", "dendritic"),
     *_below("B", "naive_B_cell", "memory_B_cell"),
-    *_below("T", "naive_CD4_T_cell", "naive_CD8_T_cell", "memory_CD4_T_cell", "memory_CD8_T_cell", "T_reg", "gdT_cell",
-            "MAIT_T_cell"),
+    *_below("T", "naive_CD4_T_cell", "naive_CD8_T_cell", "memory_CD4_T_cell", "memory_CD8_T_cell",
+            "T_reg", "gdT_cell", "MAIT_T_cell"),
     *_below("monocytes", "classical_monocyte", "intermediate_monocyte", "non_classical_monocyte"),
     *_below("granulocytes", "neutrophil", "eosinophil", "basophil"),
     *_below("dendritic", "myeloid_DC", "plasmacytoid_DC"),
@@ -91,14 +95,22 @@ POLLEN = [
     *_below("skin", "BJ", "Kera", "2338"), *_chain("iPS", "NPC", "GW16", "GW21", "GW21+3"),
 ]  # fmt: skip
 KNOWN: dict[str, tuple[str, list[tuple[str, str]] | None, str]] = {
-    "immgen_sorted_mouse": ("cell_type", None, "tree, Yoshida 2019"),  # the authors' tree is in the file
+    "immgen_sorted_mouse": (
+        "cell_type",
+        None,
+        "tree, Yoshida 2019",
+    ),  # the authors' tree is in the file
     "DMAP_hema": ("", DMAP, "tree, Novershtern 2011"),
     "HPA_Blood": ("", HPA_BLOOD, "tree, Uhlen 2019"),
     "paul_myeloid_mouse": ("cell_subtype", None, "tree, Paul 2015"),
     "pollen2014_human": ("cell_type", POLLEN, "tree, Pollen 2014"),
     "pbmc3k_human": ("cell_type", PBMC, "tree of textbooks, not of the authors"),
     "ipsc_cm_human": ("day", _chain("D0", "D6", "D10", "D30", "D60"), "chain"),
-    "goolam_embryo_mouse": ("stage", _chain("2cell", "4cell", "8cell", "16cell", "blast"), "chain, Goolam 2016"),
+    "goolam_embryo_mouse": (
+        "stage",
+        _chain("2cell", "4cell", "8cell", "16cell", "blast"),
+        "chain, Goolam 2016",
+    ),
     "yan_embryo_human": (
         "stage",
         _chain("oocyte", "zygote", "2cell", "4cell", "8cell", "morula", "blastocyst"),
@@ -120,8 +132,8 @@ BLOOD_SETS = re.compile(
     re.IGNORECASE,
 )
 """Lineage sets of blood cells, or whose names may mean some; rather too many than too few."""
-NUISANCE_GO = ("GO:0007049", "GO:0006260", "GO:0051301", "GO:0006412", "GO:0006396", "GO:0042254", "GO:0006119",
-               "GO:0022900", "GO:0006457", "GO:0007005")  # fmt: skip
+NUISANCE_GO = ("GO:0007049", "GO:0006260", "GO:0051301", "GO:0006412", "GO:0006396",
+               "GO:0042254", "GO:0006119", "GO:0022900", "GO:0006457", "GO:0007005")  # fmt: skip
 NUISANCE_HALLMARK = re.compile("G2M|E2F|MITOTIC|MYC")
 
 
@@ -170,8 +182,12 @@ def load(name: str) -> Known:
     return Known(X, counts, codes, steps, found.gene.astype(str))
 
 
-def draw(known: Known, n_cells: int | str, depth: int | None, rng: np.random.Generator) -> tuple[Any, np.ndarray]:
-    """Log-normalised cells: so many of each group, all, or one sum a group; counts thinned or drawn from profiles."""
+def draw(
+    known: Known, n_cells: int | str, depth: int | None, rng: np.random.Generator
+) -> tuple[Any, np.ndarray]:
+    """Log-normalised cells: so many of each group, all, or one sum a group; counts thinned or drawn
+    from profiles.
+    """
     X, codes = known.X, known.codes
     if isinstance(n_cells, int) and (known.counts or np.bincount(codes).max() > 1):
         order = rng.permutation(codes.size)
@@ -185,8 +201,11 @@ def draw(known: Known, n_cells: int | str, depth: int | None, rng: np.random.Gen
         X = table @ X if known.counts else sparse.csr_matrix(mean @ X.expm1()).log1p()
         codes = np.arange(X.shape[0])
     if depth is not None:
-        X = _common.thin_counts(ad.AnnData(X), depth, random_state=int(rng.integers(1 << 31))).X if known.counts else (
-            counts_of(X, depth, rng))  # fmt: skip
+        X = (
+            _common.thin_counts(ad.AnnData(X), depth, random_state=int(rng.integers(1 << 31))).X
+            if known.counts
+            else counts_of(X, depth, rng)
+        )
     if not known.counts and depth is None:
         return sparse.csr_matrix(X, dtype=np.float32), codes
     X = sparse.csr_matrix(X, dtype=np.float32)
@@ -202,7 +221,11 @@ def counts_of(X: sparse.csr_matrix, depth: int, rng: np.random.Generator) -> spa
     for i in range(values.shape[0]):
         row = values[[i]]
         share = np.cumsum(row.data - floor, dtype=np.float64)
-        at = row.indices[np.searchsorted(share, rng.random(depth) * share[-1], side="right").clip(0, share.size - 1)]
+        at = row.indices[
+            np.searchsorted(share, rng.random(depth) * share[-1], side="right").clip(
+                0, share.size - 1
+            )
+        ]
         genes, count = np.unique(at, return_counts=True)
         rows.append(sparse.csr_matrix((count, genes, [0, genes.size]), shape=(1, X.shape[1])))
     return sparse.csr_matrix(sparse.vstack(rows), dtype=np.float32)
@@ -211,15 +234,20 @@ def counts_of(X: sparse.csr_matrix, depth: int, rng: np.random.Generator) -> spa
 @cache
 def embedding() -> ad.AnnData:
     """Spectral fusion of the shipped blocks without what holds blood, DMAP among it."""
-    path = _cache.path("lineage", [_cache.code_hash(_common.ROOT / "src" / "newt_sc" / "pp"), BLOOD_SETS.pattern,
-                                   BLOOD_EXPRESSION.pattern], ".h5ad")  # fmt: skip
+    code = _cache.code_hash(_common.ROOT / "src" / "newt_sc" / "pp")
+    path = _cache.path("lineage", [code, BLOOD_SETS.pattern, BLOOD_EXPRESSION.pattern], ".h5ad")
     if not path.exists():
-        known = nt.datasets.bundle("newt-human", modalities=["coexpression", "lineage"], redistributable_only=True)
+        known = nt.datasets.bundle(
+            "newt-human", modalities=["coexpression", "lineage"], redistributable_only=True
+        )
         kept = {}
         for name, pattern in (("coexpression", BLOOD_EXPRESSION), ("lineage", BLOOD_SETS)):
             mod = known[name]
             gone = np.array([bool(pattern.search(feature)) for feature in mod.var_names])
-            print(f"{name}: {gone.sum()} of {gone.size} features hold blood and are left out", flush=True)
+            print(
+                f"{name}: {gone.sum()} of {gone.size} features hold blood and are left out",
+                flush=True,
+            )
             mod = mod[:, ~gone].copy()
             values = mod.X.toarray() if sparse.issparse(mod.X) else np.nan_to_num(np.asarray(mod.X))
             kept[name] = mod[(values != 0).any(axis=1)].copy()
@@ -238,13 +266,19 @@ def embedding() -> ad.AnnData:
 
 @cache
 def nuisance() -> dict[str, set[str]]:
-    """Genes of the cell cycle and of housekeeping: annotated, told by their vectors, told by shuffled vectors."""
+    """Genes of the cell cycle and of housekeeping: annotated, told by their vectors, told by
+    shuffled vectors.
+    """
     folder = _common.data_dir() / "knowledge"
     go = nt.io.read_gmt(folder / "function/goa_2026-03_bp_propagated.gmt.gz")
     hallmark = nt.io.read_gmt(folder / "pathway/hallmark_2024.gmt.gz")
     listed = {gene for term in NUISANCE_GO for gene in go[term]}
-    listed |= {gene for name, genes in hallmark.items() if NUISANCE_HALLMARK.search(name) for gene in genes}
-    out = {"annotation": set(nt.genes.align(sorted(listed), nt.genes.table()["symbol"]).gene) - {""}}
+    listed |= {
+        gene for name, genes in hallmark.items() if NUISANCE_HALLMARK.search(name) for gene in genes
+    }
+    out = {
+        "annotation": set(nt.genes.align(sorted(listed), nt.genes.table()["symbol"]).gene) - {""}
+    }
     for label, kind in (("vectors", "newt"), ("shuffled vectors", "shuffled")):
         E = _spaces.control(embedding(), kind)
         y = E.obs_names.isin(out["annotation"])
@@ -284,18 +318,24 @@ def centroids(X: Any, codes: np.ndarray) -> np.ndarray:
 
 
 def variable(moments: tuple[np.ndarray, np.ndarray], some: np.ndarray) -> np.ndarray:
-    """Scanpy's highly variable genes (flavour ``"seurat"``) among some, from means and variances taken once."""
+    """Scanpy's highly variable genes (flavour ``"seurat"``) among some, from means and variances
+    taken once.
+    """
     mean, variance = (part[some] for part in moments)
     with np.errstate(divide="ignore"):
         dispersion = pd.Series(np.log(variance / mean)).replace(-np.inf, np.nan)
     bins = pd.cut(pd.Series(np.log1p(mean)), bins=20)
-    center, scale = (dispersion.groupby(bins, observed=True).transform(how) for how in ("mean", "std"))
+    center, scale = (
+        dispersion.groupby(bins, observed=True).transform(how) for how in ("mean", "std")
+    )
     z = ((dispersion - center.where(scale.notna(), 0)) / scale.fillna(center)).to_numpy()
     z = np.nan_to_num(z, nan=-np.inf)
     return some[z >= np.sort(z)[-min(N_GENES, z.size)]]
 
 
-def distances(name: str, X: Any, codes: np.ndarray, rng: np.random.Generator, *, every: bool) -> dict[str, np.ndarray]:
+def distances(
+    name: str, X: Any, codes: np.ndarray, rng: np.random.Generator, *, every: bool
+) -> dict[str, np.ndarray]:
     """Distances between groups by each way, or by those of genes alone."""
     C = centroids(X, codes)
     spread = C.var(axis=0)
@@ -311,13 +351,19 @@ def distances(name: str, X: Any, codes: np.ndarray, rng: np.random.Generator, *,
             scores = X[:, chosen[0]].toarray()
             n_comps = min(20, min(scores.shape) - 1)
             scores = sc.pp.pca(scores, n_comps=n_comps)
-            out["PCA, 20 components"] = trees.group_distances(centroids(sparse.csr_matrix(scores), codes), "cosine")
+            out["PCA, 20 components"] = trees.group_distances(
+                centroids(sparse.csr_matrix(scores), codes), "cosine"
+            )
             out.update(third(name, X, C, codes, chosen, out["HV"], rng))
     return out
 
 
-def third(name: str, X: Any, C: np.ndarray, codes: np.ndarray, genes: Any, HV: np.ndarray, rng: Any) -> dict[str, Any]:
-    """HV and the projection's distance, weighted so that one half of the cells foretells HV of the other."""
+def third(
+    name: str, X: Any, C: np.ndarray, codes: np.ndarray, genes: Any, HV: np.ndarray, rng: Any
+) -> dict[str, Any]:
+    """HV and the projection's distance, weighted so that one half of the cells foretells HV of the
+    other.
+    """
     size = np.bincount(codes)
     order = rng.permutation(codes.size)
     side = pd.Series(order).groupby(codes[order]).cumcount().to_numpy() % 2
@@ -330,9 +376,12 @@ def third(name: str, X: Any, C: np.ndarray, codes: np.ndarray, genes: Any, HV: n
         weight = np.array([1.0, 0.0])
         if (size > 1).all():
             half = [centroids(X[at], codes[at]) for at in halves]
-            hv = [sum(trees.group_distances(c[:, g], "correlation") for g in genes) / 2 for c in half]
+            hv = [
+                sum(trees.group_distances(c[:, g], "correlation") for g in genes) / 2 for c in half
+            ]
             weight = sum(
-                nnls(np.column_stack([hv[s][upper], project(half[s])[upper]]), hv[1 - s][upper])[0] for s in (0, 1)
+                nnls(np.column_stack([hv[s][upper], project(half[s])[upper]]), hv[1 - s][upper])[0]
+                for s in (0, 1)
             )  # type: ignore[assignment]
         out[label] = weight[0] * HV + weight[1] * project(C)
     return out
@@ -343,12 +392,16 @@ def conditions(name: str) -> list[tuple[int | str, int | None]]:
     known = load(name)
     cells = known.counts or np.bincount(known.codes).max() > 1
     deep = not known.counts or np.median(np.asarray(known.X.sum(axis=1))) > 3000
-    out: list[tuple[int | str, int | None]] = [(n, d) for n in (1, 5, 20) for d in ((500, 2000) if deep else (500,))]
+    out: list[tuple[int | str, int | None]] = [
+        (n, d) for n in (1, 5, 20) for d in ((500, 2000) if deep else (500,))
+    ]
     return [*out, *((n, None) for n in (1, 5, 20, "all") if cells), ("bulk", None)]
 
 
 def score(name: str, draws: range) -> pd.DataFrame:
-    """Tree correlation of each way, condition and draw, with all groups and without each single one."""
+    """Tree correlation of each way, condition and draw, with all groups and without each single
+    one.
+    """
     known, rows = load(name), []
     n = len(known.steps)
     upper_of = lambda m: np.triu_indices(m, 1)  # noqa: E731
@@ -382,17 +435,23 @@ def interval(values: list[np.ndarray], *, sign: bool = True) -> str:
     for _ in range(2000):
         some = [values[i] for i in rng.integers(0, len(values), len(values))]
         boot.append(np.mean([one[rng.integers(0, one.size, one.size)].mean() for one in some]))
-    return _common.interval_text(float(np.mean([one.mean() for one in values])), np.array(boot), sign=sign)
+    return _common.interval_text(
+        float(np.mean([one.mean() for one in values])), np.array(boot), sign=sign
+    )
 
 
 def by_draw(wide: pd.DataFrame, way: str, less: str | None = "H", **where: Any) -> list[np.ndarray]:
-    """Tree correlation of a way, less another's; a value a tree and draw, whole trees and others counting alike."""
+    """Tree correlation of a way, less another's; a value a tree and draw, whole trees and others
+    counting alike.
+    """
     part = wide
     for name, value in where.items():
         part = part[part.index.get_level_values(name) == value]
     gain = (part[way] - part[less] if less else part[way]).dropna()
     whole = pd.Series(gain.index.get_level_values("left") < 0, index=gain.index, name="whole")
-    mean = gain.groupby([*(gain.index.get_level_values(i) for i in ("tree", "counts", "draw")), whole]).mean()
+    mean = gain.groupby(
+        [*(gain.index.get_level_values(i) for i in ("tree", "counts", "draw")), whole]
+    ).mean()
     mean = mean.groupby(level=[0, 1, 2]).mean().groupby(level=[0, 2]).mean()
     return [one.to_numpy() for _, one in mean.groupby(level=0)]
 
@@ -402,21 +461,33 @@ def tables() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         long = pd.concat([score(name, DRAWS) for name in KNOWN])
-    wide = long.pivot_table(index=["tree", "cells", "counts", "draw", "left"], columns="way", values="r")
-    rows = [["H", *(interval(by_draw(wide, "H", None, cells=at), sign=False) for at in COLUMNS.values())]]
+    wide = long.pivot_table(
+        index=["tree", "cells", "counts", "draw", "left"], columns="way", values="r"
+    )
+    rows = [
+        [
+            "H",
+            *(interval(by_draw(wide, "H", None, cells=at), sign=False) for at in COLUMNS.values()),
+        ]
+    ]
     pairs = [(way, "H") for way in wide.columns if way != "H"]
     pairs += [("vectors out, HV", DEFAULT), (DEFAULT, "shuffled vectors out, HV"), (DEFAULT, "HV"),
               ("HV + projection", "HV + projection, shuffled")]  # fmt: skip
     for way, less in pairs:
         name = f"{way}{' **(default)**' * (way == DEFAULT and less == 'H')}, less {less}"
-        rows.append([name, *(interval(by_draw(wide, way, less, cells=at)) for at in COLUMNS.values())])
+        rows.append(
+            [name, *(interval(by_draw(wide, way, less, cells=at)) for at in COLUMNS.values())]
+        )
     _common.report("lineage", "Hierarchies of groups", ["tree correlation", *COLUMNS], rows, NOTES)
     rows = []
     for name, (_, _, what) in KNOWN.items():
-        one = [float(np.mean(np.concatenate(by_draw(wide, "H", None, tree=name, cells=at) or [np.array([np.nan])])))
-               for at in COLUMNS.values()]  # fmt: skip
+        found = [by_draw(wide, "H", None, tree=name, cells=at) for at in COLUMNS.values()]
+        one = [float(np.mean(np.concatenate(part or [np.array([np.nan])]))) for part in found]
         more = [by_draw(wide, DEFAULT, tree=name, cells=at) for at in COLUMNS.values()]
-        cells = [f"{h:.3f} {np.mean(np.concatenate(m)):+.3f}" if m else "" for h, m in zip(one, more, strict=True)]
+        cells = [
+            f"{h:.3f} {np.mean(np.concatenate(m)):+.3f}" if m else ""
+            for h, m in zip(one, more, strict=True)
+        ]
         rows.append([name, what, str(len(load(name).steps)), *cells])
     tree = _common.markdown_table(["set", "known", "groups", *COLUMNS], rows)
     rows = []
@@ -433,23 +504,28 @@ def tables() -> None:
     parts = _common.markdown_table(["default less H", *COLUMNS], rows)
     print(f"{tree}\n\n{parts}")
     page = _common.DOCS / "lineage.md"
-    _common.write_section(page, "trees", f"## Each tree\n\nH, and what the default adds.\n\n{tree}"
-                          f"\n\n## By depth and by tree\n\n{parts}\n\n{_common.run_metadata()}")  # fmt: skip
+    _common.write_section(
+        page,
+        "trees",
+        f"## Each tree\n\nH, and what the default adds.\n\n{tree}"
+        f"\n\n## By depth and by tree\n\n{parts}\n\n{_common.run_metadata()}",
+    )
 
 
 NOTES = (
-    "Spearman's correlation of distances between groups with steps in the known tree; mean over trees, then depths "
-    "and draws, the whole tree and those without a single group counting half each; below the first row differences. "
-    "In brackets 95 % bootstrap intervals, trees drawn anew, then draws within them. *H*: 1 - Pearson of centred "
-    "centroids over scanpy's highly variable genes; "
-    "*HV*: the mean of that and of the same over the 2,000 genes whose centroids "
-    "vary most. *Annotation out*: without genes of the cell cycle and of housekeeping, as `tl.lineage` does; *vectors "
-    "out*: without as many that a logistic regression tells by their vectors, out of fold; *shuffled*: the same on "
-    "shuffled vectors. *HV + projection* adds the distance of centroids times gene vectors, weighted by non-negative "
-    "least squares on halves of the cells (whole trees; not for one cell a group, where it is HV). Vectors are without "
-    "the sources that hold blood. One, five, twenty: cells a group, at 500 and 2,000 counts and at full depth. "
-    "Populations without cells have counts drawn from their profile; `all cells` are of sets of cells. Pseudobulk: "
-    "sums."
+    "Spearman's correlation of distances between groups with steps in the known tree; mean over"
+    " trees, then depths and draws, the whole tree and those without a single group counting half"
+    " each; below the first row differences. In brackets 95 % bootstrap intervals, trees drawn"
+    " anew, then draws within them. *H*: 1 - Pearson of centred centroids over scanpy's highly"
+    " variable genes; *HV*: the mean of that and of the same over the 2,000 genes whose centroids"
+    " vary most. *Annotation out*: without genes of the cell cycle and of housekeeping, as"
+    " `tl.lineage` does; *vectors out*: without as many that a logistic regression tells by their"
+    " vectors, out of fold; *shuffled*: the same on shuffled vectors. *HV + projection* adds the"
+    " distance of centroids times gene vectors, weighted by non-negative least squares on halves of"
+    " the cells (whole trees; not for one cell a group, where it is HV). Vectors are without the"
+    " sources that hold blood. One, five, twenty: cells a group, at 500 and 2,000 counts and at"
+    " full depth. Populations without cells have counts drawn from their profile; `all cells` are"
+    " of sets of cells. Pseudobulk: sums."
 )
 
 
@@ -467,7 +543,11 @@ def elsewhere() -> None:
         for one in (adata, _spaces.variable(adata[:, ~gone].copy())):
             X = _spaces.principal(one, 15)
             labels = adata.obs["label"].to_numpy()
-            near = NearestNeighbors(n_neighbors=15, metric="cosine").fit(X).kneighbors(return_distance=False)
+            near = (
+                NearestNeighbors(n_neighbors=15, metric="cosine")
+                .fit(X)
+                .kneighbors(return_distance=False)
+            )
             called = pd.DataFrame(labels[near]).mode(axis=1)[0].to_numpy()
             cells.append([_spaces.balanced(called == labels, labels), np.nan])
             if facts.order is not None:
@@ -480,18 +560,25 @@ def elsewhere() -> None:
         rows.append([name, *np.ravel(cells)])
     mean = pd.DataFrame(rows).iloc[:, 1:].mean().tolist()
     shown = [
-        [row[0], *("" if np.isnan(value) else f"{value:.3f}" for value in row[1:])] for row in [*rows, ["mean", *mean]]
+        [row[0], *("" if np.isnan(value) else f"{value:.3f}" for value in row[1:])]
+        for row in [*rows, ["mean", *mean]]
     ]
-    table = _common.markdown_table(["set", "labels", "DPT", "labels, genes left out", "DPT, genes left out"], shown)
+    table = _common.markdown_table(
+        ["set", "labels", "DPT", "labels, genes left out", "DPT, genes left out"], shown
+    )
     print(table)
     page = _common.DOCS / "lineage.md"
-    _common.write_section(page, "elsewhere", "## Labels and pseudotime\n\nBalanced accuracy of the 15 nearest other "
-                          "cells, and Spearman's correlation of diffusion pseudotime with the known order, "
-                          f"in 15 principal components (which `tl.embed` turns).\n\n{table}")  # fmt: skip
+    _common.write_section(
+        page,
+        "elsewhere",
+        "## Labels and pseudotime\n\nBalanced accuracy of the 15 nearest other "
+        "cells, and Spearman's correlation of diffusion pseudotime with the known order, "
+        f"in 15 principal components (which `tl.embed` turns).\n\n{table}",
+    )
 
 
 def pictures() -> None:
-    """Draw two hierarchies as they were, in 30 components, and without the genes that are left out."""
+    """Draw two hierarchies as they were, in 30 components, and without the genes left out."""
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
@@ -509,9 +596,16 @@ def pictures() -> None:
             nt.pl.lineage(adata, title=title, ax=one)
         figure.savefig(_common.ROOT / "docs" / "_static" / f"lineage_{name}.png", dpi=110)
         plt.close(figure)
-    images = "\n\n".join(f"![Hierarchy of {name}](../_static/lineage_{name}.png)" for name in PICTURES)
-    notes = "100 bootstrap samples of cells within groups. Dots: black from .9, grey from .5, hollow below."
-    _common.write_section(_common.DOCS / "lineage.md", "pictures", f"## Two hierarchies\n\n{notes}\n\n{images}")
+    images = "\n\n".join(
+        f"![Hierarchy of {name}](../_static/lineage_{name}.png)" for name in PICTURES
+    )
+    notes = (
+        "100 bootstrap samples of cells within groups. Dots: black from .9, grey from .5, hollow"
+        " below."
+    )
+    _common.write_section(
+        _common.DOCS / "lineage.md", "pictures", f"## Two hierarchies\n\n{notes}\n\n{images}"
+    )
 
 
 def main() -> None:

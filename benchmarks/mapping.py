@@ -1,9 +1,9 @@
-"""Labels and stages carried from a reference: other data sets, panels and species, unlike mixtures, unknown types.
+"""Labels and stages carried from a reference: other data sets, panels and species, unlike mixtures,
+unknown types.
 
-``python -m benchmarks.mapping`` calls ``tl.map_to_reference`` as a user would, and beside it what one would pick
-instead. How it works was chosen on these sets, with other draws of cells and genes than those scored here
-(docs/notes/cells.md).
-"""
+``python -m benchmarks.mapping`` calls ``tl.map_to_reference`` as a user would, and beside it what
+one would pick instead. How it works was chosen on these sets, with other draws of cells and genes
+than those scored here (docs/notes/cells.md)."""
 
 from __future__ import annotations
 
@@ -32,17 +32,28 @@ HUMAN, MOUSE = "yan_embryo_human", "goolam_embryo_mouse"
 N_COMPS = (10, 20, 30, 50)
 N_FEW = 3  # neighbours where the reference has a few samples of each type
 N_CELLS = 120
-MIXED = ("pbmc3k_human", "paul_myeloid_mouse", "ipsc_cm_human", "cytosimplex_bm_mouse", "pollen2014_human")
+MIXED = (
+    "pbmc3k_human",
+    "paul_myeloid_mouse",
+    "ipsc_cm_human",
+    "cytosimplex_bm_mouse",
+    "pollen2014_human",
+)
 FIRST_DRAW = 200  # draws below were looked at while the method was made
 SORTED = {
     **dict.fromkeys(("abT", "gdT", "NKT", "Tprog"), "T"), **dict.fromkeys(("B", "Bprog"), "B"),
     **dict.fromkeys(("NK", "ILC"), "NK"), **dict.fromkeys(("Mo", "MF"), "Mono"),
 }  # fmt: skip
-MYELOID = {**dict.fromkeys(("Ery", "MEP", "GMP", "Mk"), "HSPC"), "Mo": "Mono", "Neu": "GN", "DC": "DC"}
+MYELOID = {
+    **dict.fromkeys(("Ery", "MEP", "GMP", "Mk"), "HSPC"),
+    "Mo": "Mono",
+    "Neu": "GN",
+    "DC": "DC",
+}
 REDUCED = {
     "CD14+ Monocyte": "Mono", "CD19+ B": "B", "CD56+ NK": "NK", "Dendritic": "DC", "CD34+": "HSPC",
-    **dict.fromkeys(("CD4+/CD25 T Reg", "CD4+/CD45RA+/CD25- Naive T", "CD4+/CD45RO+ Memory", "CD8+ Cytotoxic T",
-                     "CD8+/CD45RA+ Naive Cytotoxic"), "T"),
+    **dict.fromkeys(("CD4+/CD25 T Reg", "CD4+/CD45RA+/CD25- Naive T", "CD4+/CD45RO+ Memory",
+                     "CD8+ Cytotoxic T", "CD8+/CD45RA+ Naive Cytotoxic"), "T"),
 }  # fmt: skip
 EVERY = ["T", "B", "NK", "Mono", "DC", "GN", "HSPC", "stroma"]
 BLOOD, MYELOID_TYPES = ["T", "B", "NK", "Mono", "DC"], ["HSPC", "Mono", "GN", "DC"]
@@ -59,7 +70,9 @@ class Pair(NamedTuple):
 
 @cache
 def human(name: str) -> ad.AnnData:
-    """Read a set, log-normalise it and name its genes by human symbols; those of one symbol are summed."""
+    """Read a set, log-normalise it and name its genes by human symbols; those of one symbol are
+    summed.
+    """
     if name == "pbmc68k_reduced":
         import scanpy as sc
 
@@ -72,13 +85,17 @@ def human(name: str) -> ad.AnnData:
     names = nt.datasets.embedding("newt-human").obs_names
     index = nt.genes.align(adata.var_names, names).index
     at = np.flatnonzero(index >= 0)
-    named = sparse.csr_array((np.ones(at.size, np.float32), (at, index[at])), shape=(adata.n_vars, names.size))
+    named = sparse.csr_array(
+        (np.ones(at.size, np.float32), (at, index[at])), shape=(adata.n_vars, names.size)
+    )
     X = (sparse.csr_array(adata.X) @ named) * np.float32(scale)
     out = ad.AnnData(sparse.csr_matrix(X), obs=adata.obs, var=pd.DataFrame(index=names))
     return out[:, np.unique(index[at])].copy()
 
 
-def side(name: str, truth: Callable[[Any], Any], keep: list[str] | None = None, seed: int = 0) -> ad.AnnData:
+def side(
+    name: str, truth: Callable[[Any], Any], keep: list[str] | None = None, seed: int = 0
+) -> ad.AnnData:
     """Cells with their truth, of labels at most so many each; variable genes are their own."""
     adata = human(name).copy()
     values = np.asarray(truth(adata.obs))
@@ -88,7 +105,9 @@ def side(name: str, truth: Callable[[Any], Any], keep: list[str] | None = None, 
         return _spaces.variable(adata)
     adata.obs["label"] = values.astype(str)
     rng = np.random.default_rng(seed)
-    rows = np.concatenate([rng.permutation(np.flatnonzero(values == label))[:N_CELLS] for label in keep])
+    rows = np.concatenate(
+        [rng.permutation(np.flatnonzero(values == label))[:N_CELLS] for label in keep]
+    )
     return _spaces.variable(adata[rows].copy())
 
 
@@ -96,10 +115,16 @@ def pairs() -> Iterator[Pair]:
     """Pairs of data sets of other laboratories, two of them of two species."""
 
     def immgen(keep: list[str]) -> ad.AnnData:
-        return side("immgen_sorted_mouse", lambda obs: obs["lineage"].astype(str).replace(SORTED), keep)
+        return side(
+            "immgen_sorted_mouse", lambda obs: obs["lineage"].astype(str).replace(SORTED), keep
+        )
 
     pbmc = side("pbmc3k_human", lambda obs: obs["cell_type_coarse"].astype(str), BLOOD)
-    paul = side("paul_myeloid_mouse", lambda obs: obs["cell_type"].astype(str).map(MYELOID).fillna(""), MYELOID_TYPES)
+    paul = side(
+        "paul_myeloid_mouse",
+        lambda obs: obs["cell_type"].astype(str).map(MYELOID).fillna(""),
+        MYELOID_TYPES,
+    )
     small = side("pbmc68k_reduced", lambda obs: obs["bulk_labels"].astype(str).map(REDUCED), BLOOD)
     yield Pair("pbmc3k to immgen", pbmc, immgen(EVERY), N_FEW)
     yield Pair("immgen to pbmc3k", immgen(BLOOD), pbmc)
@@ -115,7 +140,9 @@ def pairs() -> Iterator[Pair]:
 
 
 def disjoint(pair: Pair, seed: int) -> Pair:
-    """The same cells without a common gene: those that both measure go to one side or the other at random."""
+    """The same cells without a common gene: those that both measure go to one side or the other at
+    random.
+    """
     rng = np.random.default_rng(seed)
     shared = pair.query.var_names.intersection(pair.ref.var_names)
     mine = shared[rng.permutation(shared.size) % 2 == 0]
@@ -124,7 +151,7 @@ def disjoint(pair: Pair, seed: int) -> Pair:
     return pair._replace(query=_spaces.variable(query), ref=_spaces.variable(ref))
 
 
-# -- ways ------------------------------------------------------------------------------------------------------------
+# -- ways ------------------------------------------------------------------------------------------
 
 Way = Callable[[Pair], "ad.AnnData | Values"]
 
@@ -149,7 +176,9 @@ def spaces(place: Callable[[Pair], tuple[Values, Values]]) -> Way:
     def way(pair: Pair) -> Values:
         Z, R = place(pair)
         if "stage" not in pair.ref.obs:
-            return _spaces.carried(Z, R, pair.ref.obs["label"].to_numpy(dtype=str), pair.n_neighbors)
+            return _spaces.carried(
+                Z, R, pair.ref.obs["label"].to_numpy(dtype=str), pair.n_neighbors
+            )
         from sklearn.neighbors import KNeighborsRegressor
 
         model = KNeighborsRegressor(min(pair.n_neighbors, len(R)), metric="cosine")
@@ -171,12 +200,16 @@ def joint_pca(n_comps: int, scaling: str, *, harmony: bool = False) -> Way:
         if scaling == "each scaled":
             parts = [X / np.maximum(X.std(axis=0), 1e-3) for X in parts]
         n = len(parts[0])
-        scores = PCA(min(n_comps, sum(map(len, parts)) - 1), random_state=0).fit_transform(np.vstack(parts))
+        scores = PCA(min(n_comps, sum(map(len, parts)) - 1), random_state=0).fit_transform(
+            np.vstack(parts)
+        )
         if harmony:
             import harmonypy
 
             meta = pd.DataFrame({"side": np.repeat(["query", "ref"], [n, len(scores) - n])})
-            found = harmonypy.run_harmony(scores, meta, "side", verbose=False, random_state=0).Z_corr
+            found = harmonypy.run_harmony(
+                scores, meta, "side", verbose=False, random_state=0
+            ).Z_corr
             scores = found if len(found) == len(scores) else found.T
         return scores[:n], scores[n:]
 
@@ -200,8 +233,12 @@ OURS = {
     'via="aligned", types="all"': mapped("aligned", types="all"),
     'via="rotated"': mapped("rotated"),
     "project, each side centred": projected(),
-    "weighted mean of gene vectors, centred": each(lambda a: _spaces.weighted_mean(a, _spaces.vectors(), centred=True)),
-    "weighted mean of gene vectors": each(lambda a: _spaces.weighted_mean(a, _spaces.vectors(), centred=False)),
+    "weighted mean of gene vectors, centred": each(
+        lambda a: _spaces.weighted_mean(a, _spaces.vectors(), centred=True)
+    ),
+    "weighted mean of gene vectors": each(
+        lambda a: _spaces.weighted_mean(a, _spaces.vectors(), centred=False)
+    ),
     **{
         f"{name}, {kind} rows": way
         for kind in _spaces.CONTROLS
@@ -221,17 +258,22 @@ def told(found: ad.AnnData | Values) -> Values:
     if not isinstance(found, ad.AnnData):
         return found
     column = found.obs.get("newt_mapping_label", found.obs.get("newt_mapping_pseudotime"))
-    return column.to_numpy(dtype=str) if column.dtype == "category" else column.to_numpy(dtype=float)
+    return (
+        column.to_numpy(dtype=str) if column.dtype == "category" else column.to_numpy(dtype=float)
+    )
 
 
-# -- tables ----------------------------------------------------------------------------------------------------------
+# -- tables ----------------------------------------------------------------------------------------
 
 
 def between(seeds: int) -> None:
     """Other laboratories and species, with the same genes and without a common one."""
     table, orders = _spaces.Table(), defaultdict(list)  # type: ignore[var-annotated]
     for pair in pairs():
-        for column, draws in (("same", [pair]), ("disjoint", [disjoint(pair, FIRST_DRAW + i) for i in range(seeds)])):
+        for column, draws in (
+            ("same", [pair]),
+            ("disjoint", [disjoint(pair, FIRST_DRAW + i) for i in range(seeds)]),
+        ):
             ways = OURS | (JOINT | HARMONY if column == "same" else {})
             for method, way in ways.items():
                 if column == "disjoint" and method.startswith('via="shared'):
@@ -246,7 +288,9 @@ def between(seeds: int) -> None:
                 right = np.mean([one == truth for one in found], axis=0)
                 table.add(method, column, pair.name, right, truth)
             print(pair.name, column, flush=True)
-    joint = [name for name in table.methods() if name.startswith("joint PCA") and "Harmony" not in name]
+    joint = [
+        name for name in table.methods() if name.startswith("joint PCA") and "Harmony" not in name
+    ]
     best = max(joint, key=lambda name: table.mean(name, "same")[0])  # type: ignore[index]
     shown = [n for n in table.methods() if n not in joint] + list(
         dict.fromkeys([best, "joint PCA, as they are, 20", "joint PCA, each centred, 20"])
@@ -255,25 +299,34 @@ def between(seeds: int) -> None:
     for row in table.rows(["same", "disjoint"], interval=2, methods=shown):
         stages = [orders.get((row[0], column)) for column in ("same", "disjoint")]
         rows.append([*row, *("–" if not one else f"{np.mean(one):.3f}" for one in stages)])
-    rows = [[f"{row[0]} (best of {len(joint)}, known afterwards)" if row[0] == best else row[0], *row[1:]]
-            for row in rows]  # fmt: skip
+    chosen = f"{best} (best of {len(joint)}, known afterwards)"
+    rows = [[chosen if row[0] == best else row[0], *row[1:]] for row in rows]
     _common.report(
         "mapping",
         "Mapping to a reference",
-        ["method", "labels, same genes", "labels, no common gene", "stages, same genes", "stages, no common gene"],
+        ["method", "labels, same genes", "labels, no common gene", "stages, same genes",
+         "stages, no common gene"],
         rows,
-        "*Labels*: balanced accuracy, mean of eight pairs: `pbmc3k_human`, `paul_myeloid_mouse` and pbmc68k_reduced "
-        "with sorted blood of the mouse (`immgen_sorted_mouse`), and the two PBMC sets with each other, both ways. "
-        "*Stages*: Spearman's rho with the true stage, mean of human embryos onto mouse (`yan_embryo_human`, "
-        f"`goolam_embryo_mouse`) and back. *No common gene*: shared genes are dealt to one side or the other, {seeds} "
-        "times, and each side marks its own variable genes. In brackets 95 % bootstrap intervals over query cells.",
+        "*Labels*: balanced accuracy, mean of eight pairs: `pbmc3k_human`, `paul_myeloid_mouse` "
+        "and pbmc68k_reduced with sorted blood of the mouse (`immgen_sorted_mouse`), and the two "
+        "PBMC sets with each other, both ways. *Stages*: Spearman's rho with the true stage, mean "
+        "of human embryos onto mouse (`yan_embryo_human`, `goolam_embryo_mouse`) and back. *No "
+        f"common gene*: shared genes are dealt to one side or the other, {seeds} times, and each "
+        "side marks its own variable genes. In brackets 95 % bootstrap intervals over query cells.",
         path="mapping",
     )  # fmt: skip
     for column, title in (("same", "same genes"), ("disjoint", "no common gene")):
         names, rows = table.sets(column)
         rows = [row for row in rows if row[0] in shown and set(row[1:]) != {"–"}]
         note = f"Labels, {title}, pair by pair."
-        _common.report(f"mapping-{column}", "Mapping to a reference", [title, *names], rows, note, path="mapping")
+        _common.report(
+            f"mapping-{column}",
+            "Mapping to a reference",
+            [title, *names],
+            rows,
+            note,
+            path="mapping",
+        )
 
 
 def halves(name: str, seed: int) -> tuple[ad.AnnData, ad.AnnData, np.random.Generator]:
@@ -285,7 +338,9 @@ def halves(name: str, seed: int) -> tuple[ad.AnnData, ad.AnnData, np.random.Gene
     return adata[where == 0, genes].copy(), adata[where == 1, genes].copy(), rng
 
 
-def halved(query: ad.AnnData, ref: ad.AnnData, rng: np.random.Generator) -> tuple[ad.AnnData, ad.AnnData]:
+def halved(
+    query: ad.AnnData, ref: ad.AnnData, rng: np.random.Generator
+) -> tuple[ad.AnnData, ad.AnnData]:
     """Half of the genes on each side."""
     genes = rng.permutation(query.n_vars)
     return query[:, np.sort(genes[::2])].copy(), ref[:, np.sort(genes[1::2])].copy()
@@ -293,14 +348,20 @@ def halved(query: ad.AnnData, ref: ad.AnnData, rng: np.random.Generator) -> tupl
 
 def unlike(draws: int) -> None:
     """Queries of some of the reference's types."""
-    ways = {name: way for name, way in OURS.items() if not name.startswith(('via="shared', "weighted"))}
-    more = {f"joint PCA, {s}, {n}": joint_pca(n, s) for s, n in (("as they are", 10), ("as they are", 20))}
+    ways = {
+        name: way for name, way in OURS.items() if not name.startswith(('via="shared', "weighted"))
+    }
+    more = {
+        f"joint PCA, {s}, {n}": joint_pca(n, s)
+        for s, n in (("as they are", 10), ("as they are", 20))
+    }
     more["joint PCA, each centred, 20"] = joint_pca(20, "each centred")
     table = _spaces.Table()
     vias: dict[str, list[str]] = defaultdict(list)
     columns = {
-        "two": "two types, no common gene", "one": "one type", "three": "three types", "uneven": "all, uneven shares",
-        "all": "all types", "two-same": "two types, same genes", "all-same": "all types, same genes",
+        "two": "two types, no common gene", "one": "one type", "three": "three types",
+        "uneven": "all, uneven shares", "all": "all types", "two-same": "two types, same genes",
+        "all-same": "all types, same genes",
     }  # fmt: skip
     for name in MIXED:
         score: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -316,7 +377,11 @@ def unlike(draws: int) -> None:
                     share = dict(zip(types, rng.dirichlet(np.full(types.size, 0.7)), strict=True))
                     weight = mine.obs["label"].map(share).astype(float).to_numpy()
                     weight /= mine.obs["label"].map(mine.obs["label"].value_counts()).to_numpy()
-                    at = np.sort(rng.choice(mine.n_obs, mine.n_obs // 2, replace=True, p=weight / weight.sum()))
+                    at = np.sort(
+                        rng.choice(
+                            mine.n_obs, mine.n_obs // 2, replace=True, p=weight / weight.sum()
+                        )
+                    )
                     at = np.unique(at)
                 pair = Pair(name, mine[at].copy(), other)
                 truth = pair.query.obs["label"].to_numpy(dtype=str)
@@ -329,21 +394,29 @@ def unlike(draws: int) -> None:
             rng = np.random.default_rng(0)
             again = np.array(each)[rng.integers(0, len(each), (500, len(each)))].mean(axis=1)
             table.found.setdefault((method, column), {})[name] = float(np.mean(each)), again
-        print(name, {c: round(float(np.mean(score['via="auto" (default)', c])), 3) for c in columns}, flush=True)
+        print(
+            name,
+            {c: round(float(np.mean(score['via="auto" (default)', c])), 3) for c in columns},
+            flush=True,
+        )
     rows = table.rows(list(columns), interval=1)
     rows.append(
-        ["draws in which auto is rotated", *(f"{np.mean([v == 'rotated' for v in vias[c]]):.0%}" for c in columns)]
+        [
+            "draws in which auto is rotated",
+            *(f"{np.mean([v == 'rotated' for v in vias[c]]):.0%}" for c in columns),
+        ]
     )
     _common.report(
         "mapping-unlike",
         "Mapping to a reference",
         ["query holds", *columns.values()],
         rows,
-        f"Balanced accuracy over the types of the query, mean of five sets ({', '.join(MIXED)}) and {draws} draws of "
-        "types, cells and genes that were not looked at while the method was made; in brackets 95 % bootstrap "
-        "intervals over draws. The reference is the other half of the cells, with all types of 30 cells or more. *No "
-        "common gene*, as all columns but the last two: each side has one half of the 2,000 variable genes. *Uneven "
-        "shares*: all types, in shares drawn from a Dirichlet distribution (0.7).",
+        f"Balanced accuracy over the types of the query, mean of five sets ({', '.join(MIXED)}) "
+        f"and {draws} draws of types, cells and genes that were not looked at while the method "
+        "was made; in brackets 95 % bootstrap intervals over draws. The reference is the other "
+        "half of the cells, with all types of 30 cells or more. *No common gene*, as all columns "
+        "but the last two: each side has one half of the 2,000 variable genes. *Uneven shares*: "
+        "all types, in shares drawn from a Dirichlet distribution (0.7).",
         path="mapping",
     )  # fmt: skip
 
@@ -362,7 +435,9 @@ def withheld(draws: int) -> None:
                 for via in ("shared", "aligned", "rotated"):
                     mine, other = (query, ref) if via == "shared" else apart
                     rest = other[(other.obs["label"] != unknown).to_numpy()].copy()
-                    done = nt.tl.map_to_reference(mine, rest, label="label", via=via, types="all", copy=True)  # type: ignore[arg-type]
+                    done = nt.tl.map_to_reference(
+                        mine, rest, label="label", via=via, types="all", copy=True
+                    )  # type: ignore[arg-type]
                     truth = (mine.obs["label"] == unknown).to_numpy()
                     obs = done.obs  # type: ignore[union-attr]
                     for column in ("confidence", "votes", "similarity"):
@@ -370,20 +445,38 @@ def withheld(draws: int) -> None:
                         found[via, column].append(float(value))
                     lost = obs["newt_mapping_abstained"].to_numpy()
                     gone[via].append((lost[truth].mean(), lost[~truth].mean()))
-        print(name, {via: round(float(np.mean(found[via, "confidence"])), 3) for via in gone}, flush=True)
+        print(
+            name,
+            {via: round(float(np.mean(found[via, "confidence"])), 3) for via in gone},
+            flush=True,
+        )
     rows = []
     for via in ("shared", "aligned", "rotated"):
         scores = [_common.mean_interval(np.array(found[via, "confidence"]))]
         scores += [f"{np.mean(found[via, column]):.3f}" for column in ("votes", "similarity")]
-        rows.append([f'via="{via}"', *scores, *(f"{np.mean(each):.0%}" for each in zip(*gone[via], strict=True))])
+        rows.append(
+            [
+                f'via="{via}"',
+                *scores,
+                *(f"{np.mean(each):.0%}" for each in zip(*gone[via], strict=True)),
+            ]
+        )
     _common.report(
         "mapping-withheld",
         "Mapping to a reference",
-        ["", "AUROC of the confidence", "of the votes", "of the similarity", "unknown type abstains", "others abstain"],
+        [
+            "",
+            "AUROC of the confidence",
+            "of the votes",
+            "of the similarity",
+            "unknown type abstains",
+            "others abstain",
+        ],
         rows,
-        f"One type is left out of the reference; are its cells less certain than the others? Five sets, {draws} "
-        "draws, three types each; in brackets 95 % bootstrap intervals over these. Abstention at the default "
-        "`min_confidence`. These are halves of one experiment; other laboratories are harder.",
+        "One type is left out of the reference; are its cells less certain than the others? Five"
+        f" sets, {draws} draws, three types each; in brackets 95 % bootstrap intervals over these."
+        " Abstention at the default `min_confidence`. These are halves of one experiment; other"
+        " laboratories are harder.",
         path="mapping",
     )
 
@@ -403,9 +496,13 @@ def mixing() -> None:
         "mapping-mixing",
         "Mapping to a reference",
         ["joint map of halves", "mean", *table.columns],
-        [[via, f"{row.mean():.2f}", *(f"{value:.2f}" for value in row)] for via, row in table.iterrows()],
-        "Share of a cell's 15 neighbours that are of the other side, in `tl.joint_map` of two halves of the cells with "
-        "two halves of the genes; a half would be one set. *Aligned* axes can be compared, and cells are not mixed.",
+        [
+            [via, f"{row.mean():.2f}", *(f"{value:.2f}" for value in row)]
+            for via, row in table.iterrows()
+        ],
+        "Share of a cell's 15 neighbours that are of the other side, in `tl.joint_map` of two"
+        " halves of the cells with two halves of the genes; a half would be one set. *Aligned* axes"
+        " can be compared, and cells are not mixed.",
         path="mapping",
     )
 
@@ -413,7 +510,9 @@ def mixing() -> None:
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mapping", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="how many times shared genes are dealt out")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="how many times shared genes are dealt out"
+    )
     parser.add_argument("--draws", type=int, default=10, help="of types, cells and genes")
     parser.add_argument("--parts", nargs="+", default=["between", "unlike", "withheld", "mixing"])
     options = parser.parse_args()

@@ -1,12 +1,14 @@
-"""Compounds found by the change of state that they, or their targets, make: embedding, shuffled genes, correlation.
+"""Compounds found by the change of state that they, or their targets, make: embedding, shuffled
+genes, correlation.
 
-``python -m benchmarks.match`` makes changes of state from signatures whose cause is known, ranks all compounds by
+``python -m benchmarks.match`` makes changes of state from signatures whose cause is known, ranks
+all compounds by
 :func:`newt_sc.tl.match_compounds`, and asks where those stand that should lead there or back:
 
-1. the change is that of an over-expressed gene; its protein's activators should lead towards it, its inhibitors back
-   (actions of DrugBank targets);
-2. the change is that of a compound; other compounds of its mechanism (Drug Repurposing Hub) should lead towards it.
-   Twins, with the same signature (rank correlation above .999), are left out.
+1. the change is that of an over-expressed gene; its protein's activators should lead towards it,
+   its inhibitors back (actions of DrugBank targets);
+2. the change is that of a compound; other compounds of its mechanism (Drug Repurposing Hub) should
+   lead towards it. Twins, with the same signature (rank correlation above .999), are left out.
 
 Nothing is fitted. Genes and mechanisms are resampled for the intervals.
 """
@@ -65,10 +67,13 @@ METHODS = (
 
 
 def classes(labels: pd.DataFrame) -> pd.DataFrame:
-    """One row a compound and target with ``activates`` or ``inhibits``; contradictions are left out."""
+    """One row a compound and target with ``activates`` or ``inhibits``; contradictions are left
+    out.
+    """
     kinds = labels["action"].str.split("|").map(set)
     table = labels[["compound", "target"]].assign(
-        activates=kinds.map(lambda kind: bool(kind & ACTIVATES)), inhibits=kinds.map(lambda kind: bool(kind & INHIBITS))
+        activates=kinds.map(lambda kind: bool(kind & ACTIVATES)),
+        inhibits=kinds.map(lambda kind: bool(kind & INHIBITS)),
     )
     table = table.groupby(["compound", "target"], as_index=False).any()
     return table[table["activates"] != table["inhibits"]]
@@ -79,8 +84,12 @@ def twins(X: np.ndarray) -> np.ndarray:
     return np.asarray(np.corrcoef(stats.rankdata(X, axis=1)) > 0.999)
 
 
-def scores(changes: pd.DataFrame, compounds: ad.AnnData, embedding: ad.AnnData) -> dict[str, np.ndarray]:
-    """Changes x compounds by each method, as :func:`newt_sc.tl.match_compounds` makes them for one change at a time."""
+def scores(
+    changes: pd.DataFrame, compounds: ad.AnnData, embedding: ad.AnnData
+) -> dict[str, np.ndarray]:
+    """Changes x compounds by each method, as :func:`newt_sc.tl.match_compounds` makes them for one
+    change at a time.
+    """
     rng = np.random.default_rng(0)
     found = nt.genes.align(compounds.var_names, embedding.obs_names)
     at = np.flatnonzero(found.index >= 0)
@@ -93,14 +102,20 @@ def scores(changes: pd.DataFrame, compounds: ad.AnnData, embedding: ad.AnnData) 
     out = {}
     for name, use in (("all genes", np.ones(len(genes), dtype=bool)), ("shared genes", shared)):
         ranked = _match_compounds._signed_scores(C[:, use])
-        out[f"embedding, {name}"] = _match_compounds._cosines(ranked, signatures, E[genes[use]], E[found.index[at]])
+        out[f"embedding, {name}"] = _match_compounds._cosines(
+            ranked, signatures, E[genes[use]], E[found.index[at]]
+        )
         total = np.zeros_like(out[f"embedding, {name}"])
         for _ in range(SHUFFLES):
             order = rng.permutation(len(E))
-            total += _match_compounds._cosines(ranked, signatures, E[order[genes[use]]], E[order[found.index[at]]])
+            total += _match_compounds._cosines(
+                ranked, signatures, E[order[genes[use]]], E[order[found.index[at]]]
+            )
         out[f"shuffled vectors, {name}"] = total
     permuted = _match_compounds._signed_scores(rng.permuted(C, axis=1))
-    out["permuted change, embedding"] = _match_compounds._cosines(permuted, signatures, E[genes], E[found.index[at]])
+    out["permuted change, embedding"] = _match_compounds._cosines(
+        permuted, signatures, E[genes], E[found.index[at]]
+    )
     rho = np.empty_like(total)
     _match_compounds._correlations(C, genes, compounds, found.index, out=rho)
     out["correlation of shared genes"] = rho
@@ -115,7 +130,7 @@ def scores(changes: pd.DataFrame, compounds: ad.AnnData, embedding: ad.AnnData) 
 
 
 def auroc(values: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
-    """Share of pairs of a positive and a negative in which the positive is higher; ties one half."""
+    """Share of positive-negative pairs in which the positive is higher; ties count one half."""
     rank = stats.rankdata(np.concatenate([values[positive], values[negative]]))
     n = int(positive.sum())
     return float((rank[:n].sum() - n * (n + 1) / 2) / (n * int(negative.sum())))
@@ -130,9 +145,13 @@ def over_expressed(mdata: MuData, embedding: ad.AnnData) -> pd.DataFrame:
     others = set(labels["compound"])
     at = nt.genes.align(over.var_names, embedding.obs_names).index >= 0
     changed = np.isfinite(over.X[:, at]) & (over.X[:, at] != 0)
-    use = (over.obs["target"].isin(known["target"]) & (changed.sum(axis=1) >= MIN_CHANGES)).to_numpy()
+    use = (
+        over.obs["target"].isin(known["target"]) & (changed.sum(axis=1) >= MIN_CHANGES)
+    ).to_numpy()
     # what is not given did not change significantly
-    changes = pd.DataFrame(np.nan_to_num(over.X[use]), index=over.obs["target"][use], columns=over.var_names)
+    changes = pd.DataFrame(
+        np.nan_to_num(over.X[use]), index=over.obs["target"][use], columns=over.var_names
+    )
     found = scores(changes, compounds, embedding)
     shared = np.isin(changes.columns, compounds.var_names)
     records = []
@@ -143,20 +162,28 @@ def over_expressed(mdata: MuData, embedding: ad.AnnData) -> pd.DataFrame:
             mine = known.loc[(known["target"] == gene) & known[kind], "compound"]
             positive = np.isin(compounds.obs_names, mine)
             if positive.any():
-                values = {name: auroc(sign * found[name][i], positive, negative) for name in METHODS}
+                values = {
+                    name: auroc(sign * found[name][i], positive, negative) for name in METHODS
+                }
                 n = int((changes.iloc[i, shared] != 0).sum())
-                records.append({"item": gene, "kind": kind, "n": int(positive.sum()), "shared": n, **values})
+                records.append(
+                    {"item": gene, "kind": kind, "n": int(positive.sum()), "shared": n, **values}
+                )
     return pd.DataFrame(records)
 
 
 def same_mechanism(mdata: MuData, embedding: ad.AnnData) -> pd.DataFrame:
     """AUROC of compounds of the same mechanism, for each compound whose signature is the change."""
     compounds = mdata["compound"]
-    mechanisms = compounds.obs["moa"].str.split("|").map(lambda names: {name for name in names if name})
+    mechanisms = (
+        compounds.obs["moa"].str.split("|").map(lambda names: {name for name in names if name})
+    )
     some = np.flatnonzero(mechanisms.map(bool))
     same = np.array([[bool(a & b) for b in mechanisms] for a in mechanisms.iloc[some]])
     twin = twins(np.asarray(compounds.X))
-    changes = pd.DataFrame(np.asarray(compounds.X)[some], index=compounds.obs_names[some], columns=compounds.var_names)
+    changes = pd.DataFrame(
+        np.asarray(compounds.X)[some], index=compounds.obs_names[some], columns=compounds.var_names
+    )
     found = scores(changes, compounds, embedding)
     judged = np.isin(np.arange(compounds.n_obs), some)
     records = []
@@ -166,7 +193,9 @@ def same_mechanism(mdata: MuData, embedding: ad.AnnData) -> pd.DataFrame:
         if positive.any():
             values = {name: auroc(found[name][i], positive, negative) for name in METHODS}
             mechanism = "|".join(sorted(mechanisms.iloc[row]))
-            records.append({"item": mechanism, "kind": "same mechanism", "n": int(positive.sum()), **values})
+            records.append(
+                {"item": mechanism, "kind": "same mechanism", "n": int(positive.sum()), **values}
+            )
     return pd.DataFrame(records)
 
 
@@ -184,7 +213,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
     embedding = nt.datasets.embedding("newt-human")
     mdata = nt.datasets.l1000()
-    key = [_cache.code_hash(_common.ROOT / "src", _common.ROOT / "benchmarks" / "match.py"), "match"]
+    key = [
+        _cache.code_hash(_common.ROOT / "src", _common.ROOT / "benchmarks" / "match.py"),
+        "match",
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NewtWarning)
         over = _cache.table([*key, "over"], lambda: over_expressed(mdata, embedding))
@@ -199,25 +231,41 @@ def main(argv: Sequence[str] | None = None) -> None:
     what = ("mechanisms", "genes")
     header = [
         "score",
-        *(f"{name} ({g['item'].nunique()} {what[name != 'same mechanism']})" for name, g in groups.items()),
+        *(
+            f"{name} ({g['item'].nunique()} {what[name != 'same mechanism']})"
+            for name, g in groups.items()
+        ),
     ]
-    rows = [[method, *(_interval(table, method) for table in groups.values())] for method in METHODS]
-    for minus in ("shuffled vectors, all genes", "correlation of shared genes", "correlation, partly whitened"):
+    rows = [
+        [method, *(_interval(table, method) for table in groups.values())] for method in METHODS
+    ]
+    for minus in (
+        "shuffled vectors, all genes",
+        "correlation of shared genes",
+        "correlation, partly whitened",
+    ):
         first = METHODS[0]
-        rows.append([f"{first} less {minus}", *(_interval(table, first, minus) for table in groups.values())])
+        rows.append(
+            [
+                f"{first} less {minus}",
+                *(_interval(table, first, minus) for table in groups.values()),
+            ]
+        )
     _common.report(
         "match",
         "Compounds matched with changes of state",
         header,
         rows,
-        "AUROC, chance .5. Over-expression: the change of state is the L1000 signature of an over-expressed gene (at "
-        f"least {MIN_CHANGES} genes changed significantly; others count as unchanged); positives are compounds that "
-        "DrugBank says activate its protein (*towards*), or inhibit or antagonise it (*reverse*), negatives compounds "
-        "of other targets; mean over genes. Same mechanism: the change is the signature of a compound, positives are "
-        "compounds that share a mechanism of the Drug Repurposing Hub and are no twins (rank correlation > .999), mean "
-        f"over compounds within each mechanism, then over mechanisms. *Shuffled vectors*: mean of {SHUFFLES} shuffles. "
-        "*All genes*: the change by every gene that has a vector; *shared*: by those that the compounds have, too. "
-        "Intervals: 95 % bootstrap over genes or mechanisms.",
+        "AUROC, chance .5. Over-expression: the change of state is the L1000 signature of an"
+        f" over-expressed gene (at least {MIN_CHANGES} genes changed significantly; others count as"
+        " unchanged); positives are compounds that DrugBank says activate its protein (*towards*),"
+        " or inhibit or antagonise it (*reverse*), negatives compounds of other targets; mean over"
+        " genes. Same mechanism: the change is the signature of a compound, positives are"
+        " compounds that share a mechanism of the Drug Repurposing Hub and are no twins (rank"
+        " correlation > .999), mean over compounds within each mechanism, then over mechanisms."
+        f" *Shuffled vectors*: mean of {SHUFFLES} shuffles. *All genes*: the change by every gene"
+        " that has a vector; *shared*: by those that the compounds have, too. Intervals: 95 %"
+        " bootstrap over genes or mechanisms.",
     )
 
 

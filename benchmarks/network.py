@@ -1,8 +1,9 @@
-"""Networks of compounds: who is like whom, communities, mechanisms and indications, each against chance.
+"""Networks of compounds: who is like whom, communities, mechanisms and indications, each against
+chance.
 
-``python -m benchmarks.network`` asks for the neighbours of the drugs of four of five folds (those of
-``benchmarks/targets.py``). ``FINAL=1`` asks for those of the fifth, which choices were never made on, and logs it.
-"""
+``python -m benchmarks.network`` asks for the neighbours of the drugs of four of five folds (those
+of ``benchmarks/targets.py``). ``FINAL=1`` asks for those of the fifth, which choices were never
+made on, and logs it."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ def state() -> str:
     return _cache.code_hash(*rooms, *models, _common.ROOT / "benchmarks" / "targets.py")
 
 
-# -- what is known ---------------------------------------------------------------------------------------------------
+# -- what is known ---------------------------------------------------------------------------------
 
 
 def annotation(column: str) -> np.ndarray:
@@ -53,11 +54,15 @@ def truth(kind: str) -> np.ndarray:
 
 @cache
 def shared_targets() -> np.ndarray:
-    """How much compounds share known targets: mean cosine over the label sets; 0 where nothing is known."""
-    return np.mean([kernels.profile_cosine(labels(name).to_numpy().T) for name in (*SETS, "hub")], axis=0)
+    """How much compounds share known targets: mean cosine over the label sets; 0 where nothing is
+    known.
+    """
+    return np.mean(
+        [kernels.profile_cosine(labels(name).to_numpy().T) for name in (*SETS, "hub")], axis=0
+    )
 
 
-# -- similarities ----------------------------------------------------------------------------------------------------
+# -- similarities ----------------------------------------------------------------------------------
 
 
 def cosine(X: np.ndarray) -> np.ndarray:
@@ -77,13 +82,18 @@ def whitened() -> np.ndarray:
 
 @cache
 def profiles() -> np.ndarray:
-    """Cosine of predicted profiles; those of a pair come from one model that has seen no label of either's fold."""
+    """Cosine of predicted profiles; those of a pair come from one model that has seen no label of
+    either's fold.
+    """
 
     def compute() -> tuple[pd.Index, np.ndarray]:
         n, fold = data().n_obs, folds()
         out = np.zeros((n, n))
         for f, g in combinations_with_replacement(range(N_FOLDS), 2):
-            train, test = np.flatnonzero((fold != f) & (fold != g)), np.flatnonzero((fold == f) | (fold == g))
+            train, test = (
+                np.flatnonzero((fold != f) & (fold != g)),
+                np.flatnonzero((fold == f) | (fold == g)),
+            )
             model = nt.models.TargetPredictor(data()[train].copy(), data().uns["targets"])
             z = np.asarray(model.train(calibrate=False).predict(data()[test]).X, dtype=np.float64)
             S = cosine(kernels.whitened(z, PROFILE_WHITENING))
@@ -92,12 +102,16 @@ def profiles() -> np.ndarray:
             out[np.ix_(test[b], test[a])] = S[np.ix_(b, a)]
         return data().obs_names, out
 
-    return _cache.vectors([state(), "profiles of fold pairs", PROFILE_WHITENING], compute)[1].astype(np.float64)
+    return _cache.vectors([state(), "profiles of fold pairs", PROFILE_WHITENING], compute)[
+        1
+    ].astype(np.float64)
 
 
 @cache
 def against_known() -> np.ndarray:
-    """Mean z of the known targets of the candidate, predicted for the query by a model without its drug's labels."""
+    """Mean z of the known targets of the candidate, predicted for the query by a model without its
+    drug's labels.
+    """
 
     def compute() -> tuple[pd.Index, np.ndarray]:
         model = nt.models.TargetPredictor(data(), data().uns["targets"]).train()
@@ -105,7 +119,9 @@ def against_known() -> np.ndarray:
         Y = labels("union").reindex(columns=found.var_names, fill_value=0).to_numpy(np.float64)
         with np.errstate(invalid="ignore"):
             mean = np.asarray(found.X, dtype=np.float64) @ (Y / Y.sum(axis=1, keepdims=True)).T
-        return data().obs_names, np.where(np.isnan(mean), np.nanmean(mean, axis=1, keepdims=True), mean)
+        return data().obs_names, np.where(
+            np.isnan(mean), np.nanmean(mean, axis=1, keepdims=True), mean
+        )
 
     return _cache.vectors([state(), "profile against known targets"], compute)[1].astype(np.float64)
 
@@ -121,7 +137,9 @@ def by_row(S: np.ndarray) -> np.ndarray:
 
 
 def borrowed(C: np.ndarray, shared: np.ndarray, gamma: float = 20.0) -> np.ndarray:
-    """Similarity to a candidate and to those that share its labels, where the query's own never count."""
+    """Similarity to a candidate and to those that share its labels, where the query's own never
+    count.
+    """
     return kernels.borrowed_similarity(np.exp(gamma * (C - 1)), shared, drugs())
 
 
@@ -129,14 +147,14 @@ def informed(C: np.ndarray, A: np.ndarray, gamma: float, share: float) -> np.nda
     return by_row(borrowed(C, shared_targets(), gamma)) + share * by_row(A)
 
 
-# -- scores ----------------------------------------------------------------------------------------------------------
+# -- scores ----------------------------------------------------------------------------------------
 
 
 def precision(S: np.ndarray, known: np.ndarray, *, strict: bool = True) -> np.ndarray:
     """Average precision of each compound's ranked neighbours; NaN where there is none to find.
 
-    Compounds of the query's own drug are no neighbours; if not strict, only the compound itself is none.
-    """
+    Compounds of the query's own drug are no neighbours; if not strict, only the compound itself is
+    none."""
     group = drugs() if strict else np.arange(len(S))
     told = known.any(axis=1)
     shares = (known.astype(np.float32) @ known.T.astype(np.float32)) > 0
@@ -173,7 +191,7 @@ def mean_precision(ap: np.ndarray) -> np.ndarray:
 
 
 def chosen(C: np.ndarray, A: np.ndarray, kind: str) -> tuple[np.ndarray, list[tuple[float, float]]]:
-    """Average precision, sharpness and share chosen for each fold on the other development folds."""
+    """Average precision, with sharpness and share chosen on the other development folds."""
     grid = [(gamma, share) for gamma in GAMMAS for share in SHARES]
     found = np.stack([precision(informed(C, A, *one), truth(kind)) for one in grid])
     out, made = np.full(len(C), np.nan), []
@@ -229,11 +247,18 @@ def similarity() -> None:
             n = 3 if name == METHODS[6] else N_NULL
 
             def compute(name: str = name, kind: str = kind, n: int = n) -> pd.DataFrame:
-                return pd.DataFrame({"mean": [mean_precision(average(name, kind, o))[0] for o in orders[:n]]})
+                return pd.DataFrame(
+                    {"mean": [mean_precision(average(name, kind, o))[0] for o in orders[:n]]}
+                )
 
-            null = _cache.table([state(), code, "null", name, kind, final], compute)["mean"].to_numpy()
+            null = _cache.table([state(), code, "null", name, kind, final], compute)[
+                "mean"
+            ].to_numpy()
             plain[name, kind] = found
-            cells += [_common.interval_text(found[0], found[1:]), f"{null.mean():.3f} ± {null.std():.3f}"]
+            cells += [
+                _common.interval_text(found[0], found[1:]),
+                f"{null.mean():.3f} ± {null.std():.3f}",
+            ]
             if final:
                 _common.log_holdout(f"network {kind}", name, found[0])
         rows.append(cells)
@@ -244,27 +269,36 @@ def similarity() -> None:
             x, y = plain[a, kind], plain[b, kind]
             cells += [_common.interval_text(x[0] - y[0], x[1:] - y[1:], sign=True), ""]
         rows.append(cells)
-    loose = [mean_precision(precision(S, truth("mechanism"), strict=False))[0] for S in (raw(), whitened())]
+    loose = [
+        mean_precision(precision(S, truth("mechanism"), strict=False))[0]
+        for S in (raw(), whitened())
+    ]
     made = chosen(whitened(), against_known(), "mechanism")[1]
-    n = [int((asked() & np.isfinite(average(METHODS[1], kind))).sum()) for kind in ("mechanism", "target")]
+    n = [
+        int((asked() & np.isfinite(average(METHODS[1], kind))).sum())
+        for kind in ("mechanism", "target")
+    ]
     _common.report(
         "network-similarity" + ("-holdout" if final else ""),
         "Networks: neighbours of the same mechanism or target" + (", hold-out" if final else ""),
         ["similarity", "same mechanism (mAP)", "chance", "same target (mAP)", "chance"],
         rows,
-        f"Mean average precision over {n[0]} compounds with a mechanism that another drug has (Drug Repurposing Hub) "
-        f"and {n[1]} with a DrugBank target that another has, of {'the fifth fold' if final else 'four of five folds'} "
-        "of drugs, each against all others of which something is known. Names of one drug are no neighbours; with them "
-        f"left in, same mechanism is {loose[0]:.3f} by the raw cosine and {loose[1]:.3f} whitened. Intervals: 95 % "
-        f"bootstrap over drugs. Chance: signatures dealt to other compounds, mean ± standard deviation of {N_NULL} (3 "
-        "for the row with a choice). *Predicted profiles* of a pair come from one model that has seen no label of "
-        "either's fold, so the first four rows use no label of either compound; they are the similarities of "
-        "`tl.pharmacology_network`. The rows below them use what is known of the *candidates*, as for a new compound "
-        "against an annotated library; labels of the query's drug enter neither the similarity nor the training of its "
-        "profile. *Both*, there: sharpness of the kernel and share of the profile are chosen for each fold on the "
-        f"others (for mechanisms {', '.join(f'{g:g} and {s:g}' for g, s in dict.fromkeys(made))}). The target columns "
-        "of these rows rank candidates by the very labels that are asked for. "
-        "[What was tried](../notes/network.md).",
+        f"Mean average precision over {n[0]} compounds with a mechanism that another drug has (Drug"
+        f" Repurposing Hub) and {n[1]} with a DrugBank target that another has, of"
+        f" {'the fifth fold' if final else 'four of five folds'} of drugs, each against all others"
+        " of which something is known. Names of one drug are no neighbours; with them left in,"
+        f" same mechanism is {loose[0]:.3f} by the raw cosine and {loose[1]:.3f} whitened."
+        " Intervals: 95 % bootstrap over drugs. Chance: signatures dealt to other compounds, mean"
+        f" ± standard deviation of {N_NULL} (3 for the row with a choice). *Predicted profiles* of"
+        " a pair come from one model that has seen no label of either's fold, so the first four"
+        " rows use no label of either compound; they are the similarities of"
+        " `tl.pharmacology_network`. The rows below them use what is known of the *candidates*, as"
+        " for a new compound against an annotated library; labels of the query's drug enter"
+        " neither the similarity nor the training of its profile. *Both*, there: sharpness of the"
+        " kernel and share of the profile are chosen for each fold on the others (for mechanisms"
+        f" {', '.join(f'{g:g} and {s:g}' for g, s in dict.fromkeys(made))}). The target columns of"
+        " these rows rank candidates by the very labels that are asked for. [What was"
+        " tried](../notes/network.md).",
     )
 
 
@@ -273,7 +307,12 @@ def communities() -> None:
     adata = data().copy()
     nt.tl.pharmacology_network(adata, similarity="signature", n_rewirings=100)
     info = adata.uns["newt_network"]
-    names = {"moa": "mechanism", "atc_codes": "class of ATC", "target": "target", "modularity": "modularity"}
+    names = {
+        "moa": "mechanism",
+        "atc_codes": "class of ATC",
+        "target": "target",
+        "modularity": "modularity",
+    }
     rows = [
         [
             f"{'links that share a ' if row['kind'] != 'modularity' else ''}{names[row['kind']]}",
@@ -290,7 +329,10 @@ def communities() -> None:
         best = some.iloc[0]
         rows.append(
             [
-                f"enriched {names[kind]}, best {best['label']}: {best['n']} of {best['size']}, {best['fold']:.1f}-fold",
+                (
+                    f"enriched {names[kind]}, best {best['label']}: {best['n']} of {best['size']},"
+                    f" {best['fold']:.1f}-fold"
+                ),
                 f"{int((some['fdr'] < 0.05).sum())} of {len(some)} tests",
                 "",
                 "",
@@ -303,11 +345,12 @@ def communities() -> None:
         "Networks: organisation and communities",
         ["", "observed", "rewired", "z", "p"],
         rows,
-        f"`tl.pharmacology_network(similarity='signature')`, which has seen no label: "
-        f"{int((info['edges']['kind'] == 'similar').sum()):,} links of {adata.n_obs:,} compounds at a false discovery "
-        f"rate of 5 %, {n} Leiden communities. Rewired: 100 graphs with the same degrees (double-edge swaps), "
-        "communities found anew. Links that share a label: of those whose two compounds both have some. Enrichment: "
-        "labels permuted among drugs of like degree (exact), false discovery rate 5 % over all tests; a drug is one.",
+        "`tl.pharmacology_network(similarity='signature')`, which has seen no label:"
+        f" {int((info['edges']['kind'] == 'similar').sum()):,} links of {adata.n_obs:,} compounds"
+        f" at a false discovery rate of 5 %, {n} Leiden communities. Rewired: 100 graphs with the"
+        " same degrees (double-edge swaps), communities found anew. Links that share a label: of"
+        " those whose two compounds both have some. Enrichment: labels permuted among drugs of"
+        " like degree (exact), false discovery rate 5 % over all tests; a drug is one.",
     )
 
 
@@ -318,7 +361,9 @@ def mechanisms() -> None:
     info = adata.uns["newt_mechanism"]
     calls = info["calls"]
     told = (calls["known"] != "").to_numpy()
-    right = np.array([a in b.split("|") for a, b in zip(calls["mechanism"], calls["known"], strict=True)])
+    right = np.array(
+        [a in b.split("|") for a, b in zip(calls["mechanism"], calls["known"], strict=True)]
+    )
     p = calls["confidence"].to_numpy()
     error = nt.metrics.expected_calibration_error(p[told], right[told], n_bins=10)
     rows = []
@@ -340,10 +385,11 @@ def mechanisms() -> None:
         "Networks: mechanisms called, by confidence",
         ["confidence at least", "answered", "compounds", "accuracy", "most frequent mechanism"],
         rows,
-        f"`tl.mechanism` on {int(told.sum())} compounds whose mechanism is known, their own drug left out; confidences "
-        f"are cross-fitted by drug. A compound whose mechanism no other drug has counts as wrong. Expected calibration "
-        f"error {error:.3f}. Intervals: 95 % bootstrap over drugs. Sharpness of the kernel and the prior of the call "
-        "were chosen on four of the five folds.",
+        f"`tl.mechanism` on {int(told.sum())} compounds whose mechanism is known, their own drug"
+        " left out; confidences are cross-fitted by drug. A compound whose mechanism no other drug"
+        f" has counts as wrong. Expected calibration error {error:.3f}. Intervals: 95 % bootstrap"
+        " over drugs. Sharpness of the kernel and the prior of the call were chosen on four of the"
+        " five folds.",
     )
 
 
@@ -364,7 +410,10 @@ def indications() -> None:
     rng = np.random.default_rng(0)
     n = data().n_obs
     rows = []
-    for title, counts in (("all drugs count", other), ("drugs of the same mechanism do not count", other & ~same)):
+    for title, counts in (
+        ("all drugs count", other),
+        ("drugs of the same mechanism do not count", other & ~same),
+    ):
         found = areas(np.arange(n), counts)
         use = np.isfinite(found)
         draw = rng.integers(0, use.sum(), (N_BOOTSTRAP, int(use.sum())))
@@ -377,10 +426,11 @@ def indications() -> None:
         "Networks: drugs of the same indication",
         ["evidence", "AUROC", "chance", "p"],
         rows,
-        f"`tl.repurpose(indication=...)`: mean area over {int(often.sum())} indications of five drugs or more (Drug "
-        f"Repurposing Hub), among {len(told)} drugs of which some indication is known, each once and its own labels "
-        "left out. Intervals: 95 % bootstrap over indications. Chance: signatures dealt to other compounds, mean ± "
-        f"standard deviation of {N_DEALT}.",
+        f"`tl.repurpose(indication=...)`: mean area over {int(often.sum())} indications of five"
+        f" drugs or more (Drug Repurposing Hub), among {len(told)} drugs of which some indication"
+        " is known, each once and its own labels left out. Intervals: 95 % bootstrap over"
+        " indications. Chance: signatures dealt to other compounds, mean ± standard deviation of"
+        f" {N_DEALT}.",
     )
 
 

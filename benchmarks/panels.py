@@ -1,10 +1,10 @@
 """Labels carried between cells that were measured on gene panels without a common gene.
 
-``python -m benchmarks.panels`` splits cells and genes of each set in two at random. One half of the cells keeps one
-half of the genes, the other half the other. Labels are carried both ways by ``tl.map_to_reference``, as a user would
-call it, and by what one would pick instead. Genes that a half lacks are read from the other half, with none, 50 or 200
-genes on both. Nothing is tuned on these scores.
-"""
+``python -m benchmarks.panels`` splits cells and genes of each set in two at random. One half of the
+cells keeps one half of the genes, the other half the other. Labels are carried both ways by
+``tl.map_to_reference``, as a user would call it, and by what one would pick instead. Genes that a
+half lacks are read from the other half, with none, 50 or 200 genes on both. Nothing is tuned on
+these scores."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ def sides(name: str, protocol: str, seed: int) -> tuple[ad.AnnData, ad.AnnData, 
     if adata.obs["label"].nunique() < 2:
         return None
     rng = np.random.default_rng(seed)
-    marked = np.ones(adata.n_vars, dtype=bool) if protocol == "own" else adata.var["highly_variable"].to_numpy()
+    marked = (
+        np.ones(adata.n_vars, dtype=bool)
+        if protocol == "own"
+        else adata.var["highly_variable"].to_numpy()
+    )
     genes = rng.permutation(np.flatnonzero(marked))
     if protocol in ("50", "150", "400"):
         genes = genes[: 2 * int(protocol)]
@@ -62,7 +66,9 @@ def sides(name: str, protocol: str, seed: int) -> tuple[ad.AnnData, ad.AnnData, 
     return halves[0], halves[1], where
 
 
-def mapped(via: str, kind: str = "newt", seed: int = 0) -> Callable[[ad.AnnData, ad.AnnData], Labels]:
+def mapped(
+    via: str, kind: str = "newt", seed: int = 0
+) -> Callable[[ad.AnnData, ad.AnnData], Labels]:
     """Labels by ``tl.map_to_reference``."""
 
     def call(query: ad.AnnData, ref: ad.AnnData) -> Labels:
@@ -89,10 +95,16 @@ def methods(seed: int) -> Iterator[tuple[str, Callable[[ad.AnnData, ad.AnnData],
     yield 'via="auto" (default)', mapped("auto")
     yield 'via="aligned"', mapped("aligned")
     yield 'via="rotated"', mapped("rotated")
-    yield "project, each side centred", placed(lambda a: _spaces.embed(a, _spaces.vectors(), mode="project")[0])
+    yield (
+        "project, each side centred",
+        placed(lambda a: _spaces.embed(a, _spaces.vectors(), mode="project")[0]),
+    )
     for centred in (True, False):
         name = f"weighted mean of gene vectors{', centred' * centred}"
-        yield name, placed(lambda a, c=centred: _spaces.weighted_mean(a, _spaces.vectors(), centred=c))
+        yield (
+            name,
+            placed(lambda a, c=centred: _spaces.weighted_mean(a, _spaces.vectors(), centred=c)),
+        )
     for kind in _spaces.CONTROLS:
         for via in ("auto", "aligned", "rotated"):
             yield f"{via}, {kind} rows", mapped(via, kind, seed)
@@ -109,7 +121,9 @@ def agreement(found: NDArray[np.float64], truth: NDArray[np.float64]) -> tuple[f
     a, b = found - found.mean(axis=0), truth - truth.mean(axis=0)
     size = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     r = np.divide((a * b).sum(axis=0), size, out=np.zeros(len(size)), where=size > 1e-9)
-    return float(r.mean()), float(np.median(1 - ((found - truth) ** 2).sum(axis=0) / (b**2).sum(axis=0)))
+    return float(r.mean()), float(
+        np.median(1 - ((found - truth) ** 2).sum(axis=0) / (b**2).sum(axis=0))
+    )
 
 
 def nearest_mean(query: Any, ref: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -118,16 +132,20 @@ def nearest_mean(query: Any, ref: Any, values: NDArray[np.float64]) -> NDArray[n
     from sklearn.neighbors import KNeighborsRegressor
 
     both = [x - x.mean(axis=0) for x in (_dense(query), _dense(ref))]
-    model = PCA(min(_spaces.N_NEIGHBORS, both[0].shape[1] // 2), random_state=0).fit(np.vstack(both))
+    model = PCA(min(_spaces.N_NEIGHBORS, both[0].shape[1] // 2), random_state=0).fit(
+        np.vstack(both)
+    )
     knn = KNeighborsRegressor(
-        min(_spaces.N_NEIGHBORS, len(values)), metric="cosine", weights=lambda d: np.maximum(1 - d, 0) + 1e-6
+        min(_spaces.N_NEIGHBORS, len(values)),
+        metric="cosine",
+        weights=lambda d: np.maximum(1 - d, 0) + 1e-6,
     )
     knn.fit(model.transform(both[1]), values)
     return np.asarray(knn.predict(model.transform(both[0])))
 
 
 def read(name: str, shared: int, seed: int) -> dict[str, NDArray[np.float64]]:
-    """Agreement of genes that one side lacks with their truth, mean of both ways: method -> r, R2."""
+    """Agreement of genes that one side lacks with the truth, mean of both ways: method -> r, R2."""
     adata = _spaces.labelled(_spaces.cells(name), 5)  # type: ignore[arg-type]
     rng = np.random.default_rng(seed)
     genes = rng.permutation(np.flatnonzero(adata.var["highly_variable"].to_numpy()))
@@ -136,7 +154,10 @@ def read(name: str, shared: int, seed: int) -> dict[str, NDArray[np.float64]]:
     out: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for i in (0, 1):
         cells = [adata[where == j] for j in (i, 1 - i)]
-        query, ref = (one[:, np.sort(np.r_[both, rest[j::2]])].copy() for one, j in zip(cells, (i, 1 - i), strict=True))
+        query, ref = (
+            one[:, np.sort(np.r_[both, rest[j::2]])].copy()
+            for one, j in zip(cells, (i, 1 - i), strict=True)
+        )
         wanted = adata.var_names[np.sort(rest[1 - i :: 2])]
         truth, values = (_dense(one[:, wanted].X) for one in cells)
         types = ref.obs["label"].to_numpy(dtype=str)
@@ -147,8 +168,8 @@ def read(name: str, shared: int, seed: int) -> dict[str, NDArray[np.float64]]:
 
         for kind in ("newt", "shuffled"):
             done = nt.tl.map_to_reference(
-                query, ref, label="label", genes=list(wanted), embedding=_spaces.vectors(kind, seed), min_confidence=0,
-                copy=True,
+                query, ref, label="label", genes=list(wanted), min_confidence=0, copy=True,
+                embedding=_spaces.vectors(kind, seed),
             )  # fmt: skip
             more = "" if kind == "newt" else ", shuffled rows"
             add(f"nearest cells of the reference{more}", done.obsm["newt_mapping_genes"])
@@ -159,7 +180,10 @@ def read(name: str, shared: int, seed: int) -> dict[str, NDArray[np.float64]]:
             add("kNN on the shared genes", nearest_mean(query[:, at].X, ref[:, at].X, values))
         add("mean of the reference", np.tile(values.mean(axis=0), (len(truth), 1)))
         mean = values.mean(axis=0)
-        add("mean of the reference by the true label", [level.get(one, mean) for one in query.obs["label"].astype(str)])
+        add(
+            "mean of the reference by the true label",
+            [level.get(one, mean) for one in query.obs["label"].astype(str)],
+        )
         all_shared = nearest_mean(*(one[:, query.var_names].X for one in cells), values)
         add("kNN, all genes of the query shared", all_shared)
     return {method: np.mean(each, axis=0) for method, each in out.items()}
@@ -167,33 +191,44 @@ def read(name: str, shared: int, seed: int) -> dict[str, NDArray[np.float64]]:
 
 def report_genes(names: list[str], n_seeds: int) -> None:
     """Print how well genes are read."""
-    found: dict[str, dict[int, dict[str, NDArray[np.float64]]]] = defaultdict(lambda: defaultdict(dict))
+    found: dict[str, dict[int, dict[str, NDArray[np.float64]]]] = defaultdict(
+        lambda: defaultdict(dict)
+    )
     for shared in SHARED:
         for name in names:
             draws = [read(name, shared, seed) for seed in range(n_seeds)]
             for method in draws[0]:
                 found[method][shared][name] = np.mean([draw[method] for draw in draws], axis=0)
-            print("genes", shared, name, {m: round(float(by[shared][name][0]), 3) for m, by in found.items()
-                                          if name in by[shared]}, flush=True)  # fmt: skip
+            shown = {
+                m: round(float(by[shared][name][0]), 3)
+                for m, by in found.items()
+                if name in by[shared]
+            }
+            print("genes", shared, name, shown, flush=True)
     rows = []
     for method, by in found.items():
         means = [f"{np.mean([v[0] for v in by[n].values()]):.3f}" if by[n] else "–" for n in SHARED]
         row = [method, *means, f"{np.mean([v[1] for v in by[0].values()]):.3f}" if by[0] else "–"]
         rows.append([*row, *(f"{by[0][name][0]:.3f}" if by[0] else "–" for name in names)])
     short = [name.replace("_human", "").replace("_mouse", "") for name in names]
-    header = ["read by", *(f"{n or 'none'} shared" for n in SHARED), "R2, none shared", *(f"{n}, none" for n in short)]
+    header = [
+        "read by",
+        *(f"{n or 'none'} shared" for n in SHARED),
+        "R2, none shared",
+        *(f"{n}, none" for n in short),
+    ]
     _common.report(
         "panels-genes",
         "Labels between gene panels that share no gene",
         header,
         rows,
-        "Genes that one half of the cells lacks, read from the other half (`genes=`): Pearson's r over cells, mean of "
-        f"about 1,000 genes, both ways, of {n_seeds} random splits of cells and of 2,000 variable genes, and of the "
-        "sets; with none, 50 or 200 of the genes on both sides. *R2*: median gene. The last columns are set by set, "
-        "with no shared gene. *All genes of the query shared*: what neighbours reach "
-        "where both sides measure these. Single cells are noisy. In "
-        "`goolam_embryo_mouse` genes of one family have one human name, and "
-        '`via="auto"` takes these for shared.',
+        "Genes that one half of the cells lacks, read from the other half (`genes=`): Pearson's r"
+        f" over cells, mean of about 1,000 genes, both ways, of {n_seeds} random splits of cells"
+        " and of 2,000 variable genes, and of the sets; with none, 50 or 200 of the genes on both"
+        " sides. *R2*: median gene. The last columns are set by set, with no shared gene. *All"
+        " genes of the query shared*: what neighbours reach where both sides measure these. Single"
+        " cells are noisy. In `goolam_embryo_mouse` genes of one family have one human name, and"
+        ' `via="auto"` takes these for shared.',
         path="panels",
     )
 
@@ -203,7 +238,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.panels", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sets", nargs="+", choices=_spaces.SETS, default=_spaces.SETS)
-    parser.add_argument("--parts", nargs="+", choices=("labels", "genes"), default=["labels", "genes"])
+    parser.add_argument(
+        "--parts", nargs="+", choices=("labels", "genes"), default=["labels", "genes"]
+    )
     parser.add_argument("--protocols", nargs="+", choices=list(PROTOCOLS), default=list(PROTOCOLS))
     options = parser.parse_args()
     if "genes" in options.parts:
@@ -231,20 +268,23 @@ def main() -> None:
                 right["largest class"].append(labels == max(set(labels), key=list(labels).count))
             for method, each in right.items():
                 table.add(method, protocol, name, np.mean(each, axis=0), labels.astype(str))
-            print(protocol, name, {m: round(_spaces.balanced(np.mean(e, axis=0), labels), 3) for m, e in right.items()},
-                  flush=True)  # fmt: skip
+            shown = {
+                m: round(_spaces.balanced(np.mean(e, axis=0), labels), 3) for m, e in right.items()
+            }
+            print(protocol, name, shown, flush=True)
     columns = list(options.protocols)
     _common.report(
         "panels",
         "Labels between gene panels that share no gene",
         ["method", *(PROTOCOLS[column] for column in columns)],
         table.rows(columns),
-        f"Balanced accuracy of labels carried by the {_spaces.N_NEIGHBORS} nearest cells (cosine), which were measured "
-        f"on other genes; mean of the sets with two classes of {LEAST} cells or more, these classes only, and of "
-        f"{options.seeds} random splits of cells and genes. In brackets 95 % bootstrap intervals over cells. *Own "
-        "variable genes*: all genes are split, and each side marks its own 2,000. *2,000 counts*, *500 counts*: sets "
-        "of counts, thinned before. *Shuffled rows*: each gene has the vector of another; *random rows*: vectors of "
-        "noise. Joint PCA has no gene to work on.",
+        f"Balanced accuracy of labels carried by the {_spaces.N_NEIGHBORS} nearest cells (cosine),"
+        f" which were measured on other genes; mean of the sets with two classes of {LEAST} cells"
+        f" or more, these classes only, and of {options.seeds} random splits of cells and genes. In"
+        " brackets 95 % bootstrap intervals over cells. *Own variable genes*: all genes are split,"
+        " and each side marks its own 2,000. *2,000 counts*, *500 counts*: sets of counts, thinned"
+        " before. *Shuffled rows*: each gene has the vector of another; *random rows*: vectors of"
+        " noise. Joint PCA has no gene to work on.",
     )
     names, rows = table.sets(columns[0])
     short = [name.replace("_human", "").replace("_mouse", "") for name in names]

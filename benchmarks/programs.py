@@ -1,10 +1,11 @@
-"""Programs of cell types scored in labelled cells: by curated markers, and by relatives where no marker is measured.
+"""Programs of cell types scored in labelled cells: by curated markers, and by relatives where no
+marker is measured.
 
-``python -m benchmarks.programs`` asks how well the score of a short list of markers tells the cells of its type from
-all others (AUROC). The lists of ``program_markers.tsv``, and which labels they stand for, were written down from
-general knowledge and by name alone, before any score was seen. How many relatives are taken, and up to how many
-measured genes they are of use, was chosen on half of the pairs of a program and a set, drawn by a hash of their names.
-"""
+``python -m benchmarks.programs`` asks how well the score of a short list of markers tells the cells
+of its type from all others (AUROC). The lists of ``program_markers.tsv``, and which labels they
+stand for, were written down from general knowledge and by name alone, before any score was seen.
+How many relatives are taken, and up to how many measured genes they are of use, was chosen on half
+of the pairs of a program and a set, drawn by a hash of their names."""
 
 from __future__ import annotations
 
@@ -31,7 +32,12 @@ Scores = dict[str, np.ndarray]
 MARKERS = Path(__file__).with_name("program_markers.tsv")
 ATLASES = ("human_cell_landscape_2020", "cellnet_cell_types")  # no sources of the shipped embedding
 TABLES = ("newt", "no lineage", "coexpression", *(f"shuffled {seed}" for seed in range(5)))
-PANELS = {"all": 1, "2000": 1, "500": 3, "200": 3}  # genes that are measured, and how many draws of them
+PANELS = {
+    "all": 1,
+    "2000": 1,
+    "500": 3,
+    "200": 3,
+}  # genes that are measured, and how many draws of them
 MEASURED = (1, 2, 3, 4, 5)
 N_DRAWS = 3
 ALL = "all markers measured"
@@ -43,12 +49,16 @@ def pairs() -> pd.DataFrame:
     out = pd.read_csv(MARKERS, sep="\t", keep_default_na=False)
     for column in ("labels", "genes"):
         out[column] = out[column].str.split("|")
-    digest = (out["set"] + "|" + out["program"]).map(lambda text: int(hashlib.md5(text.encode()).hexdigest(), 16))
+    digest = (out["set"] + "|" + out["program"]).map(
+        lambda text: int(hashlib.md5(text.encode()).hexdigest(), 16)
+    )
     return out.assign(chosen_on=digest % 2 == 0)
 
 
 def auroc(score: np.ndarray, positive: np.ndarray) -> float:
-    """AUROC of some cells against the others; ties are one half, a score that is missing tells nothing."""
+    """AUROC of some cells against the others; ties are one half, a score that is missing tells
+    nothing.
+    """
     n = int(positive.sum())
     rank = rankdata(np.nan_to_num(score))
     return float((rank[positive].sum() - n * (n + 1) / 2) / (n * (len(score) - n)))
@@ -68,7 +78,9 @@ def table(kind: str) -> ad.AnnData:
     return _spaces.vectors(kind)
 
 
-def scored(adata: ad.AnnData, programs: dict[str, list[str]], embedding: ad.AnnData, min_genes: int) -> Scores:
+def scored(
+    adata: ad.AnnData, programs: dict[str, list[str]], embedding: ad.AnnData, min_genes: int
+) -> Scores:
     """Scores by the verb, program by program."""
     nt.tl.score_programs(adata, programs, embedding=embedding, min_genes=min_genes)
     return dict(zip(programs, adata.obsm[_keys.PROGRAMS].to_numpy().T, strict=True))
@@ -78,17 +90,23 @@ def panel(adata: ad.AnnData, own: np.ndarray, size: str, draw: int) -> ad.AnnDat
     """Genes of no program: all, or some of those that vary most."""
     kept = np.flatnonzero(~own if size == "all" else ~own & adata.var["highly_variable"].to_numpy())
     if size not in ("all", "2000"):
-        kept = np.sort(np.random.default_rng(draw).choice(kept, min(int(size), kept.size), replace=False))
+        kept = np.sort(
+            np.random.default_rng(draw).choice(kept, min(int(size), kept.size), replace=False)
+        )
     return adata[:, kept].copy()
 
 
-def of_set(name: str, some: pd.DataFrame, atlas: dict[str, list[str]]) -> dict[tuple[str, str], dict[str, float]]:
+def of_set(
+    name: str, some: pd.DataFrame, atlas: dict[str, list[str]]
+) -> dict[tuple[str, str], dict[str, float]]:
     """AUROC of each program of a set: (program, column) -> method -> AUROC, a mean over draws."""
     adata = _spaces.cells(name)
     adata = adata[(adata.obs["label"] != "NA").to_numpy()].copy()  # type: ignore[union-attr]
     shipped = _spaces.vectors()
     programs = dict(zip(some["program"], some["genes"], strict=True))
-    positive = {row.program: adata.obs["label"].isin(row.labels).to_numpy() for row in some.itertuples()}
+    positive = {
+        row.program: adata.obs["label"].isin(row.labels).to_numpy() for row in some.itertuples()
+    }
     found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
 
     def add(column: str, method: str, scores: Scores) -> None:
@@ -110,13 +128,20 @@ def of_set(name: str, some: pd.DataFrame, atlas: dict[str, list[str]]) -> dict[t
                 add(f"{NONE}, {size} genes", method, scores)
                 if size == "all":
                     relatives[kind] = scores
-            lists = {one: sorted(set(atlas[key]) - set(programs[one])) for one, key in _atlas_of(some).items()}
+            lists = {
+                one: sorted(set(atlas[key]) - set(programs[one]))
+                for one, key in _atlas_of(some).items()
+            }
             for program, values in (scored(cells, lists, shipped, 0) if lists else {}).items():
-                found[program, f"{NONE}, {size} genes"]["atlas"].append(auroc(values, positive[program]))
+                found[program, f"{NONE}, {size} genes"]["atlas"].append(
+                    auroc(values, positive[program])
+                )
     for n in MEASURED:
         for draw in range(N_DRAWS):
             rng = np.random.default_rng([draw, n])
-            lists = {key: [str(g) for g in rng.permutation(genes)[:n]] for key, genes in measured.items()}
+            lists = {
+                key: [str(g) for g in rng.permutation(genes)[:n]] for key, genes in measured.items()
+            }
             few = scored(adata, lists, shipped, 0)
             add(f"{n} measured", "markers", few)
             for kind in ("newt", "shuffled 0"):
@@ -127,7 +152,10 @@ def of_set(name: str, some: pd.DataFrame, atlas: dict[str, list[str]]) -> dict[t
             both = (whole[program] + relatives[kind][program]) / 2
             method = f"with relatives, {kind.split(' ')[0]}"
             found[program, ALL][method].append(auroc(both, positive[program]))
-    return {key: {method: float(np.mean(each)) for method, each in by.items()} for key, by in found.items()}
+    return {
+        key: {method: float(np.mean(each)) for method, each in by.items()}
+        for key, by in found.items()
+    }
 
 
 def _atlas_of(some: pd.DataFrame) -> dict[str, str]:
@@ -138,7 +166,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.programs", description=__doc__)
     listed = pairs()
-    parser.add_argument("--sets", nargs="+", choices=sorted(set(listed["set"])), default=list(listed["set"].unique()))
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        choices=sorted(set(listed["set"])),
+        default=list(listed["set"].unique()),
+    )
     options = parser.parse_args(argv)
     atlas: dict[str, list[str]] = {}
     for name in ATLASES:
@@ -150,9 +183,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         for row in some.itertuples():
             for (program, column), by in found.items():
                 if program == row.program:
-                    one = {"set": name, "program": program, "chosen_on": row.chosen_on, "column": column}
-                    records += [one | {"method": method, "auroc": value} for method, value in by.items()]
-        one = {row.program: round(found[row.program, f"{NONE}, all genes"]["newt"], 3) for row in some.itertuples()}
+                    one = {
+                        "set": name,
+                        "program": program,
+                        "chosen_on": row.chosen_on,
+                        "column": column,
+                    }
+                    records += [
+                        one | {"method": method, "auroc": value} for method, value in by.items()
+                    ]
+        one = {
+            row.program: round(found[row.program, f"{NONE}, all genes"]["newt"], 3)
+            for row in some.itertuples()
+        }
         print(name, one, flush=True)
     frame = pd.DataFrame(records)
     keys = ["set", "program", "chosen_on"]
@@ -187,35 +230,63 @@ def _report_none(wide: pd.DataFrame) -> None:
         "coexpression": "relatives, co-expression block alone",
         "shuffled": "relatives, shuffled rows",
     }
-    columns = [(f"{NONE}, {size} genes", half, kept) for size in PANELS for half, kept in _halves(wide).items()]
+    columns = [
+        (f"{NONE}, {size} genes", half, kept)
+        for size in PANELS
+        for half, kept in _halves(wide).items()
+    ]
     columns = [one for one in columns if one[0] == f"{NONE}, all genes" or one[1].startswith("all")]
     rows = []
     for method, text in names.items():
-        rows.append([text, *(_common.mean_interval(wide.loc[kept, (c, method)].to_numpy()) for c, _, kept in columns)])
+        rows.append(
+            [
+                text,
+                *(
+                    _common.mean_interval(wide.loc[kept, (c, method)].to_numpy())
+                    for c, _, kept in columns
+                ),
+            ]
+        )
     for method in ("shuffled", "no lineage", "coexpression"):
         row = [f"relatives less {names[method].removeprefix('relatives, ')}"]
         rows.append(
-            [*row, *(_less(wide.loc[kept, (c, "newt")], wide.loc[kept, (c, method)]) for c, _, kept in columns)]
+            [
+                *row,
+                *(
+                    _less(wide.loc[kept, (c, "newt")], wide.loc[kept, (c, method)])
+                    for c, _, kept in columns
+                ),
+            ]
         )
     n = int(wide[f"{NONE}, all genes", "atlas"].notna().sum())
     row = [f"other genes of an atlas's list ({n} pairs)"]
     rows.append([*row, *(f"{wide.loc[kept, (c, 'atlas')].mean():.3f}" for c, _, kept in columns)])
     row = [f"relatives less these ({n} pairs)"]
-    rows.append([*row, *(_less(wide.loc[kept, (c, "newt")], wide.loc[kept, (c, "atlas")]) for c, _, kept in columns)])
+    rows.append(
+        [
+            *row,
+            *(
+                _less(wide.loc[kept, (c, "newt")], wide.loc[kept, (c, "atlas")])
+                for c, _, kept in columns
+            ),
+        ]
+    )
     _common.report(
         "programs",
         "Programs of cell types",
         ["score", *(f"{column.removeprefix(f'{NONE}, ')}, {half}" for column, half, _ in columns)],
         rows,
-        "No gene of any program is measured. AUROC of the cells of a type against all other cells of the set, by the "
-        "score of its relatives; mean over pairs of a program and a set, with 95 % bootstrap intervals over pairs; "
-        "beside a difference, in how many pairs it is above 0. The programs are short lists of well-known markers "
-        "(`benchmarks/program_markers.tsv`), written down before any score was seen. *Chosen on*: the half of the "
-        "pairs on which the number of relatives was chosen. *2000, 500, 200 genes*: the most variable, and random ones "
-        "of these, mean of three draws. *Shuffled rows*: each gene has the vector of another, mean of five shuffles. "
-        "*Without lineage*: fused without that block, which holds marker sets of cell types. *Other genes of an "
-        "atlas's list*: scanpy's score of the long list of the same type in the Human Cell Landscape or CellNet, less "
-        "the markers, for who has such a list. Pairs of one set are not independent.",
+        "No gene of any program is measured. AUROC of the cells of a type against all other cells"
+        " of the set, by the score of its relatives; mean over pairs of a program and a set, with"
+        " 95 % bootstrap intervals over pairs; beside a difference, in how many pairs it is above"
+        " 0. The programs are short lists of well-known markers (`benchmarks/program_markers.tsv`),"
+        " written down before any score was seen. *Chosen on*: the half of the pairs on which the"
+        " number of relatives was chosen. *2000, 500, 200 genes*: the most variable, and random"
+        " ones of these, mean of three draws. *Shuffled rows*: each gene has the vector of another,"
+        " mean of five shuffles. *Without lineage*: fused without that block, which holds marker"
+        " sets of cell types. *Other genes of an atlas's list*: scanpy's score of the long list of"
+        " the same type in the Human Cell Landscape or CellNet, less the markers, for who has such"
+        " a list. Pairs of one set are not independent.",
     )
 
 
@@ -229,30 +300,46 @@ def _report_few(wide: pd.DataFrame) -> None:
     rows = []
     for half, kept in _halves(wide).items():
         for method, text in names.items():
-            rows.append([f"{half}: {text}", *(f"{wide.loc[kept, (c, method)].mean():.3f}" for c in columns)])
+            rows.append(
+                [f"{half}: {text}", *(f"{wide.loc[kept, (c, method)].mean():.3f}" for c in columns)]
+            )
         one, other = "with relatives, newt", "markers"
-        rows.append([f"{half}: gain", *(_less(wide.loc[kept, (c, one)], wide.loc[kept, (c, other)]) for c in columns)])
+        rows.append(
+            [
+                f"{half}: gain",
+                *(_less(wide.loc[kept, (c, one)], wide.loc[kept, (c, other)]) for c in columns),
+            ]
+        )
     _common.report(
         "programs-few",
         "Programs of cell types",
         ["score", *columns],
         rows,
-        "Some genes of a program are measured, drawn at random (mean of three draws), beside all genes of no program. "
-        "*Markers alone* is scanpy's `score_genes`, which `tl.score_programs` gives to 1e-6.",
+        "Some genes of a program are measured, drawn at random (mean of three draws), beside all"
+        " genes of no program. *Markers alone* is scanpy's `score_genes`, which `tl.score_programs`"
+        " gives to 1e-6.",
         path="programs",
     )
 
 
 def _report_pairs(wide: pd.DataFrame, listed: pd.DataFrame) -> None:
     column = f"{NONE}, all genes"
-    wanted = [(ALL, "markers"), (column, "newt"), (column, "shuffled"), (column, "no lineage"), (column, "atlas")]
+    wanted = [
+        (ALL, "markers"),
+        (column, "newt"),
+        (column, "shuffled"),
+        (column, "no lineage"),
+        (column, "atlas"),
+    ]
     rows = []
     for (name, program, on), values in wide.iterrows():
-        labels = listed.loc[(listed["set"] == name) & (listed["program"] == program), "labels"].iloc[0]
+        labels = listed.loc[
+            (listed["set"] == name) & (listed["program"] == program), "labels"
+        ].iloc[0]
         numbers = [f"{values[key]:.3f}" if np.isfinite(values[key]) else "–" for key in wanted]
         rows.append([f"{name}: {program}", ", ".join(labels), "yes" if on else "no", *numbers])
-    header = ["program", "labels", "chosen on", "all markers measured", "relatives, none measured", "shuffled rows",
-              "without lineage", "atlas's list"]  # fmt: skip
+    header = ["program", "labels", "chosen on", "all markers measured", "relatives, none measured",
+              "shuffled rows", "without lineage", "atlas's list"]  # fmt: skip
     text = f"Each pair, all other genes measured:\n\n{_common.markdown_table(header, rows)}"
     print(text)
     _common.write_section(_common.DOCS / "programs.md", "programs-pairs", text)

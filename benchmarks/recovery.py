@@ -1,11 +1,10 @@
 """A modality withheld for a tenth of its genes: who finds their true neighbours in it?
 
-``python -m benchmarks.recovery`` withholds each modality for a random tenth of the genes (another tenth for each),
-trains NEWT on what is left, and asks for the 50 genes that are nearest to a withheld gene in the block it no longer
-has. Compared are the vectors of NEWT and its imputed block, concatenation + PCA, ridge regression from all other
-blocks (penalty by cross-validation), and each other block alone, on the genes that it knows. Sources: the
-redistributable ones.
-"""
+``python -m benchmarks.recovery`` withholds each modality for a random tenth of the genes (another
+tenth for each), trains NEWT on what is left, and asks for the 50 genes that are nearest to a
+withheld gene in the block it no longer has. Compared are the vectors of NEWT and its imputed block,
+concatenation + PCA, ridge regression from all other blocks (penalty by cross-validation), and each
+other block alone, on the genes that it knows. Sources: the redistributable ones."""
 
 from __future__ import annotations
 
@@ -43,14 +42,18 @@ def ridge(part: ad.AnnData, target: str, query: np.ndarray, reference: np.ndarra
     blocks = [np.asarray(part.obsm[m]) for m in genes.MODALITIES if m != target]
     known = np.column_stack([np.isfinite(block).all(axis=1) for block in blocks])
     X = np.hstack([*(np.nan_to_num(block) for block in blocks), known])
-    model = RidgeCV(alphas=(0.1, 1.0, 10.0, 100.0)).fit(X[reference], np.asarray(part.obsm[target])[reference])
+    model = RidgeCV(alphas=(0.1, 1.0, 10.0, 100.0)).fit(
+        X[reference], np.asarray(part.obsm[target])[reference]
+    )
     return np.asarray(model.predict(X[query]))
 
 
 def trained(part: ad.AnnData, seed: int) -> nt.models.NEWT:
     """Train on what is left, or load what was kept."""
     nt.models.NEWT.setup_anndata(part, modalities=genes.MODALITIES)
-    path = _cache.path("models", [genes.inputs("omim"), genes.training_code(), "withheld", seed], ".model")
+    path = _cache.path(
+        "models", [genes.inputs("omim"), genes.training_code(), "withheld", seed], ".model"
+    )
     if path.exists():
         return nt.models.NEWT.load(path, part)
     model = nt.models.NEWT(part, n_latent=genes.N_DIMS, random_state=seed)
@@ -81,7 +84,9 @@ def scores(seed: int) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
         "NEWT": model.get_latent_representation(),
         "NEWT, filled": model.get_latent_representation(filled(model, part)),
         "NEWT, told": model.get_latent_representation(whole),
-        genes.PCA: np.asarray(nt.tl.fuse(part, weights={}, power=1.0, n_comps=genes.N_DIMS)[part.obs_names].X),
+        genes.PCA: np.asarray(
+            nt.tl.fuse(part, weights={}, power=1.0, n_comps=genes.N_DIMS)[part.obs_names].X
+        ),
     }
     rng = np.random.default_rng(seed)
     out: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
@@ -110,14 +115,18 @@ def scores(seed: int) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
             warnings.simplefilter("ignore", nt.errors.NewtWarning)
             imputed = model.impute(name, which="all").loc[part.obs_names].to_numpy()
         out[name, "NEWT, imputed block"] = query, found(imputed[query], truth[reference])
-        out[name, "ridge from all others"] = query, found(ridge(part, name, query, reference), truth[reference])
+        out[name, "ridge from all others"] = (
+            query,
+            found(ridge(part, name, query, reference), truth[reference]),
+        )
         for other in genes.MODALITIES:
             if other == name:
                 continue
             block = np.asarray(part.obsm[other])
             knows = np.isfinite(block).all(axis=1)
             rows = query[knows[query]]
-            # genes that the other block does not know cannot be found by it, but count as true neighbours
+            # genes that the other block does not know cannot be found by it, but count as true
+            # neighbours
             zeros = np.where(knows[:, None], block, 0)
             out[name, other] = rows, found(zeros[rows], zeros[reference], rows)
         out[name, "shuffled gene rows"] = (
@@ -130,7 +139,12 @@ def scores(seed: int) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1, help="draws of genes, each with its own training (default: 1)")
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        help="draws of genes, each with its own training (default: 1)",
+    )
     every = [scores(seed) for seed in range(parser.parse_args().seeds)]
     rows = []
     fixed = [
@@ -143,16 +157,25 @@ def main() -> None:
         "NEWT, told",
     ]
     for name in genes.MODALITIES:
-        values = {method: np.concatenate([run[name, method][1] for run in every]) for method in fixed}
+        values = {
+            method: np.concatenate([run[name, method][1] for run in every]) for method in fixed
+        }
         singles = {
-            other: np.concatenate([run[name, other][1] for run in every]) for other in genes.MODALITIES if other != name
+            other: np.concatenate([run[name, other][1] for run in every])
+            for other in genes.MODALITIES
+            if other != name
         }
         best = max(singles, key=lambda other: float(singles[other].mean()))
         same = np.concatenate(
-            [run[name, "NEWT"][1][np.isin(run[name, "NEWT"][0], run[name, best][0])] for run in every]
+            [
+                run[name, "NEWT"][1][np.isin(run[name, "NEWT"][0], run[name, best][0])]
+                for run in every
+            ]
         )
         ahead = {
-            method: np.concatenate([run[name, method][1] - run[name, "ridge from all others"][1] for run in every])
+            method: np.concatenate(
+                [run[name, method][1] - run[name, "ridge from all others"][1] for run in every]
+            )
             for method in ("NEWT, filled", "NEWT, imputed block")
         }
         rows.append(
@@ -167,12 +190,20 @@ def main() -> None:
     _common.report(
         "recovery",
         "A withheld modality",
-        ["withheld", "genes", *fixed, "best other block alone", "filled less ridge", "imputed block less ridge"],
+        [
+            "withheld",
+            "genes",
+            *fixed,
+            "best other block alone",
+            "filled less ridge",
+            "imputed block less ridge",
+        ],
         rows,
-        f"Share of the {N_NEIGHBORS} nearest genes in the withheld block that are among the {N_NEIGHBORS} nearest "
-        "by the vectors; mean over withheld genes. Filled: what is missing is imputed by the model, then fused. Told: "
-        "the withheld blocks are given back when the vectors are made, which is as much as one vector of all "
-        "modalities could find. Differences: 95 % bootstrap over genes.",
+        f"Share of the {N_NEIGHBORS} nearest genes in the withheld block that are among the"
+        f" {N_NEIGHBORS} nearest by the vectors; mean over withheld genes. Filled: what is missing"
+        " is imputed by the model, then fused. Told: the withheld blocks are given back when the"
+        " vectors are made, which is as much as one vector of all modalities could find."
+        " Differences: 95 % bootstrap over genes.",
     )
 
 

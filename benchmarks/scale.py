@@ -1,10 +1,10 @@
 """A million cells: time and memory of what is read from disk and written to disk by blocks.
 
-``python -m benchmarks.scale`` makes synthetic cells x 18,000 genes, 2,000 detected in each, as zarr on disk, and runs
-``newt-sc embed`` with 50 components of 2,000 marked genes on 10^3 to 10^6 of them, each in a process of its own, beside
-what cannot be avoided: reading the file twice, and the two products. Of the command there are two times: all of it,
-from start of Python to end, and the same call in a process that has embedded a thousand cells before.
-"""
+``python -m benchmarks.scale`` makes synthetic cells x 18,000 genes, 2,000 detected in each, as zarr
+on disk, and runs ``newt-sc embed`` with 50 components of 2,000 marked genes on 10^3 to 10^6 of
+them, each in a process of its own, beside what cannot be avoided: reading the file twice, and the
+two products. Of the command there are two times: all of it, from start of Python to end, and the
+same call in a process that has embedded a thousand cells before."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIGURE = _common.ROOT / "docs" / "_static" / "scale.png"
 
 
 def pool(seed: int = 0, rows: int = POOL) -> sparse.csr_array:
-    """Log-normalised synthetic cells: each detects 2,000 genes, some genes often and most seldom."""
+    """Log-normalised synthetic cells: each detects 2,000 genes, some often and most seldom."""
     rng = np.random.default_rng(seed)
     weight = np.log(rng.gamma(0.8, size=N_GENES))
     indices = np.empty((rows, DETECTED), dtype=np.int32)
@@ -52,7 +52,7 @@ def used(some: sparse.csr_array) -> np.ndarray:
 
 
 def write(path: Path, cells: int, some: sparse.csr_array) -> None:
-    """Write so many cells, those of the pool over and over, to a zarr store as anndata lays it out."""
+    """Write so many cells, the pool over and over, to a zarr store as anndata lays it out."""
     names = nt.datasets.embedding().obs_names[:N_GENES]
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
     group.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
@@ -61,7 +61,9 @@ def write(path: Path, cells: int, some: sparse.csr_array) -> None:
     for name in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
         ad.io.write_elem(group, name, {})
     X = group.create_group("X")
-    X.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": [cells, N_GENES]})
+    X.attrs.update(
+        {"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": [cells, N_GENES]}
+    )
     n = cells * DETECTED
     arrays = {
         name: X.create_array(name, shape=(n,), chunks=(min(n, 1 << 21),), dtype=np.dtype(dtype))
@@ -72,10 +74,12 @@ def write(path: Path, cells: int, some: sparse.csr_array) -> None:
         part = slice(0, (stop - start) * DETECTED)
         for name, array in arrays.items():
             array[start * DETECTED : stop * DETECTED] = getattr(some, name)[part]
-    X.create_array("indptr", data=np.arange(cells + 1, dtype=np.int64) * DETECTED, chunks=(1 << 20,))
+    X.create_array(
+        "indptr", data=np.arange(cells + 1, dtype=np.int64) * DETECTED, chunks=(1 << 20,)
+    )
 
 
-# -- children --------------------------------------------------------------------------------------------------------
+# -- children --------------------------------------------------------------------------------------
 
 
 def arguments(path: Path) -> list[str]:
@@ -179,28 +183,44 @@ def growth_table(found: list[dict[str, float]], repeat: int) -> None:
     if {10_000, 1_000_000} <= set(by_cells):
         few, many = by_cells[10_000], by_cells[1_000_000]
         warm, busy = (slope(few, many, what) for what in ("embed", "embed_busy"))
-        note = f" From 10,000 to 1,000,000 cells it is {warm:.2f} by the clock and {busy:.2f} by processor time."
+        note = (
+            f" From 10,000 to 1,000,000 cells it is {warm:.2f} by the clock and {busy:.2f} by"
+            " processor time."
+        )
         if 100_000 in by_cells:
             steps = zip((few, by_cells[100_000]), (by_cells[100_000], many), strict=True)
             more = [1e6 * (b["embed"] - a["embed"]) / (b["cells"] - a["cells"]) for a, b in steps]
-            note += f" A further cell takes {more[0]:.0f} µs up to 100,000 and {more[1]:.0f} µs beyond (warm, clock)."
+            note += (
+                f" A further cell takes {more[0]:.0f} µs up to 100,000 and {more[1]:.0f} µs beyond"
+                " (warm, clock)."
+            )
     floor_name = "/ (2 read + products)"
     _common.report(
         "scale",
         "A million cells",
         [
-            *("cells", "seconds by", "read", "products", "warm", "whole", f"warm {floor_name}", f"whole {floor_name}"),
+            *(
+                "cells",
+                "seconds by",
+                "read",
+                "products",
+                "warm",
+                "whole",
+                f"warm {floor_name}",
+                f"whole {floor_name}",
+            ),
             *("slope, warm", "peak memory, GiB"),
         ],
         rows,
-        f"Synthetic cells x {N_GENES:,} genes, {DETECTED:,} detected in each, {N_USED:,} of them marked as highly "
-        f"variable, from zarr to zarr; seconds, median of {repeat} runs, each in a new process; by the clock, which "
-        "other work on the machine slows, and processor seconds of all threads. Read: every block of the file, nothing "
-        "done with it. Products: the covariance of the marked genes, and their product with the loadings, in memory. "
-        f"Whole: `newt-sc embed --n-comps {N_COMPS}`, from start of Python to end; it writes a float32 vector of 256 "
-        "dimensions for each cell; its peak memory stands last. Warm: the same call in a process that has embedded "
-        f"{WARM:,} cells before. Slope: of the logarithm of time over that of cells, from the row above; 1 is linear."
-        f"{note}",
+        f"Synthetic cells x {N_GENES:,} genes, {DETECTED:,} detected in each, {N_USED:,} of them"
+        f" marked as highly variable, from zarr to zarr; seconds, median of {repeat} runs, each in"
+        " a new process; by the clock, which other work on the machine slows, and processor"
+        " seconds of all threads. Read: every block of the file, nothing done with it. Products:"
+        " the covariance of the marked genes, and their product with the loadings, in memory."
+        f" Whole: `newt-sc embed --n-comps {N_COMPS}`, from start of Python to end; it writes a"
+        " float32 vector of 256 dimensions for each cell; its peak memory stands last. Warm: the"
+        f" same call in a process that has embedded {WARM:,} cells before. Slope: of the logarithm"
+        f" of time over that of cells, from the row above; 1 is linear.{note}",
     )
     figure(found)
 
@@ -223,7 +243,9 @@ def figure(found: list[dict[str, float]]) -> None:
         left.loglog(cells, values, label=label, markersize=4, **style)
     left.set(xlabel="cells", ylabel="seconds")
     left.legend(frameon=False, fontsize=8)
-    right.semilogx(cells, [row["peak"] / 2**30 for row in found], color="#0072B2", marker="o", markersize=4)
+    right.semilogx(
+        cells, [row["peak"] / 2**30 for row in found], color="#0072B2", marker="o", markersize=4
+    )
     right.axhline(2, color="#555555", linestyle=":", linewidth=1)
     right.set(xlabel="cells", ylabel="peak memory, GiB", ylim=(0, 2.2))
     for ax in (left, right):
@@ -238,7 +260,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--repeat", type=int, default=3, help="runs of which the median is told")
-    parser.add_argument("--folder", type=Path, help="where cells are kept and looked for (default: a temporary folder)")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="where cells are kept and looked for (default: a temporary folder)",
+    )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

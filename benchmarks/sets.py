@@ -1,12 +1,14 @@
-"""Sets of genes compared: time, memory, agreement with the direct loop, and what is found without overlap.
+"""Sets of genes compared: time, memory, agreement with the direct loop, and what is found without
+overlap.
 
 ``python -m benchmarks.sets`` writes three tables:
 
-- speed: all Reactome x all GO biological process (10 to 300 genes, 1,000 permutations) in a process of its own, against
-  the pairwise loop of ANDES on a sample of the pairs; agreement of z; p of random sets.
-- recovery: Reactome and WikiPathways sets whose normalised names are equal. Genes that both have are left out, and the
-  embedding is fused anew without the pathway modality. GO, in the modality ``function``, imports annotations from
-  Reactome, so a second embedding leaves it out, too.
+- speed: all Reactome x all GO biological process (10 to 300 genes, 1,000 permutations) in a process
+  of its own, against the pairwise loop of ANDES on a sample of the pairs; agreement of z; p of
+  random sets.
+- recovery: Reactome and WikiPathways sets whose normalised names are equal. Genes that both have
+  are left out, and the embedding is fused anew without the pathway modality. GO, in the modality
+  ``function``, imports annotations from Reactome, so a second embedding leaves it out, too.
 - weak signal: half of a Reactome set among random genes, searched for by the other half.
 """
 
@@ -40,12 +42,26 @@ GO_BP = "knowledge/function/goa_2026-03_bp_propagated.gmt.gz"
 N_CONTROLS = 5
 LEFT = 3
 """Genes that a pair must keep on each side without the overlap."""
-FILLER = {"pathway", "pathways", "signaling", "signalling", "the", "of", "in", "and", "by", "a", "to", "via", "wp"}
+FILLER = {
+    "pathway",
+    "pathways",
+    "signaling",
+    "signalling",
+    "the",
+    "of",
+    "in",
+    "and",
+    "by",
+    "a",
+    "to",
+    "via",
+    "wp",
+}
 SIZE = {"min_size": 10, "max_size": 300}
 
 
 def all_pairs() -> None:
-    """Compare everything and print time, number of pairs and peak memory of this process as JSON."""
+    """Compare everything; print time, number of pairs and peak memory of this process as JSON."""
     tiny = {"a": ["TP53", "MDM2"], "b": ["ATM", "CHEK2", "TP53"]}
     nt.tl.compare_sets(tiny, n_permutations=2)  # compiles, or loads what is compiled
     files = [_common.data_dir() / REACTOME, _common.data_dir() / GO_BP]
@@ -56,7 +72,11 @@ def all_pairs() -> None:
     peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024  # type: ignore[index]
     sample = table.sample(400, random_state=0)
     rows = sample[["a", "b", "score", "z"]].astype({"a": str, "b": str}).to_dict("records")
-    print(json.dumps({"seconds": seconds, "busy": busy, "pairs": len(table), "peak": peak, "sample": rows}))
+    print(
+        json.dumps(
+            {"seconds": seconds, "busy": busy, "pairs": len(table), "peak": peak, "sample": rows}
+        )
+    )
 
 
 def andes(
@@ -66,7 +86,9 @@ def andes(
     n_permutations: int,
     rng: np.random.Generator,
 ) -> float:
-    """Z of one pair by drawing random sets for this pair alone; S is the cosine of all genes, in memory already."""
+    """Z of one pair by drawing random sets for this pair alone; S is the cosine of all genes, in
+    memory already.
+    """
 
     def score(x: np.ndarray, y: np.ndarray) -> float:
         part = S[np.ix_(x, y)]
@@ -74,7 +96,9 @@ def andes(
 
     null = []
     for _ in range(n_permutations):
-        x, y = (rng.choice(pool, own.size, replace=False) for pool, own in zip(pools, pair, strict=True))
+        x, y = (
+            rng.choice(pool, own.size, replace=False) for pool, own in zip(pools, pair, strict=True)
+        )
         null.append(score(x, y))
     return float((score(*pair) - np.mean(null)) / np.std(null))
 
@@ -82,7 +106,10 @@ def andes(
 def speed(n_compared: int) -> None:
     """Print and write the table of times."""
     run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.sets", "--child"], check=True, capture_output=True, text=True
+        [sys.executable, "-m", "benchmarks.sets", "--child"],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     found = json.loads(run.stdout.strip().splitlines()[-1])
     embedding = nt.datasets.embedding()
@@ -90,7 +117,9 @@ def speed(n_compared: int) -> None:
     S = unit @ unit.T
     sides = []
     for file in (REACTOME, GO_BP):
-        side = nt.genes.align_sets(nt.genes.gene_sets(_common.data_dir() / file), embedding.obs_names)
+        side = nt.genes.align_sets(
+            nt.genes.gene_sets(_common.data_dir() / file), embedding.obs_names
+        )
         rows = {name: side.members[[i]].indices for i, name in enumerate(side.names)}
         sides.append((rows, np.unique(side.members.indices)))
     (reactome, pool_a), (go, pool_b) = sides
@@ -138,11 +167,13 @@ def speed(n_compared: int) -> None:
         "Sets of genes: speed and null",
         ["Reactome x GO biological process, 10 to 300 genes, 1,000 permutations", "value"],
         rows,
-        "Time and memory are those of `tl.compare_sets` on two files, table included, in a process of its own after "
-        "numba has compiled. The direct loop is the definition of ANDES with numpy: random sets drawn for each pair, "
-        "from a matrix of all cosines that is already in memory; both ran on this machine, one after the other. z has "
-        "the sampling error of its permutations, about 2 % of z with 1,000, hence the comparison with more. Random "
-        "sets: 300 x 300 sets of random genes of each side; the share of p below a level should be that level.",
+        "Time and memory are those of `tl.compare_sets` on two files, table included, in a process"
+        " of its own after numba has compiled. The direct loop is the definition of ANDES with"
+        " numpy: random sets drawn for each pair, from a matrix of all cosines that is already in"
+        " memory; both ran on this machine, one after the other. z has the sampling error of its"
+        " permutations, about 2 % of z with 1,000, hence the comparison with more. Random sets: 300"
+        " x 300 sets of random genes of each side; the share of p below a level should be that"
+        " level.",
     )
 
 
@@ -153,12 +184,17 @@ def random_sets(embedding: ad.AnnData, pool_a: np.ndarray, pool_b: np.ndarray) -
     out = []
     for low, high in ((2, 9), (10, 300)):
         a, b = (
-            {f"{i}": list(names[rng.choice(pool, rng.integers(low, high + 1), replace=False)]) for i in range(300)}
+            {
+                f"{i}": list(names[rng.choice(pool, rng.integers(low, high + 1), replace=False)])
+                for i in range(300)
+            }
             for pool in (pool_a, pool_b)
         )
         table = nt.tl.compare_sets(a, b, background_a=names[pool_a], background_b=names[pool_b])
         share = ", ".join(f"{(table['p'] < level).mean():.5f}" for level in (0.05, 0.01, 0.001))
-        normal = ", ".join(f"{(stats.norm.sf(table['z']) < level).mean():.5f}" for level in (0.05, 0.01, 0.001))
+        normal = ", ".join(
+            f"{(stats.norm.sf(table['z']) < level).mean():.5f}" for level in (0.05, 0.01, 0.001)
+        )
         what = f"random sets of {low} to {high} genes"
         out += [
             [f"{what}: mean and sd of z", f"{table['z'].mean():.3f}, {table['z'].std():.3f}"],
@@ -184,22 +220,32 @@ def described(file: str) -> dict[str, tuple[str, list[str]]]:
     return out
 
 
-def equal_names(embedding: ad.AnnData) -> tuple[dict[str, list[str]], dict[str, list[str]], list[tuple[str, str, str]]]:
+def equal_names(
+    embedding: ad.AnnData,
+) -> tuple[dict[str, list[str]], dict[str, list[str]], list[tuple[str, str, str]]]:
     """Sets of both by id and title, and the pairs of equal normalised titles that differ enough."""
     sides = []
     for file in (REACTOME, WIKIPATHWAYS):
         titled = {f"{name} {about}": genes for name, (about, genes) in described(file).items()}
         known = nt.genes.align_sets(titled, embedding.obs_names).n_known
         ok = (known >= SIZE["min_size"]) & (known <= SIZE["max_size"])
-        sides.append({name: genes for (name, genes), keep in zip(titled.items(), ok, strict=True) if keep})
+        sides.append(
+            {name: genes for (name, genes), keep in zip(titled.items(), ok, strict=True) if keep}
+        )
     by_name: dict[str, list[str]] = {}
     for name in sides[1]:
         by_name.setdefault(normalised(name.partition(" ")[2]), []).append(name)
-    pairs = [(key, a, b) for a in sides[0] if (key := normalised(a.partition(" ")[2])) for b in by_name.get(key, [])]
+    pairs = [
+        (key, a, b)
+        for a in sides[0]
+        if (key := normalised(a.partition(" ")[2]))
+        for b in by_name.get(key, [])
+    ]
     pairs = [
         (key, a, b)
         for key, a, b in pairs
-        if min(len(set(sides[0][a]) - set(sides[1][b])), len(set(sides[1][b]) - set(sides[0][a]))) >= LEFT
+        if min(len(set(sides[0][a]) - set(sides[1][b])), len(set(sides[1][b]) - set(sides[0][a])))
+        >= LEFT
     ]
     return sides[0], sides[1], pairs
 
@@ -226,7 +272,9 @@ def centroids(A: sparse.csr_array, B: sparse.csr_array, unit: np.ndarray) -> np.
 
 
 def ranks(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """For each query the AUROC of its true partners, the reciprocal rank of the best and whether that is first."""
+    """For each query the AUROC of its true partners, the reciprocal rank of the best and whether
+    that is first.
+    """
     rows = []
     for score, true in zip(scores, truth, strict=True):
         rank = stats.rankdata(-score)  # ties share their mean rank
@@ -257,7 +305,9 @@ def recovery() -> None:
         shuffled[-1].X = no_pathway.X[rng.permutation(no_pathway.n_obs)]
 
     def z(embedding: ad.AnnData, exclude: bool = True) -> np.ndarray:
-        table = nt.tl.compare_sets(queries, wiki, embedding=embedding, exclude_overlap=exclude, background_a=background)
+        table = nt.tl.compare_sets(
+            queries, wiki, embedding=embedding, exclude_overlap=exclude, background_a=background
+        )
         return matrix(table, names_a, names_b)
 
     A = nt.genes.align_sets(queries, no_pathway.obs_names).members
@@ -265,7 +315,9 @@ def recovery() -> None:
     unit = nt.kernels.unit_rows(np.asarray(no_pathway.X)).astype(np.float32)
     overlap = np.asarray((A @ B.T).toarray())
     n_genes = np.union1d(A.indices, B.indices).size
-    fisher = -stats.hypergeom.logsf(overlap - 1, n_genes, np.diff(A.indptr)[:, None], np.diff(B.indptr)[None])
+    fisher = -stats.hypergeom.logsf(
+        overlap - 1, n_genes, np.diff(A.indptr)[:, None], np.diff(B.indptr)[None]
+    )
     methods = {
         "best match z, without pathway": z(no_pathway),
         "best match z, without pathway and function": z(neither),
@@ -291,15 +343,17 @@ def recovery() -> None:
         "Sets of genes: the same pathway in Reactome and WikiPathways",
         ["method", "AUROC", "MRR", "recall@1"],
         rows,
-        f"Each of {len(names_a)} Reactome sets (10 to 300 genes) ranks {len(names_b)} WikiPathways sets; right is what "
-        "has an equal normalised name, if without the genes that both have at least 3 are left on each side. "
-        f"Controls are means of {N_CONTROLS} draws. Means over the Reactome sets with 95 % bootstrap over them. "
-        "But for the last two rows the genes that both sets of a pair have are left out of both, so overlap knows "
-        "nothing. `pathway` was "
-        "trained on these very sets, hence an embedding with it leaks. GO imports annotations from Reactome: the row "
-        "without `function`, too, is the one free of both; `interaction` is STRING with its channel of curated "
-        "databases left out in the manifest. Names are normalised by lower case and "
-        "sorted words without " + ", ".join(sorted(FILLER)) + f".\n\nThe {len(pairs)} pairs:\n\n{listed}",
+        f"Each of {len(names_a)} Reactome sets (10 to 300 genes) ranks {len(names_b)} WikiPathways"
+        " sets; right is what has an equal normalised name, if without the genes that both have at"
+        f" least 3 are left on each side. Controls are means of {N_CONTROLS} draws. Means over the"
+        " Reactome sets with 95 % bootstrap over them. But for the last two rows the genes that"
+        " both sets of a pair have are left out of both, so overlap knows nothing. `pathway` was"
+        " trained on these very sets, hence an embedding with it leaks. GO imports annotations"
+        " from Reactome: the row without `function`, too, is the one free of both; `interaction`"
+        " is STRING with its channel of curated databases left out in the manifest. Names are"
+        " normalised by lower case and sorted words without "
+        + ", ".join(sorted(FILLER))
+        + f".\n\nThe {len(pairs)} pairs:\n\n{listed}",
     )
 
 
@@ -309,7 +363,9 @@ def weak_signal(n_sets: int, n_null: int) -> None:
     names = full.uns["newt"]["modalities"]
     embeddings = {
         "without pathway": nt.tl.fuse(full, modalities=[m for m in names if m != "pathway"]),
-        "without pathway, function": nt.tl.fuse(full, modalities=sorted({*names} - {"pathway", "function"})),
+        "without pathway, function": nt.tl.fuse(
+            full, modalities=sorted({*names} - {"pathway", "function"})
+        ),
     }
     side = nt.genes.align_sets(nt.genes.gene_sets(_common.data_dir() / REACTOME), full.obs_names)
     pool = np.unique(side.members.indices)
@@ -324,10 +380,14 @@ def weak_signal(n_sets: int, n_null: int) -> None:
             mixed = rng.permutation(side.members[[k]].indices)
             halves.append((mixed[: mixed.size // 2], mixed[mixed.size // 2 :]))
         targets = {str(i): list(genes[known]) for i, (_, known) in enumerate(halves)}
-        null = [[rng.choice(pool, half.size, replace=False) for half, _ in halves] for _ in range(n_null)]
+        null = [
+            [rng.choice(pool, half.size, replace=False) for half, _ in halves]
+            for _ in range(n_null)
+        ]
         known = [[pair[1] for pair in halves], [np.concatenate(pair) for pair in halves]]
         scorers: list[Callable[[list[np.ndarray]], np.ndarray]] = [
-            partial(diagonal_z, embedding, genes, targets, pool) for embedding in embeddings.values()
+            partial(diagonal_z, embedding, genes, targets, pool)
+            for embedding in embeddings.values()
         ] + [partial(fisher_score, target, pool.size) for target in known]
         nulls = [np.concatenate([scorer(some) for some in null]) for scorer in scorers]
         for share in (0.5, 0.25, 0.1):
@@ -351,21 +411,28 @@ def weak_signal(n_sets: int, n_null: int) -> None:
             "Fisher, the whole set",
         ],
         rows,
-        "Reactome sets are cut in two random halves. A query has as many genes as one half, of which the share in the "
-        "second column is from that half and the others are random genes of Reactome; it is compared with the *other* "
-        "half, with which it shares nothing but by chance. Power: share of queries whose score is above the 95 % point "
-        f"of {n_null} random queries of the same size a set, with 95 % bootstrap over sets. Fisher's test with the "
-        "whole set is what one has if membership is already known, and needs no embedding.",
+        "Reactome sets are cut in two random halves. A query has as many genes as one half, of"
+        " which the share in the second column is from that half and the others are random genes"
+        " of Reactome; it is compared with the *other* half, with which it shares nothing but by"
+        f" chance. Power: share of queries whose score is above the 95 % point of {n_null} random"
+        " queries of the same size a set, with 95 % bootstrap over sets. Fisher's test with the"
+        " whole set is what one has if membership is already known, and needs no embedding.",
     )
 
 
 def diagonal_z(
-    embedding: ad.AnnData, genes: np.ndarray, targets: dict[str, list[str]], pool: np.ndarray, queries: list[np.ndarray]
+    embedding: ad.AnnData,
+    genes: np.ndarray,
+    targets: dict[str, list[str]],
+    pool: np.ndarray,
+    queries: list[np.ndarray],
 ) -> np.ndarray:
     """Z of each query with its own target."""
     given = {name: list(genes[query]) for name, query in zip(targets, queries, strict=True)}
     background = genes[pool]
-    table = nt.tl.compare_sets(given, targets, embedding=embedding, background_a=background, background_b=background)
+    table = nt.tl.compare_sets(
+        given, targets, embedding=embedding, background_a=background, background_b=background
+    )
     own = table[table["a"].astype(str) == table["b"].astype(str)].set_index("a")["z"]
     return own.reindex(list(targets)).to_numpy(dtype=float)
 
@@ -374,14 +441,18 @@ def fisher_score(known: list[np.ndarray], n_genes: int, queries: list[np.ndarray
     """Minus log p of Fisher's exact test (upper tail) for each pair."""
     return np.array(
         [
-            -stats.hypergeom.logsf(np.intersect1d(query, target).size - 1, n_genes, query.size, target.size)
+            -stats.hypergeom.logsf(
+                np.intersect1d(query, target).size - 1, n_genes, query.size, target.size
+            )
             for query, target in zip(queries, known, strict=True)
         ]
     )
 
 
 def power(score: np.ndarray, null: np.ndarray) -> str:
-    """Share above the 95 % point of the null; where scores are tied with it, the share that keeps 5 % of the null."""
+    """Share above the 95 % point of the null; where scores are tied with it, the share that keeps 5
+    % of the null.
+    """
     cut = np.quantile(null, 0.95)
     above, at = (null > cut).mean(), (null == cut).mean()
     tied = max(0.0, 0.05 - above) / at if at > 0 else 0.0

@@ -1,10 +1,11 @@
-"""Make the model that the package ships: train NEWT with five seeds, keep the median by cross-validation.
+"""Make the model that the package ships: train NEWT with five seeds, keep the median by
+cross-validation.
 
-It is trained on partners, too, and has private dimensions; ``docs/benchmarks/vectors.md`` says why. ``python -m
-benchmarks.ship`` scores each seed on OMIM disease genes (development part only), prints the scores, and writes the model
-of the median seed into ``src/newt_sc/datasets/_data``. Then ``newt-sc build src/newt_sc/datasets/_data/newt-human.h5ad
---redistributable-only --pack --model newt-human`` writes its vectors beside it.
-"""
+It is trained on partners, too, and has private dimensions; ``docs/benchmarks/vectors.md`` says why.
+``python -m benchmarks.ship`` scores each seed on OMIM disease genes (development part only), prints
+the scores, and writes the model of the median seed into ``src/newt_sc/datasets/_data``. Then
+``newt-sc build src/newt_sc/datasets/_data/newt-human.h5ad --redistributable-only --pack --model
+newt-human`` writes its vectors beside it."""
 
 from __future__ import annotations
 

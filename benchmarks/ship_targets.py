@@ -1,9 +1,9 @@
 """Make the target predictor that the package ships, from labels that may be shipped.
 
-``python -m benchmarks.ship_targets`` trains ``l1000-human`` on label rows under CC BY, CC BY-SA or CC0 and writes it
-into ``src/newt_sc/datasets/_data``. It prints what the inducing points cost against the exact kernel: the mean AUROC of
-both in cross-validation by drug, and the correlation of their scores.
-"""
+``python -m benchmarks.ship_targets`` trains ``l1000-human`` on label rows under CC BY, CC BY-SA or
+CC0 and writes it into ``src/newt_sc/datasets/_data``. It prints what the inducing points cost
+against the exact kernel: the mean AUROC of both in cross-validation by drug, and the correlation of
+their scores."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ def main() -> None:
         often = found.var["n_compounds"] >= MIN_COMPOUNDS
         z[name] = np.asarray(found.X).ravel()
         print(
-            f"{name}: {found.n_obs} compounds, {found.n_vars} targets; mean AUROC of {often.sum()} targets with at "
-            f"least {MIN_COMPOUNDS} compounds {found.var['auroc'][often].mean():.4f}"
+            f"{name}: {found.n_obs} compounds, {found.n_vars} targets; mean AUROC of {often.sum()}"
+            f" targets with at least {MIN_COMPOUNDS} compounds"
+            f" {found.var['auroc'][often].mean():.4f}"
         )
     print(f"correlation of z: {np.corrcoef(*z.values())[0, 1]:.3f}")
     model.save(MODEL, dtype="float16", overwrite=True)

@@ -1,8 +1,8 @@
 """Verbs against what a user would pick instead: ratios in one run, on the machine at hand.
 
-``python -m benchmarks.speed`` writes three tables: the projection against scipy's ``X @ E`` and dense BLAS, beside the
-machine's own copy bandwidth and GEMM peak; each verb against its alternative; and growth with the number of rows.
-"""
+``python -m benchmarks.speed`` writes three tables: the projection against scipy's ``X @ E`` and
+dense BLAS, beside the machine's own copy bandwidth and GEMM peak; each verb against its
+alternative; and growth with the number of rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def make(cells: int, genes: int, density: float, seed: int = 0) -> sparse.csr_ar
     indptr = np.concatenate([[0], np.cumsum(per_row)]).astype(np.int32)
     indices = np.empty(indptr[-1], dtype=np.int32)
     for i in range(cells):
-        indices[indptr[i] : indptr[i + 1]] = np.sort(rng.choice(genes, per_row[i], replace=False, shuffle=False))
+        indices[indptr[i] : indptr[i + 1]] = np.sort(
+            rng.choice(genes, per_row[i], replace=False, shuffle=False)
+        )
     data = rng.random(indptr[-1], dtype=np.float32) * 5
     return sparse.csr_array((data, indices, indptr), shape=(cells, genes))
 
@@ -71,7 +73,9 @@ def _peak_child(folder: Path, what: str) -> None:
     act = (lambda X: nt.kernels.project(X, E)) if what == "kernel" else embed
     act(small)
     before = resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far, which a child has from its parent
+    Path("/proc/self/clear_refs").write_text(
+        "5"
+    )  # forgets the peak so far, which a child has from its parent
     with np.load(folder / "X.npz") as stored:
         parts = [stored[name] for name in ("data", "indices", "indptr")]
     X = sparse.csr_array(tuple(parts), shape=(len(parts[2]) - 1, E.shape[0]))
@@ -134,7 +138,9 @@ def projection(options: argparse.Namespace) -> None:
             ("newt_sc, CSC", lambda csc=csc: nt.kernels.project(csc, E)),
             ("dense BLAS by blocks of rows", lambda X=X: _blas(X, E)),
         ):
-            seconds, found = (base, expected) if function is None else best(function, options.repeat)
+            seconds, found = (
+                (base, expected) if function is None else best(function, options.repeat)
+            )
             row = {
                 "matrix": f"{cells:,} x {options.genes:,}, {density:.0%}",
                 "method": name,
@@ -142,16 +148,22 @@ def projection(options: argparse.Namespace) -> None:
                 "times scipy": f"{base / seconds:.1f}",
                 "GFLOP/s": f"{2 * X.nnz * options.dims / seconds / 1e9:.1f}",
                 "GB/s": f"{(size + E.nbytes + found.nbytes) / seconds / 1e9:.2f}",
-                "largest relative difference": f"{np.abs(found - expected).max() / np.abs(expected).max():.1e}",
+                "largest relative difference": (
+                    f"{np.abs(found - expected).max() / np.abs(expected).max():.1e}"
+                ),
                 "peak / (input + output)": "",
             }
             if name == "newt_sc, CSR" and density in options.memory:
                 with tempfile.TemporaryDirectory() as folder:
                     np.save(Path(folder) / "E.npy", E)
-                    np.savez(Path(folder) / "X.npz", data=X.data, indices=X.indices, indptr=X.indptr)
+                    np.savez(
+                        Path(folder) / "X.npz", data=X.data, indices=X.indices, indptr=X.indptr
+                    )
                     need = size + found.nbytes
                     if Path("/proc/self/clear_refs").exists():
-                        kernel, embed = (peak(Path(folder), what) / need for what in ("kernel", "embed"))
+                        kernel, embed = (
+                            peak(Path(folder), what) / need for what in ("kernel", "embed")
+                        )
                         row["peak / (input + output)"] = f"{kernel:.2f} (tl.embed {embed:.2f})"
             rows.append(row)
             print("; ".join(row.values()), flush=True)
@@ -160,11 +172,12 @@ def projection(options: argparse.Namespace) -> None:
         "Projection of cells",
         list(rows[0]),
         [list(row.values()) for row in rows],
-        f"Float32, {options.dims} dimensions, least of {options.repeat} runs on the machine named below, which copied "
-        f"{bandwidth:.1f} GB/s (read and written) and reached {flops:.0f} GFLOP/s in a product of dense matrices in "
-        "the same run. GFLOP/s: two operations for each stored value and dimension. GB/s: input, gene table and "
-        "output, each once. Dense BLAS makes 512 rows dense at a time, by scipy. Peak: memory of a process of its own "
-        "above what it had before the input was read.",
+        f"Float32, {options.dims} dimensions, least of {options.repeat} runs on the machine named"
+        f" below, which copied {bandwidth:.1f} GB/s (read and written) and reached {flops:.0f}"
+        " GFLOP/s in a product of dense matrices in the same run. GFLOP/s: two operations for each"
+        " stored value and dimension. GB/s: input, gene table and output, each once. Dense BLAS"
+        " makes 512 rows dense at a time, by scipy. Peak: memory of a process of its own above"
+        " what it had before the input was read.",
     )
 
 
@@ -174,11 +187,15 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=20_000)
     parser.add_argument("--genes", type=int, default=18_000)
     parser.add_argument("--density", type=float, nargs="*", default=[0.02, 0.08, 0.3, 0.5, 0.8])
-    parser.add_argument("--memory", type=float, nargs="*", default=[0.02, 0.08, 0.3], help="densities with memory")
+    parser.add_argument(
+        "--memory", type=float, nargs="*", default=[0.02, 0.08, 0.3], help="densities with memory"
+    )
     parser.add_argument("--dims", type=int, default=256)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--verbs", nargs="*", help="verbs to compare (default: all)")
-    parser.add_argument("--rows", type=int, nargs="*", default=[1_000, 10_000, 100_000], help="rows of growth")
+    parser.add_argument(
+        "--rows", type=int, nargs="*", default=[1_000, 10_000, 100_000], help="rows of growth"
+    )
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,9 +1,9 @@
 """Time and memory of target prediction with the shipped model.
 
-``python -m benchmarks.target_speed`` ranks all genes for 1,170 signatures in memory, opens a synthetic GCTX of a
-million signatures x 12,328 genes (chunked; all but the first rows are not allocated, and read as zeros), and streams
-such files through ``newt-sc targets`` into a table of the first target: ``--columns`` are their sizes.
-"""
+``python -m benchmarks.target_speed`` ranks all genes for 1,170 signatures in memory, opens a
+synthetic GCTX of a million signatures x 12,328 genes (chunked; all but the first rows are not
+allocated, and read as zeros), and streams such files through ``newt-sc targets`` into a table of
+the first target: ``--columns`` are their sizes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ SIZES = (20_000, 100_000)
 
 
 def predict() -> list[str]:
-    """Rank all genes of the embedding for signatures in memory; the yardstick is one product of that size."""
+    """Rank all genes of the embedding for signatures in memory; the yardstick is one product of
+    that size.
+    """
     model = nt.models.TargetPredictor.load("l1000-human")
     rng = np.random.default_rng(0)
     X = rng.standard_normal((N_COMPOUNDS, len(model.landmarks))).astype(np.float32)
@@ -35,7 +37,10 @@ def predict() -> list[str]:
     found = model.predict(adata, among="all")
     seconds = time.perf_counter() - started
     t = len(model.target_names)
-    A, B = (rng.standard_normal(shape).astype(np.float32) for shape in ((N_COMPOUNDS, t), (t, found.n_vars)))
+    A, B = (
+        rng.standard_normal(shape).astype(np.float32)
+        for shape in ((N_COMPOUNDS, t), (t, found.n_vars))
+    )
     started = time.perf_counter()
     A @ B
     product = time.perf_counter() - started
@@ -54,7 +59,9 @@ def synthetic(path: Path, n: int) -> None:
     genes = np.array([*model.landmarks, *rest][:N_GENES], dtype="S20")
     with h5py.File(path, "w") as file:
         file.attrs["version"] = np.bytes_("GCTX1.0")
-        matrix = file.create_dataset("0/DATA/0/matrix", shape=(n, N_GENES), chunks=(64, N_GENES), dtype=np.float32)
+        matrix = file.create_dataset(
+            "0/DATA/0/matrix", shape=(n, N_GENES), chunks=(64, N_GENES), dtype=np.float32
+        )
         some = np.random.default_rng(0).standard_normal((min(n, N_WRITTEN), N_GENES))
         matrix[: len(some)] = some.astype(np.float32)
         file["0/META/ROW/id"] = genes
@@ -108,7 +115,11 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--columns", type=int, nargs="+", default=SIZES, help="signatures of the files that are streamed"
+        "--columns",
+        type=int,
+        nargs="+",
+        default=SIZES,
+        help="signatures of the files that are streamed",
     )
     options = parser.parse_args()
     _common.report(
@@ -116,7 +127,8 @@ def main() -> None:
         "Time and memory of target prediction",
         ["what", "time", "against", "peak memory"],
         [predict(), opening(N_OPENED), *(stream(n) for n in options.columns)],
-        "The shipped model l1000-human. Times are of this machine at the time of the run; compare ratios.",
+        "The shipped model l1000-human. Times are of this machine at the time of the run; compare"
+        " ratios.",
     )
 
 

@@ -1,9 +1,10 @@
-"""Ideas for target prediction that are not part of the package, each beside the defaults on inner folds.
+"""Ideas for target prediction that are not part of the package, each beside the defaults on inner
+folds.
 
-``python -m benchmarks.target_tries`` prints the figures of ``docs/notes/targets.md`` on vectors adapted to known
-targets, on druggability, on signatures denoised with a learned basis, and on the average with a two-tower network. The
-drugs, or target families, of the development folds are dealt to four folds anew; the hold-out is not scored.
-"""
+``python -m benchmarks.target_tries`` prints the figures of ``docs/notes/targets.md`` on vectors
+adapted to known targets, on druggability, on signatures denoised with a learned basis, and on the
+average with a two-tower network. The drugs, or target families, of the development folds are dealt
+to four folds anew; the hold-out is not scored."""
 
 from __future__ import annotations
 
@@ -28,11 +29,13 @@ N_FOLDS, SEED = 4, 1
 
 
 def parts(split: str) -> list[tuple[Array, Array, pd.Index, pd.Index]]:
-    """Training compounds, test compounds, hidden targets and targets to score, for each inner fold."""
+    """Training and test compounds, hidden targets and targets to score, for each inner fold."""
     if split == "compound":
         rows = np.flatnonzero(bench.folds() != bench.N_FOLDS - 1)
         fold = kernels.grouped_folds(bench.drugs()[rows], N_FOLDS, random_state=SEED)
-        return [(rows[fold != f], rows[fold == f], pd.Index([]), bench.every()) for f in range(N_FOLDS)]
+        return [
+            (rows[fold != f], rows[fold == f], pd.Index([]), bench.every()) for f in range(N_FOLDS)
+        ]
     where = bench.target_folds(families=True)
     names = where.index[where != bench.N_FOLDS - 1]
     group = kernels.components(bench.linked().loc[names, names].to_numpy())
@@ -46,13 +49,20 @@ def parts(split: str) -> list[tuple[Array, Array, pd.Index, pd.Index]]:
     return out
 
 
-# -- target kernels --------------------------------------------------------------------------------------------------
+# -- target kernels --------------------------------------------------------------------------------
 
 
 class Mixed(GeneKernel):
     """A share of a further kernel of genes beside the learned mixture, or a factor on it."""
 
-    def __init__(self, inner: GeneKernel, further: Callable[[Array, Array], Array], share: float, *, factor: bool):
+    def __init__(
+        self,
+        inner: GeneKernel,
+        further: Callable[[Array, Array], Array],
+        share: float,
+        *,
+        factor: bool,
+    ):
         self._inner, self._further, self._share, self._factor = inner, further, share, factor
         self.names = inner.names
 
@@ -63,18 +73,26 @@ class Mixed(GeneKernel):
     def kernel(self, a: Array, b: Array, weights: Array) -> Array:
         """Both kernels, a x b."""
         K, more = self._inner.kernel(a, b, weights), self._further(a, b)
-        return np.float32(1 - self._share) * K + np.float32(self._share) * (K * more if self._factor else more)
+        return np.float32(1 - self._share) * K + np.float32(self._share) * (
+            K * more if self._factor else more
+        )
 
 
 def adapted(model: Any, n_comps: int = 32, penalty: float = 10.0) -> Array:
-    """Vectors of all genes, mapped by ridge regression to the principal components of the targets' compounds."""
+    """Vectors of all genes, mapped by ridge regression to the principal components of the targets'
+    compounds.
+    """
     V, known = kernels.centered_cosine(np.nan_to_num(np.hstack(list(model._vectors.values()))))
-    U, s, _ = np.linalg.svd(kernels.unit_rows((model._Y != 0).T.astype(np.float64)), full_matrices=False)
+    U, s, _ = np.linalg.svd(
+        kernels.unit_rows((model._Y != 0).T.astype(np.float64)), full_matrices=False
+    )
     n_comps = min(n_comps, len(s))
     rows = V[model._rows]
     centre = rows[known[model._rows]].mean(axis=0)
     A = rows - centre
-    W = np.linalg.solve(A.T @ A + penalty * np.eye(A.shape[1]), A.T @ (U[:, :n_comps] * s[:n_comps]))
+    W = np.linalg.solve(
+        A.T @ A + penalty * np.eye(A.shape[1]), A.T @ (U[:, :n_comps] * s[:n_comps])
+    )
     return kernels.unit_rows(np.where(known[:, None], V - centre, 0) @ W)
 
 
@@ -83,17 +101,23 @@ def adapt(share: float, penalty: float) -> Edit:
 
     def edit(model: Any) -> None:
         V = adapted(model, penalty=penalty).astype(np.float32)
-        model._kernel = Mixed(model._kernel, lambda a, b: np.exp(3 * (V[a] @ V[b].T - 1)), share, factor=False)
+        model._kernel = Mixed(
+            model._kernel, lambda a, b: np.exp(3 * (V[a] @ V[b].T - 1)), share, factor=False
+        )
 
     return edit
 
 
 def druggability(model: Any, hidden: pd.Index) -> Array:
-    """Log odds of being a target of any training compound, from the vectors; standardised over targets."""
+    """Log odds of being a target of any training compound, from the vectors; standardised over
+    targets.
+    """
     V, known = kernels.centered_cosine(np.nan_to_num(np.hstack(list(model._vectors.values()))))
     use = known & ~model.gene_names.isin(hidden)
     is_target = np.isin(np.arange(len(V)), model._rows)
-    fit = LogisticRegression(C=1.0, class_weight="balanced", max_iter=200).fit(V[use], is_target[use])
+    fit = LogisticRegression(C=1.0, class_weight="balanced", max_iter=200).fit(
+        V[use], is_target[use]
+    )
     odds = fit.decision_function(V)
     return (odds - odds[model._rows].mean()) / odds[model._rows].std()
 
@@ -104,13 +128,16 @@ def druggable(share: float) -> Edit:
     def edit(model: Any) -> None:
         d = druggability(model, model.hidden)
         model._kernel = Mixed(
-            model._kernel, lambda a, b: np.exp(-0.5 * (d[a][:, None] - d[b]) ** 2), share, factor=True
+            model._kernel,
+            lambda a, b: np.exp(-0.5 * (d[a][:, None] - d[b]) ** 2),
+            share,
+            factor=True,
         )
 
     return edit
 
 
-# -- signatures ------------------------------------------------------------------------------------------------------
+# -- signatures ------------------------------------------------------------------------------------
 
 
 def basis(landmarks: pd.Index) -> Array:
@@ -128,7 +155,8 @@ def components_filter(Z: Array, Y: Array, Q: Array, n: int) -> Array:
 
 
 def wiener_filter(Z: Array, Y: Array, Q: Array, n: int) -> Array:
-    """Wiener filter within a basis: the signal is what drugs with a target in common have in common.
+    """Wiener filter within a basis: the signal is what drugs with a target in common have in
+    common.
 
     Parameters
     ----------
@@ -145,7 +173,9 @@ def wiener_filter(Z: Array, Y: Array, Q: Array, n: int) -> Array:
     total = X.T @ X / len(X)
     share = Y / np.maximum(Y.sum(axis=0) - 1, 1)
     share[:, Y.sum(axis=0) < 2] = 0
-    together = share @ Y.T.astype(np.float64)  # drugs x drugs: targets in common, rare and frequent ones alike
+    together = share @ Y.T.astype(
+        np.float64
+    )  # drugs x drugs: targets in common, rare and frequent ones alike
     np.fill_diagonal(together, 0)
     signal = X.T @ together @ X / max(together.sum(), 1e-12)
     values, vectors = np.linalg.eigh((signal + signal.T) / 2)
@@ -158,18 +188,28 @@ class MixedSpace:
     """A share of the kernel of filtered signatures beside that of the signatures."""
 
     def __init__(
-        self, plain: SignatureSpace, filtered: SignatureSpace, change: Callable[[Compounds], Compounds], share: float
+        self,
+        plain: SignatureSpace,
+        filtered: SignatureSpace,
+        change: Callable[[Compounds], Compounds],
+        share: float,
     ):
         self._plain, self._filtered, self._change, self._share = plain, filtered, change, share
 
     def kernel(self, a: Compounds, b: Compounds) -> Array:
         """Kernel of compounds, a x b."""
         K = self._plain.kernel(a, b) if self._share < 1 else 0
-        return (1 - self._share) * K + self._share * self._filtered.kernel(self._change(a), self._change(b))
+        return (1 - self._share) * K + self._share * self._filtered.kernel(
+            self._change(a), self._change(b)
+        )
 
 
-def denoise(make: Callable[[Array, Array, Array, int], Array], n: int, share: float, *, random: bool = False) -> Edit:
-    """Filter signatures by what is learned from the training compounds; ``random``: in a basis of random vectors."""
+def denoise(
+    make: Callable[[Array, Array, Array, int], Array], n: int, share: float, *, random: bool = False
+) -> Edit:
+    """Filter signatures by what is learned from the training compounds; ``random``: in a basis of
+    random vectors.
+    """
 
     def edit(model: Any) -> None:
         plain = model._space
@@ -181,7 +221,12 @@ def denoise(make: Callable[[Array, Array, Array, int], Array], n: int, share: fl
                 Q = np.linalg.qr(np.random.default_rng(0).standard_normal(Q.shape))[0]
             drug = model._groups
             use = np.isfinite(train.scores).all(axis=1)
-            Z = pd.DataFrame((train.scores[use] - first.mean) / first.sd).groupby(drug[use]).mean().to_numpy()
+            Z = (
+                pd.DataFrame((train.scores[use] - first.mean) / first.sd)
+                .groupby(drug[use])
+                .mean()
+                .to_numpy()
+            )
             Y = pd.DataFrame(model._Y[use] != 0).groupby(drug[use]).max().to_numpy()
             F = make(Z, Y, Q, n)
 
@@ -195,7 +240,7 @@ def denoise(make: Callable[[Array, Array, Array, int], Array], n: int, share: fl
     return edit
 
 
-# -- scores ----------------------------------------------------------------------------------------------------------
+# -- scores ----------------------------------------------------------------------------------------
 
 
 def scores(edit: Edit | None, split: str) -> list[Array]:
@@ -211,7 +256,12 @@ def scores(edit: Edit | None, split: str) -> list[Array]:
         if edit:
             edit(model)
         model.train(calibrate=False)
-        out.append(np.asarray(model.predict(bench.data()[test], among=list(asked))[:, list(asked)].X, dtype=np.float64))
+        out.append(
+            np.asarray(
+                model.predict(bench.data()[test], among=list(asked))[:, list(asked)].X,
+                dtype=np.float64,
+            )
+        )
     return out
 
 
@@ -226,7 +276,9 @@ def quality(found: list[Array], split: str) -> str:
     for label_set in bench.SETS:
         columns = [t for t in bench.asked(label_set) if S.loc[fold >= 0, t].notna().all()]
         Y = bench.labels(label_set)[columns].to_numpy()
-        auroc = kernels.column_auroc(S.loc[fold >= 0, columns].to_numpy(), Y[fold >= 0], fold[fold >= 0])
+        auroc = kernels.column_auroc(
+            S.loc[fold >= 0, columns].to_numpy(), Y[fold >= 0], fold[fold >= 0]
+        )
         texts.append(f"{np.nanmean(auroc):.3f}")
     return " / ".join(texts)
 
@@ -245,7 +297,9 @@ EDITS: dict[str, Edit | None] = {
     "50 components within the gene vectors, alone": denoise(components_filter, 50, 1.0),
     "50 components within the gene vectors, share .5": denoise(components_filter, 50, 0.5),
     "150 components within the gene vectors, share .5": denoise(components_filter, 150, 0.5),
-    "50 components within random vectors, share .5": denoise(components_filter, 50, 0.5, random=True),
+    "50 components within random vectors, share .5": denoise(
+        components_filter, 50, 0.5, random=True
+    ),
     "Wiener filter within the gene vectors, alone": denoise(wiener_filter, 10, 1.0),
     "Wiener filter within the gene vectors, share .5": denoise(wiener_filter, 10, 0.5),
 }
@@ -269,9 +323,13 @@ def main() -> None:
             print(f"unseen {split}; two-tower network; {quality(net, split)}", flush=True)
             for share in (0.3, 0.5):
                 both = [
-                    (1 - share) * standardised(a) + share * standardised(b) for a, b in zip(ridge, net, strict=True)
+                    (1 - share) * standardised(a) + share * standardised(b)
+                    for a, b in zip(ridge, net, strict=True)
                 ]
-                print(f"unseen {split}; ridge and two-tower, share {share}; {quality(both, split)}", flush=True)
+                print(
+                    f"unseen {split}; ridge and two-tower, share {share}; {quality(both, split)}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

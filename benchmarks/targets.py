@@ -1,8 +1,9 @@
-"""Target prediction from L1000 signatures: compounds, targets and families that were not seen, with controls.
+"""Target prediction from L1000 signatures: compounds, targets and families that were not seen, with
+controls.
 
-``python -m benchmarks.targets`` prints cross-validation on four of five folds of drugs and of target families.
-``FINAL=1`` scores the fifth fold, which choices were never made on, and appends it to ``benchmarks/holdout_log.tsv``.
-"""
+``python -m benchmarks.targets`` prints cross-validation on four of five folds of drugs and of
+target families. ``FINAL=1`` scores the fifth fold, which choices were never made on, and appends it
+to ``benchmarks/holdout_log.tsv``."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ SOURCE = _common.ROOT / "src" / "newt_sc"
 FAMILIES = _common.ROOT / "benchmarks" / "target_families.tsv"
 
 
-# -- protocol --------------------------------------------------------------------------------------------------------
+# -- protocol --------------------------------------------------------------------------------------
 
 
 @cache
@@ -49,7 +50,11 @@ def genes() -> pd.Index:
 def labels(label_set: str) -> pd.DataFrame:
     """Compounds x genes with a label of a set, 0 or 1."""
     table = data().uns["targets"]
-    table = table[table["label_set"] == label_set] if label_set != "union" else table.drop(columns="label_set")
+    table = (
+        table[table["label_set"] == label_set]
+        if label_set != "union"
+        else table.drop(columns="label_set")
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", nt.errors.NewtWarning)
         Y, rows = label_matrix(table, data().obs_names, genes())
@@ -91,25 +96,39 @@ def every() -> pd.Index:
 def linked() -> pd.DataFrame:
     """Which targets of any label share a stem or most of their compounds."""
     Y = labels("union")
-    return pd.DataFrame(nt.genes.linked_targets(Y.columns, Y.to_numpy()), index=Y.columns, columns=Y.columns)
+    return pd.DataFrame(
+        nt.genes.linked_targets(Y.columns, Y.to_numpy()), index=Y.columns, columns=Y.columns
+    )
 
 
 @cache
 def target_folds(families: bool) -> pd.Series:
     """Fold of each target that is asked of; families stay together."""
-    group = kernels.components(linked().loc[every(), every()].to_numpy()) if families else np.arange(len(every()))
+    group = (
+        kernels.components(linked().loc[every(), every()].to_numpy())
+        if families
+        else np.arange(len(every()))
+    )
     if families:
         table = pd.DataFrame({"target": every(), "family": group}).sort_values(["family", "target"])
-        FAMILIES.write_text(table.to_csv(sep="\t", index=False, lineterminator="\n"), encoding="utf-8")
+        FAMILIES.write_text(
+            table.to_csv(sep="\t", index=False, lineterminator="\n"), encoding="utf-8"
+        )
     return pd.Series(kernels.grouped_folds(group, N_FOLDS), index=every())
 
 
-def parts(split: str, *, final: bool, strict: bool = True) -> list[tuple[np.ndarray, np.ndarray, pd.Index, pd.Index]]:
-    """Training compounds, test compounds, targets not to be trained on and targets to score, for each part."""
+def parts(
+    split: str, *, final: bool, strict: bool = True
+) -> list[tuple[np.ndarray, np.ndarray, pd.Index, pd.Index]]:
+    """Training compounds, test compounds, targets not to be trained on and targets to score, for
+    each part.
+    """
     scored = [N_FOLDS - 1] if final else list(range(N_FOLDS - 1))
     n = data().n_obs
     everyone = np.arange(n)
-    rows = [(np.flatnonzero(folds(strict) != f), np.flatnonzero(folds(strict) == f)) for f in scored]
+    rows = [
+        (np.flatnonzero(folds(strict) != f), np.flatnonzero(folds(strict) == f)) for f in scored
+    ]
     if split == "compound":
         return [(train, test, pd.Index([]), every()) for train, test in rows]
     family = "family" in split
@@ -124,10 +143,12 @@ def parts(split: str, *, final: bool, strict: bool = True) -> list[tuple[np.ndar
     return [(train, test, hidden, out) for train, test in rows for hidden, out in columns]
 
 
-# -- methods ---------------------------------------------------------------------------------------------------------
+# -- methods ---------------------------------------------------------------------------------------
 
 
-def as_embedding(names: pd.Index, X: np.ndarray, blocks: dict[str, np.ndarray] | None = None) -> ad.AnnData:
+def as_embedding(
+    names: pd.Index, X: np.ndarray, blocks: dict[str, np.ndarray] | None = None
+) -> ad.AnnData:
     """Gene embedding on the genes that may be targets, zeros where there is no vector."""
 
     def wide(V: np.ndarray) -> np.ndarray:
@@ -170,7 +191,9 @@ def embedding(kind: str) -> ad.AnnData:
         return as_embedding(newt.obs_names, rng.standard_normal(newt.shape).astype(np.float32))
     if kind == "shuffled":
         order = rng.permutation(newt.n_obs)
-        blocks = {name: np.asarray(newt.obsm[name])[order] for name in newt.uns["newt"]["modalities"]}
+        blocks = {
+            name: np.asarray(newt.obsm[name])[order] for name in newt.uns["newt"]["modalities"]
+        }
         return as_embedding(newt.obs_names, np.asarray(newt.X)[order], blocks)
     return as_embedding(newt.obs_names, np.asarray(newt.obsm[kind]))
 
@@ -186,27 +209,41 @@ def ridge(
 ) -> Callable[..., Any]:
     """Pair ridge with some vectors."""
 
-    def fit(train: np.ndarray, test: np.ndarray, hidden: pd.Index, out: pd.Index, split: str) -> np.ndarray:
+    def fit(
+        train: np.ndarray, test: np.ndarray, hidden: pd.Index, out: pd.Index, split: str
+    ) -> np.ndarray:
         adata = data()[train].copy()
         if permute:  # signatures permuted among compounds
             adata.X = adata.X[np.random.default_rng(0).permutation(adata.n_obs)]
         table = adata.uns["targets"]
         table = table[~table["target"].isin(hidden)]
         shares = {"identity": 0.9, "profile": 0.1} if one_hot else {}
-        model = nt.models.TargetPredictor(adata, table, embedding=embedding(kind), known_targets=known, **shares)
+        model = nt.models.TargetPredictor(
+            adata, table, embedding=embedding(kind), known_targets=known, **shares
+        )
         if transductive:  # standardised and whitened on all compounds, those asked of among them
             everyone = read_compounds(data(), model.landmarks)
             model._space = lambda train, inner=model._space, **changed: inner(everyone, **changed)  # type: ignore[method-assign]
-        how = "compounds" if split == "compound" else "targets" if split in ("target", "family") else "both"
+        how = (
+            "compounds"
+            if split == "compound"
+            else "targets"
+            if split in ("target", "family")
+            else "both"
+        )
         model.train(calibrate=False, tune=how if tune else None, families="family" in split)
-        return np.asarray(model.predict(data()[test], among=list(out))[:, list(out)].X, dtype=np.float64)
+        return np.asarray(
+            model.predict(data()[test], among=list(out))[:, list(out)].X, dtype=np.float64
+        )
 
     return fit
 
 
 @cache
 def genetic(modality: str) -> np.ndarray:
-    """Mean genetic signature of each target that is asked of, on the landmark genes; NaN where there is none."""
+    """Mean genetic signature of each target that is asked of, on the landmark genes; NaN where
+    there is none.
+    """
     mod = nt.datasets.l1000()[modality]
     if modality == "knockdown":
         mod = mod[mod.obs["origin"] == "l1000"]
@@ -218,7 +255,9 @@ def peer(name: str) -> Callable[..., Any]:
     """Baselines that take arrays."""
     function = getattr(_target_peers, name)
 
-    def fit(train: np.ndarray, test: np.ndarray, hidden: pd.Index, out: pd.Index, split: str) -> np.ndarray:
+    def fit(
+        train: np.ndarray, test: np.ndarray, hidden: pd.Index, out: pd.Index, split: str
+    ) -> np.ndarray:
         X = np.asarray(data().X, dtype=np.float64)
         Y = labels("union").reindex(columns=every()).to_numpy()[train]
         newt = nt.datasets.embedding("newt-human").to_df()
@@ -246,7 +285,10 @@ METHODS: dict[str, tuple[Callable[..., Any], frozenset[str]]] = {
     "NEWT, defaults": (ridge(), ALL),
     "&emsp;known targets of compounds, too": (ridge(known=True), KNOWN),
     "&emsp;fused vectors only": (ridge("newt, fused only"), FEW),
-    "&emsp;scaling fitted on all compounds": (ridge(transductive=True), frozenset({"compound", "both"})),
+    "&emsp;scaling fitted on all compounds": (
+        ridge(transductive=True),
+        frozenset({"compound", "both"}),
+    ),
     "&emsp;signatures permuted": (ridge(permute=True), ALL),
     "FRoGS-style vectors": (ridge("frogs"), ALL),
     "&emsp;FRoGS, known targets of compounds, too": (ridge("frogs", known=True), KNOWN),
@@ -299,18 +341,22 @@ def scores(name: str, split: str, *, final: bool, strict: bool = True) -> pd.Dat
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", nt.errors.NewtWarning)
             for train, test, hidden, out in parts(split, final=final, strict=strict):
-                S.iloc[test, S.columns.get_indexer(out)] = METHODS[name][0](train, test, hidden, out, split)
+                S.iloc[test, S.columns.get_indexer(out)] = METHODS[name][0](
+                    train, test, hidden, out, split
+                )
         return S.index, S.to_numpy()
 
     _, X = _cache.vectors([state(), name, split, final, strict], compute)
     return pd.DataFrame(X, index=data().obs_names, columns=every())
 
 
-# -- scores ----------------------------------------------------------------------------------------------------------
+# -- scores ----------------------------------------------------------------------------------------
 
 
 def area(S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """AUROC of each column with weighted rows, pairs compared within folds; ``weight`` is replicates x rows."""
+    """AUROC of each column with weighted rows, pairs compared within folds; ``weight`` is
+    replicates x rows.
+    """
     won, pairs = np.zeros((len(weight), S.shape[1])), np.zeros((len(weight), S.shape[1]))
     for fold in np.unique(where):
         at = np.flatnonzero(where == fold)
@@ -319,7 +365,9 @@ def area(S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray) ->
             if np.isnan(s).any() or not y.any():
                 continue
             up, low = weight[:, at[y]], weight[:, at[~y]]
-            above = 0.5 + np.sign(s[y][:, None] - s[~y]) / 2  # 1 for a pair in the right order, 0.5 for a tie
+            above = (
+                0.5 + np.sign(s[y][:, None] - s[~y]) / 2
+            )  # 1 for a pair in the right order, 0.5 for a tie
             won[:, j] += ((up @ above) * low).sum(axis=1)
             pairs[:, j] += up.sum(axis=1) * low.sum(axis=1)
     return np.divide(won, pairs, out=np.full(won.shape, np.nan), where=pairs > 0)
@@ -330,11 +378,15 @@ def draws(strict: bool = True) -> np.ndarray:
     """Bootstrap weights of compounds, by drug; the first row is 1."""
     group = drugs(strict)
     rng = np.random.default_rng(0)
-    count = rng.multinomial(group.max() + 1, np.full(group.max() + 1, 1 / (group.max() + 1)), N_BOOTSTRAP)
+    count = rng.multinomial(
+        group.max() + 1, np.full(group.max() + 1, 1 / (group.max() + 1)), N_BOOTSTRAP
+    )
     return np.vstack([np.ones(len(group)), count[:, group]]).astype(np.float64)
 
 
-def replicates(name: str, split: str, label_set: str, *, final: bool, strict: bool = True) -> np.ndarray:
+def replicates(
+    name: str, split: str, label_set: str, *, final: bool, strict: bool = True
+) -> np.ndarray:
     """Mean AUROC over targets: of the data, then of bootstrap replicates."""
     columns = asked(label_set)
     S = scores(name, split, final=final, strict=strict)[columns]
@@ -346,7 +398,12 @@ def replicates(name: str, split: str, label_set: str, *, final: bool, strict: bo
 
     def compute() -> pd.DataFrame:
         some = S.columns[S[use].notna().all()] if not by_compound else columns
-        A = area(S.loc[use, some].to_numpy(), Y[use][:, columns.get_indexer(some)], draws(strict)[:, use], where[use])
+        A = area(
+            S.loc[use, some].to_numpy(),
+            Y[use][:, columns.get_indexer(some)],
+            draws(strict)[:, use],
+            where[use],
+        )
         return pd.DataFrame({"mean": np.nanmean(A, axis=1)})
 
     return _cache.table(key, compute)["mean"].to_numpy()
@@ -360,12 +417,20 @@ def kept(name: str, split: str, *, strict: bool = True) -> bool:
 def standing(label_set: str) -> dict[str, list[str]]:
     """Cells of the table that stands in the documentation, by row."""
     lines = (_common.DOCS / f"targets-{label_set}.md").read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in lines
+        if line.startswith("|")
+    ]
     return {row[0]: row[1:] for row in rows}
 
 
-def table(label_set: str, names: list[str], splits: list[str], *, final: bool, merge: bool = False) -> list[list[str]]:
-    """Rows of a table; to merge is to take cells that are not kept, marked, from the table that stands."""
+def table(
+    label_set: str, names: list[str], splits: list[str], *, final: bool, merge: bool = False
+) -> list[list[str]]:
+    """Rows of a table; to merge is to take cells that are not kept, marked, from the table that
+    stands.
+    """
     old = standing(label_set) if merge else {}
 
     def cell(text: str, needed: tuple[str, ...], split: str) -> str:
@@ -376,15 +441,21 @@ def table(label_set: str, names: list[str], splits: list[str], *, final: bool, m
             return stands if not stands or stands.endswith(EARLIER) else f"{stands} {EARLIER}"
         first, *others = (replicates(name, split, label_set, final=final) for name in needed)
         if others:
-            return _common.interval_text(first[0] - others[0][0], first[1:] - others[0][1:], sign=True)
+            return _common.interval_text(
+                first[0] - others[0][0], first[1:] - others[0][1:], sign=True
+            )
         if final:
-            _common.log_holdout(f"targets {label_set} {split}", text.replace("&emsp;", ""), first[0])
+            _common.log_holdout(
+                f"targets {label_set} {split}", text.replace("&emsp;", ""), first[0]
+            )
         return _common.interval_text(first[0], first[1:])
 
     rows = [(name, (name,)) for name in names] + [
         (text, needed) for text, *needed in PAIRS if set(needed) <= set(names)
     ]
-    return [[text, *(cell(text, tuple(needed), split) for split in splits)] for text, needed in rows]
+    return [
+        [text, *(cell(text, tuple(needed), split) for split in splits)] for text, needed in rows
+    ]
 
 
 def not_run(rows: list[list[str]], header: list[str]) -> str:
@@ -393,18 +464,22 @@ def not_run(rows: list[list[str]], header: list[str]) -> str:
     texts = []
     for name, *cells in rows:
         splits = METHODS[name][1] if name in METHODS else frozenset()
-        waiting = [titles[split] for split, cell in zip(SPLITS, cells, strict=True) if split in splits and not cell]
+        waiting = [
+            titles[split]
+            for split, cell in zip(SPLITS, cells, strict=True)
+            if split in splits and not cell
+        ]
         if waiting:
             texts.append(f"{name.replace('&emsp;', '')} ({'; '.join(waiting)})")
     return f" Not run yet, for the time they take: {', '.join(texts)}." if texts else ""
 
 
 def loose(label_set: str, *, merge: bool = False) -> str:
-    """Say what comes out if compounds with the same signature under two names may be in two folds."""
+    """Say what comes out if one signature under two compound names may be in two folds."""
     name, split = "NEWT, defaults", "compound"
     before = (
-        " Grouped by name and InChIKey alone, so that one signature under two names may be in two folds, NEWT with its "
-        "defaults has unseen compound "
+        " Grouped by name and InChIKey alone, so that one signature under two names may be in two"
+        " folds, NEWT with its defaults has unseen compound "
     )
     if merge and not kept(name, split, strict=False):
         text = (_common.DOCS / f"targets-{label_set}.md").read_text(encoding="utf-8")
@@ -417,9 +492,15 @@ def loose(label_set: str, *, merge: bool = False) -> str:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="methods by a part of their names, joined by ';'; a table with FINAL=1 alone")
+    parser.add_argument(
+        "--only", help="methods by a part of their names, joined by ';'; a table with FINAL=1 alone"
+    )
     parser.add_argument("--splits", help="splits, joined by ';'; no table is written")
-    parser.add_argument("--merge", metavar="COMMIT", help="take what is not kept from the table that stands, of COMMIT")
+    parser.add_argument(
+        "--merge",
+        metavar="COMMIT",
+        help="take what is not kept from the table that stands, of COMMIT",
+    )
     options = parser.parse_args()
     final = os.environ.get("FINAL") == "1"
     splits = [s for s in SPLITS if not options.splits or s in options.splits.split(";")]
@@ -437,25 +518,35 @@ def main() -> None:
         return
     from benchmarks import _target_ranking
 
-    titles = {"both": "both unseen", "both, family": "both, unseen family", "family": "unseen family"}
+    titles = {
+        "both": "both unseen",
+        "both, family": "both, unseen family",
+        "family": "unseen family",
+    }
     header = ["scores", *(titles.get(s, f"unseen {s}") for s in SPLITS)]
     for label_set in SETS:
         rows = table(label_set, names, splits, final=final, merge=bool(options.merge))
-        earlier = f" {EARLIER}: scored at commit {options.merge}.{not_run(rows, header)}" if options.merge else ""
+        earlier = (
+            f" {EARLIER}: scored at commit {options.merge}.{not_run(rows, header)}"
+            if options.merge
+            else ""
+        )
         _common.report(
             f"targets-{label_set}" + ("-holdout" if final else ""),
             f"Target prediction: {TITLES[label_set]}" + (", hold-out" if final else ""),
             header,
             rows,
-            f"Mean AUROC over {len(asked(label_set))} targets with at least {MIN_DRUGS} drugs, over compounds, "
-            f"compared within folds; {'the fifth' if final else 'four of five (the fifth is the hold-out)'}. "
-            "Compounds that share a name, a skeleton or a signature are one drug, whose compounds stay in one fold. "
-            "All scaling is fitted on training folds. Training labels: all label sets, of targets with two compounds. "
-            "Unseen family: no target that shares a symbol stem or half of its compounds with one that is asked of was "
-            "trained on (families: benchmarks/target_families.tsv, made by this benchmark). A method that learns "
-            "nothing of targets has no figure for unseen ones, and one that learns nothing at all the same for seen "
-            "and unseen compounds. Known targets: those of the compound that are trained on. Intervals: "
-            "95 % bootstrap over drugs; differences are paired."
+            f"Mean AUROC over {len(asked(label_set))} targets with at least {MIN_DRUGS} drugs, over"
+            " compounds, compared within folds;"
+            f" {'the fifth' if final else 'four of five (the fifth is the hold-out)'}. Compounds"
+            " that share a name, a skeleton or a signature are one drug, whose compounds stay in"
+            " one fold. All scaling is fitted on training folds. Training labels: all label sets,"
+            " of targets with two compounds. Unseen family: no target that shares a symbol stem or"
+            " half of its compounds with one that is asked of was trained on (families:"
+            " benchmarks/target_families.tsv, made by this benchmark). A method that learns"
+            " nothing of targets has no figure for unseen ones, and one that learns nothing at all"
+            " the same for seen and unseen compounds. Known targets: those of the compound that"
+            " are trained on. Intervals: 95 % bootstrap over drugs; differences are paired."
             + ("" if final else loose(label_set, merge=bool(options.merge)))
             + earlier,
         )

@@ -1,9 +1,9 @@
 """A full training run: time, memory, and whether it repeats.
 
-``python -m benchmarks.training`` reads the bundle ``newt-human``, encodes it and trains the model that is shipped (with
-partners and private dimensions), twice in processes of their own with the same seed, and prints how long it takes, the
-peak memory of each process, and the largest difference between their vectors.
-"""
+``python -m benchmarks.training`` reads the bundle ``newt-human``, encodes it and trains the model
+that is shipped (with partners and private dimensions), twice in processes of their own with the
+same seed, and prints how long it takes, the peak memory of each process, and the largest difference
+between their vectors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def run(path: Path) -> None:
     model.train(pairs=nt.pp.gene_pairs(mdata), enable_progress_bar=False)
     trained = time.perf_counter()
     np.save(path, model.get_latent_representation())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
     print(
         json.dumps(
             {
@@ -64,7 +66,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number in (1, 2):
             path = Path(folder) / f"{number}.npy"
-            command = [sys.executable, "-W", "ignore", "-m", "benchmarks.training", "--into", str(path)]
+            command = [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-m",
+                "benchmarks.training",
+                "--into",
+                str(path),
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
             facts = json.loads(done.stdout.splitlines()[-1])
             vectors.append(np.load(path))
@@ -84,11 +94,22 @@ def main() -> None:
     _common.report(
         "training",
         "A training run",
-        ["", "genes", "epochs", "threads", "reading and encoding", "training", "processor", "memory", "difference"],
+        [
+            "",
+            "genes",
+            "epochs",
+            "threads",
+            "reading and encoding",
+            "training",
+            "processor",
+            "memory",
+            "difference",
+        ],
         rows,
-        "The bundle newt-human, sources that may be shipped, with partners and private dimensions, seed 0. Seconds by "
-        "the clock, other work running beside, and of processor time; peak memory of the process. Difference: the "
-        f"largest between the vectors of the two runs, whose standard deviation is {np.nanstd(vectors[0]):.3f}.",
+        "The bundle newt-human, sources that may be shipped, with partners and private dimensions,"
+        " seed 0. Seconds by the clock, other work running beside, and of processor time; peak"
+        " memory of the process. Difference: the largest between the vectors of the two runs,"
+        f" whose standard deviation is {np.nanstd(vectors[0]):.3f}.",
     )
 
 

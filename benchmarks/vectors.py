@@ -1,11 +1,11 @@
 """Which vectors the package ships: candidates on five tasks, and the rule that picks one.
 
-``python -m benchmarks.vectors`` scores every candidate on the development parts of disease genes, later annotations and
-new interactions, and as anchors of ``tl.embed`` (``mode="aligned"``): labels carried between halves of seven sets of
-cells that share no gene, and between eight pairs of data sets without a common gene. The rule was fixed before the
-table was made. A candidate *ties* with the best of a task if the paired 95 % bootstrap interval of its difference holds
-0 and it loses less than .01. Most ties win; of equals, the least total loss; NEWT only if no other ties more often.
-"""
+``python -m benchmarks.vectors`` scores every candidate on the development parts of disease genes,
+later annotations and new interactions, and as anchors of ``tl.embed`` (``mode="aligned"``): labels
+carried between halves of seven sets of cells that share no gene, and between eight pairs of data
+sets without a common gene. The rule was fixed before the table was made. A candidate *ties* with
+the best of a task if the paired 95 % bootstrap interval of its difference holds 0 and it loses less
+than .01. Most ties win; of equals, the least total loss; NEWT only if no other ties more often."""
 
 from __future__ import annotations
 
@@ -93,11 +93,15 @@ CANDIDATES[WINNER] = trained(genes.N_SEEDS, **genes.SHIPPED)
 
 def vectors(one: Candidate, task: str, seed: int) -> _cache.Vectors:
     """Genes and vectors, kept between runs."""
-    source = task if task in genes.TASKS else "omim"  # anchors have the inputs of diseases: all that may be shipped
-    return _cache.vectors([genes.inputs(source), genes.state(), one.key, source, seed], lambda: one.make(source, seed))
+    source = (
+        task if task in genes.TASKS else "omim"
+    )  # anchors have the inputs of diseases: all that may be shipped
+    return _cache.vectors(
+        [genes.inputs(source), genes.state(), one.key, source, seed], lambda: one.make(source, seed)
+    )
 
 
-# -- genes -----------------------------------------------------------------------------------------------------------
+# -- genes -----------------------------------------------------------------------------------------
 
 
 def scores(one: Candidate, task: str, seed: int, *, holdout: bool = False) -> pd.DataFrame:
@@ -105,7 +109,7 @@ def scores(one: Candidate, task: str, seed: int, *, holdout: bool = False) -> pd
     return genes.scored(*vectors(one, task, seed), task, holdout=holdout)
 
 
-# -- cells -----------------------------------------------------------------------------------------------------------
+# -- cells -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,14 @@ def side(adata: ad.AnnData) -> Side:
     symbols = adata.var[_keys.GENES] if _keys.GENES in adata.var else adata.var_names.to_series()
     names = symbols.astype(object).fillna("").to_numpy()[at]
     labels = adata.obs["label"].to_numpy(dtype=str)
-    return Side(np.asarray(P, dtype=np.float64), found.loadings[:, :k], found.variance[:k], found.sd, names, labels)
+    return Side(
+        np.asarray(P, dtype=np.float64),
+        found.loadings[:, :k],
+        found.variance[:k],
+        found.sd,
+        names,
+        labels,
+    )
 
 
 @cache
@@ -152,7 +163,10 @@ def pairs(task: str) -> list[tuple[str, Side, Side, int]]:
                 made = panels.sides(name, "halves", deal)
                 if made is not None:
                     one, two = side(made[0]), side(made[1])
-                    out += [(name, one, two, _spaces.N_NEIGHBORS), (name, two, one, _spaces.N_NEIGHBORS)]
+                    out += [
+                        (name, one, two, _spaces.N_NEIGHBORS),
+                        (name, two, one, _spaces.N_NEIGHBORS),
+                    ]
         return out
     for pair in mapping.pairs():
         if "label" in pair.query.obs:
@@ -169,18 +183,24 @@ def carried(one: Candidate, task: str, seed: int) -> dict[str, Array]:
     def compute() -> pd.DataFrame:
         found: dict[str, list[Array]] = {}
         for name, query, ref, n_neighbors in pairs(task):
-            told = _spaces.carried(query.placed(names, E), ref.placed(names, E), ref.labels, n_neighbors)
+            told = _spaces.carried(
+                query.placed(names, E), ref.placed(names, E), ref.labels, n_neighbors
+            )
             found.setdefault(name, []).append(resampled(told == query.labels, query.labels))
         return pd.DataFrame({name: np.mean(each, axis=0) for name, each in found.items()})
 
-    code = _cache.code_hash(genes.SOURCE / "tl" / "_components.py", genes.SOURCE / "kernels" / "_components.py")
+    code = _cache.code_hash(
+        genes.SOURCE / "tl" / "_components.py", genes.SOURCE / "kernels" / "_components.py"
+    )
     key = [code, _cache.source_hash(pairs, side, Side, resampled), _cache.sha256(E, names), task]
     table = _cache.table(key, compute)
     return {name: table[name].to_numpy() for name in table}
 
 
 def resampled(right: NDArray[np.bool_], labels: NDArray[Any]) -> Array:
-    """Balanced accuracy, and of cells drawn anew within their labels; draws are the same for all candidates."""
+    """Balanced accuracy, and of cells drawn anew within their labels; draws are the same for all
+    candidates.
+    """
     rng = np.random.default_rng(0)
     out = np.zeros(1 + N_RESAMPLES)
     every = np.unique(labels)
@@ -192,16 +212,20 @@ def resampled(right: NDArray[np.bool_], labels: NDArray[Any]) -> Array:
 
 
 def replicates(one: Candidate, task: str, *, holdout: bool = False) -> tuple[float, Array]:
-    """Mean score and bootstrap replicates over seeds, and over diseases, terms, genes of pairs, or cells."""
+    """Mean score and bootstrap replicates over seeds, and over diseases, terms, genes of pairs, or
+    cells.
+    """
     if task in genes.TASKS:
-        return genes.resampled([scores(one, task, seed, holdout=holdout) for seed in range(one.seeds)], task)
+        return genes.resampled(
+            [scores(one, task, seed, holdout=holdout) for seed in range(one.seeds)], task
+        )
     found = [np.mean(list(carried(one, task, seed).values()), axis=0) for seed in range(one.seeds)]
     draws = np.random.default_rng(1).integers(0, one.seeds, (N_RESAMPLES, one.seeds))
     S = np.array(found)
     return float(S[:, 0].mean()), S[draws, np.arange(1, 1 + N_RESAMPLES)[:, None]].mean(axis=1)
 
 
-# -- the table ---------------------------------------------------------------------------------------------------------
+# -- the table -------------------------------------------------------------------------------------
 
 
 def decide(found: dict[str, dict[str, tuple[float, Array]]]) -> pd.DataFrame:
@@ -221,9 +245,13 @@ def decide(found: dict[str, dict[str, tuple[float, Array]]]) -> pd.DataFrame:
             low, high = np.quantile(draws - others, [0.025, 0.975])
             ties += low <= 0 <= high and top - mean < LEAST_LOSS
             loss += top - mean
-        rows.append({"candidate": name, "ties": ties, "loss": loss, "model": name.startswith("NEWT")})
+        rows.append(
+            {"candidate": name, "ties": ties, "loss": loss, "model": name.startswith("NEWT")}
+        )
     table = pd.DataFrame(rows).set_index("candidate")
-    order = table.sort_values(["ties", "model", "loss"], ascending=[False, False, True], kind="stable").index
+    order = table.sort_values(
+        ["ties", "model", "loss"], ascending=[False, False, True], kind="stable"
+    ).index
     return table.assign(place=pd.Series(np.arange(1, len(order) + 1), index=order))
 
 
@@ -242,7 +270,11 @@ def lines(found: dict[str, dict[str, tuple[float, Array]]]) -> Iterator[list[str
                 less = mean - found[best[task]][task][0]
                 tied = " =" if low <= 0 <= high and -less < LEAST_LOSS else ""
                 cells.append(f"{mean:.3f} ({less:+.3f}, {low:+.3f} to {high:+.3f}){tied}")
-        yield [*cells, f"{decided.loc[name, 'ties']} of {len(TASKS)}", f"{decided.loc[name, 'loss']:.3f}"]
+        yield [
+            *cells,
+            f"{decided.loc[name, 'ties']} of {len(TASKS)}",
+            f"{decided.loc[name, 'loss']:.3f}",
+        ]
 
 
 def main() -> None:
@@ -257,14 +289,15 @@ def main() -> None:
         "Which vectors are shipped",
         ["vectors", *TASKS.values(), "ties", "loss"],
         list(lines(found)),
-        "Mean AUROC of diseases (nested cross-validation), GO terms gained after 2023 and new interactions, "
-        "development parts; balanced accuracy of labels carried between halves of seven sets, and between "
-        "eight pairs of data sets, without a common gene, cells placed as `tl.embed` places them. 256 "
-        "dimensions. Bold: the best of a task. In brackets the difference to it with its paired 95 % "
-        "bootstrap interval over terms, genes of pairs or cells, and seeds; `=` marks a tie: the interval "
-        "holds 0 and less than .01 is lost. *Loss*: the sum over tasks. The rule was fixed before: most ties; "
-        "NEWT if no other has more; of equals the least loss. Models: two seeds, of the last row five. "
-        "Interactions score unit rows, so their length does not matter there. How many dimensions are private "
+        "Mean AUROC of diseases (nested cross-validation), GO terms gained after 2023 and new "
+        "interactions, development parts; balanced accuracy of labels carried between halves of "
+        "seven sets, and between eight pairs of data sets, without a common gene, cells placed as "
+        "`tl.embed` places them. 256 dimensions. Bold: the best of a task. In brackets the "
+        "difference to it with its paired 95 % bootstrap interval over terms, genes of pairs or "
+        "cells, and seeds; `=` marks a tie: the interval holds 0 and less than .01 is lost. "
+        "*Loss*: the sum over tasks. The rule was fixed before: most ties; NEWT if no other has "
+        "more; of equals the least loss. Models: two seeds, of the last row five. Interactions "
+        "score unit rows, so their length does not matter there. How many dimensions are private "
         "and how they count was explored with one seed on four of these tasks.",
     )  # fmt: skip
 

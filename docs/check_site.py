@@ -1,4 +1,5 @@
-"""Check a built site: every internal link leads somewhere, nothing is loaded from another host, pictures have a text.
+"""Check a built site: every internal link leads somewhere, nothing is loaded from another host,
+pictures have a text.
 
 python docs/check_site.py docs/_build/html
 """
@@ -23,10 +24,22 @@ LOADED = {
     "video": ("src", "poster"),
 }
 """Attributes that a browser fetches without being asked."""
-NOT_FETCHED = {"alternate", "author", "canonical", "help", "index", "license", "next", "prev", "search"}
+NOT_FETCHED = {
+    "alternate",
+    "author",
+    "canonical",
+    "help",
+    "index",
+    "license",
+    "next",
+    "prev",
+    "search",
+}
 """Kinds of ``<link>`` that only name an address."""
 REMOTE_STYLE = re.compile(r"""(?:@import\s+|url\(\s*)["']?\s*((?:https?:)?//[^"')\s]+)""")
-REMOTE_SCRIPT = re.compile(r"""["'`]((?:https?:)?//[^"'`\s]+\.(?:js|mjs|css|json|woff2?|wasm)\b[^"'`\s]*)["'`]""")
+REMOTE_SCRIPT = re.compile(
+    r"""["'`]((?:https?:)?//[^"'`\s]+\.(?:js|mjs|css|json|woff2?|wasm)\b[^"'`\s]*)["'`]"""
+)
 
 
 class Page(HTMLParser):
@@ -82,7 +95,10 @@ def check(site: Path) -> list[str]:
         name = path.relative_to(site)
         wrong += [f"{name}: loads {address}" for address in page.remote_code]
         wrong += [f"{name}: no alternative text for {source}" for source in page.mute]
-        for address, is_loaded in [*((a, False) for a in page.links), *((a, True) for a in page.loaded)]:
+        for address, is_loaded in [
+            *((a, False) for a in page.links),
+            *((a, True) for a in page.loaded),
+        ]:
             parts = urlsplit(address)
             if parts.scheme in ("data", "mailto", "javascript"):
                 continue
@@ -90,7 +106,9 @@ def check(site: Path) -> list[str]:
                 if is_loaded:
                     wrong.append(f"{name}: loads {address}")
                 continue
-            target = (site if parts.path.startswith("/") else path.parent) / unquote(parts.path).lstrip("/")
+            target = (site if parts.path.startswith("/") else path.parent) / unquote(
+                parts.path
+            ).lstrip("/")
             target = path if not parts.path else target.resolve()
             target = target / "index.html" if target.is_dir() else target
             if not target.is_file():
@@ -110,7 +128,11 @@ def main() -> int:
     for line in wrong:
         print(line)
     n = sum(1 for _ in site.rglob("*.html"))
-    print(f"{n} pages, {len(wrong)} faults" if wrong else f"{n} pages: no dead link, nothing from another host")
+    print(
+        f"{n} pages, {len(wrong)} faults"
+        if wrong
+        else f"{n} pages: no dead link, nothing from another host"
+    )
     return int(bool(wrong))
 
 

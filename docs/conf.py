@@ -1,4 +1,6 @@
-"""Sphinx configuration. The pages of the API are written from what the package exports (``_ext/api_pages.py``)."""
+"""Sphinx configuration. The pages of the API are written from what the package exports
+(``_ext/api_pages.py``).
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,7 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "generated/extra", "**.ipynb_checkpoints"]
 
-# -- text and notebooks --------------------------------------------------------------------------------------------
+# -- text and notebooks ----------------------------------------------------------------------------
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "smartquotes"]
 myst_heading_anchors = 3
 myst_update_mathjax = False
@@ -48,7 +50,7 @@ bibtex_reference_style = "author_year"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-# -- docstrings ----------------------------------------------------------------------------------------------------
+# -- docstrings ------------------------------------------------------------------------------------
 autosummary_generate = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # sphinx_autodoc_typehints puts them beside the parameters
@@ -58,7 +60,7 @@ always_use_bars_union = True
 typehints_defaults = "braces"
 typehints_document_rtype_none = False
 
-# -- links ---------------------------------------------------------------------------------------------------------
+# -- links -----------------------------------------------------------------------------------------
 nitpicky = True
 nitpick_ignore_regex = [
     (
@@ -71,9 +73,13 @@ nitpick_ignore_regex = [
     (r"py:class", r"newt_sc\.tl\._space\.HighlyVariable"),  # a default, told by its repr
     (r"py:data", r"Ellipsis"),
     (r"py:class", r"newt_sc\..*\._[A-Z]\w*"),  # private types of sentinels
-    (r"py:(?:exc|class)", r"(?:[A-Z]\w*Error|[A-Z]\w*Warning|Exception|Warning)"),  # builtin exceptions
+    (
+        r"py:(?:exc|class)",
+        r"(?:[A-Z]\w*Error|[A-Z]\w*Warning|Exception|Warning)",
+    ),  # builtin exceptions
 ]
-# The inventories of other projects are fetched only on request, so that the documentation builds without a network.
+# The inventories of other projects are fetched only on request, so that the documentation builds
+# without a network.
 if os.environ.get("DOCS_INTERSPHINX") == "1":
     extensions.append("sphinx.ext.intersphinx")
     intersphinx_mapping = {
@@ -88,7 +94,7 @@ if os.environ.get("DOCS_INTERSPHINX") == "1":
         "scvi": ("https://docs.scvi-tools.org/en/stable/", None),
     }
 
-# -- pages ---------------------------------------------------------------------------------------------------------
+# -- pages -----------------------------------------------------------------------------------------
 html_theme = "sphinx_book_theme"
 html_math_renderer = "mathml"
 html_title = "newt_sc"

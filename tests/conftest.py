@@ -1,4 +1,6 @@
-"""What all tests share: small objects of every array type, real data where there is any, quiet plots."""
+"""What all tests share: small objects of every array type, real data where there is any, quiet
+plots.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name no test after bytes: a gzip header has the time in it, and xdist's processes must agree on all names."""
+    """Name no test after bytes: a gzip header has the time in it, and xdist's processes must agree
+    on all names.
+    """
     return argname if isinstance(val, bytes) else None
 
 
@@ -99,7 +103,9 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def data_file(data_dir: Path) -> Callable[[str], Path]:
-    """Return the path of one real file, such as ``"cells/yan_embryo_human.h5ad"``; skip where it is missing."""
+    """Return the path of one real file, such as ``"cells/yan_embryo_human.h5ad"``; skip where it is
+    missing.
+    """
 
     def find(name: str) -> Path:
         path = data_dir / name

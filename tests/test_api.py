@@ -36,12 +36,15 @@ def walk(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 API = dict(walk(nt))
-MODULES = {"newt_sc": nt, **{name: value for name, value in API.items() if isinstance(value, types.ModuleType)}}
+MODULES = {
+    "newt_sc": nt,
+    **{name: value for name, value in API.items() if isinstance(value, types.ModuleType)},
+}
 CLASSES = {name: value for name, value in API.items() if inspect.isclass(value)}
 
 
 def plain(value: Any) -> Callable[..., Any]:
-    """Undecorated function: behind ``functools.wraps``, or inside a function that numba compiles."""
+    """The undecorated function: behind ``functools.wraps``, or inside what numba compiles."""
     value = getattr(value, "py_func", value)
     return typing.cast("Callable[..., Any]", inspect.unwrap(value))
 
@@ -51,7 +54,9 @@ def functions() -> Iterator[tuple[str, Callable[..., Any]]]:
     for name, value in API.items():
         if inspect.isclass(value):
             for attribute, member in vars(value).items():
-                function = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+                function = (
+                    member.__func__ if isinstance(member, classmethod | staticmethod) else member
+                )
                 if not attribute.startswith("_") and inspect.isfunction(function):
                     yield f"{name}.{attribute}", plain(function)
         elif callable(value):
@@ -70,14 +75,19 @@ def typing_namespace(module: str) -> dict[str, Any]:
     source = import_module(module)
     namespace: dict[str, Any] = {"__name__": module, "__package__": source.__spec__.parent}  # type: ignore[union-attr]
     for node in ast.parse(inspect.getsource(source)).body:
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in (
+            "TYPE_CHECKING",
+            "typing.TYPE_CHECKING",
+        ):
             exec(compile(ast.Module(node.body, []), module, "exec"), namespace)
     return namespace
 
 
 def hints(function: Callable[..., Any]) -> dict[str, Any]:
     return typing.get_type_hints(
-        function, globalns={**function.__globals__, **typing_namespace(function.__module__)}, include_extras=True
+        function,
+        globalns={**function.__globals__, **typing_namespace(function.__module__)},
+        include_extras=True,
     )
 
 
@@ -90,7 +100,9 @@ def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 def documented(doc: NumpyDocString, section: str) -> list[str]:
     """Names in a section; several may share an entry."""
-    return [name.strip() for entry in doc[section] for name in (entry.name or entry.type).split(",")]
+    return [
+        name.strip() for entry in doc[section] for name in (entry.name or entry.type).split(",")
+    ]
 
 
 def raised(function: Callable[..., Any]) -> set[str]:
@@ -98,7 +110,9 @@ def raised(function: Callable[..., Any]) -> set[str]:
 
     def look(node: ast.AST) -> Iterator[str]:
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            if isinstance(
+                child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
+            ):
                 continue
             if isinstance(child, ast.Raise) and child.exc is not None:
                 what = child.exc.func if isinstance(child.exc, ast.Call) else child.exc
@@ -111,11 +125,11 @@ def raised(function: Callable[..., Any]) -> set[str]:
     return set(look(tree.body[0]))
 
 
-# -- names -----------------------------------------------------------------------------------------------------------
+# -- names -----------------------------------------------------------------------------------------
 
 
 def test_exported_names() -> None:
-    """A name that is added or taken away on purpose is added or taken away here (end of file), too."""
+    """A name added or taken away on purpose is added or taken away at the end of this file, too."""
     assert sorted(API) == sorted(EXPORTED)
 
 
@@ -134,10 +148,12 @@ def test_modules_say_what_they_are(module: types.ModuleType) -> None:
     if not getattr(module, "__all__", None):
         pytest.skip("exports nothing yet")
     assert module.__doc__
-    assert LITERAL_END.search(module.__doc__.strip().partition("\n")[0]), "the first line is no sentence"
+    assert LITERAL_END.search(module.__doc__.strip().partition("\n")[0]), (
+        "the first line is no sentence"
+    )
 
 
-# -- signatures ------------------------------------------------------------------------------------------------------
+# -- signatures ------------------------------------------------------------------------------------
 
 
 @each_function
@@ -184,7 +200,11 @@ RENAMED = {
 def test_shared_names(function: Callable[..., Any]) -> None:
     """One thing has one name, one default and one place in every signature."""
     found = parameters(function)
-    assert {name: RENAMED[name] for name in found if name in RENAMED and "kernels" not in function.__module__} == {}
+    assert {
+        name: RENAMED[name]
+        for name in found
+        if name in RENAMED and "kernels" not in function.__module__
+    } == {}
     for name, default in DEFAULTS.items():
         if (
             name in found
@@ -205,14 +225,16 @@ def test_type_hints_are_complete(function: Callable[..., Any]) -> None:
     assert "return" in found
 
 
-# -- docstrings ------------------------------------------------------------------------------------------------------
+# -- docstrings ------------------------------------------------------------------------------------
 
 
 def check_summary(doc: NumpyDocString, text: str) -> None:
     summary = " ".join(doc["Summary"])
     assert summary, "no docstring, or it starts with a section"
     assert LITERAL_END.search(summary), f"no sentence: {summary!r}"
-    assert not re.search(r"[.!?]\s+[A-Z]", ABBREVIATION.sub("", summary)), f"more than one sentence: {summary!r}"
+    assert not re.search(r"[.!?]\s+[A-Z]", ABBREVIATION.sub("", summary)), (
+        f"more than one sentence: {summary!r}"
+    )
     assert not re.search(r"%\(\w+\)s", text), "a placeholder that newt_sc._docs does not fill"
 
 
@@ -222,7 +244,8 @@ def test_function_docstring(function: Callable[..., Any]) -> None:
     doc = FunctionDoc(function)
     check_summary(doc, inspect.getdoc(function) or "")
     names = [
-        {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}.get(p.kind, "") + name
+        {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}.get(p.kind, "")
+        + name
         for name, p in parameters(function).items()
     ]
     assert documented(doc, "Parameters") + documented(doc, "Other Parameters") == names
@@ -246,7 +269,11 @@ def test_class_docstring(cls: type) -> None:
     check_summary(doc, cls.__doc__)
     described = documented(doc, "Parameters") + documented(doc, "Attributes")
     if is_dataclass(cls):
-        assert [name for name in cls.__dataclass_fields__ if not name.startswith("_") and name not in described] == []
+        assert [
+            name
+            for name in cls.__dataclass_fields__
+            if not name.startswith("_") and name not in described
+        ] == []
     elif "__init__" in vars(cls) and not issubclass(cls, enum.Enum):
         own = [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
         assert documented(doc, "Parameters") == own
@@ -256,10 +283,12 @@ def test_class_docstring(cls: type) -> None:
 
 def test_settings_document_their_fields() -> None:
     cls = type(nt.settings)
-    assert documented(ClassDoc(cls), "Attributes")[: len(cls.__dataclass_fields__)] == list(cls.__dataclass_fields__)
+    assert documented(ClassDoc(cls), "Attributes")[: len(cls.__dataclass_fields__)] == list(
+        cls.__dataclass_fields__
+    )
 
 
-# -- the checks themselves -------------------------------------------------------------------------------------------
+# -- the checks themselves -------------------------------------------------------------------------
 
 
 def test_shared_text_is_filled_in() -> None:

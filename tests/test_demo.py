@@ -70,7 +70,8 @@ def test_fails_if_labels_are_not_carried(tmp_path: Path, monkeypatch: pytest.Mon
     said: list[str] = []
     assert _demo.run(tmp_path, say=said.append) == 1
     assert re.fullmatch(
-        r"FAILED: accuracy 0\.\d{3} is below 0\.65, or less than 0\.25 above the largest class\.", said[-1]
+        r"FAILED: accuracy 0\.\d{3} is below 0\.65, or less than 0\.25 above the largest class\.",
+        said[-1],
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo.h5ad", "demo.png"]
     assert plt.get_fignums() == []
@@ -85,7 +86,9 @@ def test_the_command_fails_too(
     assert "FAILED: accuracy" in "".join(capsys.readouterr())
 
 
-def test_a_failing_picture_leaves_no_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_picture_leaves_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from matplotlib.figure import Figure
 
     def fail(*_: Any, **__: Any) -> None:

@@ -1,7 +1,8 @@
-"""What holds of every verb: byte order, values stored in parts, names of genes, labels and where zero is.
+"""What holds of every verb: byte order, values stored in parts, names of genes, labels and where
+zero is.
 
-A verb that comes to be, and that takes what a test is about, is found by introspection and has to be listed here.
-"""
+A verb that comes to be, and that takes what a test is about, is found by introspection and has to
+be listed here."""
 
 from __future__ import annotations
 
@@ -53,7 +54,9 @@ class Kit:
         return out
 
     def data(self, adata: ad.AnnData) -> ad.AnnData:
-        out = ad.AnnData(self.values(adata.X), obs=adata.obs.copy(), var=adata.var.copy(), uns=dict(adata.uns))
+        out = ad.AnnData(
+            self.values(adata.X), obs=adata.obs.copy(), var=adata.var.copy(), uns=dict(adata.uns)
+        )
         self.genes(out)
         return out
 
@@ -92,7 +95,9 @@ def project(kit: Kit) -> Any:
 def embed_signatures(kit: Kit) -> Any:
     out, weighted = kit.compounds(), kit.compounds()
     nt.tl.embed_signatures(out, embedding=kit.of_compounds())
-    nt.tl.embed_signatures(weighted, embedding=kit.of_compounds(), weights="background", transform=None)
+    nt.tl.embed_signatures(
+        weighted, embedding=kit.of_compounds(), weights="background", transform=None
+    )
     return [out.obsm["X_newt"], out.obsm["X_newt_up"], weighted.obsm["X_newt"]]
 
 
@@ -103,7 +108,9 @@ def compare_sets(kit: Kit) -> Any:
 
 def rank_sets(kit: Kit) -> Any:
     names = _sides.vectors().obs_names
-    found = nt.tl.rank_sets(list(names[:200]), sets(names), embedding=kit.embedding(), n_permutations=20)
+    found = nt.tl.rank_sets(
+        list(names[:200]), sets(names), embedding=kit.embedding(), n_permutations=20
+    )
     return found[["score", "z"]]
 
 
@@ -119,13 +126,17 @@ def explain(kit: Kit) -> Any:
 
 def map_to_reference(kit: Kit) -> Any:
     query = kit.cells(seed=1)
-    nt.tl.map_to_reference(query, kit.cells(), label="type", embedding=kit.embedding(), via="aligned", n_comps=5)
+    nt.tl.map_to_reference(
+        query, kit.cells(), label="type", embedding=kit.embedding(), via="aligned", n_comps=5
+    )
     return query.obs["newt_mapping_confidence"]
 
 
 def map_shared(kit: Kit) -> Any:
     query = kit.cells(seed=1)
-    nt.tl.map_to_reference(query, kit.cells(), label="type", embedding=kit.embedding(), via="shared")
+    nt.tl.map_to_reference(
+        query, kit.cells(), label="type", embedding=kit.embedding(), via="shared"
+    )
     return query.obs["newt_mapping_confidence"]
 
 
@@ -139,7 +150,9 @@ def save_reference(kit: Kit) -> Any:
 
 
 def joint_map(kit: Kit) -> Any:
-    found = nt.tl.joint_map(kit.cells(), kit.cells(seed=1), embedding=kit.embedding(), via="aligned", n_comps=5)
+    found = nt.tl.joint_map(
+        kit.cells(), kit.cells(seed=1), embedding=kit.embedding(), via="aligned", n_comps=5
+    )
     Z = found.obsm["X_newt"]
     return Z @ Z.T
 
@@ -147,7 +160,9 @@ def joint_map(kit: Kit) -> Any:
 def match_compounds(kit: Kit) -> Any:
     names = _compounds.names()[: _compounds.N_LANDMARKS]
     change = pd.Series(np.random.default_rng(0).standard_normal(len(names)), index=names)
-    found = nt.tl.match_compounds(change, kit.compounds(), embedding=kit.of_compounds(), n_permutations=20)
+    found = nt.tl.match_compounds(
+        change, kit.compounds(), embedding=kit.of_compounds(), n_permutations=20
+    )
     return found.sort_index()[["score", "score_correlation"]]
 
 
@@ -179,13 +194,20 @@ def predict_with_model(kit: Kit) -> Any:
 
 
 def target_predictor(kit: Kit) -> Any:
-    return nt.models.TargetPredictor(kit.compounds(), embedding=kit.of_compounds()).train().predict().X
+    return (
+        nt.models.TargetPredictor(kit.compounds(), embedding=kit.of_compounds()).train().predict().X
+    )
 
 
 def pharmacology_network(kit: Kit) -> Any:
     out = kit.compounds()
     nt.tl.pharmacology_network(
-        out, similarity="signature", embedding=kit.of_compounds(), n_rewirings=2, annotations=["moa"], fdr=0.2
+        out,
+        similarity="signature",
+        embedding=kit.of_compounds(),
+        n_rewirings=2,
+        annotations=["moa"],
+        fdr=0.2,
     )
     edges = out.uns["newt_network"]["edges"]
     return [out.obsp["newt_network"], edges.loc[edges["kind"] == "gene", "weight"].to_numpy(float)]
@@ -198,14 +220,18 @@ def mechanism(kit: Kit) -> Any:
 
 
 def repurpose(kit: Kit) -> Any:
-    return nt.tl.repurpose(kit.compounds(), indication="ill 2", top=None).sort_values("compound")["score"]
+    return nt.tl.repurpose(kit.compounds(), indication="ill 2", top=None).sort_values("compound")[
+        "score"
+    ]
 
 
 def repurpose_genes(kit: Kit) -> Any:
     out = kit.compounds()
     nt.tl.predict_targets(out, model=_compounds.model(), embedding=_compounds.embedding())
     names = [_compounds.names()[61]]
-    found = nt.tl.repurpose(out, genes=names, embedding=kit.of_compounds(), top=None, include_known=True)
+    found = nt.tl.repurpose(
+        out, genes=names, embedding=kit.of_compounds(), top=None, include_known=True
+    )
     return found.sort_values("compound")["score"]
 
 
@@ -274,16 +300,25 @@ def judged(name: str) -> Callable[[Kit], Any]:
         if name == "neighbor_mixing":
             return np.array(nt.metrics.neighbor_mixing(points, kinds, n_neighbors=3))
         if name == "neighbor_recovery":
-            return nt.metrics.neighbor_recovery(points, points, truth_query=X, truth_reference=X, n_neighbors=3)
+            return nt.metrics.neighbor_recovery(
+                points, points, truth_query=X, truth_reference=X, n_neighbors=3
+            )
         if name == "pseudotime_spearman":
             return np.array(nt.metrics.pseudotime_spearman(points, np.arange(30), n_neighbors=5))
         if name == "term_auroc":
-            rows = {"term": "t", "row": np.arange(30), "label": np.arange(30) // 10 == 0, "split": list("xyz") * 10}
+            rows = {
+                "term": "t",
+                "row": np.arange(30),
+                "label": np.arange(30) // 10 == 0,
+                "split": list("xyz") * 10,
+            }
             return nt.metrics.term_auroc(points, pd.DataFrame(rows).astype({"label": int}))
         tree = {"a": "root", "b": "ab", "c": "ab", "ab": "root", "root": None}
         tree = {"a": None, "b": "a", "c": "a"} if name == "parent_child_share" else tree
         means = kit.vectors(np.stack([X[i : i + 10].mean(axis=0) for i in (0, 10, 20)]))
-        return np.array(getattr(nt.metrics, name)(means, ["a", "b", "c"], tree, n_resamples=20).estimate)
+        return np.array(
+            getattr(nt.metrics, name)(means, ["a", "b", "c"], tree, n_resamples=20).estimate
+        )
 
     return call
 
@@ -325,9 +360,18 @@ OTHERS = {
         for name in ("pseudotime_spearman", "term_auroc", "tree_correlation", "triplet_accuracy")
     },
 }
-NO_VALUES = {"pp.map_genes", "tl.lineage_programs", "metrics.bootstrap_interval", "metrics.calibration_bins"}
+NO_VALUES = {
+    "pp.map_genes",
+    "tl.lineage_programs",
+    "metrics.bootstrap_interval",
+    "metrics.calibration_bins",
+}
 """Names alone; what ``tl.lineage`` wrote, tested there; numbers that a user computed."""
-NO_VALUES |= {"metrics.expected_calibration_error", "metrics.without_interactions", "metrics.tree_distances"}
+NO_VALUES |= {
+    "metrics.expected_calibration_error",
+    "metrics.without_interactions",
+    "metrics.tree_distances",
+}
 NO_VALUES |= {"metrics.annotation_count", "metrics.tasks"}
 
 CASES = [
@@ -336,8 +380,24 @@ CASES = [
     for name, cases in table.items()
     for i, case in enumerate(cases)
 ]
-OF_NAMES = [embed, project, embed_signatures, map_to_reference, map_shared, save_reference, joint_map, match_compounds]
-OF_NAMES += [match_cells, predict_targets, predict_with_model, target_predictor, score_programs, shared_genes]
+OF_NAMES = [
+    embed,
+    project,
+    embed_signatures,
+    map_to_reference,
+    map_shared,
+    save_reference,
+    joint_map,
+    match_compounds,
+]
+OF_NAMES += [
+    match_cells,
+    predict_targets,
+    predict_with_model,
+    target_predictor,
+    score_programs,
+    shared_genes,
+]
 
 
 def public() -> Iterator[tuple[str, Any]]:
@@ -350,7 +410,11 @@ def public() -> Iterator[tuple[str, Any]]:
 def test_every_verb_is_here() -> None:
     takes = {name for name, value in public() if "embedding" in inspect.signature(value).parameters}
     assert takes == {*EMBEDDING, *NO_VECTORS, *OF_FILES}
-    verbs = {name for name, value in public() if name[:3] in ("tl.", "pp.", "met") and inspect.isfunction(value)}
+    verbs = {
+        name
+        for name, value in public()
+        if name[:3] in ("tl.", "pp.", "met") and inspect.isfunction(value)
+    }
     assert verbs - {*EMBEDDING, *OTHERS, *OF_FILES, *NO_VECTORS} == NO_VALUES
 
 
@@ -372,7 +436,9 @@ def assert_same(case: Callable[[Kit], Any], kit: Kit, tolerance: float = 1e-3) -
 
 @pytest.mark.parametrize("case", CASES)
 def test_byte_order_tells_no_difference(case: Callable[[Kit], Any]) -> None:
-    assert_same(case, Kit(values=lambda X: X if sparse.issparse(X) else big_endian(X), vectors=big_endian))
+    assert_same(
+        case, Kit(values=lambda X: X if sparse.issparse(X) else big_endian(X), vectors=big_endian)
+    )
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -383,7 +449,8 @@ def test_values_stored_in_parts_are_their_sum(case: Callable[[Kit], Any]) -> Non
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(c, id=f"{n}-{i}") for n, cs in EMBEDDING.items() for i, c in enumerate(cs)]
+    "case",
+    [pytest.param(c, id=f"{n}-{i}") for n, cs in EMBEDDING.items() for i, c in enumerate(cs)],
 )
 def test_a_vector_added_to_all_changes_nothing(case: Callable[[Kit], Any]) -> None:
     shift = 0.5 * np.random.default_rng(5).standard_normal(40).astype(np.float32)
@@ -422,20 +489,30 @@ def test_row_numbers_are_an_error_that_names_the_column(case: Callable[[Kit], An
     assert "mask_var" not in str(caught.value)
 
 
-@pytest.mark.parametrize("case", [case for case in OF_NAMES if case is not target_predictor])  # it looks up none
+@pytest.mark.parametrize(
+    "case", [case for case in OF_NAMES if case is not target_predictor]
+)  # it looks up none
 def test_names_that_say_that_they_are_missing_are_no_genes(case: Callable[[Kit], Any]) -> None:
     def without(adata: ad.AnnData) -> None:
         names = adata.var_names.to_numpy(dtype=object).copy()
         names[:2] = ["NA", "NaN"]
         adata.var_names = names
 
-    with pytest.warns(NewtWarning, match=r"2 of \d+ names of .*var_names are 'NA', 'NaN': taken as missing"):
+    with pytest.warns(
+        NewtWarning, match=r"2 of \d+ names of .*var_names are 'NA', 'NaN': taken as missing"
+    ):
         case(Kit(genes=without))
 
 
-# -- labels ----------------------------------------------------------------------------------------------------------
+# -- labels ----------------------------------------------------------------------------------------
 
-LOST = {"NaN": np.nan, "None": None, "NA": pd.NA, "": "", **{f"'{name}'": name for name in sorted(MISSING)}}
+LOST = {
+    "NaN": np.nan,
+    "None": None,
+    "NA": pd.NA,
+    "": "",
+    **{f"'{name}'": name for name in sorted(MISSING)},
+}
 
 
 def with_lost(values: Any, at: Any, lost: Any) -> pd.Series:
@@ -457,13 +534,20 @@ def of_signatures(lost: Any) -> Any:
 
 def of_replicates(lost: Any) -> Any:
     cells = labelled_cells(lost, "run")
-    return nt.pp.signatures(cells, groupby="type", reference="A", method="pseudobulk", replicates="run").X
+    return nt.pp.signatures(
+        cells, groupby="type", reference="A", method="pseudobulk", replicates="run"
+    ).X
 
 
 def of_mapping(lost: Any) -> Any:
     query = Kit().cells(seed=1)
     nt.tl.map_to_reference(
-        query, labelled_cells(lost), label="type", embedding=_sides.vectors(), via="aligned", n_comps=5
+        query,
+        labelled_cells(lost),
+        label="type",
+        embedding=_sides.vectors(),
+        via="aligned",
+        n_comps=5,
     )
     assert set(query.obs["newt_mapping_label"].dropna()) <= {*"ABC", "unknown"}
     return query.obs["newt_mapping_confidence"]
@@ -486,13 +570,16 @@ def of_matching(lost: Any) -> Any:
 def lost_targets(lost: Any) -> pd.DataFrame:
     labels = _compounds.compounds().uns["targets"]
     more = pd.DataFrame(
-        {"compound": ["drug1", lost], "target": [lost, labels["target"][0]], "licence": "x"}, dtype=object
+        {"compound": ["drug1", lost], "target": [lost, labels["target"][0]], "licence": "x"},
+        dtype=object,
     )
     return pd.concat([labels.astype(object), more], ignore_index=True)
 
 
 def of_targets(lost: Any) -> Any:
-    model = nt.models.TargetPredictor(_compounds.compounds(), lost_targets(lost), embedding=_compounds.embedding())
+    model = nt.models.TargetPredictor(
+        _compounds.compounds(), lost_targets(lost), embedding=_compounds.embedding()
+    )
     out = _compounds.compounds()
     out.obs["name"] = with_lost([f"n{i}" for i in range(60)], range(40), lost).to_numpy()
     nt.tl.predict_targets(out, targets=lost_targets(lost), embedding=_compounds.embedding())
@@ -505,7 +592,9 @@ def of_pooling(lost: Any) -> Any:
     out.obs["drug"] = [f"d{i // 2}" for i in range(60)]
     out.obs["name"] = with_lost([f"n{i // 2}" for i in range(60)], range(40), lost).to_numpy()
     del out.uns["targets"]
-    nt.tl.predict_targets(out, groupby="drug", model=_compounds.model(), embedding=_compounds.embedding())
+    nt.tl.predict_targets(
+        out, groupby="drug", model=_compounds.model(), embedding=_compounds.embedding()
+    )
     return out.obsm["newt_targets"]
 
 
@@ -516,13 +605,19 @@ def of_connectivity(lost: Any) -> Any:
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("ignore", FutureWarning)
         mdata = md.MuData({"compound": _compounds.compounds(), "knockdown": knockdown}, axis=1)
-    nt.tl.predict_targets(mdata, model=_compounds.model(), genetic="knockdown", embedding=_compounds.embedding())
+    nt.tl.predict_targets(
+        mdata, model=_compounds.model(), genetic="knockdown", embedding=_compounds.embedding()
+    )
     return mdata["compound"].obsm["newt_targets_connectivity"]
 
 
 def annotated(lost: Any) -> ad.AnnData:
     out = Kit().compounds()
-    for column, at in (("moa", range(0, 60, 5)), ("indication", range(0, 60, 3)), ("name", range(0, 60, 7))):
+    for column, at in (
+        ("moa", range(0, 60, 5)),
+        ("indication", range(0, 60, 3)),
+        ("name", range(0, 60, 7)),
+    ):
         out.obs[column] = with_lost(out.obs[column], at, lost).to_numpy()
     return out
 
@@ -534,13 +629,20 @@ def of_mechanism(lost: Any) -> Any:
 
 
 def of_repurposing(lost: Any) -> Any:
-    return nt.tl.repurpose(annotated(lost), indication="ill 2", top=None).sort_values("compound")["score"]
+    return nt.tl.repurpose(annotated(lost), indication="ill 2", top=None).sort_values("compound")[
+        "score"
+    ]
 
 
 def of_network(lost: Any) -> Any:
     out = annotated(lost)
     nt.tl.pharmacology_network(
-        out, similarity="signature", annotations=["moa"], embedding=_compounds.embedding(), n_rewirings=2, fdr=0.2
+        out,
+        similarity="signature",
+        annotations=["moa"],
+        embedding=_compounds.embedding(),
+        n_rewirings=2,
+        fdr=0.2,
     )
     nodes = out.uns["newt_network"]["nodes"]
     assert not set(nodes["mechanism"]) & {*MISSING}
@@ -550,7 +652,9 @@ def of_network(lost: Any) -> Any:
 
 def of_label_knn(lost: Any) -> Any:
     X = np.random.default_rng(0).standard_normal((30, 3))
-    return np.array(nt.metrics.label_knn(X, with_lost(["a", "b"] * 15, [0, 3], lost), n_neighbors=3))
+    return np.array(
+        nt.metrics.label_knn(X, with_lost(["a", "b"] * 15, [0, 3], lost), n_neighbors=3)
+    )
 
 
 def of_mixing(lost: Any) -> Any:
@@ -561,10 +665,20 @@ def of_mixing(lost: Any) -> Any:
 
 def of_bootstrap(lost: Any) -> Any:
     groups = with_lost(["a", "b"] * 15, [0, 3], lost)
-    return np.array(nt.metrics.bootstrap_interval(np.arange(30.0), groups=groups, n_resamples=20).estimate)
+    return np.array(
+        nt.metrics.bootstrap_interval(np.arange(30.0), groups=groups, n_resamples=20).estimate
+    )
 
 
-LABELLED = [of_signatures, of_replicates, of_mapping, of_matching, of_targets, of_pooling, of_connectivity]
+LABELLED = [
+    of_signatures,
+    of_replicates,
+    of_mapping,
+    of_matching,
+    of_targets,
+    of_pooling,
+    of_connectivity,
+]
 LABELLED += [of_mechanism, of_repurposing, of_network, of_label_knn, of_mixing, of_bootstrap]
 
 

@@ -10,13 +10,28 @@ from typing import Any
 import pytest
 
 HEAVY = ["torch", "scvi", "scanpy", "matplotlib.pyplot", "networkx"]
-AT_FIRST_USE = [*HEAVY, "anndata", "mudata", "pandas", "numpy", "scipy", "numba", "sklearn", "h5py", "pooch"]
+AT_FIRST_USE = [
+    *HEAVY,
+    "anndata",
+    "mudata",
+    "pandas",
+    "numpy",
+    "scipy",
+    "numba",
+    "sklearn",
+    "h5py",
+    "pooch",
+]
 
 
 def run(code: str, *options: str) -> Any:
     """Run code in a fresh interpreter and return the JSON that it prints."""
     done = subprocess.run(
-        [sys.executable, *options, "-c", code], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, *options, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr
@@ -25,7 +40,10 @@ def run(code: str, *options: str) -> Any:
 
 @pytest.mark.parametrize("options", [(), ("-W", "error")], ids=["plain", "warnings as errors"])
 def test_package_loads_nothing(options: tuple[str, ...]) -> None:
-    code = f"import sys, json, newt_sc; print(json.dumps([m for m in {AT_FIRST_USE} if m in sys.modules]))"
+    code = (
+        f"import sys, json, newt_sc; print(json.dumps([m for m in {AT_FIRST_USE} if m in"
+        " sys.modules]))"
+    )
     assert run(code, *options) == []
 
 
@@ -43,8 +61,8 @@ def look(name):
 
 def walk(package):
     for name in package.__all__ if hasattr(package, "__all__") else []:
-        if package.__name__ == "newt_sc.models":  # a model is a class of scvi-tools, which is what loads torch
-            continue
+        if package.__name__ == "newt_sc.models":
+            continue  # a model is a class of scvi-tools, which is what loads torch
         member = getattr(package, name)
         look(f"{{package.__name__}}.{{name}}")
         if isinstance(member, types.ModuleType):

@@ -29,7 +29,9 @@ def run(folder: Path, *pages: str) -> tuple[int, str]:
     names = [f"page{i}.md" for i in range(len(pages))]
     for name, page in zip(names, pages, strict=True):
         (folder / name).write_text(page, encoding="utf-8")
-    done = subprocess.run([sys.executable, SCRIPT, *names], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, SCRIPT, *names], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.stderr == ""
     return done.returncode, done.stdout
 
@@ -61,7 +63,11 @@ def test_blocks_of_a_page(readme: ModuleType) -> None:
         ("python", "# needs a GPU: docs/gpu.md\n", "needs a GPU, see docs/gpu.md"),
         ("python", "x = load()  # needs a file: elsewhere\n", "needs a file, see elsewhere"),
         ("python", "x = 1\n# needs a file: elsewhere\n", ""),
-        ("bash", "# needs L1000 data: docs/data.md\nnewt-sc x\n", "needs L1000 data, see docs/data.md"),
+        (
+            "bash",
+            "# needs L1000 data: docs/data.md\nnewt-sc x\n",
+            "needs L1000 data, see docs/data.md",
+        ),
         ("bash", "newt-sc --version\n", ""),
         ("bash", "# first this\nA=1 newt-sc --version\n", ""),
         ("bash", "pip install \\\n  newt-sc\nnewt-sc --version\n", ""),
@@ -82,7 +88,11 @@ def test_set_up_is_taken_out_of_bash(readme: ModuleType) -> None:
 
 
 def test_blocks_share_names_in_order_and_pages_share_nothing(tmp_path: Path) -> None:
-    first = python("x = [1]", "open('left', 'w').close()") + python("x.append(2)") + python("assert x == [1, 2]")
+    first = (
+        python("x = [1]", "open('left', 'w').close()")
+        + python("x.append(2)")
+        + python("assert x == [1, 2]")
+    )
     second = python("import os", "assert 'x' not in globals() and os.listdir() == []")
     code, printed = run(tmp_path, first, second)
     assert code == 0, printed
@@ -92,14 +102,20 @@ def test_blocks_share_names_in_order_and_pages_share_nothing(tmp_path: Path) -> 
         ["page0.md:15", "python", "ok"],
         ["page1.md:4", "python", "ok"],
     ]
-    assert printed.splitlines()[-1].startswith("2 pages: 4 blocks to run, 0 only compiled or set-up;")
+    assert printed.splitlines()[-1].startswith(
+        "2 pages: 4 blocks to run, 0 only compiled or set-up;"
+    )
 
 
 def test_settings_are_not_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEWT_SC_DATA_DIR", str(tmp_path))
     code, printed = run(
         tmp_path,
-        python("import os", "assert 'NEWT_SC_DATA_DIR' not in os.environ", "assert os.environ['MPLBACKEND'] == 'Agg'"),
+        python(
+            "import os",
+            "assert 'NEWT_SC_DATA_DIR' not in os.environ",
+            "assert os.environ['MPLBACKEND'] == 'Agg'",
+        ),
     )
     assert code == 0, printed
 
@@ -118,7 +134,9 @@ def test_what_fails_is_shown_and_ends_its_page_only(tmp_path: Path) -> None:
     assert printed.rstrip().endswith("failed: page0.md")
 
 
-@pytest.mark.parametrize("ending", ["raise SystemExit(0)", "import os; os._exit(3)", "assert 1 == 2"])
+@pytest.mark.parametrize(
+    "ending", ["raise SystemExit(0)", "import os; os._exit(3)", "assert 1 == 2"]
+)
 def test_no_way_out_counts_as_success(tmp_path: Path, ending: str) -> None:
     code, printed = run(tmp_path, python(ending))
     assert code == 1
@@ -149,7 +167,9 @@ def test_what_is_not_run_must_be_well_formed(tmp_path: Path, page: str, message:
 
 
 def test_bash_runs_the_package_of_its_environment(tmp_path: Path) -> None:
-    page = python("open('x', 'w').close()") + bash("make nothing", "newt-sc --version > version", "ls x")
+    page = python("open('x', 'w').close()") + bash(
+        "make nothing", "newt-sc --version > version", "ls x"
+    )
     page += python("assert open('version').read().strip()") + bash("pip install nothing")
     code, printed = run(tmp_path, page)
     assert code == 0, printed

@@ -1,4 +1,6 @@
-"""What a release is made of: version, fragments of the changelog, the entry for the ecosystem's list."""
+"""What a release is made of: version, fragments of the changelog, the entry for the ecosystem's
+list.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from packaging.version import Version
 import newt_sc as nt
 
 ROOT = Path(__file__).parents[1]
-needs_repository = pytest.mark.skipif(not (ROOT / "RELEASING.md").exists(), reason="tests without the repository")
+needs_repository = pytest.mark.skipif(
+    not (ROOT / "RELEASING.md").exists(), reason="tests without the repository"
+)
 
 
 def settings() -> dict[str, Any]:
@@ -42,23 +46,40 @@ def test_fragments_have_a_kind_and_one_line() -> None:
             continue
         name, kind, suffix = path.name.rsplit(".", 2)
         assert (kind in kinds, suffix) == (True, "md"), path.name
-        assert re.fullmatch(r"\d+|\+[a-z0-9-]+", name), f"{path.name}: the number of an issue, or + and a few words"
+        assert re.fullmatch(r"\d+|\+[a-z0-9-]+", name), (
+            f"{path.name}: the number of an issue, or + and a few words"
+        )
         assert len(path.read_text(encoding="utf-8").strip().splitlines()) == 1, path.name
-    assert settings()["tool"]["towncrier"]["start_string"] in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert settings()["tool"]["towncrier"]["start_string"] in (ROOT / "CHANGELOG.md").read_text(
+        encoding="utf-8"
+    )
 
 
 @needs_repository
 def test_entry_of_the_ecosystem() -> None:
     """The fields that the list's schema requires, in its types."""
-    entry = yaml.safe_load((ROOT / "packages" / "newt-sc" / "meta.yaml").read_text(encoding="utf-8"))
-    texts = ("name", "description", "project_home", "documentation_home", "license", "version", "category")
+    entry = yaml.safe_load(
+        (ROOT / "packages" / "newt-sc" / "meta.yaml").read_text(encoding="utf-8")
+    )
+    texts = (
+        "name",
+        "description",
+        "project_home",
+        "documentation_home",
+        "license",
+        "version",
+        "category",
+    )
     assert all(isinstance(entry[name], str) and entry[name] for name in texts)
     assert all(isinstance(entry[name], list) and entry[name] for name in ("tags", "contact"))
     assert len(set(entry["tags"])) == len(entry["tags"])
     assert entry["install"] == {"pypi": settings()["project"]["name"]}
     assert entry["license"] in settings()["project"]["license"]
     assert entry["category"] == "ecosystem"
-    assert all(entry[name].startswith("https://") for name in ("project_home", "documentation_home", "tutorials_home"))
+    assert all(
+        entry[name].startswith("https://")
+        for name in ("project_home", "documentation_home", "tutorials_home")
+    )
     Version(entry["version"])
     optional = {"tutorials_home", "publications", "logo", "test_command"}
     assert set(entry) <= {*texts, "tags", "contact", "install"} | optional

@@ -1,13 +1,14 @@
 """Execute the tutorials and write them, with their outputs, to ``docs/tutorials``.
 
-``python tutorials/run.py`` runs every ``tutorials/*.md`` from top to bottom in a new kernel, in a folder of its own
-that is removed afterwards, and prints how long each took. Names run some of them; ``--shipped`` runs those that need no
-more data than comes with the packages; ``--prose`` executes nothing and brings text that was changed into notebooks
-whose code was not. The others read ``NEWT_SC_DATA_DIR``.
+``python tutorials/run.py`` runs every ``tutorials/*.md`` from top to bottom in a new kernel, in a
+folder of its own that is removed afterwards, and prints how long each took. Names run some of them;
+``--shipped`` runs those that need no more data than comes with the packages; ``--prose`` executes
+nothing and brings text that was changed into notebooks whose code was not. The others read
+``NEWT_SC_DATA_DIR``.
 
-A tutorial fails if a cell fails, if anything but a warning of newt_sc is written to stderr, if an output has a path of
-this machine in it, or if a picture is larger than 300 kB or has no alternative text.
-"""
+A tutorial fails if a cell fails, if anything but a warning of newt_sc is written to stderr, if an
+output has a path of this machine in it, or if a picture is larger than 300 kB or has no alternative
+text."""
 
 from __future__ import annotations
 
@@ -31,7 +32,10 @@ LOCAL = re.compile(
 )
 """What gives away the machine that a tutorial was run on."""
 NEEDS_DATA = "NEWT_SC_DATA_DIR"
-FENCE = re.compile(r"^```\{code-cell\}[^\n]*\n(?P<options>(?::[^\n]*\n)*)(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(
+    r"^```\{code-cell\}[^\n]*\n(?P<options>(?::[^\n]*\n)*)(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 OPTION = re.compile(r"^:(\w+): *(.*)$", re.MULTILINE)
 SETUP = """\
 import logging
@@ -53,9 +57,8 @@ matplotlib.rcParams.update({"figure.dpi": 150, "savefig.dpi": 150, "figure.figsi
 def cells(source: str) -> list[dict[str, Any]]:
     """Return the cells of a tutorial as nbformat has them, outputs empty.
 
-    Text is Markdown; code stands in fences of ``{code-cell}``, whose options are JSON and go into the cell's metadata.
-    The header, between lines of ``---``, is no cell.
-    """
+    Text is Markdown; code stands in fences of ``{code-cell}``, whose options are JSON and go into
+    the cell's metadata. The header, between lines of ``---``, is no cell."""
     text = source.split("\n---\n", 1)[1]
     found: list[dict[str, Any]] = []
 
@@ -70,7 +73,11 @@ def cells(source: str) -> list[dict[str, Any]]:
     end = 0
     for fence in FENCE.finditer(text):
         add("markdown", text[end : fence.start()], {})
-        add("code", fence["code"], {key: json.loads(value) for key, value in OPTION.findall(fence["options"])})
+        add(
+            "code",
+            fence["code"],
+            {key: json.loads(value) for key, value in OPTION.findall(fence["options"])},
+        )
         end = fence.end()
     add("markdown", text[end:], {})
     return found
@@ -101,16 +108,24 @@ def faults(done: dict[str, Any]) -> list[str]:
                 if not all(line.startswith("NewtWarning: ") for line in said.strip().splitlines()):
                     found.append(f"{where} writes to stderr: {said[:300]}")
             data = output.get("data", {})
-            texts = [output.get("text", ""), *(data[kind] for kind in data if not kind.startswith("image/"))]
+            texts = [
+                output.get("text", ""),
+                *(data[kind] for kind in data if not kind.startswith("image/")),
+            ]
             for text in texts:
                 text = text if isinstance(text, str) else "".join(text)
                 if local := LOCAL.search(text):
-                    found.append(f"{where} prints something of this machine: {text[local.start() :][:80]!r}")
+                    found.append(
+                        f"{where} prints something of this machine: {text[local.start() :][:80]!r}"
+                    )
             if picture := data.get("image/png"):
                 if (size := len(base64.b64decode(picture))) > MAX_PICTURE:
                     found.append(f"{where}: a picture of {size:,} bytes, at most {MAX_PICTURE:,}")
                 if not cell["metadata"].get("mystnb", {}).get("image", {}).get("alt"):
-                    found.append(f'{where}: a picture without text: give the cell :mystnb: {{"image": {{"alt": ...}}}}')
+                    found.append(
+                        f'{where}: a picture without text: give the cell :mystnb: {{"image":'
+                        ' {"alt": ...}}'
+                    )
     return found
 
 
@@ -173,7 +188,9 @@ def write(done: dict[str, Any], path: Path) -> None:
     """Write a notebook as nbformat does."""
     for cell in done["cells"]:
         cell["source"] = code(cell).splitlines(keepends=True)
-    path.write_text(json.dumps(done, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(done, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8"
+    )
 
 
 def busy() -> float:
@@ -186,8 +203,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what is asked for; return 1 if a tutorial failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help="tutorials, without suffix (all)")
-    parser.add_argument("--shipped", action="store_true", help="those that need no NEWT_SC_DATA_DIR")
-    parser.add_argument("--prose", action="store_true", help="bring in changed text, execute nothing")
+    parser.add_argument(
+        "--shipped", action="store_true", help="those that need no NEWT_SC_DATA_DIR"
+    )
+    parser.add_argument(
+        "--prose", action="store_true", help="bring in changed text, execute nothing"
+    )
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args(arguments)
     sources = {path.stem: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.md"))}
@@ -197,8 +218,13 @@ def main(arguments: list[str] | None = None) -> int:
     if options.shipped:
         names = [name for name in names if NEEDS_DATA not in sources[name].split("\n---\n", 1)[0]]
     elif not options.prose and not os.environ.get(NEEDS_DATA):
-        parser.error(f"set {NEEDS_DATA} to a folder with the files of docs/data-sources.md, or ask for --shipped")
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])  # newt-sc
+        parser.error(
+            f"set {NEEDS_DATA} to a folder with the files of docs/data-sources.md, or ask for"
+            " --shipped"
+        )
+    os.environ["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    )  # newt-sc
     os.environ |= {"TQDM_DISABLE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "MPLBACKEND": "agg"}
     failed, total = [], time.monotonic()
     for name in names:

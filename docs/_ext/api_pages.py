@@ -1,7 +1,7 @@
 """Write the API pages from each module's ``__all__``.
 
-All is written below ``generated/``, only where it changes, before autosummary looks for what to document.
-"""
+All is written below ``generated/``, only where it changes, before autosummary looks for what to
+document."""
 
 from __future__ import annotations
 
@@ -43,8 +43,13 @@ nt.settings
 def rooms() -> dict[str, ModuleType]:
     """Return the public modules that export anything, in the order of the pages."""
     found = {name: getattr(newt_sc, name) for name in newt_sc.__all__}
-    modules = {n: m for n, m in found.items() if isinstance(m, ModuleType) and getattr(m, "__all__", None)}
-    return {name: modules[name] for name in [*filter(modules.get, ORDER), *sorted(modules.keys() - set(ORDER))]}
+    modules = {
+        n: m for n, m in found.items() if isinstance(m, ModuleType) and getattr(m, "__all__", None)
+    }
+    return {
+        name: modules[name]
+        for name in [*filter(modules.get, ORDER), *sorted(modules.keys() - set(ORDER))]
+    }
 
 
 def room_page(name: str, module: ModuleType) -> str:
@@ -56,11 +61,13 @@ def room_page(name: str, module: ModuleType) -> str:
         kind = (
             "Classes"
             if inspect.isclass(value)
-            else "Modules"
-            if isinstance(value, ModuleType)
-            else "Functions"
-            if callable(value)
-            else "Data"
+            else (
+                "Modules"
+                if isinstance(value, ModuleType)
+                else "Functions"
+                if callable(value)
+                else "Data"
+            )
         )
         kinds[kind].append(member)
     kinds = {kind: members for kind, members in kinds.items() if members}
@@ -78,13 +85,27 @@ def pages() -> dict[str, str]:
     """Return path below ``generated/api`` -> text."""
     modules = rooms()
     index = ["API", "===", "", "Import the package as ``nt``::", "", "    import newt_sc as nt", ""]
-    index += ["Every name loads when it is first used; the import itself takes next to no time.", ""]
+    index += [
+        "Every name loads when it is first used; the import itself takes next to no time.",
+        "",
+    ]
     index += [".. list-table::", "   :widths: 30 70", ""]
     for name, module in modules.items():
         summary = (inspect.getdoc(module) or "").partition("\n")[0]
         index += [f"   * - :doc:`nt.{name} <{name}>`", f"     - {summary}"]
-    index += ["   * - :doc:`nt.settings <settings>`", "     - Where data is found, how much is said, which device.", ""]
-    index += [".. toctree::", "   :hidden:", "", *(f"   {name}" for name in modules), "   settings", ""]
+    index += [
+        "   * - :doc:`nt.settings <settings>`",
+        "     - Where data is found, how much is said, which device.",
+        "",
+    ]
+    index += [
+        ".. toctree::",
+        "   :hidden:",
+        "",
+        *(f"   {name}" for name in modules),
+        "   settings",
+        "",
+    ]
     return {
         "index.rst": "\n".join(index),
         "settings.rst": SETTINGS,
@@ -104,7 +125,9 @@ def write(app: Sphinx, config: Config) -> None:
         path = api / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-    names = {f"newt_sc.{room}.{name}" for room, module in rooms().items() for name in module.__all__}
+    names = {
+        f"newt_sc.{room}.{name}" for room, module in rooms().items() for name in module.__all__
+    }
     for path in (api / "names").glob("*.rst"):
         if path.stem not in names:
             path.unlink()

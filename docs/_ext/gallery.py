@@ -1,4 +1,5 @@
-"""Draw every plot of ``newt_sc.pl`` for the page of the gallery, or as the pictures that the image tests compare with.
+"""Draw every plot of ``newt_sc.pl`` for the page of the gallery, or as the pictures that the image
+tests compare with.
 
 python docs/_ext/gallery.py tests/pl/baseline
 """
@@ -30,10 +31,11 @@ DPI = 60
 HEAD = """\
 # Gallery
 
-Every plot of {mod}`newt_sc.pl`, with the call that draws it. All take `ax=`, `show=` and `return_fig=`, and save
-through matplotlib: `nt.pl.maps(..., return_fig=True).savefig("maps.pdf")`. Colours are those of Okabe and Ito, and
-viridis, which colour-blind readers tell apart; markers repeat what colours say where there are many groups. The data
-are small and made up: `cells`, `compounds` and the others stand [at the end](#gallery-data).
+Every plot of {mod}`newt_sc.pl`, with the call that draws it. All take `ax=`, `show=` and
+`return_fig=`, and save through matplotlib: `nt.pl.maps(..., return_fig=True).savefig("maps.pdf")`.
+Colours are those of Okabe and Ito, and viridis, which colour-blind readers tell apart; markers
+repeat what colours say where there are many groups. The data are small and made up: `cells`,
+`compounds` and the others stand [at the end](#gallery-data).
 
 """
 WORDS = {
@@ -85,9 +87,15 @@ def page(folder: Path) -> str:
     text = HEAD
     for plot, functions in examples().items():
         summary = (inspect.getdoc(getattr(nt.pl, plot)) or "").partition("\n")[0]
-        text += f"(gallery-{plot.replace('_', '-')})=\n## {plot}\n\n{{func}}`newt_sc.pl.{plot}`: {summary}\n\n"
+        text += (
+            f"(gallery-{plot.replace('_', '-')})=\n## {plot}\n\n{{func}}`newt_sc.pl.{plot}`:"
+            f" {summary}\n\n"
+        )
         if plot == "network_html":
-            text += '<a href="../../gallery-network.html">Open the page</a>: find a compound by name, click on it.\n\n'
+            text += (
+                '<a href="../../gallery-network.html">Open the page</a>: find a compound by name,'
+                " click on it.\n\n"
+            )
             text += f"```python\n{source(functions[0])}\n```\n\n"
             continue
         for function in functions:
@@ -98,8 +106,14 @@ def page(folder: Path) -> str:
             options = f":alt: {plot}, drawn from made-up data\n:width: {round(width * 96)}px"
             text += f"```{{image}} {name}.png\n{options}\n```\n\n"
             text += f"```python\n{source(function)}\n```\n\n"
-    code = inspect.getsource(gallery_examples).partition("# -- pictures")[0].partition("from functools")
-    return text + f"(gallery-data)=\n## The data\n\n```python\n{(code[1] + code[2]).rstrip()}\n```\n"
+    code = (
+        inspect.getsource(gallery_examples)
+        .partition("# -- pictures")[0]
+        .partition("from functools")
+    )
+    return (
+        text + f"(gallery-data)=\n## The data\n\n```python\n{(code[1] + code[2]).rstrip()}\n```\n"
+    )
 
 
 def write(app: Sphinx, config: Config) -> None:
@@ -107,8 +121,13 @@ def write(app: Sphinx, config: Config) -> None:
     folder = Path(app.srcdir) / "generated" / "gallery"
     extra = Path(app.srcdir) / "generated" / "extra"
     stamp = folder / "stamp"
-    sources = [*sorted(Path(inspect.getfile(nt.pl)).parent.glob("*.py")), Path(__file__).parent / "gallery_examples.py"]
-    state = hashlib.sha256(b"".join(path.read_bytes() for path in [*sources, Path(__file__)])).hexdigest()
+    sources = [
+        *sorted(Path(inspect.getfile(nt.pl)).parent.glob("*.py")),
+        Path(__file__).parent / "gallery_examples.py",
+    ]
+    state = hashlib.sha256(
+        b"".join(path.read_bytes() for path in [*sources, Path(__file__)])
+    ).hexdigest()
     if stamp.exists() and stamp.read_text() == state:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +138,9 @@ def write(app: Sphinx, config: Config) -> None:
     stamp.write_text(state)
 
 
-def show(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
+def show(
+    app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]
+) -> None:
     """Put the first picture of a plot on its page of the API."""
     plot = name.removeprefix("newt_sc.pl.")
     if what == "function" and plot != name and plot != "network_html" and examples().get(plot):
@@ -147,7 +168,9 @@ def main() -> None:
             if function.__name__ != "network_html":
                 path = folder / f"{function.__name__}.png"
                 draw(function, path, dpi=DPI)
-                Image.open(path).convert("L").save(path, optimize=True)  # small, and what is compared
+                Image.open(path).convert("L").save(
+                    path, optimize=True
+                )  # small, and what is compared
 
 
 if __name__ == "__main__":

@@ -16,13 +16,23 @@ import newt_sc as nt
 
 FAMILIES = {
     "HDAC inhibitor": [f"HDAC{i}" for i in range(1, 12)],
-    "beta blocker": ["ADRA1A", "ADRA1B", "ADRA1D", "ADRA2A", "ADRA2B", "ADRA2C", "ADRB1", "ADRB2", "ADRB3"],
+    "beta blocker": [
+        "ADRA1A",
+        "ADRA1B",
+        "ADRA1D",
+        "ADRA2A",
+        "ADRA2B",
+        "ADRA2C",
+        "ADRB1",
+        "ADRB2",
+        "ADRB3",
+    ],
     "CDK inhibitor": [f"CDK{i}" for i in (1, 2, 4, 5, 6, 7, 8, 9, 10, 12)],
     "proteasome inhibitor": [f"PSMB{i}" for i in range(1, 11)],
 }
 
 
-# -- data --------------------------------------------------------------------------------------------------------------
+# -- data ------------------------------------------------------------------------------------------
 
 
 @cache
@@ -33,37 +43,62 @@ def symbols() -> list[str]:
 
 
 def gene_space() -> ad.AnnData:
-    """Vectors of 240 genes in eight groups, fused from four kinds of knowledge that know them more or less well."""
+    """Vectors of 240 genes in eight groups, fused from four kinds of knowledge that know them more
+    or less well.
+    """
     rng = np.random.default_rng(0)
     group, blocks = np.arange(240) % 8, {}
-    for name, noise in {"function": 0.3, "coexpression": 0.5, "pathway": 0.7, "regulon": 1.5}.items():
+    for name, noise in {
+        "function": 0.3,
+        "coexpression": 0.5,
+        "pathway": 0.7,
+        "regulon": 1.5,
+    }.items():
         block = rng.standard_normal((8, 10))[group] + noise * rng.standard_normal((240, 10))
         block[rng.random(240) < noise / 4] = np.nan
         blocks[name] = block.astype(np.float32)
-    return nt.tl.fuse(ad.AnnData(obs=pd.DataFrame(index=symbols()[:240]), obsm=blocks), weights={}, n_comps=16)
+    return nt.tl.fuse(
+        ad.AnnData(obs=pd.DataFrame(index=symbols()[:240]), obsm=blocks), weights={}, n_comps=16
+    )
 
 
 def cells() -> ad.AnnData:
     """Cells of a branching tree of blood, two maps, and two scores."""
     rng = np.random.default_rng(0)
-    parent = {"HSC": "", "MPP": "HSC", "CMP": "MPP", "CLP": "MPP", "MEP": "CMP", "GMP": "CMP", "B": "CLP", "T": "CLP"}
+    parent = {
+        "HSC": "",
+        "MPP": "HSC",
+        "CMP": "MPP",
+        "CLP": "MPP",
+        "MEP": "CMP",
+        "GMP": "CMP",
+        "B": "CLP",
+        "T": "CLP",
+    }
     parent |= {"erythroid": "MEP", "megakaryocyte": "MEP", "monocyte": "GMP", "neutrophil": "GMP"}
     centre: dict[str, Any] = {"": np.zeros(20)}
     for name, up in parent.items():
         centre[name] = centre[up] + rng.standard_normal(20)
     kind = np.repeat(list(parent), rng.integers(15, 45, len(parent)))
     X = np.stack([centre[name] for name in kind]) + 0.9 * rng.standard_normal((kind.size, 20))
-    adata = ad.AnnData(obs=pd.DataFrame({"cell_type": pd.Categorical(kind, list(parent))}).set_index(kind + "-x"))
+    adata = ad.AnnData(
+        obs=pd.DataFrame({"cell_type": pd.Categorical(kind, list(parent))}).set_index(kind + "-x")
+    )
     adata.obs_names_make_unique()
     adata.obsm["X_newt"] = X.astype(np.float32)
     axes = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)[2]
     adata.obsm["X_a"], adata.obsm["X_b"] = X @ axes[:2].T, X @ axes[2:4].T
-    adata.obs["S phase"], adata.obs["stemness"] = X[:, 0], -np.linalg.norm(X - centre["HSC"], axis=1)
+    adata.obs["S phase"], adata.obs["stemness"] = (
+        X[:, 0],
+        -np.linalg.norm(X - centre["HSC"], axis=1),
+    )
     return adata
 
 
 def compounds(n: int = 160) -> ad.AnnData:
-    """Signatures of compounds of four classes on 60 genes, with the targets that are known of most of them."""
+    """Signatures of compounds of four classes on 60 genes, with the targets that are known of most
+    of them.
+    """
     rng = np.random.default_rng(1)
     families, kind = list(FAMILIES), np.arange(n) % len(FAMILIES)
     names = [f"{families[k]} {i // len(families) + 1}" for i, k in enumerate(kind)]
@@ -75,7 +110,9 @@ def compounds(n: int = 160) -> ad.AnnData:
         X[row] += of_class[k] + 2.5 * np.mean([effect[gene] for gene in hit], axis=0)
         known += [(name, gene) for gene in hit if rng.random() < 0.8]
     genes = pd.DataFrame(index=symbols()[300:360])
-    adata = ad.AnnData(X.astype(np.float32), obs=pd.DataFrame({"name": names}, index=names), var=genes)
+    adata = ad.AnnData(
+        X.astype(np.float32), obs=pd.DataFrame({"name": names}, index=names), var=genes
+    )
     adata.uns["targets"] = pd.DataFrame(known, columns=["compound", "target"])
     return adata
 
@@ -86,15 +123,27 @@ def target_space() -> ad.AnnData:
     rng = np.random.default_rng(2)
     genes = [gene for family in FAMILIES.values() for gene in family] + symbols()[300:360]
     X = 0.4 * rng.standard_normal((len(genes), 8))
-    X[:40] += np.repeat(rng.standard_normal((4, 8)), [len(family) for family in FAMILIES.values()], axis=0)
+    X[:40] += np.repeat(
+        rng.standard_normal((4, 8)), [len(family) for family in FAMILIES.values()], axis=0
+    )
     return ad.AnnData(X.astype(np.float32), obs=pd.DataFrame(index=genes))
 
 
-# -- pictures ----------------------------------------------------------------------------------------------------------
+# -- pictures --------------------------------------------------------------------------------------
 
 
 def gene_matching() -> Any:
-    names = [*symbols()[:400], "HER2", "OCT4", "p53", "SEPT2", "MARCH1", "ERCC-00002", "tdTomato", "GFP"]
+    names = [
+        *symbols()[:400],
+        "HER2",
+        "OCT4",
+        "p53",
+        "SEPT2",
+        "MARCH1",
+        "ERCC-00002",
+        "tdTomato",
+        "GFP",
+    ]
     names += nt.genes.table().set_index("symbol").loc[symbols()[400:480], "ensembl"].tolist()
     adata = ad.AnnData(np.ones((2, len(names)), np.float32), var=pd.DataFrame(index=names))
     nt.pp.map_genes(adata)
@@ -102,20 +151,31 @@ def gene_matching() -> Any:
 
 
 def maps() -> Any:
-    return nt.pl.maps(cells(), basis=["X_a", "X_b"], color="cell_type", titles=["first axes", "next axes"])
+    return nt.pl.maps(
+        cells(), basis=["X_a", "X_b"], color="cell_type", titles=["first axes", "next axes"]
+    )
 
 
 def maps_of_numbers() -> Any:
-    return nt.pl.maps(cells(), basis=["X_a", "X_b"], color="stemness", titles=["first axes", "next axes"])
+    return nt.pl.maps(
+        cells(), basis=["X_a", "X_b"], color="stemness", titles=["first axes", "next axes"]
+    )
 
 
 def joint_map() -> Any:
-    adata, rng = cells(), np.random.default_rng(0)  # as newt_sc.tl.joint_map gives it, on places that are made up
+    adata, rng = (
+        cells(),
+        np.random.default_rng(0),
+    )  # as newt_sc.tl.joint_map gives it, on places that are made up
     query = rng.random(adata.n_obs) < 0.4
     adata.obsm["X_umap"] = adata.obsm["X_a"] + 0.8 * query[:, None]
     adata.obs["newt_side"] = pd.Categorical(np.where(query, "query", "reference"))
     mixing = nt.metrics.neighbor_mixing(adata.obsm["X_umap"], query)
-    adata.uns["newt_joint"] = {"params": {"via": "rotated"}, "mixing": mixing, "mixing_expected": 2 * 0.4 * 0.6}
+    adata.uns["newt_joint"] = {
+        "params": {"via": "rotated"},
+        "mixing": mixing,
+        "mixing_expected": 2 * 0.4 * 0.6,
+    }
     return nt.pl.joint_map(adata, color="cell_type")
 
 
@@ -151,7 +211,9 @@ def compare_sets() -> Any:
 
 def attention_of_genes() -> Any:
     embedding = gene_space()
-    weights = np.random.default_rng(0).dirichlet([4, 3, 2, 2], 240).astype(np.float32)  # of a model, usually
+    weights = (
+        np.random.default_rng(0).dirichlet([4, 3, 2, 2], 240).astype(np.float32)
+    )  # of a model, usually
     names = ["function", "coexpression", "pathway", "regulon"]
     embedding.obsm["attention"] = pd.DataFrame(weights, embedding.obs_names, names)
     nt.tl.explain(embedding)
@@ -182,29 +244,39 @@ def target_reliability() -> Any:
 def match_compounds() -> Any:
     signatures, rng = compounds(), np.random.default_rng(0)
     X = rng.gamma(3.0, 0.5, (60, 60)).astype(np.float32)
-    X[30:] = np.maximum(X[30:] + 0.35 * signatures["CDK inhibitor 2"].X, 0)  # what that compound does
-    adata = ad.AnnData(X, obs=pd.DataFrame({"state": ["cycling"] * 30 + ["arrested"] * 30}), var=signatures.var)
+    X[30:] = np.maximum(
+        X[30:] + 0.35 * signatures["CDK inhibitor 2"].X, 0
+    )  # what that compound does
+    adata = ad.AnnData(
+        X, obs=pd.DataFrame({"state": ["cycling"] * 30 + ["arrested"] * 30}), var=signatures.var
+    )
     adata.obs_names = [f"cell{i}" for i in range(60)]
     table = nt.tl.match_compounds(
-        adata, signatures, groupby="state", source="cycling", target="arrested", embedding=target_space(),
-        n_permutations=200,
+        adata, signatures, groupby="state", source="cycling", target="arrested",
+        embedding=target_space(), n_permutations=200,
     )  # fmt: skip
     return nt.pl.match_compounds(table)
 
 
 def network() -> Any:
     mdata = compounds(240)
-    nt.tl.pharmacology_network(mdata, similarity="signature", embedding=target_space(), n_rewirings=0)
+    nt.tl.pharmacology_network(
+        mdata, similarity="signature", embedding=target_space(), n_rewirings=0
+    )
     return nt.pl.network(mdata)
 
 
 def network_of_one() -> Any:
     mdata = compounds(240)
-    nt.tl.pharmacology_network(mdata, similarity="signature", embedding=target_space(), n_rewirings=0)
+    nt.tl.pharmacology_network(
+        mdata, similarity="signature", embedding=target_space(), n_rewirings=0
+    )
     return nt.pl.network(mdata, compound="HDAC inhibitor 3")
 
 
 def network_html(path: Any = "network.html") -> None:
     mdata = compounds(240)
-    nt.tl.pharmacology_network(mdata, similarity="signature", embedding=target_space(), n_rewirings=0)
+    nt.tl.pharmacology_network(
+        mdata, similarity="signature", embedding=target_space(), n_rewirings=0
+    )
     nt.pl.network_html(mdata, path)

@@ -1,4 +1,6 @@
-"""Write pages that come from elsewhere: the commands from their parser, what is not released from its fragments."""
+"""Write pages that come from elsewhere: the commands from their parser, what is not released from
+its fragments.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,13 @@ if TYPE_CHECKING:
 
 def commands() -> str:
     """Return the help of each command, under the headings of the parser."""
-    parser = build_parser(formatter=partial(RawDescriptionHelpFormatter, width=96, max_help_position=28))
-    helps = {name: sub.format_help() for name, sub in parser._subparsers._group_actions[0].choices.items()}
+    parser = build_parser(
+        formatter=partial(RawDescriptionHelpFormatter, width=96, max_help_position=28)
+    )
+    helps = {
+        name: sub.format_help()
+        for name, sub in parser._subparsers._group_actions[0].choices.items()
+    }
     lines = []
     for group, title in GROUPS.items():
         lines += [f"### {title}", ""]
@@ -28,22 +35,44 @@ def commands() -> str:
             if verb.group == group:
                 usage, text = helps[verb.name].split(f"\n{verb.summary}\n", 1)
                 lines += [f"#### newt-sc {verb.name}", "", verb.summary, ""]
-                lines += ["```text", usage.strip(), "", text.rsplit("\n\nExit status", 1)[0].strip(), "```", ""]
+                lines += [
+                    "```text",
+                    usage.strip(),
+                    "",
+                    text.rsplit("\n\nExit status", 1)[0].strip(),
+                    "```",
+                    "",
+                ]
     return "\n".join(lines)
 
 
 def unreleased(root: Path) -> str:
     """Return the fragments of ``changelog.d`` as towncrier will put them."""
-    call = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "Unreleased", "--date", "not yet"]
+    call = [
+        sys.executable,
+        "-m",
+        "towncrier",
+        "build",
+        "--draft",
+        "--version",
+        "Unreleased",
+        "--date",
+        "not yet",
+    ]
     done = subprocess.run(call, cwd=root, capture_output=True, text=True, check=True)
-    return done.stdout[done.stdout.index("## ") :].replace("## Unreleased (not yet)", "## Unreleased")
+    return done.stdout[done.stdout.index("## ") :].replace(
+        "## Unreleased (not yet)", "## Unreleased"
+    )
 
 
 def write(app: Sphinx, _: Config) -> None:
     """Write the texts that changed."""
     folder = Path(app.srcdir) / "generated"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("cli.inc", commands()), ("unreleased.inc", unreleased(Path(app.srcdir).parent))):
+    for name, text in (
+        ("cli.inc", commands()),
+        ("unreleased.inc", unreleased(Path(app.srcdir).parent)),
+    ):
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")

@@ -22,7 +22,8 @@ class GlobTocTree(TocTree):
             found = [
                 entry
                 for entry in self.content
-                if "*" not in entry or any(patfilter(self.env.found_docs, docname_join(self.env.docname, entry)))
+                if "*" not in entry
+                or any(patfilter(self.env.found_docs, docname_join(self.env.docname, entry)))
             ]
             if not found:
                 return []

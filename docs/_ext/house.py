@@ -1,4 +1,5 @@
-"""Draw the rooms of the package and the direction of imports, from the contract that import-linter checks.
+"""Draw the rooms of the package and the direction of imports, from the contract that import-linter
+checks.
 
 An SVG that takes its colours from the page, so that it can be read in light and in dark.
 """
@@ -35,13 +36,17 @@ WIDTH, ROW, GAP = 560, 46, 14
 
 def layers() -> list[list[str]]:
     """Return the rooms of each floor, top to bottom, without what serves them all."""
-    contract = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = tomllib.loads(
+        (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    )
     (found,) = (c for c in contract["tool"]["importlinter"]["contracts"] if c["type"] == "layers")
     return [[room.strip(" ()") for room in layer.split("|")] for layer in found["layers"]]
 
 
 def drawing() -> str:
-    """Return the SVG: one floor a layer, an arrow from each to the next, and what serves all of them at the side."""
+    """Return the SVG: one floor a layer, an arrow from each to the next, and what serves all of
+    them at the side.
+    """
     *floors, shared = layers()
     height = len(floors) * (ROW + GAP) + 4
     side = 120
@@ -53,21 +58,28 @@ def drawing() -> str:
             x = 2 + j * (width + 8)
             parts.append(f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{ROW}" rx="6"/>')
             middle = x + width / 2
-            parts.append(f'<text class="room" x="{middle:.1f}" y="{y + 20}">{html.escape(room)}</text>')
+            parts.append(
+                f'<text class="room" x="{middle:.1f}" y="{y + 20}">{html.escape(room)}</text>'
+            )
             text = html.escape(WHAT.get(room, ""))
             parts.append(f'<text class="what" x="{middle:.1f}" y="{y + 36}">{text}</text>')
         if i:
             x = (WIDTH - side - GAP) / 2
             parts.append(f'<path d="M{x} {y - GAP + 1} V{y - 3} m-3 -4 l3 4 l3 -4"/>')
     x, top = WIDTH - side - 2, 2
-    parts.append(f'<rect class="shared" x="{x}" y="{top}" width="{side}" height="{height - 4 - GAP}" rx="6"/>')
+    parts.append(
+        f'<rect class="shared" x="{x}" y="{top}" width="{side}" height="{height - 4 - GAP}"'
+        ' rx="6"/>'
+    )
     for i, name in enumerate(["serve all:", *shared]):
         kind = "room" if i else "what"
         y = height / 2 + 22 * (i - len(shared) / 2)
-        parts.append(f'<text class="{kind}" x="{x + side / 2}" y="{y:.1f}">{html.escape(name)}</text>')
+        parts.append(
+            f'<text class="{kind}" x="{x + side / 2}" y="{y:.1f}">{html.escape(name)}</text>'
+        )
     return (
-        f'<svg class="house" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="The rooms of newt_sc: imports run from the upper floors down">{"".join(parts)}</svg>'
+        f'<svg class="house" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="The rooms of'
+        f' newt_sc: imports run from the upper floors down">{"".join(parts)}</svg>'
     )
 
 

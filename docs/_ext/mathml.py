@@ -18,11 +18,15 @@ LOGGER = logging.getLogger(__name__)
 
 
 def to_mathml(latex: str, node: nodes.Element, *, display: str) -> str:
-    """Return a ``<math>`` element; what cannot be converted is a warning, and shown as it was written."""
+    """Return a ``<math>`` element; what cannot be converted is a warning, and shown as it was
+    written.
+    """
     try:
         found = convert(latex.strip(), display=display)
     except Exception as error:
-        LOGGER.warning("no MathML for %r: %s: %s", latex, type(error).__name__, error, location=node)
+        LOGGER.warning(
+            "no MathML for %r: %s: %s", latex, type(error).__name__, error, location=node
+        )
         return f"<code>{html.escape(latex)}</code>"
     unknown = re.search(r"<m\w+>\\[A-Za-z]+</m\w+>", found)
     if unknown:
@@ -49,5 +53,7 @@ def visit_block(self: HTML5Translator, node: nodes.math_block) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
-    app.add_html_math_renderer("mathml", inline_renderers=(visit_inline, None), block_renderers=(visit_block, None))
+    app.add_html_math_renderer(
+        "mathml", inline_renderers=(visit_inline, None), block_renderers=(visit_block, None)
+    )
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,9 +1,8 @@
 """How napoleon sets the sections "Returns" and "Attributes" of our docstrings.
 
-napoleon takes every line at the left margin of a numpy-style "Returns" section for a type. Ours say in sentences what
-is returned and written; the type stands in the signature. And of "Attributes" it would make an object each, though
-several may share a line.
-"""
+napoleon takes every line at the left margin of a numpy-style "Returns" section for a type. Ours say
+in sentences what is returned and written; the type stands in the signature. And of "Attributes" it
+would make an object each, though several may share a line."""
 
 from __future__ import annotations
 

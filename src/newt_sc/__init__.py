@@ -1,6 +1,9 @@
-"""Cells of any data set, gene panel or species in one space, by what is known of genes; targets of compounds.
+"""Cells of any data set, gene panel or species in one space, and targets of compounds.
 
-``import newt_sc as nt`` loads next to nothing: every tool loads what it needs when it is first called.
+Cells are placed by what is known of their genes.
+
+``import newt_sc as nt`` loads next to nothing: every tool loads what it needs when it is first
+called.
 """
 
 from __future__ import annotations
@@ -20,11 +23,36 @@ try:
 except _NotFound:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
-__all__ = ["datasets", "errors", "genes", "get", "io", "kernels", "metrics", "models", "pl", "pp", "settings", "tl"]
+__all__ = [
+    "datasets",
+    "errors",
+    "genes",
+    "get",
+    "io",
+    "kernels",
+    "metrics",
+    "models",
+    "pl",
+    "pp",
+    "settings",
+    "tl",
+]
 
 __getattr__, _dir, _names = attach(
     __name__,
-    submodules=("datasets", "errors", "genes", "get", "io", "kernels", "metrics", "models", "pl", "pp", "tl"),
+    submodules=(
+        "datasets",
+        "errors",
+        "genes",
+        "get",
+        "io",
+        "kernels",
+        "metrics",
+        "models",
+        "pl",
+        "pp",
+        "tl",
+    ),
 )
 
 

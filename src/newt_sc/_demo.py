@@ -33,7 +33,9 @@ SHORT = {
 
 
 def run(output: Path, *, say: Callable[[str], None]) -> int:
-    """Carry cell types between two halves of 700 blood cells that share no gene; write an h5ad and a PNG.
+    """Carry cell types between two halves of 700 blood cells that share no gene.
+
+    The result is written as an h5ad and a PNG.
 
     Parameters
     ----------
@@ -65,8 +67,14 @@ def _run(output: Path, say: Callable[[str], None]) -> int:
     adata.obs["cell type"] = adata.obs[LABELS].astype(str).map(SHORT).astype("category")
     sc.pp.pca(adata, n_comps=15)
     vectors = datasets.embedding("newt-human")
-    say(f"newt-sc demo: {adata.n_obs} blood cells x {adata.n_vars} genes of scanpy.datasets.pbmc68k_reduced()\n")
-    say("Half of the cells keep half of the genes, the other half the other genes: no gene is shared.")
+    say(
+        f"newt-sc demo: {adata.n_obs} blood cells x {adata.n_vars} genes of"
+        " scanpy.datasets.pbmc68k_reduced()\n"
+    )
+    say(
+        "Half of the cells keep half of the genes, the other half the other genes: no gene is"
+        " shared."
+    )
     say(f"Cell types are carried from each half to the other, {N_SEEDS} times.\n")
 
     ways = ("newt_sc", "shuffled vectors", "largest class", "PCA of all genes")
@@ -107,21 +115,34 @@ def _run(output: Path, say: Callable[[str], None]) -> int:
     _draw(joint, pairs, mean, output)
     with atomic_path(output / "demo.h5ad") as path:
         joint.write_h5ad(path)
-    say(f"\nwrote {output / 'demo.png'}\nwrote {output / 'demo.h5ad'} (both halves in one space: obsm['X_newt'])")
+    say(
+        f"\nwrote {output / 'demo.png'}\nwrote {output / 'demo.h5ad'} (both halves in one space:"
+        " obsm['X_newt'])"
+    )
     if mean["newt_sc"] < LEAST or mean["newt_sc"] < mean["largest class"] + LEAST_GAIN:
         say(
-            f"FAILED: accuracy {mean['newt_sc']:.3f} is below {LEAST}, or less than {LEAST_GAIN} above the largest "
-            "class."
+            f"FAILED: accuracy {mean['newt_sc']:.3f} is below {LEAST}, or less than {LEAST_GAIN}"
+            " above the largest class."
         )
         return 1
     return 0
 
 
-def _labels(call: Callable[..., Any], query: AnnData, ref: AnnData, embedding: AnnData) -> NDArray[Any]:
+def _labels(
+    call: Callable[..., Any], query: AnnData, ref: AnnData, embedding: AnnData
+) -> NDArray[Any]:
     """Cell types of a query by a reference on other genes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of types left out
-        done = call(query, ref, label="cell type", embedding=embedding, mask_var=None, min_confidence=0, copy=True)
+        done = call(
+            query,
+            ref,
+            label="cell type",
+            embedding=embedding,
+            mask_var=None,
+            min_confidence=0,
+            copy=True,
+        )
     labels: NDArray[Any] = done.obs["newt_mapping_label"].to_numpy(dtype=str)
     return labels
 
@@ -132,7 +153,9 @@ def _nearest(adata: AnnData, where: NDArray[Any], i: int) -> NDArray[Any]:
 
     X, labels = np.asarray(adata.obsm["X_pca"]), adata.obs["cell type"].to_numpy(dtype=str)
     found: NDArray[Any] = (
-        KNeighborsClassifier(15, metric="cosine").fit(X[where != i], labels[where != i]).predict(X[where == i])
+        KNeighborsClassifier(15, metric="cosine")
+        .fit(X[where != i], labels[where != i])
+        .predict(X[where == i])
     )
     return found
 
@@ -146,10 +169,13 @@ def _joint(halves: list[AnnData], embedding: AnnData) -> AnnData:
     from newt_sc.tl._map_to_reference import sides_in_one_space
 
     *_, placed, _ = sides_in_one_space(
-        halves[0], halves[1], label=None, pseudotime=None, via="rotated", types="all", embedding=embedding,
-        modalities=None, layer=None, orthologs=None, random_state=0, mask_var=None,
+        halves[0], halves[1], label=None, pseudotime=None, via="rotated", types="all",
+        embedding=embedding, modalities=None, layer=None, orthologs=None, random_state=0,
+        mask_var=None,
     )  # fmt: skip
-    joint = ad.concat(halves, keys=["genes A", "genes B"], label="half", join="outer", index_unique="-")
+    joint = ad.concat(
+        halves, keys=["genes A", "genes B"], label="half", join="outer", index_unique="-"
+    )
     out = ad.AnnData(obs=joint.obs[["half", "cell type"]].astype("category"))
     Z = np.vstack([placed.query, placed.ref])
     out.obsm["X_newt"] = Z.astype(np.float32)
@@ -160,23 +186,33 @@ def _joint(halves: list[AnnData], embedding: AnnData) -> AnnData:
 
 
 COLORS = {
-    "dendritic": "#4477AA", "monocyte": "#EE6677", "B": "#228833", "CD34+": "#AA3377", "NK": "#CCBB44",
-    "CD8 cytotoxic": "#EE8866", "CD8 naive": "#66CCEE", "CD4 naive": "#000000", "CD4 memory": "#BBBBBB",
-    "Treg": "#8877CC",
+    "dendritic": "#4477AA", "monocyte": "#EE6677", "B": "#228833", "CD34+": "#AA3377",
+    "NK": "#CCBB44", "CD8 cytotoxic": "#EE8866", "CD8 naive": "#66CCEE", "CD4 naive": "#000000",
+    "CD4 memory": "#BBBBBB", "Treg": "#8877CC",
 }  # fmt: skip
 
 
-def _draw(joint: AnnData, pairs: dict[str, list[NDArray[Any]]], mean: dict[str, float], output: Path) -> None:
-    """Draw both halves in one map, and which types are taken for which, by real and by shuffled vectors."""
+def _draw(
+    joint: AnnData, pairs: dict[str, list[NDArray[Any]]], mean: dict[str, float], output: Path
+) -> None:
+    """Draw both halves in one map, and which types are taken for which.
+
+    The latter is drawn for real and for shuffled vectors.
+    """
     import matplotlib.pyplot as plt
     from sklearn.metrics import confusion_matrix
 
     from newt_sc.io._atomic import atomic_path
 
-    figure, grid = plt.subplots(2, 2, figsize=(9.6, 9.2), layout="constrained", height_ratios=(1, 1.05))
+    figure, grid = plt.subplots(
+        2, 2, figsize=(9.6, 9.2), layout="constrained", height_ratios=(1, 1.05)
+    )
     (left, right), tables = grid
     xy, order = joint.obsm["X_tsne"], np.random.default_rng(0).permutation(joint.n_obs)
-    looks = ((left, "half", {"genes A": "#4477AA", "genes B": "#EE8866"}), (right, "cell type", COLORS))
+    looks = (
+        (left, "half", {"genes A": "#4477AA", "genes B": "#EE8866"}),
+        (right, "cell type", COLORS),
+    )
     for ax, column, colors in looks:
         values = joint.obs[column].astype(str).to_numpy()
         ax.scatter(*xy[order].T, c=[colors[value] for value in values[order]], s=14, linewidths=0)
@@ -186,13 +222,13 @@ def _draw(joint: AnnData, pairs: dict[str, list[NDArray[Any]]], mean: dict[str, 
             if (values == name).any()
         ]
         ax.legend(
-            handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, frameon=False, fontsize=8,
-            handletextpad=0.1, columnspacing=0.8,
+            handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, frameon=False,
+            fontsize=8, handletextpad=0.1, columnspacing=0.8,
         )  # fmt: skip
         ax.set(xticks=[], yticks=[])
     left.set_title(
-        f"Two halves that share no gene, in one space\n{joint.uns['mixing']:.0%} of neighbours are of the other half "
-        "(ideal: 50%)",
+        f"Two halves that share no gene, in one space\n{joint.uns['mixing']:.0%} of neighbours are"
+        " of the other half (ideal: 50%)",
         fontsize=10,
         loc="left",
     )
@@ -205,10 +241,22 @@ def _draw(joint: AnnData, pairs: dict[str, list[NDArray[Any]]], mean: dict[str, 
         for (row, column), value in np.ndenumerate(table):
             if value >= 0.1:
                 ink = "white" if value > 0.55 else "#222222"
-                ax.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=8, color=ink)
-        ax.set_xticks(range(len(names)), names, rotation=50, ha="right", fontsize=8, rotation_mode="anchor")
+                ax.text(
+                    column,
+                    row,
+                    f"{100 * value:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color=ink,
+                )
+        ax.set_xticks(
+            range(len(names)), names, rotation=50, ha="right", fontsize=8, rotation_mode="anchor"
+        )
         ax.set_yticks(range(len(names)), names, fontsize=8)
-        ax.set_title(f"Types carried across by {way}: {mean[way]:.0%} right", fontsize=10, loc="left")
+        ax.set_title(
+            f"Types carried across by {way}: {mean[way]:.0%} right", fontsize=10, loc="left"
+        )
         ax.set_xlabel("called, % of the true type", fontsize=9)
         ax.set_ylabel("true type", fontsize=9)
         ax.spines[:].set_visible(False)

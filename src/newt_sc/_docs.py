@@ -12,48 +12,73 @@ __all__ = ["with_docs"]
 F = TypeVar("F", bound=Callable[..., object])
 
 SHARED = {
-    "adata": """
+    "adata": (
+        """
         adata
-            Annotated data, cells x genes.""",
-    "copy": """
+            Annotated data, cells x genes."""
+    ),
+    "copy": (
+        """
         copy
-            Return a changed copy instead of writing into ``adata``.""",
-    "random_state": """
+            Return a changed copy instead of writing into ``adata``."""
+    ),
+    "random_state": (
+        """
         random_state
-            Seed. Results repeat on the same machine.""",
-    "embedding": """
+            Seed. Results repeat on the same machine."""
+    ),
+    "embedding": (
+        """
         embedding
             The gene embedding: the name of a shipped one (``"newt-human"``), a path that
-            :func:`newt_sc.io.read_embedding` reads, or an AnnData of genes x dimensions.""",
-    "show": """
+            :func:`newt_sc.io.read_embedding` reads, or an AnnData of genes x dimensions."""
+    ),
+    "show": (
+        """
         show
             Show the figure; by default in an interactive session only.
         return_fig
-            Return the figure instead of the axes.""",
-    "signatures": """
+            Return the figure instead of the axes."""
+    ),
+    "signatures": (
+        """
         mdata
-            Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an AnnData of
-            signatures x genes.""",
-    "compound": """
+            Signatures: a MuData with shared genes (``axis=1``), as of
+            :func:`newt_sc.datasets.l1000`, or an AnnData of signatures x genes."""
+    ),
+    "compound": (
+        """
         compound
-            Modality of the compounds; not asked of an AnnData.""",
-    "whitening": """
+            Modality of the compounds; not asked of an AnnData."""
+    ),
+    "whitening": (
+        """
         whitening
-            Exponent of the partial whitening of signatures.""",
-    "targets_key": """
+            Exponent of the partial whitening of signatures."""
+    ),
+    "targets_key": (
+        """
         key
-            ``key_added`` of :func:`newt_sc.tl.predict_targets`.""",
-    "group_rows": """
+            ``key_added`` of :func:`newt_sc.tl.predict_targets`."""
+    ),
+    "group_rows": (
+        """
         X
-            One row per group, groups x dimensions; or with ``metric="precomputed"`` distances, groups x groups.""",
-    "known_tree": """
+            One row per group, groups x dimensions; or with ``metric="precomputed"`` distances,
+            groups x groups."""
+    ),
+    "known_tree": (
+        """
         tree
             The known tree, see :func:`tree_distances`.
         metric
-            Distance of :func:`scipy.spatial.distance.pdist`, or ``"precomputed"``.""",
-    "path": """
+            Distance of :func:`scipy.spatial.distance.pdist`, or ``"precomputed"``."""
+    ),
+    "path": (
+        """
         path
-            File to read; gzip is recognised by its first bytes.""",
+            File to read; gzip is recognised by its first bytes."""
+    ),
 }
 
 

@@ -20,7 +20,9 @@ EMBED_SIGNATURES: Final = "newt_embed_signatures"
 """``uns`` key of :func:`newt_sc.tl.embed_signatures`."""
 
 BLOCK: Final = "X_block"
-"""``obsm`` key, in each modality of a knowledge MuData, of the spectral block of :func:`newt_sc.pp.encode`."""
+"""``obsm`` key, in each modality of a knowledge MuData, of the spectral block of
+:func:`newt_sc.pp.encode`.
+"""
 
 ENCODE: Final = "newt_encode"
 """``uns`` key of :func:`newt_sc.pp.encode`."""
@@ -29,10 +31,14 @@ BUNDLE: Final = "newt_bundle"
 """``uns`` key that holds the manifest of a knowledge bundle."""
 
 ATTENTION: Final = "attention"
-"""``obsm`` key of a gene embedding that holds the weight of each modality, a DataFrame of genes x modalities."""
+"""``obsm`` key of a gene embedding that holds the weight of each modality, a DataFrame of genes x
+modalities.
+"""
 
 PRESENT: Final = "newt_present"
-"""``obsm`` key, in the aligned genes of :class:`newt_sc.models.NEWT`, of which modality knows which gene."""
+"""``obsm`` key, in the aligned genes of :class:`newt_sc.models.NEWT`, of which modality knows which
+gene.
+"""
 
 ROW: Final = "newt_row"
 """``obsm`` key, there too, of the position of each gene."""
@@ -41,16 +47,20 @@ EXPLAIN: Final = "newt_explain"
 """``uns`` key of :func:`newt_sc.tl.explain`."""
 
 EFFECT: Final = "newt_effect"
-"""``obsm`` key of :func:`newt_sc.tl.explain`: what leaving a modality out does to a gene's vector."""
+"""``obsm`` key of :func:`newt_sc.tl.explain`: what leaving a modality out does to a gene's vector.
+"""
 
 NEIGHBOR_EFFECT: Final = "newt_neighbor_effect"
-"""``obsm`` key of :func:`newt_sc.tl.explain`: what leaving a modality out does to a gene's nearest genes."""
+"""``obsm`` key of :func:`newt_sc.tl.explain`: what leaving a modality out does to a gene's nearest
+genes.
+"""
 
 TARGETS: Final = "newt_targets"
 """``uns`` and ``obsm`` key of :func:`newt_sc.tl.predict_targets`: predictions of targets."""
 
 PROGRAMS: Final = "newt_programs"
-"""``uns`` and ``obsm`` key of :func:`newt_sc.tl.score_programs`: scores of gene programs in cells."""
+"""``uns`` and ``obsm`` key of :func:`newt_sc.tl.score_programs`: scores of gene programs in cells.
+"""
 
 LINEAGE: Final = "newt_lineage"
 """``uns`` key of :func:`newt_sc.tl.lineage`."""
@@ -75,7 +85,7 @@ MECHANISM: Final = "newt_mechanism"
 
 
 def loadings(slot: str) -> str:
-    """``varm`` key of what new cells are multiplied by, beside the ``obsm`` key of :func:`newt_sc.tl.embed`."""
+    """``varm`` key of what new cells are multiplied by, beside the ``obsm`` key of ``tl.embed``."""
     return f"{slot}_loadings"
 
 

@@ -15,7 +15,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 def attach(
     package: str, attributes: Mapping[str, str] = _NOTHING, submodules: tuple[str, ...] = ()
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Make ``__getattr__``, ``__dir__`` and ``__all__`` for a package whose names load on first use.
+    """Make ``__getattr__``, ``__dir__`` and ``__all__`` for a package whose names load lazily.
 
     Parameters
     ----------

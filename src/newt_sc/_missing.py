@@ -14,15 +14,15 @@ __all__ = ["MISSING", "read_labels", "read_pairs"]
 MISSING: Final = frozenset(("NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "None"))
 """Strings that other programs write for a value that is missing.
 
-``NA`` is also an alias of the gene XK, and ``NaN`` one of SCN11A; in lists of genes they never mean these.
-"""
+``NA`` is also an alias of the gene XK, and ``NaN`` one of SCN11A; in lists of genes they never mean
+these. """
 
 
 def read_labels(values: Any, what: str, *, stacklevel: int = 3, quiet: bool = False) -> pd.Series:
     """Read labels as strings: what is missing is told by one rule everywhere.
 
-    NaN, ``None``, ``pandas.NA`` and the empty string are missing. So are the strings of :data:`MISSING`, with a
-    warning that counts them.
+    NaN, ``None``, ``pandas.NA`` and the empty string are missing. So are the strings of
+    :data:`MISSING`, with a warning that counts them.
 
     Parameters
     ----------

@@ -28,12 +28,14 @@ class Settings:
         Directory with the files of knowledge bundles, laid out as their manifest says.
         Environment: ``NEWT_SC_DATA_DIR``.
     data_url
-        Base URL that files absent from ``data_dir`` are fetched from. Environment: ``NEWT_SC_DATA_URL``.
+        Base URL that files absent from ``data_dir`` are fetched from. Environment:
+        ``NEWT_SC_DATA_URL``.
     cache_dir
-        Where fetched files are kept. Environment: ``NEWT_SC_CACHE_DIR``; otherwise the user's cache directory.
+        Where fetched files are kept. Environment: ``NEWT_SC_CACHE_DIR``; otherwise the user's cache
+        directory.
     device
-        What cells are projected on: ``"cpu"``; ``"auto"``, CUDA where torch finds one; or a device of torch such as
-        ``"cuda:1"``. Environment: ``NEWT_SC_DEVICE``.
+        What cells are projected on: ``"cpu"``; ``"auto"``, CUDA where torch finds one; or a device
+        of torch such as ``"cuda:1"``. Environment: ``NEWT_SC_DEVICE``.
     verbosity
         A level of :mod:`logging`, such as ``"INFO"``. Environment: ``NEWT_SC_VERBOSITY``.
     """
@@ -59,4 +61,6 @@ if os.environ.get("NEWT_SC_VERBOSITY"):
     try:
         settings.verbosity = os.environ["NEWT_SC_VERBOSITY"]
     except ValueError:
-        logger.warning("NEWT_SC_VERBOSITY=%r is no level of logging; ignored", os.environ["NEWT_SC_VERBOSITY"])
+        logger.warning(
+            "NEWT_SC_VERBOSITY=%r is no level of logging; ignored", os.environ["NEWT_SC_VERBOSITY"]
+        )

@@ -1,7 +1,7 @@
 """Exceptions and warnings that newt_sc raises on purpose.
 
-Every one of them is also a builtin type that fits (``ValueError``, ``OSError``), so code that does not know
-newt_sc can catch it. Messages say what was found, what was expected and what to do next.
+Every one of them is also a builtin type that fits (``ValueError``, ``OSError``), so code that does
+not know newt_sc can catch it. Messages say what was found, what was expected and what to do next.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The benchmarks of cells: spaces, controls and tables are what they say; nothing is read from disk."""
+"""The benchmarks of cells: spaces, controls and tables are what they say; nothing is read from
+disk.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,14 @@ N_GENES = 300
 
 @pytest.fixture(scope="module")
 def adata() -> ad.AnnData:
-    """Sixty cells of two types each, and one type of five, of counts; names of real genes and of none."""
+    """Sixty cells of two types each, and one type of five, of counts; names of real genes and of
+    none.
+    """
     rng = np.random.default_rng(0)
-    names = [*nt.datasets.embedding("newt-human").obs_names[:N_GENES], *(f"none{i}" for i in range(10))]
+    names = [
+        *nt.datasets.embedding("newt-human").obs_names[:N_GENES],
+        *(f"none{i}" for i in range(10)),
+    ]
     kind = np.repeat(["a", "b", "c"], [60, 60, 5])
     rate = np.exp(rng.normal(size=(3, N_GENES + 10)))[np.unique(kind, return_inverse=True)[1]]
     X = sparse.csr_matrix(np.log1p(rng.poisson(2 * rate)).astype(np.float32))
@@ -36,11 +43,13 @@ def adata() -> ad.AnnData:
 @pytest.fixture
 def stored(adata: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> ad.AnnData:
     """The same cells wherever a benchmark would read a set."""
-    monkeypatch.setattr(_spaces, "cells", lambda name, depth="full", seed=0: None if depth == "500" else adata)
+    monkeypatch.setattr(
+        _spaces, "cells", lambda name, depth="full", seed=0: None if depth == "500" else adata
+    )
     return adata
 
 
-# -- inside one data set ---------------------------------------------------------------------------------------------
+# -- inside one data set ---------------------------------------------------------------------------
 
 
 def test_same_neighbors() -> None:
@@ -67,7 +76,7 @@ def test_cells_that_are_equally_near_may_be_exchanged() -> None:
     assert cells.same_neighbors(ring, far, k=3) < 1
 
 
-# -- spaces ----------------------------------------------------------------------------------------------------------
+# -- spaces ----------------------------------------------------------------------------------------
 
 
 def test_controls() -> None:
@@ -105,7 +114,10 @@ def test_carried_is_sklearns(k: int) -> None:
     ref, query = rng.normal(size=(90, 5)), rng.normal(size=(40, 5))
     labels = rng.choice(["a", "b", "c"], 90)
     model = KNeighborsClassifier(
-        min(k, 90), metric="cosine", algorithm="brute", weights=lambda d: np.maximum(1 - d, 0) + 1e-6
+        min(k, 90),
+        metric="cosine",
+        algorithm="brute",
+        weights=lambda d: np.maximum(1 - d, 0) + 1e-6,
     )
     expected = model.fit(ref, labels).predict(query)
     np.testing.assert_array_equal(_spaces.carried(query, ref, labels, k), expected)
@@ -114,7 +126,9 @@ def test_carried_is_sklearns(k: int) -> None:
 def test_balanced() -> None:
     rng = np.random.default_rng(0)
     truth, found = rng.choice(list("aaab"), 100), rng.choice(list("ab"), 100)
-    assert _spaces.balanced(truth == found, truth) == pytest.approx(balanced_accuracy_score(truth, found))
+    assert _spaces.balanced(truth == found, truth) == pytest.approx(
+        balanced_accuracy_score(truth, found)
+    )
 
 
 def test_weighted_mean_is_that_of_a_loop(adata: ad.AnnData) -> None:
@@ -129,12 +143,16 @@ def test_weighted_mean_is_that_of_a_loop(adata: ad.AnnData) -> None:
                 expected[i] += X[i, j] * rows[name]
                 total += X[i, j]
         expected[i] /= total
-    np.testing.assert_allclose(_spaces.weighted_mean(adata, genes, centred=False), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        _spaces.weighted_mean(adata, genes, centred=False), expected, atol=1e-5
+    )
     found = _spaces.weighted_mean(adata, genes, centred=True)
     np.testing.assert_allclose(found, expected - expected.mean(axis=0), atol=1e-5)
     unmapped = adata.copy()
     del unmapped.var["newt_genes"]
-    np.testing.assert_allclose(_spaces.weighted_mean(unmapped, genes, centred=True), found, atol=1e-5)
+    np.testing.assert_allclose(
+        _spaces.weighted_mean(unmapped, genes, centred=True), found, atol=1e-5
+    )
 
 
 def test_principal_and_embed(adata: ad.AnnData) -> None:
@@ -149,7 +167,7 @@ def test_principal_and_embed(adata: ad.AnnData) -> None:
     assert cells.same_neighbors(scores, Z) == 1
 
 
-# -- tables ----------------------------------------------------------------------------------------------------------
+# -- tables ----------------------------------------------------------------------------------------
 
 
 def test_table() -> None:
@@ -165,7 +183,9 @@ def test_table() -> None:
     value, draws = table.mean("good", "full") or (0.0, np.zeros(0))
     assert value == pytest.approx(np.mean(each))
     assert draws.shape == (500,)
-    sd = np.mean([0.09 / 300 + 0.09 / 100, 0.25 / 300 + 0.25 / 100]) / 2 / 4  # of means over two classes, two sets
+    sd = (
+        np.mean([0.09 / 300 + 0.09 / 100, 0.25 / 300 + 0.25 / 100]) / 2 / 4
+    )  # of means over two classes, two sets
     assert draws.std() == pytest.approx(np.sqrt(sd), rel=0.25)
     assert draws.mean() == pytest.approx(value, abs=0.01)
     assert table.mean("good", "few") is None
@@ -191,7 +211,7 @@ def test_labelled_and_variable(adata: ad.AnnData) -> None:
     assert _spaces.variable(adata.copy(), 50).var["highly_variable"].sum() == 50
 
 
-# -- panels ----------------------------------------------------------------------------------------------------------
+# -- panels ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("protocol", ["halves", "own", "50", "2000"])
@@ -205,7 +225,9 @@ def test_sides_share_no_gene(stored: ad.AnnData, protocol: str) -> None:
     kept = _spaces.labelled(stored, panels.LEAST)
     for i, half in enumerate((first, second)):
         assert half.obs_names.equals(kept.obs_names[where == i])
-        np.testing.assert_array_equal(half.X.toarray(), kept[half.obs_names, half.var_names].X.toarray())
+        np.testing.assert_array_equal(
+            half.X.toarray(), kept[half.obs_names, half.var_names].X.toarray()
+        )
         assert half.var["highly_variable"].dtype == bool
     every = set(first.var_names) | set(second.var_names)
     marked = set(stored.var_names[stored.var["highly_variable"].to_numpy()])
@@ -226,7 +248,9 @@ def test_sides_share_no_gene(stored: ad.AnnData, protocol: str) -> None:
 
 
 def test_each_side_marks_its_own_genes(stored: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_spaces, "variable", lambda half, n=40, real=_spaces.variable: real(half, n))
+    monkeypatch.setattr(
+        _spaces, "variable", lambda half, n=40, real=_spaces.variable: real(half, n)
+    )
     pair = panels.sides("some", "own", 0)
     assert pair is not None
     for half in pair[:2]:
@@ -254,7 +278,7 @@ def test_every_way_gives_a_label_to_every_cell(stored: ad.AnnData) -> None:
     assert not {"newt_mapping", "newt"} & {*query.uns, *ref.uns}
 
 
-# -- mapping ---------------------------------------------------------------------------------------------------------
+# -- mapping ---------------------------------------------------------------------------------------
 
 
 def test_disjoint_deals_out_the_shared_genes(adata: ad.AnnData) -> None:
@@ -292,8 +316,9 @@ def test_ways_of_mapping(adata: ad.AnnData) -> None:
     pair = mapping.Pair("some", kept[::2].copy(), kept[1::2].copy())
     truth = pair.query.obs["label"].to_numpy()
     ways: dict[str, Any] = {
-        "ours": mapping.mapped(), "shared": mapping.mapped("shared"), "pca": mapping.joint_pca(5, "as they are"),
-        "scaled": mapping.joint_pca(5, "each scaled"), "project": mapping.projected(),
+        "ours": mapping.mapped(), "shared": mapping.mapped("shared"),
+        "pca": mapping.joint_pca(5, "as they are"), "scaled": mapping.joint_pca(5, "each scaled"),
+        "project": mapping.projected(),
     }  # fmt: skip
     for method, way in ways.items():
         found = mapping.told(way(pair))

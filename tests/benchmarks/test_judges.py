@@ -20,7 +20,7 @@ def named(X: np.ndarray) -> ad.AnnData:
     return ad.AnnData(X.astype(np.float32), obs=pd.DataFrame(index=GENES[: len(X)]))
 
 
-# -- blocks ------------------------------------------------------------------------------------------------------------
+# -- blocks ----------------------------------------------------------------------------------------
 
 
 def data(n: int = 200, noise: float = 0.5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -38,7 +38,9 @@ def test_one_penalty_is_ridge() -> None:
         centred = X[train] - X[train].mean(axis=0)
         alpha = 0.3 * np.linalg.eigvalsh(centred.T @ centred).mean()
         guess = Ridge(alpha=alpha).fit(X[train], Y[train]).predict(X[test])
-        expected = 1 - ((Y[test] - guess) ** 2).sum() / ((Y[test] - Y[train].mean(axis=0)) ** 2).sum()
+        expected = (
+            1 - ((Y[test] - guess) ** 2).sum() / ((Y[test] - Y[train].mean(axis=0)) ** 2).sum()
+        )
         assert found[fold] == pytest.approx(expected, rel=1e-6)
     assert np.isnan(_judges.ridge_r2(X, 0 * Y, folds)).all()
 
@@ -61,11 +63,11 @@ def test_planted_pair_of_blocks_stands_out() -> None:
         assert pairs.loc[(a, "noise"), "r2"] < 0.1
 
 
-# -- ontology ----------------------------------------------------------------------------------------------------------
+# -- ontology --------------------------------------------------------------------------------------
 
 TERMS = pd.DataFrame(
-    [("A", "isa", "R"), ("B", "isa", "R"), ("A1", "isa", "A"), ("A2", "part of", "A"), ("B1", "isa", "B"),
-     ("B2", "isa", "B"), ("B2", "regulates", "A1")],
+    [("A", "isa", "R"), ("B", "isa", "R"), ("A1", "isa", "A"), ("A2", "part of", "A"),
+     ("B1", "isa", "B"), ("B2", "isa", "B"), ("B2", "regulates", "A1")],
     columns=["go_id", "relationship", "parent"],
 )  # fmt: skip
 SETS = {leaf: GENES[i * 20 : (i + 1) * 20] for i, leaf in enumerate(["A1", "A2", "B1", "B2"])}
@@ -76,7 +78,9 @@ def test_cosine_follows_a_planted_ontology(is_tree: bool) -> None:
     rng = np.random.default_rng(5)
     tree = np.hstack([np.repeat(np.eye(2), 40, axis=0), np.repeat(np.eye(4), 20, axis=0)])
     X = is_tree * (tree - tree.mean(axis=0)) + 0.4 * rng.standard_normal((80, 6))
-    table = _judges.functional_hierarchy(named(X), SETS, TERMS, n_genes=80, n_resamples=50, n_shuffles=50)
+    table = _judges.functional_hierarchy(
+        named(X), SETS, TERMS, n_genes=80, n_resamples=50, n_shuffles=50
+    )
     assert table["measure"].tolist() == ["semantic", "depth"]
     assert (table["low"] < table["spearman"]).all()
     assert (table["spearman"] < table["high"]).all()
@@ -87,11 +91,25 @@ def test_cosine_follows_a_planted_ontology(is_tree: bool) -> None:
 
 def test_similarity_is_literal() -> None:
     """Lin's similarity and its best-match average, pair by pair."""
-    sets = {"A1": ["g0", "g1"], "A2": ["g1", "g2"], "B1": ["g2", "g3", "g0"], "B": ["g4"], "A": ["g5"]}
+    sets = {
+        "A1": ["g0", "g1"],
+        "A2": ["g1", "g2"],
+        "B1": ["g2", "g3", "g0"],
+        "B": ["g4"],
+        "A": ["g5"],
+    }
     graph = _judges.read_ontology(TERMS)
     closure = nt.io.propagate_annotations(sets, graph, min_size=1, max_size=None)
-    has = sparse.csr_array(np.array([[f"g{i}" in closure[t] for t in closure] for i in range(6)], dtype=np.float32))
-    up = {"A1": {"A1", "A", "R"}, "A2": {"A2", "A", "R"}, "B1": {"B1", "B", "R"}, "B": {"B", "R"}, "A": {"A", "R"}}
+    has = sparse.csr_array(
+        np.array([[f"g{i}" in closure[t] for t in closure] for i in range(6)], dtype=np.float32)
+    )
+    up = {
+        "A1": {"A1", "A", "R"},
+        "A2": {"A2", "A", "R"},
+        "B1": {"B1", "B", "R"},
+        "B": {"B", "R"},
+        "A": {"A", "R"},
+    }
     ic = {term: -np.log(len(members) / 6) for term, members in closure.items()}
 
     def lin(s: str, t: str) -> float:
@@ -101,7 +119,9 @@ def test_similarity_is_literal() -> None:
     expected = np.zeros((6, 6))
     for i, s in enumerate(own):
         for j, t in enumerate(own):
-            best = sum(max(lin(a, b) for b in t) for a in s) + sum(max(lin(a, b) for a in s) for b in t)
+            best = sum(max(lin(a, b) for b in t) for a in s) + sum(
+                max(lin(a, b) for a in s) for b in t
+            )
             expected[i, j] = best / (len(s) + len(t))
     np.testing.assert_allclose(_judges.semantic(has, graph, closure), expected, atol=1e-6)
     depth = _judges.depths(graph)
@@ -110,7 +130,7 @@ def test_similarity_is_literal() -> None:
     assert (common[0, 1], common[0, 5], common[4, 5]) == (2, 1, 0)
 
 
-# -- cell types --------------------------------------------------------------------------------------------------------
+# -- cell types ------------------------------------------------------------------------------------
 
 CELL = np.arange(300) % 3
 """Cell type that each gene's vector belongs to."""
@@ -124,15 +144,22 @@ def space() -> ad.AnnData:
 
 @pytest.fixture(scope="module")
 def regulons() -> pd.DataFrame:
-    """Targets of ``TRUE*`` are in the cell type that their vectors belong to, those of ``FALSE*`` in any."""
+    """Targets of ``TRUE*`` are in the cell type that their vectors belong to, those of ``FALSE*``
+    in any.
+    """
     rng = np.random.default_rng(1)
     rows = []
     for factor in ("TRUE1", "TRUE2", "FALSE1", "FALSE2"):
         at = rng.choice(300, 90, replace=False)
         cell = CELL[at] if factor.startswith("TRUE") else rng.integers(3, size=90)
         rows += [(factor, GENES[i], f"cell{c}") for i, c in zip(at, cell, strict=True)]
-    rows += [("TRUE1", GENES[7], "cell0"), ("TRUE1", GENES[7], "cell1")]  # of two contexts: belongs to neither
-    rows += [("ONE", gene, f"cell{cell}") for gene, cell in zip(GENES, CELL, strict=True) if cell == 0]
+    rows += [
+        ("TRUE1", GENES[7], "cell0"),
+        ("TRUE1", GENES[7], "cell1"),
+    ]  # of two contexts: belongs to neither
+    rows += [
+        ("ONE", gene, f"cell{cell}") for gene, cell in zip(GENES, CELL, strict=True) if cell == 0
+    ]
     return pd.DataFrame(rows, columns=["source", "target", "cell"])
 
 
@@ -143,7 +170,12 @@ def table(space: ad.AnnData, regulons: pd.DataFrame) -> pd.DataFrame:
 
 def test_planted_contexts_are_found(table: pd.DataFrame) -> None:
     true = table["source"].str.startswith("TRUE")
-    assert set(table["source"]) == {"TRUE1", "TRUE2", "FALSE1", "FALSE2"}  # ONE has one context only
+    assert set(table["source"]) == {
+        "TRUE1",
+        "TRUE2",
+        "FALSE1",
+        "FALSE2",
+    }  # ONE has one context only
     assert len(table) == 12
     assert table.loc[true, "program_auroc"].mean() > table.loc[~true, "program_auroc"].mean() + 0.2
     assert table.loc[true, "cohesion_fdr"].max() < 0.05
@@ -167,4 +199,6 @@ def test_numbers_of_one_row(table: pd.DataFrame, space: ad.AnnData, regulons: pd
     assert row["program_auroc"] == pytest.approx((a.to_numpy()[:, None] > b.to_numpy()).mean())
     S = (unit.loc[here] @ unit.loc[here].T).to_numpy()
     within = S[~np.eye(len(here), dtype=bool)].mean()
-    assert row["cohesion"] == pytest.approx(within - (unit.loc[here] @ unit.loc[there].T).to_numpy().mean(), abs=1e-6)
+    assert row["cohesion"] == pytest.approx(
+        within - (unit.loc[here] @ unit.loc[there].T).to_numpy().mean(), abs=1e-6
+    )

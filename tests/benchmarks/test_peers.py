@@ -22,8 +22,12 @@ GENES = pd.Index([f"G{i:02d}" for i in range(N)])
 SIDE = np.arange(N) < N // 2
 
 
-def modality(X: Any, names: list[str], kind: str | list[str], source: str | list[str] = "S") -> ad.AnnData:
-    var = pd.DataFrame({"source": source, "kind": kind, "group": "D"}, index=names).astype("category")
+def modality(
+    X: Any, names: list[str], kind: str | list[str], source: str | list[str] = "S"
+) -> ad.AnnData:
+    var = pd.DataFrame({"source": source, "kind": kind, "group": "D"}, index=names).astype(
+        "category"
+    )
     return ad.AnnData(X, obs=pd.DataFrame(index=GENES), var=var)
 
 
@@ -56,16 +60,22 @@ def knowledge() -> MuData:
     def names(modality: str) -> list[str]:
         return [f"S|{modality}{j}" for j in range(10)]
 
-    expression = rng.normal(size=(N, 60)) + 3 * np.where(np.arange(60) % 2 == 0, SIDE[:, None], ~SIDE[:, None])
+    expression = rng.normal(size=(N, 60)) + 3 * np.where(
+        np.arange(60) % 2 == 0, SIDE[:, None], ~SIDE[:, None]
+    )
     regulon = sparse.hstack([sets(4), sparse.csr_matrix(np.ones((N, 1), np.float32))], format="csr")
     return MuData(
         {
             "function": modality(sets(10), names("function"), "set"),
-            "coexpression": modality(expression.astype(np.float32), [f"c{j}" for j in range(60)], "condition"),
+            "coexpression": modality(
+                expression.astype(np.float32), [f"c{j}" for j in range(60)], "condition"
+            ),
             "pathway": modality(sets(10), names("pathway"), "set"),
             "lineage": modality(sets(10), names("lineage"), "set"),
             "regulon": modality(
-                regulon, ["S|G00", "S|G23", "S|G01", "S|G22", "S|x|target"], ["regulator"] * 4 + ["target"]
+                regulon,
+                ["S|G00", "S|G23", "S|G01", "S|G22", "S|x|target"],
+                ["regulator"] * 4 + ["target"],
             ),
             "interaction": two_networks(),
         }
@@ -108,13 +118,18 @@ PEERS: list[Any] = [
     ),
     pytest.param(lambda k, **kw: _peers.mashup(k, n_dims=6, **kw), 6, id="mashup"),
     pytest.param(
-        lambda k, **kw: _peers.newt_published(k, n_comps=8, n_epochs=300, **kw), 8, id="newt", marks=needs_gensim
+        lambda k, **kw: _peers.newt_published(k, n_comps=8, n_epochs=300, **kw),
+        8,
+        id="newt",
+        marks=needs_gensim,
     ),
 ]
 
 
 @pytest.mark.parametrize(("peer", "n_dims"), PEERS)
-def test_finds_the_communities_and_repeats(knowledge: MuData, peer: Callable[..., _peers.Vectors], n_dims: int) -> None:
+def test_finds_the_communities_and_repeats(
+    knowledge: MuData, peer: Callable[..., _peers.Vectors], n_dims: int
+) -> None:
     before = {name: mod.X.copy() for name, mod in knowledge.mod.items()}
     genes, vectors = peer(knowledge)
     assert list(genes) == list(GENES)
@@ -134,13 +149,20 @@ def test_seed_matters(knowledge: MuData, name: str) -> None:
     if name == "node2vec":
         pytest.importorskip("gensim", reason="gensim is not installed")
     options = {"n_epochs": 5} if name == "frogs" else {"n_dims": 8, "n_walks": 2, "length": 10}
-    one, other = (getattr(_peers, name)(knowledge, random_state=seed, **options)[1] for seed in (0, 1))
+    one, other = (
+        getattr(_peers, name)(knowledge, random_state=seed, **options)[1] for seed in (0, 1)
+    )
     assert np.abs(one - other).max() > 1e-3
 
 
 @pytest.mark.parametrize(
     ("name", "absent"),
-    [("frogs", "function"), ("frogs", "coexpression"), ("mashup", "interaction"), ("node2vec", "interaction")],
+    [
+        ("frogs", "function"),
+        ("frogs", "coexpression"),
+        ("mashup", "interaction"),
+        ("node2vec", "interaction"),
+    ],
 )
 def test_missing_modality_is_named(knowledge: MuData, name: str, absent: str) -> None:
     rest = MuData({key: mod for key, mod in knowledge.mod.items() if key != absent})
@@ -162,7 +184,9 @@ def test_frogs_walk_ends_where_the_diffusion_says() -> None:
     cumulative = _peers._row_cumulative(sets)
     generator = np.random.default_rng(0)
     ends = [
-        _peers._partner(generator, 2, sets.indptr, sets.indices, cumulative, columns.indptr, columns.indices)
+        _peers._partner(
+            generator, 2, sets.indptr, sets.indices, cumulative, columns.indptr, columns.indices
+        )
         for _ in range(20_000)
     ]
     np.testing.assert_allclose(np.bincount(ends, minlength=8) / 20_000, expected, atol=0.012)
@@ -175,15 +199,21 @@ def test_frogs_leaves_out_genes_that_share_no_term(knowledge: MuData) -> None:
     X[:, 9] = 0
     X[4, 9] = 1  # alone in its only term
     function.X = X.tocsr()
-    genes, _ = _peers.frogs_parts(MuData({"function": function, "coexpression": knowledge["coexpression"]}), 2, 0)[0]
+    genes, _ = _peers.frogs_parts(
+        MuData({"function": function, "coexpression": knowledge["coexpression"]}), 2, 0
+    )[0]
     assert list(genes) == list(GENES.delete(4))
 
 
 def test_conditions_become_the_sets_of_their_highest_genes() -> None:
-    X = np.arange(40.0)[:, None] * np.array([1, -1, 0, 1])  # data sets of one or two: centred over the genes
+    X = np.arange(40.0)[:, None] * np.array(
+        [1, -1, 0, 1]
+    )  # data sets of one or two: centred over the genes
     X[39] = np.nan
     obs = pd.DataFrame(index=[f"G{i}" for i in range(40)])
-    var = pd.DataFrame({"source": "S", "kind": "condition", "group": list("DDEF")}, index=list("abcd"))
+    var = pd.DataFrame(
+        {"source": "S", "kind": "condition", "group": list("DDEF")}, index=list("abcd")
+    )
     sets = _peers._memberships(ad.AnnData(X, obs=obs, var=var)).toarray()
     found = [np.flatnonzero(column).tolist() for column in sets.T]
     assert found == [[37, 38], [0, 1], [], [37, 38]]
@@ -202,7 +232,9 @@ def test_networks_are_symmetric_and_scaled() -> None:
 
 
 def test_no_edges_is_an_error() -> None:
-    empty = modality(sparse.csr_matrix((N, 2), dtype=np.float32), ["A|G00", "A|G01"], "partner", "A")
+    empty = modality(
+        sparse.csr_matrix((N, 2), dtype=np.float32), ["A|G00", "A|G01"], "partner", "A"
+    )
     with pytest.raises(ValueError, match="no edge"):
         _peers.mashup(MuData({"interaction": empty}))
 
@@ -218,7 +250,9 @@ def test_mashup_is_the_decomposition_of_log_diffusion(knowledge: MuData) -> None
     left, singular, _ = np.linalg.svd(np.hstack(parts))
     expected = left[:, :5] * np.sqrt(singular[:5])
     _, found = _peers.mashup(knowledge, n_dims=5, n_iter=60)
-    np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        found @ found.T, expected @ expected.T, atol=1e-3 * np.abs(expected).max()
+    )
 
 
 @pytest.mark.parametrize("restart", [0.0, 1.0, 1.5])
@@ -242,7 +276,9 @@ def test_walk_takes_steps_by_weight_and_bias(p: float, q: float) -> None:
     np.testing.assert_array_equal(walks[:, 0], start)
     there = walks[(walks[:, 0] == 0) & (walks[:, 1] == 1), 2]
     weight = np.array([1 / p, 0, 2, 3 / q, 0])  # back to 0; 2 is next to 0; 3 is farther
-    np.testing.assert_allclose(np.bincount(there, minlength=5) / there.size, weight / weight.sum(), atol=0.015)
+    np.testing.assert_allclose(
+        np.bincount(there, minlength=5) / there.size, weight / weight.sum(), atol=0.015
+    )
 
 
 @pytest.mark.parametrize("options", [{"p": 0.0}, {"q": -1.0}, {"n_walks": 0}, {"length": 1}])
@@ -270,7 +306,9 @@ def test_gcca_recovers_what_the_views_share(embedding: ad.AnnData) -> None:
 
 
 def test_gcca_solves_the_maxvar_problem(embedding: ad.AnnData) -> None:
-    """Without noise in the decomposition: G' (sum of K) G is diagonal, and G solves the generalised eigenproblem."""
+    """Without noise in the decomposition: G' (sum of K) G is diagonal, and G solves the generalised
+    eigenproblem.
+    """
     ridge = 0.2
     _, vectors = _peers.gcca(embedding, n_comps=4, ridge=ridge)
     keep = np.arange(N) != 3
@@ -282,8 +320,12 @@ def test_gcca_solves_the_maxvar_problem(embedding: ad.AnnData) -> None:
         C = X.T @ X
         M += X @ np.linalg.inv(C + ridge * np.trace(C) / len(C) * np.eye(len(C))) @ X.T
         count += known
-    value = np.einsum("ij,ij->j", vectors, M @ vectors) / np.einsum("ij,i,ij->j", vectors, count, vectors)
-    np.testing.assert_allclose(M @ vectors, count[:, None] * vectors * value, atol=1e-4 * np.abs(vectors).max())
+    value = np.einsum("ij,ij->j", vectors, M @ vectors) / np.einsum(
+        "ij,i,ij->j", vectors, count, vectors
+    )
+    np.testing.assert_allclose(
+        M @ vectors, count[:, None] * vectors * value, atol=1e-4 * np.abs(vectors).max()
+    )
     gram = vectors.T @ (count[:, None] * vectors)
     np.testing.assert_allclose(gram, np.diag(value * (N - 1)), atol=1e-3 * gram.max())
 
@@ -300,7 +342,9 @@ def test_mean_fusion_of_rotated_copies_is_the_block(embedding: ad.AnnData) -> No
 
 
 @pytest.mark.parametrize("fusion", [_peers.gcca, _peers.mean_fusion])
-def test_fusion_refuses_negative_ridge(embedding: ad.AnnData, fusion: Callable[..., _peers.Vectors]) -> None:
+def test_fusion_refuses_negative_ridge(
+    embedding: ad.AnnData, fusion: Callable[..., _peers.Vectors]
+) -> None:
     before = embedding.obsm["c"].copy()
     with pytest.raises(ValueError, match="ridge"):
         fusion(embedding, ridge=-1)

@@ -1,4 +1,4 @@
-"""Peers of target prediction on planted compounds, against chance and slow but plain computations."""
+"""Peers of target prediction on planted compounds, against chance and plain computations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ N_TRAIN, N_TEST, N_TARGETS, N_GENES, D = 120, 80, 30, 60, 8
 
 
 def plant(*, unseen: bool = False, signal: float = 1.5, seed: int = 0) -> tuple[Split, np.ndarray]:
-    """Compounds whose signatures add up the vectors of their targets, which come in six families; with the truth.
+    """Compounds whose signatures add up the vectors of their targets, which come in six families;
+    with the truth.
 
     ``unseen`` holds one target of each family out, and scores those.
     """
@@ -40,7 +41,15 @@ def plant(*, unseen: bool = False, signal: float = 1.5, seed: int = 0) -> tuple[
     train = every[6:] if unseen else every
     test = every[:6] if unseen else every
     split = Split(
-        X[:N_TRAIN], Y[:N_TRAIN, train], X[N_TRAIN:], train, test, vectors, landmarks, overexpression, knockdown
+        X[:N_TRAIN],
+        Y[:N_TRAIN, train],
+        X[N_TRAIN:],
+        train,
+        test,
+        vectors,
+        landmarks,
+        overexpression,
+        knockdown,
     )
     return split, Y[N_TRAIN:, test]
 
@@ -116,7 +125,9 @@ def test_labels_teach(name: str) -> None:
     split, truth = plant()
     order = np.random.default_rng(1).permutation(len(split.Y))
     shuffled = PEERS[name](replace(split, Y=split.Y[order]))
-    assert auroc(PEERS[name](split), truth) - auroc(shuffled, truth) > 0.2  # six families: the null is wide
+    assert (
+        auroc(PEERS[name](split), truth) - auroc(shuffled, truth) > 0.2
+    )  # six families: the null is wide
 
 
 def test_popularity_counts_and_tells_compounds_apart_never() -> None:
@@ -134,8 +145,8 @@ def test_nothing_known_is_one_constant(name: str) -> None:
     split, _ = plant(unseen=True)
     nothing = np.full((N_TARGETS, N_GENES), np.nan)
     split = replace(
-        split, vectors=np.zeros((N_TARGETS, D)), landmark_vectors=np.zeros((N_GENES, D)), overexpression=nothing,
-        knockdown=nothing,
+        split, vectors=np.zeros((N_TARGETS, D)), landmark_vectors=np.zeros((N_GENES, D)),
+        overexpression=nothing, knockdown=nothing,
     )  # fmt: skip
     assert np.ptp(PEERS[name](split)) == 0
 
@@ -164,10 +175,19 @@ def test_what_is_not_known_has_the_mean_score(name: str, silent: set[int]) -> No
 
 @pytest.mark.parametrize("name", PEERS)
 def test_odd_signatures(name: str) -> None:
-    """Values not measured, values of hundreds, a signature of zeros and one of nothing, a gene that never changes."""
+    """Values not measured, values of hundreds, a signature of zeros and one of nothing, a gene that
+    never changes.
+    """
     split, _ = plant()
     X, X_test = split.X.copy(), split.X_test.copy()
-    X[0, :10], X_test[0, 5:], X[1], X_test[1], X[2], X_test[3, 0] = np.nan, np.nan, 0, 0, np.nan, 207
+    X[0, :10], X_test[0, 5:], X[1], X_test[1], X[2], X_test[3, 0] = (
+        np.nan,
+        np.nan,
+        0,
+        0,
+        np.nan,
+        207,
+    )
     X_test[2] = np.nan
     X[:, 7] = X_test[:, 7] = np.nan
     scores = quick(name, replace(split, X=X, X_test=X_test))
@@ -238,7 +258,9 @@ def test_connectivity_score(genes: dict[int, float], expected: float | None) -> 
         signature[gene] = value
     z = np.linspace(3, -3, 10)[None]
     found = peers._connectivity_score(np.arange(10)[None], np.abs(z), signature)
-    assert (found if expected is None else found[0]) == (expected if expected is None else pytest.approx(expected))
+    assert (found if expected is None else found[0]) == (
+        expected if expected is None else pytest.approx(expected)
+    )
 
 
 def test_connectivity_of_absolute_scores_counts_activators() -> None:
@@ -246,7 +268,9 @@ def test_connectivity_of_absolute_scores_counts_activators() -> None:
     opposite = replace(split, knockdown=-split.knockdown, overexpression=-split.overexpression)
     assert auroc(peers.connectivity(opposite), truth) < 0.4
     np.testing.assert_allclose(
-        peers.connectivity(opposite, absolute=True), peers.connectivity(split, absolute=True), atol=1e-9
+        peers.connectivity(opposite, absolute=True),
+        peers.connectivity(split, absolute=True),
+        atol=1e-9,
     )
 
 
@@ -264,7 +288,9 @@ def test_trained_targets_keep_their_own_votes() -> None:
         peers.nearest_neighbors(both)[:, :24][:, ::-1],
         peers.nearest_neighbors(replace(split, test_targets=split.train_targets)),
     )
-    np.testing.assert_allclose(peers.nearest_neighbors(both)[:, 24:][:, ::-1], peers.nearest_neighbors(split))
+    np.testing.assert_allclose(
+        peers.nearest_neighbors(both)[:, 24:][:, ::-1], peers.nearest_neighbors(split)
+    )
 
 
 def test_lists_are_weighted_means_of_unit_vectors() -> None:
@@ -277,9 +303,13 @@ def test_lists_are_weighted_means_of_unit_vectors() -> None:
     expected = []
     for genes in (up, down):
         cosine = (L[genes] @ L[genes].T).mean(axis=1)
-        weight = np.clip((cosine - background[genes].mean(axis=1)) / background[genes].std(axis=1), 0, 1)
+        weight = np.clip(
+            (cosine - background[genes].mean(axis=1)) / background[genes].std(axis=1), 0, 1
+        )
         expected.append(weight @ L[genes] / weight.sum())
-    np.testing.assert_allclose(peers._list_vectors(split, lists)[0], np.concatenate(expected), atol=1e-5)
+    np.testing.assert_allclose(
+        peers._list_vectors(split, lists)[0], np.concatenate(expected), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ def test_wiener_filter_keeps_what_drugs_of_a_target_share() -> None:
     assert kept[0] > 0.5
     assert np.abs(kept[1:]).max() < 0.3
     alone = target_tries.wiener_filter(Z, np.eye(200, dtype=bool), np.eye(8), 10)
-    np.testing.assert_allclose(alone, 0, atol=1e-6)  # no two drugs share a target: there is no signal to learn
+    np.testing.assert_allclose(
+        alone, 0, atol=1e-6
+    )  # no two drugs share a target: there is no signal to learn
 
 
 def test_adapted_vectors_bring_targets_of_the_same_compounds_together() -> None:

@@ -1,4 +1,4 @@
-"""The protocol of the benchmark of target prediction: its scores, and the tracked list of families."""
+"""The protocol of the target-prediction benchmark: its scores, and its list of families."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ def test_area_is_that_of_scikit_learn_with_weights() -> None:
     Y = (rng.random((60, 3)) < 0.3).astype(float)
     weight = np.vstack([np.ones(60), rng.integers(0, 4, 60)]).astype(float)
     found = targets.area(S, Y, weight, np.zeros(60, dtype=int))
-    expected = [[roc_auc_score(Y[:, j], S[:, j], sample_weight=w) for j in range(3)] for w in weight]
+    expected = [
+        [roc_auc_score(Y[:, j], S[:, j], sample_weight=w) for j in range(3)] for w in weight
+    ]
     np.testing.assert_allclose(found, expected)
 
 
 def test_area_compares_within_folds_only() -> None:
     where = np.repeat([0, 1], 20)
     Y = np.tile([1.0, 0.0], 20)[:, None]
-    S = Y + 100 * where[:, None]  # right in each fold; across folds negatives of the second are above
+    S = (
+        Y + 100 * where[:, None]
+    )  # right in each fold; across folds negatives of the second are above
     one = np.ones((1, 40))
     assert targets.area(S, Y, one, where)[0, 0] == 1
     assert targets.area(S, Y, one, np.zeros(40, dtype=int))[0, 0] == pytest.approx(0.75)
@@ -55,17 +59,26 @@ def test_families_are_those_of_their_rule() -> None:
 def test_what_is_not_kept_comes_marked_from_the_table_that_stands(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    text = "| scores | unseen a | unseen b |\n|:--|--:|--:|\n| one | 0.1 | 0.2 † |\n| two | | 0.3 |\n"
+    text = (
+        "| scores | unseen a | unseen b |\n|:--|--:|--:|\n| one | 0.1 | 0.2 † |\n| two | | 0.3 |\n"
+    )
     (tmp_path / "targets-x.md").write_text(text, encoding="utf-8")
     monkeypatch.setattr(targets._common, "DOCS", tmp_path)
     splits = ["a", "b"]
-    monkeypatch.setattr(targets, "METHODS", dict.fromkeys(["one", "two"], (None, frozenset(splits))))
+    monkeypatch.setattr(
+        targets, "METHODS", dict.fromkeys(["one", "two"], (None, frozenset(splits)))
+    )
     monkeypatch.setattr(targets, "PAIRS", [("one less two", "one", "two")])
-    monkeypatch.setattr(targets, "kept", lambda name, split: (name, split) in {("two", "a"), ("two", "b")})
+    monkeypatch.setattr(
+        targets, "kept", lambda name, split: (name, split) in {("two", "a"), ("two", "b")}
+    )
     monkeypatch.setattr(targets, "replicates", lambda *_, **__: np.array([0.5, 0.4, 0.6]))
     found = targets.table("x", ["one", "two"], splits, final=False, merge=True)
     assert found[0] == ["one", "0.1 †", "0.2 †"]
     assert found[1][1] == found[1][2] == "0.500 (0.405 to 0.595)"
     assert found[2] == ["one less two", "", ""]
     monkeypatch.setattr(targets, "kept", lambda *_: True)
-    assert targets.table("x", ["one", "two"], splits, final=False, merge=True)[2][1] == "+0.000 (+0.000 to +0.000)"
+    assert (
+        targets.table("x", ["one", "two"], splits, final=False, merge=True)[2][1]
+        == "+0.000 (+0.000 to +0.000)"
+    )

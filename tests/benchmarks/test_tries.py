@@ -24,7 +24,9 @@ def blocks() -> ad.AnnData:
     common = rng.standard_normal((N, 4))
     out = ad.AnnData(obs=pd.DataFrame(index=[f"g{i}" for i in range(N)]))
     for name in NAMES:
-        block = (common @ rng.standard_normal((4, 6)) + 0.1 * rng.standard_normal((N, 6))).astype(np.float32)
+        block = (common @ rng.standard_normal((4, 6)) + 0.1 * rng.standard_normal((N, 6))).astype(
+            np.float32
+        )
         block[rng.permutation(N)[:8]] = np.nan
         out.obsm[name] = block
     return out[np.isfinite(out.obsm["a"][:, 0]) | np.isfinite(out.obsm["b"][:, 0])].copy()
@@ -59,10 +61,14 @@ def test_without_anything_tried_the_loss_is_the_package_s(blocks: ad.AnnData) ->
     for name in plain:
         torch.testing.assert_close(same[name], plain[name])
     count = np.zeros((blocks.n_obs, 2))  # all alike: every negative counts in full
-    alike = _tries.Plan(module, blocks=zeros, counts=count).train().losses(values, present, seen, held)
+    alike = (
+        _tries.Plan(module, blocks=zeros, counts=count).train().losses(values, present, seen, held)
+    )
     torch.testing.assert_close(alike["contrast"], plain["contrast"])
     count[:, 0] = 100.0 * np.arange(blocks.n_obs)  # none alike: nothing to tell a gene from
-    apart = _tries.Plan(module, blocks=zeros, counts=count).train().losses(values, present, seen, held)
+    apart = (
+        _tries.Plan(module, blocks=zeros, counts=count).train().losses(values, present, seen, held)
+    )
     assert apart["contrast"].item() < 0.1 * plain["contrast"].item()
 
 
@@ -119,11 +125,15 @@ def test_start_from_gcca_is_not_that_from_pca(blocks: ad.AnnData) -> None:
 
 def test_words_tell_genes_of_like_terms(data_dir: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEWT_SC_DATA_DIR", str(data_dir))
-    names = pd.read_csv(f"{data_dir}/knowledge/function/go_terms_2024.tsv.gz", sep="\t", usecols=["go_id", "Term"])
+    names = pd.read_csv(
+        f"{data_dir}/knowledge/function/go_terms_2024.tsv.gz", sep="\t", usecols=["go_id", "Term"]
+    )
     names = names.drop_duplicates("go_id").set_index("go_id")["Term"]
     heart = names.index[names.str.contains("heart|cardiac")][:20]
     lipid = names.index[names.str.contains("lipid")][:20]
-    X = np.zeros((40, 40), dtype=np.float32)  # 20 genes of the heart, 20 of lipids; each term has three neighbours
+    X = np.zeros(
+        (40, 40), dtype=np.float32
+    )  # 20 genes of the heart, 20 of lipids; each term has three neighbours
     for i in range(20):
         for near in range(3):
             X[i, (i + near) % 20] = X[20 + i, 20 + (i + near) % 20] = 1

@@ -17,7 +17,9 @@ TABLES = [kind for kind in _files.KINDS if "table" in kind] + ["sets", "regulons
 
 @pytest.mark.parametrize("row", ["A\tB\t1\tmore", "A\tB"])
 @pytest.mark.parametrize("kind", TABLES)
-def test_rows_of_another_length_than_the_header_are_refused(tmp_path: Path, kind: str, row: str) -> None:
+def test_rows_of_another_length_than_the_header_are_refused(
+    tmp_path: Path, kind: str, row: str
+) -> None:
     path = tmp_path / "a.tsv"
     path.write_text(f"source\ttarget\tweight\n{row}\n")
     with pytest.raises(FormatError, match=r"line 2: found \d fields, expected 3 as in the header"):
@@ -25,8 +27,12 @@ def test_rows_of_another_length_than_the_header_are_refused(tmp_path: Path, kind
 
 
 @pytest.mark.parametrize("kind", ["ranking", "change"])
-@pytest.mark.parametrize("text", ["gene\tbase\tscore\nTP53\t9\t1\n", "TP53\t1\nEGFR\t2\t3\n", "TP53\t1_0\n\nEGFR\t1\n"])
-def test_rankings_of_more_than_two_columns_or_no_numbers_are_refused(tmp_path: Path, kind: str, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["gene\tbase\tscore\nTP53\t9\t1\n", "TP53\t1\nEGFR\t2\t3\n", "TP53\t1_0\n\nEGFR\t1\n"]
+)
+def test_rankings_of_more_than_two_columns_or_no_numbers_are_refused(
+    tmp_path: Path, kind: str, text: str
+) -> None:
     path = tmp_path / "a.rnk"
     path.write_text("EGFR\t3\n" * (not text.startswith(("gene", "TP53\t1\n"))) + text)
     with pytest.raises(FormatError, match="expected a gene"):
@@ -35,9 +41,15 @@ def test_rankings_of_more_than_two_columns_or_no_numbers_are_refused(tmp_path: P
 
 @pytest.mark.parametrize("kind", ["ranking", "change"])
 @pytest.mark.parametrize("header", ["gene\t0", "index,1", "", "symbol\tscore"])
-def test_missing_genes_and_scores_of_rankings_are_counted(tmp_path: Path, kind: str, header: str) -> None:
+def test_missing_genes_and_scores_of_rankings_are_counted(
+    tmp_path: Path, kind: str, header: str
+) -> None:
     path, sep = tmp_path / "a.tsv", "," if "," in header else "\t"
-    path.write_text("\n".join([header, *(sep.join(row) for row in [("TP53", "2"), ("NA", "1"), ("EGFR", "NA")])]))
+    path.write_text(
+        "\n".join(
+            [header, *(sep.join(row) for row in [("TP53", "2"), ("NA", "1"), ("EGFR", "NA")])]
+        )
+    )
     with pytest.warns(NewtWarning, match="^2 names or scores"):
         found = _files.read(kind, path)
     assert found.to_dict() == {"TP53": 2.0}
@@ -80,20 +92,26 @@ def test_sets_are_gmt_whatever_the_name_ends_in(tmp_path: Path, name: str) -> No
 
 
 @pytest.mark.parametrize("verb", [verb.name for verb in VERBS.values() if len(verb.outputs) > 1])
-def test_equal_outputs_are_refused(tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_equal_outputs_are_refused(
+    tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out.h5ad"
     inputs = ["in.h5ad"] * len(VERBS[verb].inputs)
     assert main([verb, *inputs, str(out), str(tmp_path / "." / "sub" / ".." / "out.h5ad")]) == 1
     assert "two outputs, of which one would be lost" in capsys.readouterr().err
 
 
-def test_the_model_and_its_embedding_are_two_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_model_and_its_embedding_are_two_outputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     place = str(tmp_path / "m.zarr")
     assert main(["train", place, "--embedding-out", place]) == 1
     assert "two outputs" in capsys.readouterr().err
 
 
-def test_a_table_that_is_read_is_not_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_that_is_read_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "scores.tsv"
     path.write_text("TP53\t1\n")
     assert main(["rank-sets", str(path), "sets.gmt", str(path)]) == 1

@@ -27,7 +27,18 @@ from newt_sc.cli._verbs import VERBS
 from newt_sc.io import _store
 from tests.tl import _compounds as planted
 
-COLUMNS = ["modality", "file", "format", "source", "version", "date", "origin", "licence", "redistributable", "sha256"]
+COLUMNS = [
+    "modality",
+    "file",
+    "format",
+    "source",
+    "version",
+    "date",
+    "origin",
+    "licence",
+    "redistributable",
+    "sha256",
+]
 
 
 @cache
@@ -67,7 +78,10 @@ def bundle(tmp_path: Path) -> Path:
     folder.mkdir()
     sets = [f"set{i}\t\t" + "\t".join(rng.choice(symbols(), 8, replace=False)) for i in range(15)]
     edges = ["source\ttarget\tweight"]
-    edges += ["\t".join([*rng.choice(symbols()[5:], 2, replace=False), f"{rng.random():.3f}"]) for _ in range(120)]
+    edges += [
+        "\t".join([*rng.choice(symbols()[5:], 2, replace=False), f"{rng.random():.3f}"])
+        for _ in range(120)
+    ]
     rows = []
     for modality, name, kind, lines in (
         ("function", "sets.gmt", "gmt", sets),
@@ -75,21 +89,37 @@ def bundle(tmp_path: Path) -> Path:
     ):
         (folder / name).write_text("\n".join(lines) + "\n")
         digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        rows.append([modality, name, kind, name[:4], "1", "2025", "here", "CC0-1.0", "True", digest])
+        rows.append(
+            [modality, name, kind, name[:4], "1", "2025", "here", "CC0-1.0", "True", digest]
+        )
     path = folder / "mine.tsv"
     path.write_text("\n".join("\t".join(row) for row in [COLUMNS, *rows]) + "\n")
     return path
 
 
 def listing(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 class TestEmbed:
     def test_is_tl_embed(self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
         out = cells.with_name("out.h5ad")
         call = ["--embedding", str(toy), "--mask-var", "some", "--n-comps", "4"]
-        more = ["--layer", "twice", "--modalities", "b", "a", "--key-added", "k", "--seed", "3", "--organism", "human"]
+        more = [
+            "--layer",
+            "twice",
+            "--modalities",
+            "b",
+            "a",
+            "--key-added",
+            "k",
+            "--seed",
+            "3",
+            "--organism",
+            "human",
+        ]
         assert main(["embed", str(cells), str(out), *call, *more]) == 0
         adata = ad.read_h5ad(cells)
         nt.tl.embed(
@@ -122,7 +152,9 @@ class TestEmbed:
     def test_by_blocks(
         self, tmp_path: Path, ending: str, kind: str, n_comps: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """What is read by many blocks is what is embedded in memory, and all that is written is read by anndata."""
+        """What is read by many blocks is what is embedded in memory, and all that is written is
+        read by anndata.
+        """
         from newt_sc.tl import _rows
 
         rng = np.random.default_rng(0)
@@ -133,20 +165,36 @@ class TestEmbed:
         toy.write_h5ad(tmp_path / "toy.h5ad")
         counts = rng.poisson(np.exp(rng.normal(size=(5, 20)) @ E.T / 4)[np.arange(240) % 5])
         X = np.log1p(counts).astype(np.float32)
-        var = pd.DataFrame({"some": np.arange(120) < 110, "kind": pd.Categorical(["a", "b"] * 60)}, index=names)
+        var = pd.DataFrame(
+            {"some": np.arange(120) < 110, "kind": pd.Categorical(["a", "b"] * 60)}, index=names
+        )
         adata = ad.AnnData(sparse.csr_matrix(X) if kind == "csr" else X, var=var)
         source, out = tmp_path / f"cells{ending}", tmp_path / f"out{ending}"
         (adata.write_zarr if ending == ".zarr" else adata.write_h5ad)(source)
-        nt.tl.embed(adata, embedding=toy, mask_var="some", n_comps=n_comps if n_comps == "auto" else int(n_comps))
+        nt.tl.embed(
+            adata,
+            embedding=toy,
+            mask_var="some",
+            n_comps=n_comps if n_comps == "auto" else int(n_comps),
+        )
         monkeypatch.setattr(_rows, "_BLOCK_BYTES", 8 * 120 * 9)
-        call = ["--embedding", str(tmp_path / "toy.h5ad"), "--mask-var", "some", "--n-comps", n_comps]
+        call = [
+            "--embedding",
+            str(tmp_path / "toy.h5ad"),
+            "--mask-var",
+            "some",
+            "--n-comps",
+            n_comps,
+        ]
         assert main(["embed", str(source), str(out), *call]) == 0
         found = (ad.read_zarr if ending == ".zarr" else ad.read_h5ad)(out)
         assert set(found.varm) == {"X_newt", "X_newt_loadings"}
         scale = np.abs(adata.obsm["X_newt"]).max()
         np.testing.assert_allclose(found.obsm["X_newt"], adata.obsm["X_newt"], atol=1e-5 * scale)
         np.testing.assert_array_equal(found.varm["X_newt"], adata.varm["X_newt"])
-        np.testing.assert_allclose(found.varm["X_newt_loadings"], adata.varm["X_newt_loadings"], atol=1e-5)
+        np.testing.assert_allclose(
+            found.varm["X_newt_loadings"], adata.varm["X_newt_loadings"], atol=1e-5
+        )
         assert list(found.var) == ["some", "kind", "X_newt_mean"]
         pd.testing.assert_frame_equal(found.var, adata.var, check_categorical=False, rtol=1e-6)
         new = (X - found.var["X_newt_mean"].to_numpy()) @ found.varm["X_newt_loadings"]
@@ -154,7 +202,9 @@ class TestEmbed:
         told = found.uns["newt"]["choice"]
         if n_comps == "auto":
             assert (told["by"], told["tried"].tolist()) == ("held-out genes", [10, 15])
-            np.testing.assert_allclose(told["error"], adata.uns["newt"]["choice"]["error"], rtol=1e-5)
+            np.testing.assert_allclose(
+                told["error"], adata.uns["newt"]["choice"]["error"], rtol=1e-5
+            )
         else:
             assert told == {"by": "given", "n_comps": 4}
 
@@ -174,7 +224,9 @@ class TestEmbed:
         found = (ad.read_zarr if ending == ".zarr" else ad.read_h5ad)(third)
         assert np.linalg.matrix_rank(found.varm["X_newt_loadings"]) == 2
 
-    def test_number_of_components(self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_number_of_components(
+        self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         """A number or auto, which is the default; with 30 cells there is nothing to choose by."""
         out = cells.with_name("out.h5ad")
         call = ["embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some"]
@@ -187,14 +239,31 @@ class TestEmbed:
         with pytest.raises(SystemExit):
             main([*call, "--n-comps", "many"])
         assert "'many', expected a whole number or auto" in capsys.readouterr().err
-        for more in (["--alpha", "0.2"], ["--beta", "0.2"], ["--counts-layer", "twice"], ["--mode", "blend"]):
+        for more in (
+            ["--alpha", "0.2"],
+            ["--beta", "0.2"],
+            ["--counts-layer", "twice"],
+            ["--mode", "blend"],
+        ):
             with pytest.raises(SystemExit):
                 main([*call, *more])
 
     def test_all_genes_projected(self, cells: Path, toy: Path) -> None:
         out = cells.with_name("out.h5ad")
         assert (
-            main(["embed", str(cells), str(out), "--embedding", str(toy), "--mode", "project", "--mask-var", "none"])
+            main(
+                [
+                    "embed",
+                    str(cells),
+                    str(out),
+                    "--embedding",
+                    str(toy),
+                    "--mode",
+                    "project",
+                    "--mask-var",
+                    "none",
+                ]
+            )
             == 0
         )
         found = ad.read_h5ad(out)
@@ -203,13 +272,20 @@ class TestEmbed:
 
     @pytest.mark.parametrize("ending", [".h5ad", ".zarr"])
     @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype)")
-    @pytest.mark.parametrize("more", [["--mode", "project"], ["--n-comps", "3"]], ids=["project", "aligned"])
-    def test_without_the_matrices(self, cells: Path, toy: Path, ending: str, more: list[str]) -> None:
+    @pytest.mark.parametrize(
+        "more", [["--mode", "project"], ["--n-comps", "3"]], ids=["project", "aligned"]
+    )
+    def test_without_the_matrices(
+        self, cells: Path, toy: Path, ending: str, more: list[str]
+    ) -> None:
         whole, part = cells.with_name("whole.h5ad"), cells.with_name(f"part{ending}")
         call = ["--embedding", str(toy), "--mask-var", "some", *more]
         assert main(["embed", str(cells), str(whole), *call]) == 0
         assert main(["embed", str(cells), str(part), *call, "--embedding-only"]) == 0
-        all_of_it, found = ad.read_h5ad(whole), (ad.read_zarr if ending == ".zarr" else ad.read_h5ad)(part)
+        all_of_it, found = (
+            ad.read_h5ad(whole),
+            (ad.read_zarr if ending == ".zarr" else ad.read_h5ad)(part),
+        )
         assert found.X is None
         assert not found.layers
         np.testing.assert_array_equal(found.obsm["X_newt"], all_of_it.obsm["X_newt"])
@@ -226,12 +302,19 @@ class TestEmbed:
         call = ["--embedding", str(toy), "--mask-var", "some", "--mode", "project"]
         assert main(["embed", str(cells), str(first), *call]) == 0
         assert main(["embed", str(first), str(second), *call]) == 0
-        np.testing.assert_array_equal(ad.read_zarr(first).obsm["X_newt"], ad.read_zarr(second).obsm["X_newt"])
+        np.testing.assert_array_equal(
+            ad.read_zarr(first).obsm["X_newt"], ad.read_zarr(second).obsm["X_newt"]
+        )
         assert main(["info", str(second)]) == 0
 
-    def test_quiet_but_not_of_warnings(self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_quiet_but_not_of_warnings(
+        self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         out = cells.with_name("out.h5ad")
-        assert main(["embed", str(cells), str(out), "--embedding", str(toy), "--n-comps", "3", "-q"]) == 0
+        assert (
+            main(["embed", str(cells), str(out), "--embedding", str(toy), "--n-comps", "3", "-q"])
+            == 0
+        )
         err = capsys.readouterr().err.splitlines()
         assert len(err) == 1
         assert err[0].startswith("warning: No highly_variable genes")
@@ -240,11 +323,26 @@ class TestEmbed:
         log = logging.getLogger("newt_sc")
 
         def now() -> tuple[Any, ...]:
-            return log.level, log.propagate, list(log.handlers), warnings.showwarning, list(warnings.filters)
+            return (
+                log.level,
+                log.propagate,
+                list(log.handlers),
+                warnings.showwarning,
+                list(warnings.filters),
+            )
 
         before = now()
         for call in (["--mask-var", "some", "--n-comps", "3"], ["--mask-var", "absent"]):
-            main(["embed", str(cells), str(cells.with_name("out.h5ad")), "--embedding", str(toy), *call])
+            main(
+                [
+                    "embed",
+                    str(cells),
+                    str(cells.with_name("out.h5ad")),
+                    "--embedding",
+                    str(toy),
+                    *call,
+                ]
+            )
             assert (
                 log.level,
                 log.propagate,
@@ -269,7 +367,10 @@ class TestEmbed:
             ),
             (["cells.h5ad", "out.h5ad", "--n-comps", "0"], "n_comps is 0"),
             (["cells.h5ad", "out.h5ad", "--n-comps", "30"], "n_comps is 30, but must be less than"),
-            (["cells.h5ad", "out.h5ad", "--mode", "project", "--n-comps", "4"], "mode='project' has no components"),
+            (
+                ["cells.h5ad", "out.h5ad", "--mode", "project", "--n-comps", "4"],
+                "mode='project' has no components",
+            ),
             (["cells.h5ad", "out.h5ad", "--embedding", "absent"], "'absent' is neither"),
         ],
     )
@@ -309,13 +410,38 @@ class TestEmbed:
         before = listing(cells.parent)
         monkeypatch.setattr(_store, "copy_elements", fail)
         assert (
-            main(["embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "3"]) == 1
+            main(
+                [
+                    "embed",
+                    str(cells),
+                    str(out),
+                    "--embedding",
+                    str(toy),
+                    "--mask-var",
+                    "some",
+                    "--n-comps",
+                    "3",
+                ]
+            )
+            == 1
         )
         assert listing(cells.parent) == before
 
     def test_output_may_be_the_input(self, cells: Path, toy: Path) -> None:
         assert (
-            main(["embed", str(cells), str(cells), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "3"])
+            main(
+                [
+                    "embed",
+                    str(cells),
+                    str(cells),
+                    "--embedding",
+                    str(toy),
+                    "--mask-var",
+                    "some",
+                    "--n-comps",
+                    "3",
+                ]
+            )
             == 0
         )
         found = ad.read_h5ad(cells)
@@ -324,13 +450,21 @@ class TestEmbed:
 
 
 class TestBuild:
-    def test_bundle_of_ones_own(self, bundle: Path, cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_bundle_of_ones_own(
+        self, bundle: Path, cells: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         out = bundle.with_name("genes.h5ad")
-        assert main(["build", str(out), "--bundle", str(bundle), "--dims", "6", "--block-dims", "4"]) == 0
+        assert (
+            main(["build", str(out), "--bundle", str(bundle), "--dims", "6", "--block-dims", "4"])
+            == 0
+        )
         embedding = ad.read_h5ad(out)
         assert embedding.shape == (40, 6)
         assert set(embedding.obs_names) == set(symbols())
-        assert {name: embedding.obsm[name].shape[1] for name in embedding.obsm} == {"function": 4, "interaction": 4}
+        assert {name: embedding.obsm[name].shape[1] for name in embedding.obsm} == {
+            "function": 4,
+            "interaction": 4,
+        }
         assert np.isnan(embedding[symbols()[0]].obsm["interaction"]).all()
         made = embedding.uns["newt"]
         assert made["name"] == "mine"
@@ -339,13 +473,27 @@ class TestBuild:
         printed = capsys.readouterr()
         assert f"{out}: 40 genes x 6 dimensions" in printed.out
         assert "interaction: 35 genes" in printed.err
-        call = ["--embedding", str(out), "--mask-var", "some", "--mode", "project", "--modalities", "function"]
+        call = [
+            "--embedding",
+            str(out),
+            "--mask-var",
+            "some",
+            "--mode",
+            "project",
+            "--modalities",
+            "function",
+        ]
         assert main(["embed", str(cells), str(cells.with_name("out.h5ad")), *call]) == 0
 
     def test_repeats(self, bundle: Path) -> None:
         outs = [bundle.with_name(f"{i}.h5ad") for i in range(2)]
         for out in outs:
-            assert main(["build", str(out), "--bundle", str(bundle), "--name", "x", "--seed", "5", "-q"]) == 0
+            assert (
+                main(
+                    ["build", str(out), "--bundle", str(bundle), "--name", "x", "--seed", "5", "-q"]
+                )
+                == 0
+            )
         first, second = map(ad.read_h5ad, outs)
         np.testing.assert_array_equal(first.X, second.X)
         assert first.uns["newt"]["name"] == "x"
@@ -356,8 +504,16 @@ class TestBuild:
         assert main(["build", str(plain), *call]) == 0
         capsys.readouterr()
         assert main(["build", str(packed), *call, "--pack"]) == 0
-        losses = [line for line in capsys.readouterr().out.splitlines() if line.startswith("quantisation loss")]
-        assert [line.split(", ")[1].split(":")[0] for line in losses] == ["vectors", "function", "interaction"]
+        losses = [
+            line
+            for line in capsys.readouterr().out.splitlines()
+            if line.startswith("quantisation loss")
+        ]
+        assert [line.split(", ")[1].split(":")[0] for line in losses] == [
+            "vectors",
+            "function",
+            "interaction",
+        ]
         assert all(float(line.rsplit(" ", 1)[1]) < 1e-3 for line in losses)
         raw = ad.read_h5ad(packed)
         assert (raw.X.dtype, raw.obsm["function"].dtype) == (np.float16, np.int8)
@@ -396,19 +552,39 @@ class TestBuild:
         elif change:
             bundle.unlink()
         before = listing(bundle.parent)
-        assert main(["build", str(bundle.with_name("x").parent / output), "--bundle", str(bundle)]) == 1
+        assert (
+            main(["build", str(bundle.with_name("x").parent / output), "--bundle", str(bundle)])
+            == 1
+        )
         assert text in capsys.readouterr().err
         assert listing(bundle.parent) == before
 
 
 def train(folder: Path, *call: object) -> int:
-    return main(["train", str(folder), *map(str, call), "--epochs", "2", "--n-latent", "6", "--accelerator", "cpu"])
+    return main(
+        [
+            "train",
+            str(folder),
+            *map(str, call),
+            "--epochs",
+            "2",
+            "--n-latent",
+            "6",
+            "--accelerator",
+            "cpu",
+        ]
+    )
 
 
 class TestTrain:
-    def test_bundle_of_ones_own(self, bundle: Path, cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_bundle_of_ones_own(
+        self, bundle: Path, cells: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         folder, out = bundle.with_name("model"), bundle.with_name("genes.h5ad")
-        assert train(folder, "--bundle", bundle, "--embedding-out", out, "--block-dims", "4", "-q") == 0
+        assert (
+            train(folder, "--bundle", bundle, "--embedding-out", out, "--block-dims", "4", "-q")
+            == 0
+        )
         printed = capsys.readouterr()
         assert printed.out.splitlines()[0] == f"{folder}: 40 genes x 6 dimensions"
         embedding = ad.read_h5ad(out)
@@ -422,13 +598,18 @@ class TestTrain:
         call = ["--embedding", str(out), "--mask-var", "some", "--mode", "project"]
         assert main(["embed", str(cells), str(cells.with_name("out.h5ad")), *call]) == 0
 
-    def test_pairs_and_private_dimensions(self, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_pairs_and_private_dimensions(
+        self, bundle: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         folder = bundle.with_name("model")
         call = ["--bundle", bundle, "--block-dims", "4", "--n-private", "2", "--pairs"]
         assert train(folder, *call, "function") == 1
         assert "is no network: its features are of kind ['set']" in capsys.readouterr().err
         assert train(folder, *call, "nothing") == 1
-        assert "has no modality 'nothing': there are ['function', 'interaction']" in capsys.readouterr().err
+        assert (
+            "has no modality 'nothing': there are ['function', 'interaction']"
+            in capsys.readouterr().err
+        )
         assert not folder.exists()
         assert train(folder, *call, "interaction") == 0
         assert " pairs of interaction" in capsys.readouterr().err
@@ -446,14 +627,28 @@ class TestTrain:
     def test_blocks_of_an_embedding(self, toy: Path) -> None:
         outs = [toy.with_name(f"{i}.h5ad") for i in range(3)]
         for i, (out, seed) in enumerate(zip(outs, (5, 5, 6), strict=True)):
-            assert train(toy.with_name(f"m{i}"), "--embedding", toy, "--embedding-out", out, "--seed", seed, "-q") == 0
+            assert (
+                train(
+                    toy.with_name(f"m{i}"),
+                    "--embedding",
+                    toy,
+                    "--embedding-out",
+                    out,
+                    "--seed",
+                    seed,
+                    "-q",
+                )
+                == 0
+            )
         first, second, third = map(ad.read_h5ad, outs)
         np.testing.assert_allclose(first.X, second.X, atol=1e-4)
         assert not np.allclose(first.X, third.X, atol=1e-4)
         assert set(first.obsm) == {"a", "b", "attention"}
         np.testing.assert_array_equal(first.obsm["a"], ad.read_h5ad(toy).obsm["a"])
 
-    def test_shipped_embedding_stays_as_it_was(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_shipped_embedding_stays_as_it_was(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         before = nt.datasets.embedding()
         seen: list[ad.AnnData] = []
 
@@ -462,13 +657,25 @@ class TestTrain:
             raise ValueError("enough")
 
         monkeypatch.setattr(nt.models.NEWT, "train", stop)
-        assert train(tmp_path / "model", "--embedding", "newt-human", "--modalities", "function", "regulon") == 1
+        assert (
+            train(
+                tmp_path / "model",
+                "--embedding",
+                "newt-human",
+                "--modalities",
+                "function",
+                "regulon",
+            )
+            == 1
+        )
         assert list(seen[0].widths) == ["function", "regulon"]  # type: ignore[attr-defined]
         after = nt.datasets.embedding()
         assert after.uns["newt"].keys() == before.uns["newt"].keys()
         np.testing.assert_array_equal(after.X, before.X)
 
-    def test_model_is_replaced_on_request_only(self, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_model_is_replaced_on_request_only(
+        self, toy: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         folder = toy.with_name("model")
         assert train(folder, "--embedding", toy, "-q") == 0
         before = listing(toy.parent)
@@ -480,7 +687,9 @@ class TestTrain:
         assert listing(toy.parent).keys() == before.keys()
         assert listing(toy.parent) != before
 
-    def test_failure_while_saving_leaves_what_was(self, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failure_while_saving_leaves_what_was(
+        self, toy: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def fail(*_: Any, **__: Any) -> None:
             raise OSError("disk full")
 
@@ -498,15 +707,35 @@ class TestTrain:
             ("model", ["--bundle", "absent"], "No bundle 'absent'"),
             ("model", ["--embedding", "toy.h5ad", "--modalities", "a", "x"], "No block for ['x']"),
             ("model", ["--embedding", "toy.h5ad", "--modalities", "a"], "at least two"),
-            ("model", ["--embedding", "toy.h5ad", "--all-genes"], "leave them out with --embedding"),
-            ("model", ["--embedding", "toy.h5ad", "--embedding-out", "genes.csv"], "ends in .h5ad or .zarr"),
-            ("model", ["--embedding", "toy.h5ad", "--embedding-out", "no/genes.h5ad"], "does not exist; make it first"),
+            (
+                "model",
+                ["--embedding", "toy.h5ad", "--all-genes"],
+                "leave them out with --embedding",
+            ),
+            (
+                "model",
+                ["--embedding", "toy.h5ad", "--embedding-out", "genes.csv"],
+                "ends in .h5ad or .zarr",
+            ),
+            (
+                "model",
+                ["--embedding", "toy.h5ad", "--embedding-out", "no/genes.h5ad"],
+                "does not exist; make it first",
+            ),
             ("no/model", ["--embedding", "toy.h5ad"], "does not exist; make it first"),
             (".", ["--embedding", "toy.h5ad", "--overwrite"], "is no model of newt_sc"),
             ("toy.h5ad", ["--embedding", "toy.h5ad", "--overwrite"], "is no model of newt_sc"),
             ("model", ["--embedding", "toy.h5ad", "--n-latent", "0"], "n_latent"),
-            ("model", ["--embedding", "toy.h5ad", "--n-private", "6"], "n_private is 6, expected fewer than n_latent"),
-            ("model", ["--embedding", "toy.h5ad", "--pairs", "interaction"], "leave it out with --embedding"),
+            (
+                "model",
+                ["--embedding", "toy.h5ad", "--n-private", "6"],
+                "n_private is 6, expected fewer than n_latent",
+            ),
+            (
+                "model",
+                ["--embedding", "toy.h5ad", "--pairs", "interaction"],
+                "leave it out with --embedding",
+            ),
         ],
     )
     def test_failure_leaves_what_was(
@@ -525,8 +754,22 @@ class TestTrain:
         assert text in capsys.readouterr().err.splitlines()[-1]
         assert listing(toy.parent) == before
 
-    def test_accelerator_that_is_not_there(self, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["train", str(toy.with_name("model")), "--embedding", str(toy), "--accelerator", "warp"]) == 1
+    def test_accelerator_that_is_not_there(
+        self, toy: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert (
+            main(
+                [
+                    "train",
+                    str(toy.with_name("model")),
+                    "--embedding",
+                    str(toy),
+                    "--accelerator",
+                    "warp",
+                ]
+            )
+            == 1
+        )
         assert "newt-sc: error: " in capsys.readouterr().err
         assert not toy.with_name("model").exists()
 
@@ -551,7 +794,11 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def declared(toy: Path) -> Path:
     """The embedding of 40 genes, which says that it is made from a network and from pathways."""
     embedding = ad.read_h5ad(toy)
-    manifest = {"source": ["STRING", "Reactome"], "modality": ["a", "b"], "date": ["2023-06", "2023"]}
+    manifest = {
+        "source": ["STRING", "Reactome"],
+        "modality": ["a", "b"],
+        "date": ["2023-06", "2023"],
+    }
     embedding.uns["newt"]["manifest"] = {key: np.array(value) for key, value in manifest.items()}
     embedding.write_h5ad(toy.with_name("declared.h5ad"))
     return toy.with_name("declared.h5ad")
@@ -562,15 +809,32 @@ class TestEvaluate:
         self, declared: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
     ) -> None:
         table = declared.with_name("scores.tsv")
-        call = ["evaluate", str(declared), "newt-human", "--task", "omim", "interactions", "--on-conflict", "warn"]
+        call = [
+            "evaluate",
+            str(declared),
+            "newt-human",
+            "--task",
+            "omim",
+            "interactions",
+            "--on-conflict",
+            "warn",
+        ]
         assert main([*call, "--json", "--output", str(table), "--n-jobs", "2", "--seed", "3"]) == 0
         printed = capsys.readouterr()
         rows = json.loads(printed.out)["result"]
         assert [(row["embedding"], row["task"]) for row in rows] == [
-            (name, task) for name in (str(declared), "newt-human") for task in ("omim", "interactions")
+            (name, task)
+            for name in (str(declared), "newt-human")
+            for task in ("omim", "interactions")
         ]
-        assert [call["n_genes"] for call in scored] == [40, 40, *[nt.datasets.embedding().n_obs] * 2]
-        assert {(call["n_jobs"], call["random_state"], call["holdout"]) for call in scored} == {(2, 3, False)}
+        assert [call["n_genes"] for call in scored] == [
+            40,
+            40,
+            *[nt.datasets.embedding().n_obs] * 2,
+        ]
+        assert {(call["n_jobs"], call["random_state"], call["holdout"]) for call in scored} == {
+            (2, 3, False)
+        }
         interval = nt.metrics.bootstrap_interval([0.5, 0.75, 1.0], random_state=3)
         for row in rows:
             assert (row["score"], row["low"], row["high"]) == (0.75, interval.low, interval.high)
@@ -581,14 +845,21 @@ class TestEvaluate:
         written = pd.read_csv(table, sep="\t", keep_default_na=False)
         pd.testing.assert_frame_equal(written, pd.DataFrame(rows), check_dtype=False)
 
-    def test_text(self, declared: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_text(
+        self, declared: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["evaluate", str(declared), "-q"]) == 0
         (line,) = capsys.readouterr().out.splitlines()
         assert line.startswith(f"{declared}  omim  0.750 [0.")
         assert line.endswith("]  3 items  conflicts: flag Reactome")
 
-    def test_all_tasks(self, declared: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["evaluate", str(declared), "--task", "all", "--on-conflict", "ignore", "--json"]) == 0
+    def test_all_tasks(
+        self, declared: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert (
+            main(["evaluate", str(declared), "--task", "all", "--on-conflict", "ignore", "--json"])
+            == 0
+        )
         found = [row["task"] for row in json.loads(capsys.readouterr().out)["result"]]
         assert found == nt.metrics.tasks()["name"].tolist()
 
@@ -596,7 +867,20 @@ class TestEvaluate:
         self, declared: Path, scored: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
     ) -> None:
         table = declared.with_name("scores.tsv")
-        assert main(["evaluate", str(declared), "--task", "omim", "interactions", "--output", str(table)]) == 1
+        assert (
+            main(
+                [
+                    "evaluate",
+                    str(declared),
+                    "--task",
+                    "omim",
+                    "interactions",
+                    "--output",
+                    str(table),
+                ]
+            )
+            == 1
+        )
         printed = capsys.readouterr()
         assert "declared.h5ad on interactions: refuse STRING. Choose other tasks" in printed.err
         assert "omim" not in printed.err
@@ -623,7 +907,10 @@ class TestEvaluate:
         [
             (["absent.h5ad"], "'absent.h5ad' is neither"),
             (["toy.h5ad", "--task", "sudoku"], "No task ['sudoku']; expected some of ['omim'"),
-            (["toy.h5ad", "--output", "scores.csv"], "scores.csv: expected a name that ends in .tsv"),
+            (
+                ["toy.h5ad", "--output", "scores.csv"],
+                "scores.csv: expected a name that ends in .tsv",
+            ),
             (["toy.h5ad", "--output", "no/scores.tsv"], "does not exist; make it first"),
         ],
     )
@@ -657,7 +944,11 @@ def planted_files(tmp_path: Path) -> Path:
     adata.X[4] = 0
     adata.write_h5ad(tmp_path / "plain.h5ad")
     nt.io.write_gctx(adata, tmp_path / "plain.gctx")
-    lines = ["#1.2", f"{adata.n_vars}\t{adata.n_obs}", "\t".join(["Name", "Description", *adata.obs_names])]
+    lines = [
+        "#1.2",
+        f"{adata.n_vars}\t{adata.n_obs}",
+        "\t".join(["Name", "Description", *adata.obs_names]),
+    ]
     for gene, column in zip(adata.var_names, adata.X.T, strict=True):
         lines.append("\t".join([gene, "", *(repr(float(value)) for value in column)]))
     (tmp_path / "plain.gct").write_text("\n".join(lines) + "\n")
@@ -676,20 +967,41 @@ def read_table(folder: Path) -> pd.DataFrame:
 @pytest.mark.filterwarnings("ignore:From 0.4 .update:FutureWarning")
 class TestTargets:
     def test_is_get_targets(self, planted_files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        call = ["--genetic", "knockdown", "--top", 4, "--sort-by", "probability", "--min-reliability", 0.5, "--seed", 3]
+        call = [
+            "--genetic",
+            "knockdown",
+            "--top",
+            4,
+            "--sort-by",
+            "probability",
+            "--min-reliability",
+            0.5,
+            "--seed",
+            3,
+        ]
         assert targets(planted_files, "both.h5mu", *call) == 0
         mdata = planted.mdata(knockdown=planted.genetic(1, "knockdown"))
         nt.tl.predict_targets(
-            mdata, genetic="knockdown", embedding=planted.embedding(), min_reliability=0.5, random_state=3
+            mdata,
+            genetic="knockdown",
+            embedding=planted.embedding(),
+            min_reliability=0.5,
+            random_state=3,
         )
         expected = nt.get.targets(mdata, top=4, sort_by="probability")
-        pd.testing.assert_frame_equal(read_table(planted_files), expected, check_dtype=False, rtol=1e-4)
+        pd.testing.assert_frame_equal(
+            read_table(planted_files), expected, check_dtype=False, rtol=1e-4
+        )
         answered = int(expected.loc[expected["rank"] == 1, "answered"].sum())
         assert f"60 compounds, {answered} answered" in capsys.readouterr().out
 
     @pytest.mark.parametrize("name", ["plain.h5ad", "plain.gct", "plain.gctx"])
     def test_streams_by_blocks(
-        self, planted_files: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        planted_files: Path,
+        name: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         from newt_sc.io import _gct
         from newt_sc.tl import _predict_targets, _rows
@@ -705,15 +1017,21 @@ class TestTargets:
         assert targets(planted_files, name, "--model", planted_files / "model", "--top", 3) == 0
         printed = capsys.readouterr()
         assert "1 signatures are all zero" in printed.err
-        assert len([line for line in printed.err.splitlines() if " compounds, " in line]) >= (1 if "x" in name else 3)
+        assert len([line for line in printed.err.splitlines() if " compounds, " in line]) >= (
+            1 if "x" in name else 3
+        )
         monkeypatch.undo()
         adata = planted.compounds()
         adata.X[4] = 0
         del adata.uns["targets"]
         with pytest.warns(nt.errors.NewtWarning, match="1 of 60"):
-            nt.tl.predict_targets(adata, model=planted_files / "model", embedding=planted.embedding())
+            nt.tl.predict_targets(
+                adata, model=planted_files / "model", embedding=planted.embedding()
+            )
         table = read_table(planted_files)
-        pd.testing.assert_frame_equal(table, nt.get.targets(adata, top=3), check_dtype=False, rtol=1e-4)
+        pd.testing.assert_frame_equal(
+            table, nt.get.targets(adata, top=3), check_dtype=False, rtol=1e-4
+        )
         assert table.loc[table["compound"] == "drug4", "rank"].tolist() == [0]
 
     def test_labels_and_groups(self, planted_files: Path) -> None:
@@ -722,7 +1040,12 @@ class TestTargets:
         twice.obs["drug"] = [name.split("-")[0] for name in twice.obs_names]
         twice.write_h5ad(planted_files / "twice.h5ad")
         labels = planted_files / "labels.tsv"
-        assert targets(planted_files, "twice.h5ad", "--targets", labels, "--groupby", "drug", "--top", 1) == 0
+        assert (
+            targets(
+                planted_files, "twice.h5ad", "--targets", labels, "--groupby", "drug", "--top", 1
+            )
+            == 0
+        )
         table = read_table(planted_files)
         assert table["compound"].tolist() == adata.obs_names.tolist()
         assert table["known"].any()
@@ -731,15 +1054,31 @@ class TestTargets:
         ("name", "call", "text"),
         [
             ("absent.h5ad", [], "absent.h5ad does not exist"),
-            ("labels.tsv", ["--model", "model"], "expected a name that ends in .h5mu, .h5ad, .gctx or .gct"),
+            (
+                "labels.tsv",
+                ["--model", "model"],
+                "expected a name that ends in .h5mu, .h5ad, .gctx or .gct",
+            ),
             ("plain.h5ad", ["--model", "absent"], "No model 'absent'"),
             ("plain.h5ad", ["--model", "model", "--targets", "labels.tsv"], "leave one out"),
             ("plain.h5ad", ["--model", "model", "--known-targets"], "known_targets needs labels"),
             ("plain.h5ad", ["--model", "model", "--top", "0"], "--top is 0"),
             ("plain.h5ad", ["--model", "model", "--min-reliability", "2"], "--min-reliability 2.0"),
-            ("plain.h5ad", ["--model", "model", "--structure", "smiles"], "the model uses no structures"),
-            ("plain.h5ad", ["--model", "model", "--groupby", "drug"], "groupby: no columns ['drug']"),
-            ("plain.h5ad", ["--model", "model", "--genetic", "knockdown"], "an AnnData, which has no modalities"),
+            (
+                "plain.h5ad",
+                ["--model", "model", "--structure", "smiles"],
+                "the model uses no structures",
+            ),
+            (
+                "plain.h5ad",
+                ["--model", "model", "--groupby", "drug"],
+                "groupby: no columns ['drug']",
+            ),
+            (
+                "plain.h5ad",
+                ["--model", "model", "--genetic", "knockdown"],
+                "an AnnData, which has no modalities",
+            ),
             ("plain.h5ad", ["--targets", "absent.tsv"], "absent.tsv"),
             ("plain.h5ad", ["--targets", "genes.h5ad"], "newt-sc: error: "),
             ("both.h5mu", ["--compound", "drugs"], "Modalities ['drugs'] are not in the MuData"),
@@ -760,7 +1099,9 @@ class TestTargets:
         monkeypatch.chdir(planted_files)
         for suffix in ("gctx", "h5mu"):
             Path(f"broken.{suffix}").write_bytes(Path("both.h5mu").read_bytes()[:4000])
-        ad.AnnData(np.ones((3, 60)), var=pd.DataFrame(index=[f"no{i}" for i in range(60)])).write_h5ad("foreign.h5ad")
+        ad.AnnData(
+            np.ones((3, 60)), var=pd.DataFrame(index=[f"no{i}" for i in range(60)])
+        ).write_h5ad("foreign.h5ad")
         Path("out.tsv").write_text("mine")
         before = listing(planted_files)
         assert targets(planted_files, name, *call) == 1
@@ -769,7 +1110,9 @@ class TestTargets:
         assert "Traceback" not in err
         assert listing(planted_files) == before
 
-    def test_failure_in_the_middle_leaves_what_was(self, planted_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failure_in_the_middle_leaves_what_was(
+        self, planted_files: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         from newt_sc.tl import _rows
 
         monkeypatch.setattr(_rows, "_BLOCK_BYTES", 8 * planted.N_LANDMARKS * 9)
@@ -793,9 +1136,23 @@ class TestInfo:
         assert main(["info"]) == 0
         assert f"shape: {embedding.n_obs}, {embedding.n_vars}" in capsys.readouterr().out
 
-    def test_file_after_embed(self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_file_after_embed(
+        self, cells: Path, toy: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         out = cells.with_name("out.h5ad")
-        main(["embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "4"])
+        main(
+            [
+                "embed",
+                str(cells),
+                str(out),
+                "--embedding",
+                str(toy),
+                "--mask-var",
+                "some",
+                "--n-comps",
+                "4",
+            ]
+        )
         capsys.readouterr()
         assert main(["info", str(out), "--json"]) == 0
         facts = json.loads(capsys.readouterr().out)["result"]
@@ -805,19 +1162,35 @@ class TestInfo:
         assert len(facts["newt"]["newt"]["variance"]) == 4
         assert main(["info", str(out)]) == 0
         assert "by: given" in capsys.readouterr().out
-        main(["embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some", "--mode", "project"])
+        main(
+            [
+                "embed",
+                str(cells),
+                str(out),
+                "--embedding",
+                str(toy),
+                "--mask-var",
+                "some",
+                "--mode",
+                "project",
+            ]
+        )
         capsys.readouterr()
         assert main(["info", str(out)]) == 0
         assert "fingerprint: 16 values" in capsys.readouterr().out
         out.unlink()  # nothing keeps the file open
 
-    def test_file_that_newt_sc_never_saw(self, cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_file_that_newt_sc_never_saw(
+        self, cells: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert main(["info", str(cells), "--json"]) == 0
         facts = json.loads(capsys.readouterr().out)["result"]
         assert (facts["shape"], facts["newt"]) == ([30, 42], {})
         assert main(["info", str(cells)]) == 0
 
-    def test_values_that_json_does_not_know(self, cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_values_that_json_does_not_know(
+        self, cells: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         adata = ad.read_h5ad(cells)
         adata.uns["newt_table"] = pd.DataFrame({"a": [1, 2]})
         adata.write_h5ad(cells)
@@ -834,7 +1207,12 @@ class TestInfo:
         ],
     )
     def test_errors(
-        self, what: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        what: str,
+        text: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.chdir(tmp_path)
         Path("text.h5ad").write_text("no HDF5")
@@ -874,7 +1252,9 @@ class TestUsage:
             ["targets", "in.h5ad", "out.tsv", "--top", "many"],
         ],
     )
-    def test_wrong_usage_exits_with_2(self, call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    def test_wrong_usage_exits_with_2(
+        self, call: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
         with pytest.raises(SystemExit) as exit_:
             main(call)
         assert exit_.value.code == 2
@@ -886,7 +1266,9 @@ class TestUsage:
         assert exit_.value.code == 0
         assert capsys.readouterr().out == f"newt-sc {nt.__version__}\n"
 
-    def test_interrupted(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_interrupted(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         def interrupt(*_: Any, **__: Any) -> None:
             raise KeyboardInterrupt
 
@@ -897,11 +1279,24 @@ class TestUsage:
     def test_as_a_process(self, cells: Path, toy: Path) -> None:
         def run(*call: str) -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [sys.executable, "-m", "newt_sc.cli", *call], capture_output=True, text=True, check=False
+                [sys.executable, "-m", "newt_sc.cli", *call],
+                capture_output=True,
+                text=True,
+                check=False,
             )
 
         out = cells.with_name("out.h5ad")
-        good = run("embed", str(cells), str(out), "--embedding", str(toy), "--mask-var", "some", "--n-comps", "3")
+        good = run(
+            "embed",
+            str(cells),
+            str(out),
+            "--embedding",
+            str(toy),
+            "--mask-var",
+            "some",
+            "--n-comps",
+            "3",
+        )
         assert (good.returncode, out.exists()) == (0, True), good.stderr
         assert run("info", str(cells.with_name("absent.h5ad"))).returncode == 1
         assert run("embed").returncode == 2

@@ -1,4 +1,6 @@
-"""Options are what the functions take: the source that is parsed against the functions that are called."""
+"""Options are what the functions take: the source that is parsed against the functions that are
+called.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,29 @@ from tests.test_api import hints, plain
 
 CALLS = sorted({call for verb in VERBS.values() for call in verb.calls})
 ARRAYS = {  # metrics of arrays; `evaluate` calls them on files
-    *("annotation_count", "bootstrap_interval", "calibration_bins", "conflicts", "expected_calibration_error"),
-    *("label_knn", "neighbor_mixing", "neighbor_recovery", "parent_child_share", "pseudotime_spearman", "tasks"),
-    *("term_auroc", "tree_correlation", "tree_distances", "triplet_accuracy", "without_interactions", "Interval"),
+    *(
+        "annotation_count",
+        "bootstrap_interval",
+        "calibration_bins",
+        "conflicts",
+        "expected_calibration_error",
+    ),
+    *(
+        "label_knn",
+        "neighbor_mixing",
+        "neighbor_recovery",
+        "parent_child_share",
+        "pseudotime_spearman",
+        "tasks",
+    ),
+    *(
+        "term_auroc",
+        "tree_correlation",
+        "tree_distances",
+        "triplet_accuracy",
+        "without_interactions",
+        "Interval",
+    ),
 }
 
 
@@ -70,7 +92,9 @@ def _literals(hint: Any) -> list[Any]:
     if get_origin(hint) is Literal:
         return list(get_args(hint))
     origin = str(get_origin(hint))
-    return [text for part in get_args(hint) for text in _literals(part)] if "Union" in origin else []
+    return (
+        [text for part in get_args(hint) for text in _literals(part)] if "Union" in origin else []
+    )
 
 
 def parse(option: Parameter, *words: str) -> dict[str, Any]:
@@ -80,9 +104,13 @@ def parse(option: Parameter, *words: str) -> dict[str, Any]:
 
 
 def option(**more: Any) -> Parameter:
-    plain_one: dict[str, Any] = dict.fromkeys(("required", "positional", "text", "flag", "many", "none"), False)
+    plain_one: dict[str, Any] = dict.fromkeys(
+        ("required", "positional", "text", "flag", "many", "none"), False
+    )
     return Parameter(
-        **{"name": "x_y", "default": "None", "choices": (), "number": None, "help": "50 % of it."} | plain_one | more
+        **{"name": "x_y", "default": "None", "choices": (), "number": None, "help": "50 % of it."}
+        | plain_one
+        | more
     )
 
 
@@ -93,8 +121,14 @@ class TestReading:
 
     def test_numbers_and_words(self) -> None:
         kind = option(number=int, choices=("auto",), none=True, default="5")
-        assert [parse(kind, "--x-y", word)["x_y"] for word in ("7", "auto", "none")] == [7, "auto", None]
-        with pytest.raises(argparse.ArgumentError, match="'many', expected a whole number or auto or none"):
+        assert [parse(kind, "--x-y", word)["x_y"] for word in ("7", "auto", "none")] == [
+            7,
+            "auto",
+            None,
+        ]
+        with pytest.raises(
+            argparse.ArgumentError, match="'many', expected a whole number or auto or none"
+        ):
             parse(kind, "--x-y", "many")
 
     def test_choices(self) -> None:
@@ -127,16 +161,22 @@ class TestTable:
     def test_entries_hold_together(self, verb: Any) -> None:
         assert verb.group in GROUPS
         known = parameters(verb.calls[0]) if verb.calls else {}
-        assert {entry.parameter for entry in verb.inputs} | set(verb.files) | set(verb.skip) <= set(known)
+        assert {entry.parameter for entry in verb.inputs} | set(verb.files) | set(verb.skip) <= set(
+            known
+        )
         assert {entry.kind for entry in verb.inputs} | set(verb.files.values()) <= set(_files.KINDS)
         needed = [name for name, one in known.items() if one.required]
         offers = [one.name for _, found in offered(verb) for one in found]
         assert len(offers) == len(set(offers))
-        assert set(needed) <= {entry.parameter for entry in verb.inputs} | set(offers) | set(verb.skip)
+        assert set(needed) <= {entry.parameter for entry in verb.inputs} | set(offers) | set(
+            verb.skip
+        )
 
 
 def run(code: str) -> Any:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -165,7 +205,9 @@ def test_completion_names_everything(shell: str, capsys: pytest.CaptureFixture[s
     assert exit_.value.code == 0
     script = capsys.readouterr().out
     assert all(name in script for name in VERBS)
-    assert shell == "tcsh" or "--n-resamples" in script  # of options, tcsh is told those of short lists only
+    assert (
+        shell == "tcsh" or "--n-resamples" in script
+    )  # of options, tcsh is told those of short lists only
 
 
 def test_completion_in_bash(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -173,19 +215,28 @@ def test_completion_in_bash(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         main(["--print-completion", "bash"])
     (tmp_path / "newt-sc").write_text(capsys.readouterr().out)
-    ask = 'source newt-sc; COMP_WORDS=({words}); COMP_CWORD={at}; _shtab_newt_sc; echo "${{COMPREPLY[@]}}"'
+    ask = (
+        "source newt-sc; COMP_WORDS=({words}); COMP_CWORD={at}; _shtab_newt_sc; echo"
+        ' "${{COMPREPLY[@]}}"'
+    )
     for words, at, expected in (
         ("newt-sc li", 1, "lineage lineage-programs"),
         ("newt-sc lineage --met", 2, "--method --metric"),
         ('newt-sc lineage a.h5ad --metric ""', 4, "correlation cosine euclidean"),
     ):
         done = subprocess.run(
-            ["bash", "-c", ask.format(words=words, at=at)], cwd=tmp_path, capture_output=True, text=True, check=True
+            ["bash", "-c", ask.format(words=words, at=at)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert done.stdout.split() == expected.split()
 
 
-def test_completion_without_shtab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_completion_without_shtab(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from newt_sc.cli import _parser
 
     monkeypatch.setattr(_parser, "find_spec", lambda _: None)
@@ -195,7 +246,9 @@ def test_completion_without_shtab(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "pip install 'newt-sc[cli]'" in capsys.readouterr().err
 
 
-def test_help_with_and_without_rich(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_with_and_without_rich(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("rich_argparse")
     from newt_sc.cli import _parser
 

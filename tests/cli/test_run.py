@@ -28,10 +28,18 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = nt.genes.table()
     names = table.loc[table["locus_group"] == "protein-coding gene", "symbol"].iloc[:40].tolist()
     groups = np.repeat(["a", "b", "c"], 20)
-    X = np.log1p(rng.poisson(2 + 3 * (groups[:, None] == np.array(["a", "b", "c", "d"] * 10))).astype(np.float32))
-    obs = pd.DataFrame({"group": groups, "time": np.arange(60.0)}, index=[f"cell{i}" for i in range(60)])
+    X = np.log1p(
+        rng.poisson(2 + 3 * (groups[:, None] == np.array(["a", "b", "c", "d"] * 10))).astype(
+            np.float32
+        )
+    )
+    obs = pd.DataFrame(
+        {"group": groups, "time": np.arange(60.0)}, index=[f"cell{i}" for i in range(60)]
+    )
     cells = ad.AnnData(X, obs=obs, var=pd.DataFrame(index=names))
-    cells.obsm["X_newt"] = rng.normal(size=(60, 5)).astype(np.float32) + 3 * (groups[:, None] == list("abcde"))
+    cells.obsm["X_newt"] = rng.normal(size=(60, 5)).astype(np.float32) + 3 * (
+        groups[:, None] == list("abcde")
+    )
     cells.write_h5ad(folder / "cells.h5ad")
     genes = ad.AnnData(rng.normal(size=(40, 6)).astype(np.float32), obs=pd.DataFrame(index=names))
     genes.obsm["one"], genes.obsm["two"] = np.asarray(genes.X[:, :3]), np.asarray(genes.X[:, 3:])
@@ -40,7 +48,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "sets.gmt").write_text(
         "".join(f"set{i}\t\t" + "\t".join(names[i : i + 8]) + "\n" for i in range(0, 32, 8))
     )
-    (folder / "scores.rnk").write_text("gene\tscore\n" + "".join(f"{n}\t{40 - i}\n" for i, n in enumerate(names)))
+    (folder / "scores.rnk").write_text(
+        "gene\tscore\n" + "".join(f"{n}\t{40 - i}\n" for i, n in enumerate(names))
+    )
     planted.embedding().copy().write_h5ad(folder / "planted.h5ad")
     return folder
 
@@ -51,7 +61,10 @@ def read(name: str) -> pd.DataFrame:
 
 def test_object_and_table(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call = ["score-programs", "cells.h5ad", "sets.gmt"]
-    assert main([*call, "out.h5ad", "--embedding", "genes.h5ad", "--min-genes", "2", "--json", "-q"]) == 0
+    assert (
+        main([*call, "out.h5ad", "--embedding", "genes.h5ad", "--min-genes", "2", "--json", "-q"])
+        == 0
+    )
     told = json.loads(capsys.readouterr().out)
     assert main([*call, "out.tsv", "--embedding", "genes.h5ad", "--min-genes", "2"]) == 0
     assert "out.tsv: 60 rows, 4 columns" in capsys.readouterr().out
@@ -93,7 +106,9 @@ def test_tables_of_sets_and_genes(files: Path, capsys: pytest.CaptureFixture[str
     assert main(["compare-sets", "sets.gmt", "self.tsv", *few]) == 0
     assert len(read("self.tsv")) == 6  # pairs of four
     capsys.readouterr()
-    assert main(["compare-sets", "sets.gmt", "both.tsv", "--b", "sets.gmt", *few, "--json", "-q"]) == 0
+    assert (
+        main(["compare-sets", "sets.gmt", "both.tsv", "--b", "sets.gmt", *few, "--json", "-q"]) == 0
+    )
     assert json.loads(capsys.readouterr().out)["result"]["rows"] == 16
     assert main(["rank-sets", "scores.rnk", "sets.gmt", "ranked.tsv", *few]) == 0
     scores = pd.read_csv("scores.rnk", sep="\t", index_col=0)["score"]
@@ -102,12 +117,22 @@ def test_tables_of_sets_and_genes(files: Path, capsys: pytest.CaptureFixture[str
     pd.testing.assert_frame_equal(read("ranked.tsv"), expected, check_dtype=False, rtol=1e-4)
     names = ad.read_h5ad("genes.h5ad").obs_names
     Path("wanted.txt").write_text("--genes\n" + "\n".join(names[:3]) + "\n")
-    assert main(["nearest-genes", "genes.h5ad", "near.tsv", "@wanted.txt", "--n-neighbors", "2"]) == 0
+    assert (
+        main(["nearest-genes", "genes.h5ad", "near.tsv", "@wanted.txt", "--n-neighbors", "2"]) == 0
+    )
     assert read("near.tsv")["gene"].tolist() == [name for name in names[:3] for _ in range(2)]
 
 
 def test_two_outputs(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call = ["shared-genes", "cells.h5ad", "cells.h5ad", "query.h5ad", "reference.h5ad", "--n-top-genes", "none"]
+    call = [
+        "shared-genes",
+        "cells.h5ad",
+        "cells.h5ad",
+        "query.h5ad",
+        "reference.h5ad",
+        "--n-top-genes",
+        "none",
+    ]
     assert main([*call, "--json", "-q"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["outputs"] == ["query.h5ad", "reference.h5ad"]
@@ -116,7 +141,16 @@ def test_two_outputs(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_map_and_score(files: Path) -> None:
-    call = ["map-to-reference", "cells.h5ad", "cells.h5ad", "mapped.tsv", "--label", "group", "--via", "aligned"]
+    call = [
+        "map-to-reference",
+        "cells.h5ad",
+        "cells.h5ad",
+        "mapped.tsv",
+        "--label",
+        "group",
+        "--via",
+        "aligned",
+    ]
     assert main([*call, "--embedding", "genes.h5ad", "--mask-var", "none", "--n-comps", "5"]) == 0
     assert set(read("mapped.tsv")["newt_mapping_label"].dropna()) <= set("abc")
     assert main(["map-genes", "cells.h5ad", "genes.tsv"]) == 0
@@ -144,7 +178,10 @@ def test_signatures_from_file_to_network(files: Path, capsys: pytest.CaptureFixt
 
 
 def test_knowledge_to_vectors(files: Path) -> None:
-    assert main(["fuse", "genes.h5ad", "fused.h5ad", "--modalities", "one", "two", "--n-comps", "4"]) == 0
+    assert (
+        main(["fuse", "genes.h5ad", "fused.h5ad", "--modalities", "one", "two", "--n-comps", "4"])
+        == 0
+    )
     expected = nt.tl.fuse(ad.read_h5ad("genes.h5ad"), modalities=["one", "two"], n_comps=4)
     np.testing.assert_allclose(ad.read_h5ad("fused.h5ad").X, expected.X, atol=1e-5)
 
@@ -153,10 +190,19 @@ def test_knowledge_to_vectors(files: Path) -> None:
     ("call", "text"),
     [
         (["lineage", "absent.h5ad", "out.h5ad", "--groupby", "g"], "absent.h5ad does not exist"),
-        (["lineage", "cells.h5ad", "out.csv", "--groupby", "group"], "ends in .h5ad or .zarr or .tsv"),
-        (["lineage", "cells.h5ad", "no/out.tsv", "--groupby", "group"], "does not exist; make it first"),
+        (
+            ["lineage", "cells.h5ad", "out.csv", "--groupby", "group"],
+            "ends in .h5ad or .zarr or .tsv",
+        ),
+        (
+            ["lineage", "cells.h5ad", "no/out.tsv", "--groupby", "group"],
+            "does not exist; make it first",
+        ),
         (["lineage", "cells.h5ad", "out.h5ad", "--groupby", "g"], "'g'"),
-        (["lineage", "sets.gmt", "out.h5ad", "--groupby", "g"], "sets.gmt cannot be read as AnnData"),
+        (
+            ["lineage", "sets.gmt", "out.h5ad", "--groupby", "g"],
+            "sets.gmt cannot be read as AnnData",
+        ),
         (["score-programs", "cells.h5ad", "cells.h5ad", "out.h5ad"], "rank_genes_groups"),
         (
             ["rank-sets", "bad.rnk", "sets.gmt", "out.tsv"],
@@ -168,7 +214,9 @@ def test_knowledge_to_vectors(files: Path) -> None:
         (["explain", "genes.h5ad", "out.h5ad", "--model", "absent"], "absent"),
     ],
 )
-def test_failure_leaves_what_was(files: Path, call: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failure_leaves_what_was(
+    files: Path, call: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("out.h5ad").write_bytes(b"mine")
     Path("bad.rnk").write_text("A\t1\nB\tx\n")
     before = listing(files)
@@ -181,7 +229,9 @@ def test_failure_leaves_what_was(files: Path, call: list[str], text: str, capsys
     assert listing(files) == before
 
 
-def test_failure_while_writing_leaves_what_was(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_while_writing_leaves_what_was(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from newt_sc.cli import _files
 
     def fail(*_: Any) -> None:
@@ -209,9 +259,24 @@ def test_json_says_warnings_and_has_no_nan(files: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.filterwarnings("ignore:From 0.4 .update:FutureWarning")
 def test_signatures_of_cells_and_compounds(files: Path) -> None:
-    assert main(["signatures", "cells.h5ad", "changes.h5ad", "--groupby", "group", "--reference", "a"]) == 0
+    assert (
+        main(["signatures", "cells.h5ad", "changes.h5ad", "--groupby", "group", "--reference", "a"])
+        == 0
+    )
     assert ad.read_h5ad("changes.h5ad").obs["perturbation"].tolist() == ["b", "c"]
-    assert main(["embed-signatures", "changes.h5ad", "embedded.h5ad", "--embedding", "genes.h5ad", "--no-up-down"]) == 0
+    assert (
+        main(
+            [
+                "embed-signatures",
+                "changes.h5ad",
+                "embedded.h5ad",
+                "--embedding",
+                "genes.h5ad",
+                "--no-up-down",
+            ]
+        )
+        == 0
+    )
     found = ad.read_h5ad("embedded.h5ad")
     assert (found.obsm["X_newt"].shape, "X_newt_up" in found.obsm) == ((2, 6), False)
     drugs = planted.compounds()
@@ -221,7 +286,19 @@ def test_signatures_of_cells_and_compounds(files: Path) -> None:
     table = read("called.tsv")
     assert table["known"].tolist() == drugs.obs["moa"].tolist()
     assert (
-        main(["repurpose", "drugs.h5ad", "ranked.tsv", "--indication", "class1", "--include-known", "--top", "9"]) == 0
+        main(
+            [
+                "repurpose",
+                "drugs.h5ad",
+                "ranked.tsv",
+                "--indication",
+                "class1",
+                "--include-known",
+                "--top",
+                "9",
+            ]
+        )
+        == 0
     )
     assert {int(name.removeprefix("drug")) % 4 for name in read("ranked.tsv")["compound"]} == {1}
     few = ["--embedding", "planted.h5ad", "--n-permutations", "20", "--n-shuffles", "1"]
@@ -234,18 +311,41 @@ def test_signatures_of_cells_and_compounds(files: Path) -> None:
 def test_genes_and_what_is_known_of_them(files: Path) -> None:
     names = ad.read_h5ad("genes.h5ad").obs_names
     sets = nt.io.read_gmt("sets.gmt")
-    member = np.array([[gene in genes for genes in sets.values()] for gene in names], dtype=np.float32)
+    member = np.array(
+        [[gene in genes for genes in sets.values()] for gene in names], dtype=np.float32
+    )
     kinds = pd.DataFrame({"kind": "set"}, index=list(sets))
     one = ad.AnnData(member[:32], obs=pd.DataFrame(index=names[:32]), var=kinds)
     kinds = pd.DataFrame({"kind": "partner"}, index=names)
     near = np.abs(np.subtract.outer(np.arange(40), np.arange(40))) == 1
     with pytest.warns(FutureWarning) if md.__version__.startswith("0.3") else nullcontext():
-        md.MuData({"function": one, "interaction": ad.AnnData(near.astype(np.float32), kinds[[]], kinds)}).write(
-            "knowledge.h5mu"
-        )
+        md.MuData(
+            {"function": one, "interaction": ad.AnnData(near.astype(np.float32), kinds[[]], kinds)}
+        ).write("knowledge.h5mu")
     assert main(["encode", "knowledge.h5mu", "encoded.h5mu", "--n-comps", "3"]) == 0
-    assert main(["fuse", "encoded.h5mu", "made.h5ad", "--n-comps", "4", "--modalities", "interaction", "function"]) == 0
+    assert (
+        main(
+            [
+                "fuse",
+                "encoded.h5mu",
+                "made.h5ad",
+                "--n-comps",
+                "4",
+                "--modalities",
+                "interaction",
+                "function",
+            ]
+        )
+        == 0
+    )
     assert set(ad.read_h5ad("made.h5ad").obsm) == {"function", "interaction"}
-    assert main(["explain", "made.h5ad", "explained.h5ad", "--genes", *names[:2], "--n-neighbors", "3"]) == 0
+    assert (
+        main(
+            ["explain", "made.h5ad", "explained.h5ad", "--genes", *names[:2], "--n-neighbors", "3"]
+        )
+        == 0
+    )
     effect = ad.read_h5ad("explained.h5ad").obsm["newt_effect"]
-    assert effect.index[effect.notna().any(axis=1)].tolist() == sorted(names[:2], key=list(effect.index).index)
+    assert effect.index[effect.notna().any(axis=1)].tolist() == sorted(
+        names[:2], key=list(effect.index).index
+    )

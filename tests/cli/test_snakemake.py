@@ -26,8 +26,13 @@ def test_from_cells_to_programs_and_lineage(tmp_path: Path) -> None:
     if not SNAKEFILE.exists():
         pytest.skip("tests without the repository: no tutorials")
     rng = np.random.default_rng(0)
-    names = [line.split("\t")[2:] for line in SNAKEFILE.with_name("programs.gmt").read_text().splitlines()]
-    genes = [name for members in names for name in members] + nt.datasets.embedding().obs_names[:40].tolist()
+    names = [
+        line.split("\t")[2:]
+        for line in SNAKEFILE.with_name("programs.gmt").read_text().splitlines()
+    ]
+    genes = [name for members in names for name in members] + nt.datasets.embedding().obs_names[
+        :40
+    ].tolist()
     groups = np.repeat(["T", "B", "M"], 20)
     high = np.array([[gene in members for gene in genes] for members in names[:3]])
     counts = rng.poisson(1 + 4 * high[np.repeat([0, 1, 2], 20)])
@@ -35,13 +40,21 @@ def test_from_cells_to_programs_and_lineage(tmp_path: Path) -> None:
     cells.obs = pd.DataFrame({"kind of cell": groups}, index=[f"cell{i}" for i in range(60)])
     cells = cells[:, ~cells.var_names.duplicated()].copy()
     cells.write_h5ad(tmp_path / "cells.h5ad")
-    config = ["cells=cells.h5ad", "groupby=kind of cell", f"newt={shlex.quote(sys.executable)} -m newt_sc.cli"]
+    config = [
+        "cells=cells.h5ad",
+        "groupby=kind of cell",
+        f"newt={shlex.quote(sys.executable)} -m newt_sc.cli",
+    ]
     call = [program, "-c1", "-d", str(tmp_path), "-s", str(SNAKEFILE), "--config", *config]
     done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     ranks = pd.read_csv(tmp_path / "programs.tsv", sep="\t", index_col="cell")
     assert ranks.groupby(groups)["B cells"].mean().idxmax() == "B"
-    assert set(nt.get.lineage(ad.read_h5ad(tmp_path / "lineage.h5ad"))["name"].dropna()) >= {"T", "B", "M"}
+    assert set(nt.get.lineage(ad.read_h5ad(tmp_path / "lineage.h5ad"))["name"].dropna()) >= {
+        "T",
+        "B",
+        "M",
+    }
     assert "Monocytes" in set(pd.read_csv(tmp_path / "branches.tsv", sep="\t")["name"])
     told = json.loads((tmp_path / "logs" / "lineage.json").read_text())
     assert told["result"]["newt_lineage"]["params"]["groupby"] == "kind of cell"

@@ -34,7 +34,14 @@ def no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 Row = dict[str, Any]
 
 
-def entry(folder: Path, modality: str, file: str, kind: str, content: bytes | str | None = None, **values: Any) -> Row:
+def entry(
+    folder: Path,
+    modality: str,
+    file: str,
+    kind: str,
+    content: bytes | str | None = None,
+    **values: Any,
+) -> Row:
     """Write a file, unless it is there, and describe it as a row of a manifest."""
     path = folder / file
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +101,9 @@ def rows(tmp_path: Path) -> list[Row]:
     expression().write_h5ad(tmp_path / "profiles.h5ad")
     return [
         entry(tmp_path, "pathway", "sets.gmt.gz", "gmt", gzip.compress(GMT.encode())),
-        entry(tmp_path, "pathway", "deep/more.gmt", "gmt", "S1\t\tBRCA1\tTP53\n", redistributable="no"),
+        entry(
+            tmp_path, "pathway", "deep/more.gmt", "gmt", "S1\t\tBRCA1\tTP53\n", redistributable="no"
+        ),
         entry(tmp_path, "interaction", "net.tsv", "edges", EDGES, options={"weight": "score"}),
         entry(tmp_path, "regulon", "tf.tsv", "regulon", REGULONS),
         entry(tmp_path, "coexpression", "profiles.h5ad", "expression"),
@@ -115,12 +124,14 @@ def frame(mod: ad.AnnData) -> pd.DataFrame:
 def same(mod: ad.AnnData, columns: dict[str, list[float]], index: list[str]) -> None:
     assert mod.X.dtype == np.float32
     pd.testing.assert_frame_equal(
-        frame(mod)[list(columns)], pd.DataFrame(columns, index=index, dtype=np.float32), check_names=False
+        frame(mod)[list(columns)],
+        pd.DataFrame(columns, index=index, dtype=np.float32),
+        check_names=False,
     )
     assert mod.n_vars == len(columns)
 
 
-# -- reading ---------------------------------------------------------------------------------------------------------
+# -- reading ---------------------------------------------------------------------------------------
 
 
 def test_modalities_and_manifest(manifest, rows):
@@ -199,7 +210,11 @@ def test_expression_keeps_what_was_not_measured(manifest):
 
 def test_modules(manifest):
     mod = nt.datasets.bundle(manifest)["mine"]
-    same(mod, {"modules|lung|red": [1, 1], "modules|liver|blue": [1, 1], "modules|liver|red": [0, 0]}, ["MDM2", "TP53"])
+    same(
+        mod,
+        {"modules|lung|red": [1, 1], "modules|liver|blue": [1, 1], "modules|liver|red": [0, 0]},
+        ["MDM2", "TP53"],
+    )
     assert set(mod.var["kind"]) == {"set"}
 
 
@@ -217,7 +232,9 @@ def test_string_channels(tmp_path):
         "protein1 protein2 experiments database combined_score\n"
         "TP53 MDM2 900 0 950\nTP53 EGFR 0 800 800\nEGFR GRB2 500 0 600\n"
     )
-    row = entry(tmp_path, "interaction", "s.txt", "string", text, options={"channels": ["experiments"]})
+    row = entry(
+        tmp_path, "interaction", "s.txt", "string", text, options={"channels": ["experiments"]}
+    )
     got = frame(nt.datasets.bundle(write_manifest(tmp_path / "m.tsv", [row]))["interaction"])
     assert got.index.tolist() == ["EGFR", "GRB2", "MDM2", "TP53"]
     assert got.loc["TP53", "s|MDM2"] == got.loc["MDM2", "s|TP53"] > got.loc["GRB2", "s|EGFR"] > 0
@@ -229,7 +246,10 @@ TERMS = (
     "GO:0000002\ta\tBP\tisa\tGO:0000001\nGO:0000003\tb\tMF\tpart of\tGO:0000002\n"
     "GO:0000004\tc\tBP\tregulates\tGO:0000003\n"
 )
-GO = "19_GO:0000003\tfrozen\tTP53\tMDM2\n19_GO:0000002\tfrozen\tp53\tEGFR\n19_GO:0000004\tfrozen\tMYC\n"
+GO = (
+    "19_GO:0000003\tfrozen\tTP53\tMDM2\n19_GO:0000002\tfrozen\tp53\tEGFR\n"
+    "19_GO:0000004\tfrozen\tMYC\n"
+)
 
 
 def go_rows(folder: Path, terms: bytes | str = TERMS, sets: str = GO, **options: Any) -> list[Row]:
@@ -240,7 +260,9 @@ def go_rows(folder: Path, terms: bytes | str = TERMS, sets: str = GO, **options:
 
 
 def test_go_is_propagated(tmp_path):
-    path = write_manifest(tmp_path / "m.tsv", go_rows(tmp_path, gzip.compress(TERMS.encode()), min_size=1))
+    path = write_manifest(
+        tmp_path / "m.tsv", go_rows(tmp_path, gzip.compress(TERMS.encode()), min_size=1)
+    )
     mod = nt.datasets.bundle(path)["function"]
     same(
         mod,
@@ -254,7 +276,9 @@ def test_go_is_propagated(tmp_path):
     )
     assert set(mod.var["kind"]) == {"set"}
     sizes = go_rows(tmp_path, min_size=2, max_size=2)
-    assert list(nt.datasets.bundle(write_manifest(path, sizes))["function"].var_names) == ["go|GO:0000003"]
+    assert list(nt.datasets.bundle(write_manifest(path, sizes))["function"].var_names) == [
+        "go|GO:0000003"
+    ]
 
 
 def test_go_on_obo(tmp_path):
@@ -306,7 +330,10 @@ def test_second_file_is_checked_and_found_as_the_first(tmp_path, monkeypatch):
 
 
 def test_string_aliases_are_a_second_file(tmp_path):
-    aliases = "#string_protein_id\tpreferred_name\tprotein_size\tannotation\n9606.P1\tTP53\t1\t-\n9606.P2\tMDM2\t1\t-\n"
+    aliases = (
+        "#string_protein_id\tpreferred_name\tprotein_size\tannotation\n"
+        "9606.P1\tTP53\t1\t-\n9606.P2\tMDM2\t1\t-\n"
+    )
     info = entry(tmp_path, "", "info.txt", "", aliases)
     options = {"aliases": {"file": "info.txt", "sha256": info["sha256"]}}
     row = entry(
@@ -326,7 +353,9 @@ def test_expression_group_by_option(tmp_path):
     adata.var["batch"] = ["x", "y", "x", "y"]
     adata.write_h5ad(tmp_path / "e.h5ad")
     by, none = (
-        entry(tmp_path, "coexpression", "e.h5ad", "expression", source=group, options={"group": group})
+        entry(
+            tmp_path, "coexpression", "e.h5ad", "expression", source=group, options={"group": group}
+        )
         for group in ("batch", "absent")
     )
     mod = nt.datasets.bundle(write_manifest(tmp_path / "m.tsv", [by, none]))["coexpression"]
@@ -340,7 +369,14 @@ def test_expression_group_by_option(tmp_path):
 
 def test_all_genes(manifest):
     mdata = nt.datasets.bundle(manifest, protein_coding_only=False)
-    assert list(mdata["pathway"].obs_names) == ["BRCA1", "EGFR", "MALAT1", "MDM2", "NOTAGENE1", "TP53"]
+    assert list(mdata["pathway"].obs_names) == [
+        "BRCA1",
+        "EGFR",
+        "MALAT1",
+        "MDM2",
+        "NOTAGENE1",
+        "TP53",
+    ]
     assert "NOTAGENE1" in mdata["coexpression"].obs_names
 
 
@@ -392,7 +428,7 @@ def test_files_in_the_data_directory(tmp_path, manifest, monkeypatch):
     assert len(nt.datasets.bundle(elsewhere).mod) == 5
 
 
-# -- what goes wrong -------------------------------------------------------------------------------------------------
+# -- what goes wrong -------------------------------------------------------------------------------
 
 
 def test_other_content(manifest, tmp_path):
@@ -440,8 +476,16 @@ MALFORMED: dict[str, tuple[str, bytes | str, str]] = {
     "expression-text": ("expression", "TP53,1", "not a readable AnnData"),
     "modules-empty": ("modules", "", "the file is empty"),
     "modules-header": ("modules", "gene\tlung\n", "0 genes x 1 tissues"),
-    "modules-ragged": ("modules", "gene\tlung\nTP53\ta\nMDM2\ta\tb\tc\n", "found 4 fields, expected 2"),
-    "modules-short": ("modules", "gene\tlung\tliver\nTP53\ta\tb\nMDM2\ta\n", "found 2 fields, expected 3"),
+    "modules-ragged": (
+        "modules",
+        "gene\tlung\nTP53\ta\nMDM2\ta\tb\tc\n",
+        "found 4 fields, expected 2",
+    ),
+    "modules-short": (
+        "modules",
+        "gene\tlung\tliver\nTP53\ta\tb\nMDM2\ta\n",
+        "found 2 fields, expected 3",
+    ),
     "modules-binary": ("modules", b"gene\tlung\n\xff\xfe\t\x80\n", "not UTF-8"),
 }
 
@@ -456,7 +500,9 @@ def test_malformed_file_of_the_right_sha256(tmp_path, case):
 
 
 def test_expression_without_numbers(tmp_path):
-    ad.AnnData(obs=pd.DataFrame(index=["TP53"]), var=pd.DataFrame(index=["a"])).write_h5ad(tmp_path / "e.h5ad")
+    ad.AnnData(obs=pd.DataFrame(index=["TP53"]), var=pd.DataFrame(index=["a"])).write_h5ad(
+        tmp_path / "e.h5ad"
+    )
     row = entry(tmp_path, "coexpression", "e.h5ad", "expression")
     with pytest.raises(FormatError, match="expected numbers, genes x conditions"):
         nt.datasets.bundle(write_manifest(tmp_path / "m.tsv", [row]))
@@ -481,7 +527,7 @@ def test_repeated_regulon_is_warned_of(tmp_path):
     assert frame(got["regulon"]).loc["MDM2", "r|TP53"] == 1
 
 
-# -- manifests -------------------------------------------------------------------------------------------------------
+# -- manifests -------------------------------------------------------------------------------------
 
 
 def test_read_manifest(manifest, rows):
@@ -520,7 +566,10 @@ def test_shipped_manifest():
 
 
 def test_frozen_manifest_is_older_than_its_cutoff():
-    frozen, table = nt.datasets.read_manifest("newt-human-frozen"), nt.datasets.read_manifest("newt-human")
+    frozen, table = (
+        nt.datasets.read_manifest("newt-human-frozen"),
+        nt.datasets.read_manifest("newt-human"),
+    )
     assert (frozen["date"].str[:4].astype(int) <= 2023).all()
     assert set(frozen["modality"]) == set(table["modality"])
     assert set(frozen["source"]) - set(table["source"]) == {"GO"}
@@ -574,8 +623,16 @@ def test_missing_column(tmp_path, rows, column):
         ("options", "1", "not a JSON object"),
         ("options", '{"ontology": {"file": "a"}}', "expected a file and its sha256"),
         ("options", '{"ontology": {"file": "a", "sha256": 1}}', "expected a file and its sha256"),
-        ("options", '{"ontology": {"file": "a", "sha256": "abc"}}', "64 lower-case hexadecimal digits"),
-        ("options", json.dumps({"ontology": {"file": "../a", "sha256": "0" * 64}}), "relative path without"),
+        (
+            "options",
+            '{"ontology": {"file": "a", "sha256": "abc"}}',
+            "64 lower-case hexadecimal digits",
+        ),
+        (
+            "options",
+            json.dumps({"ontology": {"file": "../a", "sha256": "0" * 64}}),
+            "relative path without",
+        ),
         ("modality", "", "modality must be a plain name"),
         ("modality", "a/b", "modality must be a plain name"),
         ("source", "", "source must not be empty"),
@@ -607,7 +664,10 @@ def test_modality_and_source_twice(tmp_path, rows):
         (lambda text: gzip.compress(text), "not a tab-separated table"),
         (lambda text: text.replace(b"\t", b","), "columns .* are missing"),
         (lambda text: text + b"\t".join([b"x"] * 30) + b"\n", "not a tab-separated table"),
-        (lambda text: text.replace(b"\n", b"\tx\n").replace(b"\tx\n", b"\n", 1), "more fields than the header"),
+        (
+            lambda text: text.replace(b"\n", b"\tx\n").replace(b"\tx\n", b"\n", 1),
+            "more fields than the header",
+        ),
         (lambda text: text + b"pathway\tx.gmt\n", "format '' is not one of"),
         (lambda text: text + b'pathway\t"x.gmt\n', "not a tab-separated table"),
     ],

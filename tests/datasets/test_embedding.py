@@ -33,9 +33,15 @@ def make(n=40, d=12, seed=0) -> ad.AnnData:
     out = ad.AnnData(
         X,
         obs=pd.DataFrame({"n_modalities": 2}, index=[f"G{i}" for i in range(n)]),
-        obsm={name: (b / np.linalg.norm(b, axis=1, keepdims=True)).astype(np.float32) for name, b in blocks.items()},
+        obsm={
+            name: (b / np.linalg.norm(b, axis=1, keepdims=True)).astype(np.float32)
+            for name, b in blocks.items()
+        },
     )
-    out.uns["newt"] = {"modalities": np.array(["pathway", "lineage"]), "params": {"method": "spectral"}}
+    out.uns["newt"] = {
+        "modalities": np.array(["pathway", "lineage"]),
+        "params": {"method": "spectral"},
+    }
     return out
 
 
@@ -43,7 +49,7 @@ def literal_sha256(names, X) -> str:
     return sha256("\n".join(names).encode() + np.asarray(X).astype("<f2").tobytes()).hexdigest()
 
 
-# -- shipped ---------------------------------------------------------------------------------------------------------
+# -- shipped ---------------------------------------------------------------------------------------
 
 
 def test_vectors(shipped):
@@ -54,7 +60,9 @@ def test_vectors(shipped):
     assert np.linalg.norm(shipped.X, axis=1).min() > 0
     length = [np.linalg.norm(part, axis=1) for part in np.hsplit(shipped.X, 2)]
     np.testing.assert_allclose(length[0], 1, atol=1e-2)  # shared by the modalities
-    np.testing.assert_allclose(length[1], 1.5, atol=1e-2)  # private dimensions, which count 1.5 times
+    np.testing.assert_allclose(
+        length[1], 1.5, atol=1e-2
+    )  # private dimensions, which count 1.5 times
 
 
 def test_genes_are_approved_symbols(shipped):
@@ -120,18 +128,24 @@ def test_copies_are_independent(shipped):
 
 @pytest.mark.parametrize("name", ["newt-mouse", "", "NEWT-HUMAN"])
 def test_unknown_name(name):
-    with pytest.raises(KeyError, match=f"No embedding '{name}' comes with the package; there is newt-human"):
+    with pytest.raises(
+        KeyError, match=f"No embedding '{name}' comes with the package; there is newt-human"
+    ):
         nt.datasets.embedding(name)
 
 
 def test_size_of_what_is_shipped():
     package = Path(str(files("newt_sc")))
-    data = [path for path in package.rglob("*") if path.is_file() and path.suffix in {".gz", ".h5ad", ".tsv", ".json"}]
+    data = [
+        path
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix in {".gz", ".h5ad", ".tsv", ".json"}
+    ]
     assert {"newt-human.h5ad", "human.tsv.gz"} <= {path.name for path in data}
     assert sum(path.stat().st_size for path in data) < 28e6
 
 
-# -- packing ---------------------------------------------------------------------------------------------------------
+# -- packing ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("what", ["vector", "gene"])
@@ -162,7 +176,9 @@ def test_pack_round_trip(tmp_path):
         np.testing.assert_array_equal(np.isnan(back.obsm[name]), np.isnan(block))
         half_step = np.nanmax(np.abs(block), axis=0) / 127 / 2
         assert (np.nan_to_num(np.abs(back.obsm[name] - block)) <= half_step * 1.001).all()
-        cosine = np.nansum(back.obsm[name] * block, axis=1) / np.linalg.norm(back.obsm[name], axis=1)
+        cosine = np.nansum(back.obsm[name] * block, axis=1) / np.linalg.norm(
+            back.obsm[name], axis=1
+        )
         assert loss[name] == pytest.approx(1 - np.nanmean(cosine), abs=1e-5)
     pd.testing.assert_frame_equal(back.obs, embedding.obs)
     assert back.uns["newt"]["sha256"] == literal_sha256(back.obs_names, back.X)
@@ -181,7 +197,7 @@ def test_pack_of_a_modality_that_knows_no_gene():
     assert np.isnan(nt.datasets.unpack_embedding(packed).obsm["lineage"]).all()
 
 
-# -- resolving -------------------------------------------------------------------------------------------------------
+# -- resolving -------------------------------------------------------------------------------------
 
 
 def test_resolve(tmp_path, shipped):
@@ -204,13 +220,17 @@ def test_resolve_a_packed_file(tmp_path):
     assert np.isnan(got.obsm["lineage"][[1, 4, 5]]).all()
 
 
-@pytest.mark.parametrize("given", [None, 3, np.ones((3, 2)), pd.DataFrame([[1.0]]), ["newt-human"]], ids=repr)
+@pytest.mark.parametrize(
+    "given", [None, 3, np.ones((3, 2)), pd.DataFrame([[1.0]]), ["newt-human"]], ids=repr
+)
 def test_resolve_wrong_type(given):
     with pytest.raises(TypeError, match="expected a name, a path or an AnnData"):
         nt.datasets.resolve_embedding(given)
 
 
-@pytest.mark.parametrize("given", ["no-such", "no/such.h5ad", Path("no/such.h5ad"), Path("newt-human")], ids=repr)
+@pytest.mark.parametrize(
+    "given", ["no-such", "no/such.h5ad", Path("no/such.h5ad"), Path("newt-human")], ids=repr
+)
 def test_resolve_missing_file(given):
     with pytest.raises(FileNotFoundError, match=r"neither a shipped one \(newt-human\) nor a file"):
         nt.datasets.resolve_embedding(given)
@@ -281,7 +301,9 @@ def test_describe():
         "n_dims": 12,
         "sha256": literal_sha256(embedding.obs_names, embedding.X),
     }
-    assert nt.datasets.describe_embedding(embedding, Path("a/b.h5ad"))["name"] == str(Path("a/b.h5ad"))
+    assert nt.datasets.describe_embedding(embedding, Path("a/b.h5ad"))["name"] == str(
+        Path("a/b.h5ad")
+    )
     embedding.uns["newt"]["name"] = "mine"
     assert nt.datasets.describe_embedding(embedding, embedding)["name"] == "mine"
 

@@ -87,7 +87,9 @@ def put(path: Path, content: bytes) -> Path:
 
 
 @pytest.mark.parametrize(
-    "file", ["a", "a/b.gmt.gz", "a/./b", "folder/..name", "a b/c#d.tsv", "a..b/c", "ünïcode.gmt"], ids=ascii
+    "file",
+    ["a", "a/b.gmt.gz", "a/./b", "folder/..name", "a b/c#d.tsv", "a..b/c", "ünïcode.gmt"],
+    ids=ascii,
 )
 def test_paths_inside_the_folder(file):
     assert safe_relative(file) == file
@@ -95,7 +97,21 @@ def test_paths_inside_the_folder(file):
 
 @pytest.mark.parametrize(
     "file",
-    ["", ".", "./", "/etc/passwd", "..", "../x", "a/../../x", "a/..", "C:x", "C:\\x", "\\x", "a\\..\\x", "\\\\h\\s\\x"],
+    [
+        "",
+        ".",
+        "./",
+        "/etc/passwd",
+        "..",
+        "../x",
+        "a/../../x",
+        "a/..",
+        "C:x",
+        "C:\\x",
+        "\\x",
+        "a\\..\\x",
+        "\\\\h\\s\\x",
+    ],
     ids=ascii,
 )
 def test_paths_outside_the_folder(file, cache):
@@ -115,7 +131,9 @@ def test_own_folders_come_first(cache, tmp_path, monkeypatch):
     assert not cache.exists()
 
 
-def test_other_content_in_a_users_folder_is_an_error_and_left_as_it_is(cache, tmp_path, server, monkeypatch):
+def test_other_content_in_a_users_folder_is_an_error_and_left_as_it_is(
+    cache, tmp_path, server, monkeypatch
+):
     monkeypatch.setattr(nt.settings, "data_url", server.url)
     path = put(tmp_path / "mine" / FILE, b"other")
     with pytest.raises(ChecksumError, match="another version or damaged") as info:
@@ -180,7 +198,9 @@ def test_damaged_file_in_the_cache_is_not_used_without_a_server(cache, server, m
         fetch(FILE, DIGEST)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>sign in</html>", CONTENT + b"\n"], ids=["empty", "page", "longer"])
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>sign in</html>", CONTENT + b"\n"], ids=["empty", "page", "longer"]
+)
 def test_wrong_content_leaves_nothing_behind(cache, server, monkeypatch, content):
     server.files[FILE] = content
     monkeypatch.setattr(nt.settings, "data_url", server.url)
@@ -223,7 +243,9 @@ def test_no_server(cache, monkeypatch):
             fetch(FILE, DIGEST)
 
 
-@pytest.mark.parametrize("url", ["no-scheme.example/data", "file:///data", "http://", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["no-scheme.example/data", "file:///data", "http://", "http://[::1"]
+)
 def test_malformed_url(cache, monkeypatch, url):
     monkeypatch.setattr(nt.settings, "data_url", url)
     with pytest.raises(DataUnavailableError, match="could not be fetched"):

@@ -40,7 +40,8 @@ COMPOUNDS = (
 HUB = (
     "\ufeffName\tMOA\tTarget\tDisease Area\tIndication\tId\tSMILES\tInChIKey\tPhase\n"
     f"alpha-(S)\twrong\tMYC\t\t\ti\tS1\t{BLOCK}-ZZZZZZZZZZ-N\tPreclinical\n"
-    f"AL-PHA\ta, b, a, nuclear factor, like (NRF2) activator\tEGFR, ERBB1, NOTAGENE\tonc, onc\tfever, fever\ti, j\t"
+    "AL-PHA\ta, b, a, nuclear factor, like (NRF2) activator\tEGFR, ERBB1, NOTAGENE\tonc,"
+    " onc\tfever, fever\ti, j\t"
     f"S2, S3\t{BLOCK}-ZZZZZZZZZZ-N, {BLOCK}-BBBBBBBBBB-N\tLaunched\n"
     "nobody\tx\tMYC\t\t\ti\tS4\tEEEEEEEEEEEEEE-BBBBBBBBBB-N\tLaunched\n"
 )
@@ -55,12 +56,8 @@ BINDS = (
     "DB9\t7157\tChEMBL\t\t\t4\tCC BY 4.0\t\n"
 )
 PROTEINS = (
-    "drugbank_id\tcategory\tuniprot_id\tentrez_gene_id\torganism\tknown_action\tactions\tpubmed_ids\n"
-    "DB1\ttarget\tP\t1956\tHuman\tyes\tinhibitor|binder\t1\n"
-    "DB1\ttarget\tP\t1956\tHuman\tno\tother\t1\n"
-    "DB1\tenzyme\tP\t4609\tHuman\tyes\t\t1\n"
-    "DB2\ttarget\tP\t7157\tEscherichia coli\tyes\t\t1\n"
-    "DB2\ttarget\tP\t\tHuman\tyes\t\t1\n"
+    "drugbank_id\tcategory\tuniprot_id\tentrez_gene_id\torganism\tknown_action\tactions\tpubmed_ids\nDB1\ttarget\tP\t1956\tHuman\tyes\tinhibitor|binder\t1\nDB1\ttarget\tP\t1956\tHuman\tno\tother\t1\nDB1\tenzyme\tP\t4609\tHuman\tyes\t\t1\nDB2\ttarget\tP\t7157\tEscherichia"
+    " coli\tyes\t\t1\nDB2\ttarget\tP\t\tHuman\tyes\t\t1\n"
 )
 FILES = {
     "l1000_zscores": ("compound", Z, True),
@@ -98,7 +95,9 @@ def write(folder: Path, *formats: str, **content: str | bytes) -> Path:
             "licence": f"licence of {kind}",
             "redistributable": str(free),
             "sha256": sha256(file.read_bytes()).hexdigest(),
-            "options": json.dumps({"licence_column": "license"}) if kind == "compound_binds_gene" else "",
+            "options": (
+                json.dumps({"licence_column": "license"}) if kind == "compound_binds_gene" else ""
+            ),
         }
         rows.append(values)
     path = folder / "mine.bundle.tsv"
@@ -116,7 +115,7 @@ def frame(mod: Any) -> pd.DataFrame:
     return pd.DataFrame(mod.X, index=mod.obs_names, columns=mod.var_names)
 
 
-# -- what is made of small files -------------------------------------------------------------------------------------
+# -- what is made of small files -------------------------------------------------------------------
 
 
 def test_shape_and_names(mdata):
@@ -135,9 +134,14 @@ def test_shape_and_names(mdata):
 def test_compounds(mdata):
     mod = mdata["compound"]
     expected = pd.DataFrame(
-        [[-1.5, 207.228], [0, NAN], [0.5, 0.5]], index=["DB1", "DB2", "DB3"], columns=["MDM2", "TP53"], dtype=np.float32
+        [[-1.5, 207.228], [0, NAN], [0.5, 0.5]],
+        index=["DB1", "DB2", "DB3"],
+        columns=["MDM2", "TP53"],
+        dtype=np.float32,
     )
-    pd.testing.assert_frame_equal(frame(mod), expected, check_index_type=False, check_column_type=False)
+    pd.testing.assert_frame_equal(
+        frame(mod), expected, check_index_type=False, check_column_type=False
+    )
     assert mod.obs.loc["DB1"].to_dict() == {
         "drugbank_id": "DB1",
         "name": "Alpha",
@@ -151,15 +155,19 @@ def test_compounds(mdata):
         "groups": "approved|withdrawn",
         "atc_codes": "",
     }
-    assert mod.obs.loc["DB2", ["name", "atc_codes", "hub_name", "smiles", "moa", "phase"]].tolist() == [
-        *("Beta", "L01", "", "", "", "")
-    ]
+    assert mod.obs.loc[
+        "DB2", ["name", "atc_codes", "hub_name", "smiles", "moa", "phase"]
+    ].tolist() == [*("Beta", "L01", "", "", "", "")]
     assert (mod.obs.loc["DB3"].drop("drugbank_id") == "").all()
 
 
 def test_overexpression(mdata):
     mod = mdata["overexpression"]
-    assert mod.obs_names.tolist() == ["overexpression:EGFR", "overexpression:654780", "overexpression:MYC"]
+    assert mod.obs_names.tolist() == [
+        "overexpression:EGFR",
+        "overexpression:654780",
+        "overexpression:MYC",
+    ]
     assert mod.obs["target"].tolist() == ["EGFR", "", "MYC"]
     assert mod.obs["entrez"].tolist() == ["1956", "654780", "4609"]
     np.testing.assert_array_equal(frame(mod)[["MYC", "TP53"]], [[5, -4.5], [NAN, 3], [NAN, NAN]])
@@ -169,7 +177,9 @@ def test_overexpression(mdata):
 
 def test_knockdown(mdata):
     mod = mdata["knockdown"]
-    np.testing.assert_array_equal(frame(mod)[["MDM2", "MYC", "TP53"]], [[NAN, 1, 1], [-0.5, NAN, -1]])
+    np.testing.assert_array_equal(
+        frame(mod)[["MDM2", "MYC", "TP53"]], [[NAN, 1, 1], [-0.5, NAN, -1]]
+    )
     assert mod.obs_names[1] == "knockdown:ERBB1_knockdown_96h_PC3_dn"
     geo, l1000 = mod.obs.to_dict("records")
     assert np.isnan(geo.pop("time_h"))
@@ -194,7 +204,15 @@ def test_knockdown(mdata):
 
 def test_targets(mdata):
     table = mdata["compound"].uns["targets"]
-    assert table.columns.tolist() == ["compound", "target", "source", "action", "licence", "label_set", "affinity_nM"]
+    assert table.columns.tolist() == [
+        "compound",
+        "target",
+        "source",
+        "action",
+        "licence",
+        "label_set",
+        "affinity_nM",
+    ]
     rows = [tuple(row) for row in table.fillna({"affinity_nM": -1}).itertuples(index=False)]
     assert rows == [
         ("DB1", "EGFR", "ChEMBL|DrugBank (target)", "inhibitor", "CC-BY-SA-3.0", "binds", 12.5),
@@ -202,7 +220,15 @@ def test_targets(mdata):
         ("DB2", "TP53", "PDSP Ki", "", "", "binds", 3),
         ("DB2", "MYC", "DrugCentral (ChEMBL)", "agonist", "CC-BY-4.0", "binds", 4),
         ("DB2", "MDM2", "X", "", "CC0-1.0", "binds", 4),
-        ("DB1", "EGFR", "drugbank_proteins", "inhibitor|binder", "licence of drugbank_proteins", "drugbank", -1),
+        (
+            "DB1",
+            "EGFR",
+            "drugbank_proteins",
+            "inhibitor|binder",
+            "licence of drugbank_proteins",
+            "drugbank",
+            -1,
+        ),
         ("DB1", "EGFR", "repurposing_hub", "", "licence of repurposing_hub", "hub", -1),
     ]
 
@@ -213,7 +239,13 @@ def test_redistributable_only(tmp_path):
     assert mdata["compound"].obs.columns.tolist() == ["drugbank_id"]
     table = mdata["compound"].uns["targets"]
     assert [tuple(row)[:5] for row in table.itertuples(index=False)] == [
-        ("DB1", "EGFR", "ChEMBL", "", "CC-BY-SA-3.0"),  # of DrugBank, neither its name nor its action
+        (
+            "DB1",
+            "EGFR",
+            "ChEMBL",
+            "",
+            "CC-BY-SA-3.0",
+        ),  # of DrugBank, neither its name nor its action
         ("DB2", "MYC", "DrugCentral (ChEMBL)", "agonist", "CC-BY-4.0"),
         ("DB2", "MDM2", "X", "", "CC0-1.0"),
     ]
@@ -225,8 +257,19 @@ def test_redistributable_only(tmp_path):
 @pytest.mark.parametrize(
     ("licence", "kept"),
     [
-        *[("CC BY 3.0", True), ("CC BY-SA 4.0", True), ("CC0", True), ("CC BY-NC 4.0", False), ("", False)],
-        *[("CC BY-NC-SA 4.0", False), ("CC BY-ND 4.0", False), ("CC BY 4.0 or not", False), ("cc by", False)],
+        *[
+            ("CC BY 3.0", True),
+            ("CC BY-SA 4.0", True),
+            ("CC0", True),
+            ("CC BY-NC 4.0", False),
+            ("", False),
+        ],
+        *[
+            ("CC BY-NC-SA 4.0", False),
+            ("CC BY-ND 4.0", False),
+            ("CC BY 4.0 or not", False),
+            ("cc by", False),
+        ],
     ],
 )
 def test_open_licences(tmp_path, licence, kept):
@@ -262,17 +305,27 @@ def test_a_gene_of_two_names_keeps_the_larger_change(tmp_path):
 
 def test_survives_h5mu(tmp_path):
     mdata = nt.datasets.l1000(write(tmp_path))
-    obs = {name: mod.obs.copy() for name, mod in mdata.mod.items()}  # writing turns text into categories
+    obs = {
+        name: mod.obs.copy() for name, mod in mdata.mod.items()
+    }  # writing turns text into categories
     mdata.write_h5mu(tmp_path / "l.h5mu")
     back = md.read_h5mu(tmp_path / "l.h5mu")
     assert back.axis == 1
     for name, mod in mdata.mod.items():
-        pd.testing.assert_frame_equal(frame(back[name]), frame(mod), check_index_type=False, check_column_type=False)
-        pd.testing.assert_frame_equal(back[name].obs.astype(str), obs[name].astype(str), check_index_type=False)
+        pd.testing.assert_frame_equal(
+            frame(back[name]), frame(mod), check_index_type=False, check_column_type=False
+        )
+        pd.testing.assert_frame_equal(
+            back[name].obs.astype(str), obs[name].astype(str), check_index_type=False
+        )
     table = back["compound"].uns["targets"]
-    pd.testing.assert_frame_equal(table, mdata["compound"].uns["targets"], check_dtype=False, check_index_type=False)
+    pd.testing.assert_frame_equal(
+        table, mdata["compound"].uns["targets"], check_dtype=False, check_index_type=False
+    )
     assert back.uns["newt_l1000"]["counts"] == mdata.uns["newt_l1000"]["counts"]
-    np.testing.assert_array_equal(back.uns["newt_l1000"]["licence"], mdata.uns["newt_l1000"]["licence"])
+    np.testing.assert_array_equal(
+        back.uns["newt_l1000"]["licence"], mdata.uns["newt_l1000"]["licence"]
+    )
 
 
 def test_compounds_alone(tmp_path):
@@ -283,7 +336,7 @@ def test_compounds_alone(tmp_path):
     mdata.write_h5mu(tmp_path / "l.h5mu")
 
 
-# -- what goes wrong -------------------------------------------------------------------------------------------------
+# -- what goes wrong -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -306,7 +359,11 @@ def test_compounds_alone(tmp_path):
         ("l1000_sets", SETS.replace("0.5", "half"), "found 'half' in 'the weights'"),
         ("drugbank_compounds", COMPOUNDS.replace("DB2", "DB1"), "'DB1' is empty or comes more"),
         ("repurposing_hub", HUB.replace("S2, S3", "S2"), "not as many SMILES"),
-        ("compound_binds_gene", BINDS.replace("license", "rights"), r"columns \['license'\] are missing"),
+        (
+            "compound_binds_gene",
+            BINDS.replace("license", "rights"),
+            r"columns \['license'\] are missing",
+        ),
         ("compound_binds_gene", BINDS.replace("12.5", "nan?"), "found 'nan\\?' in 'affinity_nM'"),
     ],
 )
@@ -361,7 +418,7 @@ def test_formats_are_those_that_are_read():
     assert set(_manifest.SIGNATURES) == set(_l1000._READERS) == set(FILES)
 
 
-# -- the real files --------------------------------------------------------------------------------------------------
+# -- the real files --------------------------------------------------------------------------------
 
 
 def test_shipped_manifest_agrees_with_the_files(data_file):
@@ -396,7 +453,9 @@ def test_real_signatures(real, data_dir):
     got = pd.DataFrame(compound.X, index=compound.obs_names, columns=compound.var["entrez"])
     np.testing.assert_array_equal(got[raw.columns].loc[raw.index], raw.to_numpy(dtype=np.float32))
     over = mdata["overexpression"]
-    raw = pd.read_csv(data_dir / "l1000/overexpression_signed.tsv.gz", sep="\t", dtype={"perturbagen": str})
+    raw = pd.read_csv(
+        data_dir / "l1000/overexpression_signed.tsv.gz", sep="\t", dtype={"perturbagen": str}
+    )
     one = raw[raw["perturbagen"] == "18"].set_index("symbol")["z_score"]
     got = frame(over).loc["overexpression:ABAT"].dropna()
     np.testing.assert_allclose(sorted(got), sorted(one.astype(np.float32)))
@@ -416,7 +475,9 @@ def test_real_annotation(real):
     assert obs.loc["DB00945", ["name", "hub_name"]].tolist() == ["Acetylsalicylic acid", "aspirin"]
     atenolol = obs[obs["name"] == "Atenolol"].iloc[0]  # one entry of aceclidine has its InChIKey
     assert atenolol["moa"] == "adrenergic receptor antagonist"
-    dexamethasone = obs[obs["name"] == "Dexamethasone"].iloc[0]  # shares its block with betamethasone
+    dexamethasone = obs[obs["name"] == "Dexamethasone"].iloc[
+        0
+    ]  # shares its block with betamethasone
     assert dexamethasone["hub_name"] == "dexamethasone"
     assert not obs["moa"].str.split("|").map(lambda names: len(names) != len(set(names))).any()
 

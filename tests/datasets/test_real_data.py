@@ -73,7 +73,9 @@ def test_frozen_function(real):
     keep = coding()
     for name in list(given)[::500]:
         term = "GO|" + name.split("_")[1]
-        if term in X and len(given[name]) >= 5:  # a term has its own genes, and those of the terms below
+        if (
+            term in X and len(given[name]) >= 5
+        ):  # a term has its own genes, and those of the terms below
             every = given[name]
             symbols = set(nt.genes.resolve(every, organism="human")["gene"].dropna()) & keep
             assert symbols <= set(X.index[X[term] > 0])
@@ -88,7 +90,9 @@ def test_interaction(real):
     assert mod.X.data.min() > 0
     edges = read_edges(real / "knowledge/interaction/lit_bm_17.tsv.gz")
     edges = edges[edges["source"] != edges["target"]]
-    edges = edges[edges["source"].isin(mod.obs_names) & edges["target"].isin(mod.obs_names)].iloc[::97]
+    edges = edges[edges["source"].isin(mod.obs_names) & edges["target"].isin(mod.obs_names)].iloc[
+        ::97
+    ]
     assert len(edges) > 50
     rows = sparse.csr_array(mod.X)[mod.obs_names.get_indexer(edges["source"])].toarray()
     weights = rows[np.arange(len(edges)), mod.var_names.get_indexer("Lit-BM|" + edges["target"])]
@@ -96,7 +100,9 @@ def test_interaction(real):
 
 
 def test_coexpression(real):
-    mod = nt.datasets.bundle(modalities=("coexpression",), redistributable_only=True)["coexpression"]
+    mod = nt.datasets.bundle(modalities=("coexpression",), redistributable_only=True)[
+        "coexpression"
+    ]
     raw = ad.read_h5ad(real / "knowledge/coexpression/bulk_compendium_log2.h5ad")
     assert mod.n_vars == raw.n_vars
     assert set(mod.var["group"]) == set(raw.var["source"].astype(str))
@@ -104,7 +110,9 @@ def test_coexpression(real):
     assert len(genes) > 15_000
     # A gene that other rows are merged into is at least as high, and measured where any of them is.
     got = pd.DataFrame(mod.X, index=mod.obs_names).loc[genes].to_numpy()
-    was = np.asarray(raw[genes].X.toarray() if sparse.issparse(raw.X) else raw[genes].X, dtype=np.float32)
+    was = np.asarray(
+        raw[genes].X.toarray() if sparse.issparse(raw.X) else raw[genes].X, dtype=np.float32
+    )
     order = [list(mod.var_names).index(f"bulk-compendium|{name}") for name in raw.var_names]
     got = got[:, order]
     assert not (np.isnan(got) & ~np.isnan(was)).any()

@@ -8,9 +8,13 @@ import pytest
 
 from docs.check_site import check
 
-GOOD = """<html><head><link rel="canonical" href="https://example.org/"><link rel="stylesheet" href="s.css?v=1"></head>
-<body><h1 id="a b">x</h1><a href="#a%20b">.</a><a href="sub/">.</a><a href="sub/index.html#there">.</a>
-<a href="https://example.org">.</a><a href="mailto:a@b">.</a><img src="data:image/png;base64,AA" alt="">
+GOOD = """\
+<html><head><link rel="canonical" href="https://example.org/">\
+<link rel="stylesheet" href="s.css?v=1"></head>
+<body><h1 id="a b">x</h1><a href="#a%20b">.</a><a href="sub/">.</a>\
+<a href="sub/index.html#there">.</a>
+<a href="https://example.org">.</a><a href="mailto:a@b">.</a>\
+<img src="data:image/png;base64,AA" alt="">
 <script>const home = "https://example.org/page";</script></body></html>"""
 
 
@@ -38,7 +42,10 @@ def test_good_site_is_silent(site: Path) -> None:
         ('<img alt="" src="https://example.org/a.png">', "loads https://example.org/a.png"),
         ('<img alt="" srcset="s.css 1x, //example.org/b.png 2x">', "loads //example.org/b.png"),
         ('<script src="//example.org/a.js"></script>', "loads //example.org/a.js"),
-        ('<script>load("https://example.org/a.js?x=1")</script>', "loads https://example.org/a.js?x=1"),
+        (
+            '<script>load("https://example.org/a.js?x=1")</script>',
+            "loads https://example.org/a.js?x=1",
+        ),
         ("<style>@import 'https://example.org/a.css'</style>", "loads https://example.org/a.css"),
         ('<link rel="stylesheet" href="https://example.org/f">', "loads https://example.org/f"),
     ],

@@ -25,7 +25,10 @@ def documented() -> Iterator[tuple[str, Any]]:
 
 
 EXAMPLES = {
-    name: "".join(example.source for example in doctest.DocTestParser().get_examples(inspect.getdoc(value) or ""))
+    name: "".join(
+        example.source
+        for example in doctest.DocTestParser().get_examples(inspect.getdoc(value) or "")
+    )
     for name, value in documented()
 }
 
@@ -64,7 +67,9 @@ def test_example_gives_what_it_says(name: str) -> None:
     docstring = inspect.getdoc(dict(documented())[name]) or ""
     example = doctest.DocTestParser().get_doctest(docstring, {"nt": nt, "np": np}, name, None, 0)
     report = io.StringIO()
-    assert doctest.DocTestRunner(verbose=False).run(example, out=report.write).failed == 0, report.getvalue()
+    assert doctest.DocTestRunner(verbose=False).run(example, out=report.write).failed == 0, (
+        report.getvalue()
+    )
 
 
 def test_everything_public_has_an_example() -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-QUOTED = re.findall(r"```text\n(.+?)\n```", (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8"), re.S)
+QUOTED = re.findall(
+    r"```text\n(.+?)\n```", (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8"), re.S
+)
 
 
 @cache
@@ -20,7 +22,9 @@ def messages() -> list[str]:
     for path in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
-                found.append("".join(v.value if isinstance(v, ast.Constant) else "…" for v in node.values))
+                found.append(
+                    "".join(v.value if isinstance(v, ast.Constant) else "…" for v in node.values)
+                )
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
     return found

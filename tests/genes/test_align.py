@@ -24,8 +24,19 @@ def test_every_kind_of_name_finds_its_row() -> None:
     report = found.report
     assert report["organism"] == report["reference_organism"] == "human"
     assert (report["n_genes"], report["n_reference"]) == (8, 5)
-    assert (report["n_matched"], report["n_ambiguous"], report["n_dropped"], report["n_absent"]) == (5, 1, 2, 1)
-    assert report["matched_by"] == {"ensembl": 1, "entrez": 1, "exact": 1, "previous": 1, "symbol": 1}
+    assert (
+        report["n_matched"],
+        report["n_ambiguous"],
+        report["n_dropped"],
+        report["n_absent"],
+    ) == (5, 1, 2, 1)
+    assert report["matched_by"] == {
+        "ensembl": 1,
+        "entrez": 1,
+        "exact": 1,
+        "previous": 1,
+        "symbol": 1,
+    }
     assert report["ambiguous"].tolist() == ["B3GNT1"]
     assert report["candidates"].tolist() == ["B3GNT2|B4GAT1"]
     assert report["dropped"].tolist() == ["nonesuch", "MDM2"]
@@ -78,7 +89,9 @@ def test_shared_rows() -> None:
 
 
 def test_mouse_gene_is_not_found_by_the_name_of_a_human_gene() -> None:
-    found = nt.genes.align(["Trp53", "Lyz1", "XIST", "TP53"], ["XIST", "TP53", "LYZ"], organism="mouse")
+    found = nt.genes.align(
+        ["Trp53", "Lyz1", "XIST", "TP53"], ["XIST", "TP53", "LYZ"], organism="mouse"
+    )
     assert found.index.tolist() == [1, 2, -1, 1]  # Tp53 is a synonym of Trp53; Xist has no ortholog
 
 
@@ -138,7 +151,11 @@ def test_counts_add_up() -> None:
     table = nt.genes.table()
     names = [*table["ensembl"].dropna()[:500], *table["symbol"][:500], "B3GNT1", "x"]
     report = nt.genes.align(names, table["symbol"][::2]).report
-    assert report["n_genes"] == report["n_matched"] + report["n_ambiguous"] + report["n_dropped"] == len(names)
+    assert (
+        report["n_genes"]
+        == report["n_matched"] + report["n_ambiguous"] + report["n_dropped"]
+        == len(names)
+    )
     assert sum(report["matched_by"].values()) == report["n_matched"]
 
 
@@ -170,13 +187,17 @@ def test_require_overlap_is_content_with_one() -> None:
 
 def test_warn_coverage() -> None:
     found = nt.genes.align(["TP53", "foo", "bar"], REFERENCE)
-    with pytest.warns(NewtWarning, match=r"Only 1 of the 3 genes of adata.var_names were found \(33%\).*'foo'"):
+    with pytest.warns(
+        NewtWarning, match=r"Only 1 of the 3 genes of adata.var_names were found \(33%\).*'foo'"
+    ):
         nt.genes.warn_coverage(found, what="adata.var_names")
     nt.genes.warn_coverage(found, 0.3)
     nt.genes.warn_coverage(nt.genes.align(["TP53", "foo"], REFERENCE))
 
 
-@pytest.mark.parametrize(("name", "match"), [("1-Mar", "look like dates"), ("hg19_TP53", "prefix of a genome")])
+@pytest.mark.parametrize(
+    ("name", "match"), [("1-Mar", "look like dates"), ("hg19_TP53", "prefix of a genome")]
+)
 def test_damaged_names_are_never_silent(name: str, match: str) -> None:
     found = nt.genes.align(["TP53", "BRCA1", name], REFERENCE)
     with pytest.warns(NewtWarning, match=match):

@@ -52,7 +52,10 @@ def test_linked_by_shared_compounds() -> None:
 
 
 def test_targets_without_compounds_are_not_alike() -> None:
-    assert genes.linked_targets(["AA", "BB"], np.zeros((4, 2))).tolist() == [[True, False], [False, True]]
+    assert genes.linked_targets(["AA", "BB"], np.zeros((4, 2))).tolist() == [
+        [True, False],
+        [False, True],
+    ]
 
 
 def test_linked_by_definition() -> None:

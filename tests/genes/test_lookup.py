@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 SHIPPED = files("newt_sc.genes") / "_tables"
 
-HGNC = """hgnc_id\tsymbol\tlocus_group\talias_symbol\tprev_symbol\tentrez_id\tensembl_gene_id\tuniprot_ids
+HGNC = """\
+hgnc_id\tsymbol\tlocus_group\talias_symbol\tprev_symbol\tentrez_id\tensembl_gene_id\tuniprot_ids
 HGNC:2\tBBB\tprotein-coding gene\tB1|ENST00000000001| B1\tOLDB\t2\tENSG00000000002\tP00002
 HGNC:1\tAAA\tnon-coding RNA\t\t\t1\tENSG00000000001\t
 """
@@ -28,7 +29,8 @@ AAA\tENSG00000000009\t1\tnon-coding RNA\t
 BBB\tENSG00000000001\t2\tprotein-coding gene\tP00002
 CCC\tENSG00000000003\t3\t\t
 """
-HCOP = """human_symbol\thuman_entrez\thuman_ensembl\tmouse_symbol\tmouse_entrez\tmouse_ensembl\tsupport_n
+HCOP = """\
+human_symbol\thuman_entrez\thuman_ensembl\tmouse_symbol\tmouse_entrez\tmouse_ensembl\tsupport_n
 NEWA\t\tENSG00000000001\tAaa\t10\tENSMUSG00000000010\t3.0
 AAA\t1\tENSG00000000001\tAaa\t10\tENSMUSG00000000010\t5.0
 NEWB\t2\tENSG99999999999\tBbb\t\t\t2.0
@@ -103,7 +105,9 @@ def test_shipped_tables_are_what_the_sources_give(tmp_path: Path) -> None:
     build_tables(data_dir, tmp_path)
     assert json.loads((tmp_path / "release.json").read_text()) == nt.genes.release()
     for name in ("human.tsv.gz", "orthologs.tsv.gz", "mouse.tsv.gz", "nuisance.tsv.gz"):
-        assert gzip.decompress((tmp_path / name).read_bytes()) == gzip.decompress((SHIPPED / name).read_bytes())
+        assert gzip.decompress((tmp_path / name).read_bytes()) == gzip.decompress(
+            (SHIPPED / name).read_bytes()
+        )
 
 
 def test_shipped_tables_are_small() -> None:
@@ -112,11 +116,24 @@ def test_shipped_tables_are_small() -> None:
 
 def test_table() -> None:
     table = nt.genes.table()
-    assert list(table.columns) == ["symbol", "locus_group", "ensembl", "entrez", "uniprot", "hgnc_id"]
+    assert list(table.columns) == [
+        "symbol",
+        "locus_group",
+        "ensembl",
+        "entrez",
+        "uniprot",
+        "hgnc_id",
+    ]
     assert table["symbol"].is_unique
     assert table["symbol"].is_monotonic_increasing
     row = table.set_index("symbol").loc["TP53"]
-    assert row.tolist() == ["protein-coding gene", "ENSG00000141510", "7157", "P04637", "HGNC:11998"]
+    assert row.tolist() == [
+        "protein-coding gene",
+        "ENSG00000141510",
+        "7157",
+        "P04637",
+        "HGNC:11998",
+    ]
     only_ensembl = table[table["hgnc_id"].isna()]
     assert only_ensembl["symbol"].tolist() == ["EFNA4-EFNA3", "TARP"]
     assert not (table.drop(columns="hgnc_id") == "").any(axis=None)
@@ -126,7 +143,13 @@ def test_table() -> None:
 
 def test_orthologs() -> None:
     orthologs = nt.genes.orthologs()
-    assert list(orthologs.columns) == ["mouse_symbol", "mouse_entrez", "mouse_ensembl", "human_symbol", "support_n"]
+    assert list(orthologs.columns) == [
+        "mouse_symbol",
+        "mouse_entrez",
+        "mouse_ensembl",
+        "human_symbol",
+        "support_n",
+    ]
     assert orthologs["human_symbol"].isin(nt.genes.table()["symbol"]).all()
     assert orthologs["support_n"].between(2, 12).all()
     assert orthologs.set_index("mouse_symbol").loc["Trp53", "human_symbol"] == "TP53"
@@ -140,7 +163,10 @@ def test_release_is_a_copy() -> None:
 
 
 def test_face_loads_nothing() -> None:
-    code = "import sys, newt_sc.genes, newt_sc.pp; print({'pandas', 'numpy', 'anndata'} & set(sys.modules))"
+    code = (
+        "import sys, newt_sc.genes, newt_sc.pp; print({'pandas', 'numpy', 'anndata'} &"
+        " set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
     assert nt.genes.__all__ == sorted(nt.genes.__all__) == dir(nt.genes)

@@ -114,7 +114,9 @@ def test_mouse(name: str, gene: str | None, rule: str) -> None:
 def test_candidates() -> None:
     frame = nt.genes.resolve(["B3GNT1", "TP53", "nonesuch"])
     assert frame["candidates"].tolist() == [("B3GNT2", "B4GAT1"), (), ()]
-    assert nt.genes.resolve(["Adh1"], organism="mouse")["candidates"].tolist() == [("ADH1A", "ADH1C")]
+    assert nt.genes.resolve(["Adh1"], organism="mouse")["candidates"].tolist() == [
+        ("ADH1A", "ADH1C")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,10 @@ def test_candidates() -> None:
         ("2024-03-01", "date"),
         ("40973", "date"),  # the serial number of a day
         ("44256.0", "date"),
-        *[(name, "date") for name in ("3/1", "03/01", "03-01", "3/1/2021", "1.Mrz", "1-Mar-21", "01-Mar-2021")],
+        *[
+            (name, "date")
+            for name in ("3/1", "03/01", "03-01", "3/1/2021", "1.Mrz", "1-Mar-21", "01-Mar-2021")
+        ],
         *[(name, "date") for name in ("2006/09/01", "1.3.2021", "1-mars", "2. Sep", "1-Dez")],
         ("SET.1", "made_unique"),  # a gene, no month
         ("hg19_TP53", "species_prefix"),
@@ -159,10 +164,20 @@ def test_hint_of_ids_in_mouse() -> None:
 
 
 def test_mixed_vocabularies() -> None:
-    frame = nt.genes.resolve(["TP53", "ENSG00000012048.5", "672", "HGNC:1101", "P38398", "MLL", "tp53", "x"])
+    frame = nt.genes.resolve(
+        ["TP53", "ENSG00000012048.5", "672", "HGNC:1101", "P38398", "MLL", "tp53", "x"]
+    )
     assert frame.index.equals(pd.RangeIndex(8))
     assert list(frame.columns) == ["query", "gene", "rule", "candidates", "hint"]
-    assert frame["gene"].tolist()[:7] == ["TP53", "BRCA1", "BRCA1", "BRCA2", "BRCA1", "KMT2A", "TP53"]
+    assert frame["gene"].tolist()[:7] == [
+        "TP53",
+        "BRCA1",
+        "BRCA1",
+        "BRCA2",
+        "BRCA1",
+        "KMT2A",
+        "TP53",
+    ]
     assert frame["gene"].isna().tolist() == [False] * 7 + [True]
     assert frame.attrs["organism"] == "human"
     assert frame.attrs["table_release"] == nt.genes.release()["release"]
@@ -186,7 +201,9 @@ def test_auto(names: list[str], organism: str) -> None:
 
 
 def test_digits_are_human_with_a_warning() -> None:
-    with pytest.warns(NewtWarning, match=r"2 of 2 names are all digits.*human.*organism=") as caught:
+    with pytest.warns(
+        NewtWarning, match=r"2 of 2 names are all digits.*human.*organism="
+    ) as caught:
         frame = nt.genes.resolve(["7157", "22059"])
     assert caught[0].filename == __file__
     assert frame["gene"].tolist()[0] == "TP53"
@@ -268,7 +285,9 @@ def test_previous_symbols_that_are_an_alias_are_told() -> None:
         if name not in approved and len(genes) == 1 and {*index["alias"].get(name, ())} - {*genes}
     ]
     assert len(contested) == 344
-    with pytest.warns(NewtWarning, match=r"344 of 344 names .*previous symbol of one gene and an alias of another"):
+    with pytest.warns(
+        NewtWarning, match=r"344 of 344 names .*previous symbol of one gene and an alias of another"
+    ):
         frame = nt.genes.resolve(contested)
     assert set(frame["rule"]) == {"previous"}
     assert (frame["candidates"].str[0] == frame["gene"]).all()
@@ -278,7 +297,9 @@ def test_previous_symbols_that_are_an_alias_are_told() -> None:
 def test_a_synonym_of_several_mouse_genes_is_ambiguous() -> None:
     symbols = mouse().folded[0]
     several = {
-        name: genes for name, genes in mouse().synonyms.items() if len(genes) > 1 and name.upper() not in symbols
+        name: genes
+        for name, genes in mouse().synonyms.items()
+        if len(genes) > 1 and name.upper() not in symbols
     }
     names = sorted(several)[:300]
     frame = nt.genes.resolve(names, organism="mouse")
@@ -345,7 +366,9 @@ name_lists = st.lists(
     st.one_of(
         st.sampled_from(SYMBOLS),
         st.sampled_from(MOUSE),
-        st.sampled_from(["ENSG00000141510.3", "7157", "MLL", "B3GNT1", "tp53", "", "Adh1", "1-Mar"]),
+        st.sampled_from(
+            ["ENSG00000141510.3", "7157", "MLL", "B3GNT1", "tp53", "", "Adh1", "1-Mar"]
+        ),
         st.text(max_size=8),
     ),
     min_size=1,
@@ -354,14 +377,20 @@ name_lists = st.lists(
 
 
 @settings(deadline=None, max_examples=60)
-@given(names=name_lists, organism=st.sampled_from(["human", "mouse"]), seed=st.randoms(use_true_random=False))
+@given(
+    names=name_lists,
+    organism=st.sampled_from(["human", "mouse"]),
+    seed=st.randoms(use_true_random=False),
+)
 def test_a_name_does_not_depend_on_the_others(names: list[str], organism: Any, seed: Any) -> None:
     columns = ["query", "gene", "rule", "candidates"]
     frame = nt.genes.resolve(names, organism=organism)[columns]
     order = list(range(len(names)))
     seed.shuffle(order)
     shuffled = nt.genes.resolve([names[i] for i in order], organism=organism)[columns]
-    pd.testing.assert_frame_equal(shuffled, frame.iloc[order].reset_index(drop=True), check_dtype=False)
+    pd.testing.assert_frame_equal(
+        shuffled, frame.iloc[order].reset_index(drop=True), check_dtype=False
+    )
 
 
 @settings(deadline=None, max_examples=60)
@@ -378,7 +407,9 @@ def test_idempotent(names: list[str], organism: Any) -> None:
 def test_every_approved_symbol_is_itself() -> None:
     start = time.perf_counter()
     frame = nt.genes.resolve(SYMBOLS)
-    assert time.perf_counter() - start < 10  # far above what it takes, far below what a scan would take
+    assert (
+        time.perf_counter() - start < 10
+    )  # far above what it takes, far below what a scan would take
     assert frame["gene"].tolist() == SYMBOLS
 
 
@@ -399,9 +430,16 @@ class BruteForce:
         self.mouse_symbols = {*self.hcop["mouse_symbol"], *ncbi["symbol"]} - {""}
         self.by_entrez = ncbi.set_index("symbol")["entrez"]
         synonyms = ncbi[["symbol"]].assign(name=ncbi["synonyms"].str.split("|")).explode("name")
-        self.synonyms = synonyms[(synonyms["name"] != "") & ~synonyms["name"].isin(self.mouse_symbols)]
+        self.synonyms = synonyms[
+            (synonyms["name"] != "") & ~synonyms["name"].isin(self.mouse_symbols)
+        ]
         self.long = {
-            column: self.hgnc["symbol"].to_frame().assign(name=self.hgnc[column].str.split("|")).explode("name")
+            column: (
+                self.hgnc["symbol"]
+                .to_frame()
+                .assign(name=self.hgnc[column].str.split("|"))
+                .explode("name")
+            )
             for column in ("prev_symbol", "alias_symbol", "uniprot_ids")
         }
         self.approved = {*self.hgnc["symbol"], *self.ensembl["symbol"]}
@@ -424,7 +462,11 @@ class BruteForce:
             )
         if name.startswith(("ENST", "ENSP")):
             return set()
-        for column, key in (("uniprot_ids", name.split("-")[0]), ("prev_symbol", name), ("alias_symbol", name)):
+        for column, key in (
+            ("uniprot_ids", name.split("-")[0]),
+            ("prev_symbol", name),
+            ("alias_symbol", name),
+        ):
             table = self.long[column]
             if column == "uniprot_ids" and len(key) not in (6, 10):
                 continue
@@ -438,13 +480,25 @@ class BruteForce:
         return set(previous["symbol"][previous["name"].str.upper() == name.upper()])
 
     def mouse(self, name: str) -> set[str]:
-        if not name.startswith("ENSMUSG") and not name.isdecimal() and name not in self.mouse_symbols:
+        if (
+            not name.startswith("ENSMUSG")
+            and not name.isdecimal()
+            and name not in self.mouse_symbols
+        ):
             fold = name.upper()
             meant = [symbol for symbol in self.mouse_symbols if symbol.upper() == fold]
             meant = meant or list(set(self.synonyms["symbol"][self.synonyms["name"] == name]))
-            meant = meant or list(set(self.synonyms["symbol"][self.synonyms["name"].str.upper() == fold]))
+            meant = meant or list(
+                set(self.synonyms["symbol"][self.synonyms["name"].str.upper() == fold])
+            )
             return set().union(*(self.mouse(symbol) for symbol in meant))
-        column = "mouse_ensembl" if name.startswith("ENSMUSG") else "mouse_entrez" if name.isdecimal() else None
+        column = (
+            "mouse_ensembl"
+            if name.startswith("ENSMUSG")
+            else "mouse_entrez"
+            if name.isdecimal()
+            else None
+        )
         key = name.split(".")[0] if column == "mouse_ensembl" else name
         rows = self.hcop[self.hcop[column or "mouse_symbol"] == key]
         if not column and rows.empty:
@@ -482,17 +536,23 @@ def test_brute_force() -> None:
 
     hgnc, hcop = brute.hgnc, brute.hcop
     names = draw(hgnc["symbol"]) + draw(hgnc["hgnc_id"]) + draw(hgnc["entrez_id"])
-    names += [f"{name}.7" for name in draw(hgnc["ensembl_gene_id"])] + draw(brute.ensembl["ensembl"])
+    names += [f"{name}.7" for name in draw(hgnc["ensembl_gene_id"])] + draw(
+        brute.ensembl["ensembl"]
+    )
     for column, table in brute.long.items():
         known = table["name"][table["name"] != ""]
         names += draw(known) + draw(known[known.duplicated(keep=False)])
         names += [name.lower() for name in draw(known)] if column != "uniprot_ids" else []
-    names += [name.upper() for name in draw(hgnc["symbol"])] + [f"LOC{n}" for n in draw(hgnc["entrez_id"])]
+    names += [name.upper() for name in draw(hgnc["symbol"])] + [
+        f"LOC{n}" for n in draw(hgnc["entrez_id"])
+    ]
     check(names, "human", [brute.human(name) for name in names])
 
     several = hcop["mouse_symbol"][hcop["mouse_symbol"].duplicated()]
     renamed = hcop["mouse_symbol"][~hcop["human_symbol"].isin(brute.approved)]
-    names = draw(hcop["mouse_symbol"]) + draw(several, 100) + draw(renamed) + draw(hcop["mouse_entrez"])
+    names = (
+        draw(hcop["mouse_symbol"]) + draw(several, 100) + draw(renamed) + draw(hcop["mouse_entrez"])
+    )
     names += draw(hcop["mouse_ensembl"]) + [name.upper() for name in draw(hcop["mouse_symbol"])]
     check(names, "mouse", [brute.mouse(name) for name in names])
 

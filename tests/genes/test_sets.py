@@ -30,7 +30,9 @@ def marker_data() -> ad.AnnData:
 def test_every_source_gives_the_same_sets(tmp_path):
     path = tmp_path / "sets.gmt"
     io.write_gmt(SETS, path)
-    net = pd.DataFrame([(name, gene) for name, some in SETS.items() for gene in some], columns=["source", "target"])
+    net = pd.DataFrame(
+        [(name, gene) for name, some in SETS.items() for gene in some], columns=["source", "target"]
+    )
     assert genes.gene_sets(SETS) == SETS
     assert genes.gene_sets(path) == genes.gene_sets(str(path)) == SETS
     assert genes.gene_sets({name: iter(some) for name, some in SETS.items()}) == SETS
@@ -38,7 +40,9 @@ def test_every_source_gives_the_same_sets(tmp_path):
     assert genes.gene_sets(net.assign(weight=-1.0)) == filled
     shuffled = pd.concat([net, net]).sample(frac=1, random_state=0)
     found = genes.gene_sets(shuffled)
-    assert {name: sorted(some) for name, some in found.items()} == {n: sorted(some) for n, some in filled.items()}
+    assert {name: sorted(some) for name, some in found.items()} == {
+        n: sorted(some) for n, some in filled.items()
+    }
     assert genes.gene_sets({"a": {"C", "A", "B"}}) == {"a": ["A", "B", "C"]}
 
 
@@ -51,7 +55,9 @@ def test_markers():
     every = genes.gene_sets(adata, fdr=1.0)["y"]
     table = sc.get.rank_genes_groups_df(adata, "y")
     assert every == table.query("scores > 0")["names"].tolist()
-    adata.uns["no_p"] = {name: adata.uns["rank_genes_groups"][name] for name in ("names", "scores")}  # as logreg
+    adata.uns["no_p"] = {
+        name: adata.uns["rank_genes_groups"][name] for name in ("names", "scores")
+    }  # as logreg
     assert genes.gene_sets(adata, key="no_p")["y"] == every
 
 

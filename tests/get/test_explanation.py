@@ -20,7 +20,9 @@ def explained():
 def test_effect_rules_the_order(explained):
     weighed = explained.copy()
     weights = pd.DataFrame(
-        np.tile([0.1, 0.3, 0.6], (120, 1)), index=weighed.obs_names, columns=["left", "right", "noise"]
+        np.tile([0.1, 0.3, 0.6], (120, 1)),
+        index=weighed.obs_names,
+        columns=["left", "right", "noise"],
     )
     weighed.obsm["attention"] = weights
     nt.tl.explain(weighed)
@@ -54,13 +56,26 @@ def test_only_what_knows_the_gene(explained):
 
 def test_features(explained):
     table = nt.get.features(explained, GENES[9])
-    assert list(table) == ["modality", "feature", "kind", "contribution", "weight", "similarity", "n_genes"]
+    assert list(table) == [
+        "modality",
+        "feature",
+        "kind",
+        "contribution",
+        "weight",
+        "similarity",
+        "n_genes",
+    ]
     for _, part in table.groupby("modality"):
         assert part["contribution"].is_monotonic_decreasing
         assert len(part) <= 3
     named = nt.get.features(explained, GENES[9], names={"group3": "the third"})
     assert "s|the third" in set(named["feature"])
-    assert "s|the third" in nt.get.explanation(explained, GENES[9], names={"group3": "the third"})["features"].iloc[0]
+    assert (
+        "s|the third"
+        in nt.get.explanation(explained, GENES[9], names={"group3": "the third"})["features"].iloc[
+            0
+        ]
+    )
 
 
 def test_with_a_model():

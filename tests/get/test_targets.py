@@ -59,7 +59,9 @@ def test_known_pairs(predicted: Any) -> None:
     table = nt.get.targets(predicted, top=None)
     labels = predicted["compound"].uns["targets"]
     found = set(map(tuple, table.loc[table["known"], ["compound", "target"]].to_numpy()))
-    assert found == set(map(tuple, labels.loc[labels["compound"] != "drug5", ["compound", "target"]].to_numpy()))
+    assert found == set(
+        map(tuple, labels.loc[labels["compound"] != "drug5", ["compound", "target"]].to_numpy())
+    )
 
 
 def test_not_answered_and_unusable_are_there(predicted: Any) -> None:
@@ -68,7 +70,9 @@ def test_not_answered_and_unusable_are_there(predicted: Any) -> None:
     assert not table.loc[table["reliability"] < 0.5, "answered"].any()
     lost = table[table["compound"] == "drug5"]
     assert lost["rank"].tolist() == [0]
-    assert lost[["target", "z", "probability", "prior", "auroc", "reliability"]].isna().all(axis=None)
+    assert (
+        lost[["target", "z", "probability", "prior", "auroc", "reliability"]].isna().all(axis=None)
+    )
     assert not lost["answered"].any()
     assert not lost["known"].any()
 
@@ -77,7 +81,8 @@ def test_some_compounds(predicted: Any) -> None:
     table = nt.get.targets(predicted, compound=["drug7", "drug2"], top=1)
     assert table["compound"].tolist() == ["drug7", "drug2"]
     pd.testing.assert_frame_equal(
-        nt.get.targets(predicted, compound="drug7"), nt.get.targets(predicted["compound"], compound=["drug7"] * 2)
+        nt.get.targets(predicted, compound="drug7"),
+        nt.get.targets(predicted["compound"], compound=["drug7"] * 2),
     )
 
 
@@ -99,14 +104,17 @@ def test_groups() -> None:
     assert table["compound"].tolist() == np.repeat(base.obs_names, 2).tolist()
     assert table["known"].any()
     pd.testing.assert_frame_equal(
-        nt.get.targets(adata, compound="drug4"), nt.get.targets(adata, compound=["drug4-1", "drug4-0"])
+        nt.get.targets(adata, compound="drug4"),
+        nt.get.targets(adata, compound=["drug4-1", "drug4-0"]),
     )
 
 
 def test_without_labels_nothing_is_known_and_connectivity_is_shown() -> None:
     mdata = planted.mdata(knockdown=planted.genetic(1, "knockdown"))
     mdata["compound"].uns.pop("targets")
-    nt.tl.predict_targets(mdata, model=planted.model(), embedding=planted.embedding(), genetic="knockdown")
+    nt.tl.predict_targets(
+        mdata, model=planted.model(), embedding=planted.embedding(), genetic="knockdown"
+    )
     table = nt.get.targets(mdata, top=None)
     assert "known" not in table
     assert list(table)[5:8] == ["prior", "connectivity", "n_compounds"]

@@ -77,7 +77,10 @@ def test_directory_with_other_content_is_never_replaced(tmp_path):
 def test_zarr_directory_is_not_replaced_by_a_file(tmp_path):
     path = tmp_path / "a.zarr"
     _store(path, "zarr.json", "old")
-    with pytest.raises(FileExistsError, match="a file does not replace"), atomic_path(path) as temporary:
+    with (
+        pytest.raises(FileExistsError, match="a file does not replace"),
+        atomic_path(path) as temporary,
+    ):
         temporary.write_text("file")
     assert (path / "content").read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -94,8 +97,14 @@ def test_link_is_followed(tmp_path):
 
 
 def test_missing_directory_and_nothing_written(tmp_path):
-    with pytest.raises(FileNotFoundError, match="does not exist"), atomic_path(tmp_path / "no" / "a.txt"):
+    with (
+        pytest.raises(FileNotFoundError, match="does not exist"),
+        atomic_path(tmp_path / "no" / "a.txt"),
+    ):
         pass
-    with pytest.raises(FileNotFoundError, match="nothing was written"), atomic_path(tmp_path / "a.txt"):
+    with (
+        pytest.raises(FileNotFoundError, match="nothing was written"),
+        atomic_path(tmp_path / "a.txt"),
+    ):
         pass
     assert list(tmp_path.iterdir()) == []

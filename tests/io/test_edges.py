@@ -9,7 +9,11 @@ import pytest
 from newt_sc.errors import FormatError, NewtWarning
 from newt_sc.io import read_edges, read_regulons
 
-ROWS = [("source", "target", "weight", "n", "kind"), ("A", "NA1", "0.5", "3", "x y"), ("B", "A", "-2e-1", "", "z")]
+ROWS = [
+    ("source", "target", "weight", "n", "kind"),
+    ("A", "NA1", "0.5", "3", "x y"),
+    ("B", "A", "-2e-1", "", "z"),
+]
 
 
 @pytest.mark.parametrize("sep", ["\t", ",", ";"])
@@ -33,7 +37,13 @@ def test_white_space_of_any_length(tmp_path):
     path.write_text("#source  target weight\n\nA   B 1\n C D  2 \n")
     pd.testing.assert_frame_equal(
         read_edges(path),
-        pd.DataFrame({"source": ["A", "C"], "target": ["B", "D"], "weight": np.array([1, 2], dtype=np.float32)}),
+        pd.DataFrame(
+            {
+                "source": ["A", "C"],
+                "target": ["B", "D"],
+                "weight": np.array([1, 2], dtype=np.float32),
+            }
+        ),
         check_dtype=False,
     )
 
@@ -42,7 +52,12 @@ def test_names_of_columns_and_weights_of_one(tmp_path):
     path = tmp_path / "edges.csv"
     path.write_text('"",b,"a",score\n"1",T,"S, x",7\n')
     frame = read_edges(path, source="a", target="b", weight=None)
-    assert frame.to_dict("list") == {"source": ["S, x"], "target": ["T"], "weight": [1.0], "score": [7]}
+    assert frame.to_dict("list") == {
+        "source": ["S, x"],
+        "target": ["T"],
+        "weight": [1.0],
+        "score": [7],
+    }
     assert read_edges(path, source="a", target="b", weight="score")["weight"].tolist() == [7]
     path.write_text("source,target,weight\nA,B,oops\n")
     assert read_edges(path, weight=None)["weight"].tolist() == [1]

@@ -18,10 +18,21 @@ from newt_sc._missing import MISSING
 from newt_sc.errors import FormatError, NewtWarning
 from newt_sc.io import read_embedding, write_embedding
 
-NAMES = ["a.txt", "a.vec.gz", "a.csv", "a.csv.gz", "a.tsv", "a.tsv.gz", "a.npz", "a.safetensors", "a.h5ad", "a.zarr"]
-GENE = st.text(st.characters(exclude_characters="\t\n\r\0\ufeff", codec="utf-8"), min_size=1, max_size=8).filter(
-    lambda text: text == text.strip()
-)
+NAMES = [
+    "a.txt",
+    "a.vec.gz",
+    "a.csv",
+    "a.csv.gz",
+    "a.tsv",
+    "a.tsv.gz",
+    "a.npz",
+    "a.safetensors",
+    "a.h5ad",
+    "a.zarr",
+]
+GENE = st.text(
+    st.characters(exclude_characters="\t\n\r\0\ufeff", codec="utf-8"), min_size=1, max_size=8
+).filter(lambda text: text == text.strip())
 FLOAT32 = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
@@ -48,10 +59,16 @@ def test_round_trip_of_each_format(tmp_path, name):
 
 
 @given(data=st.data(), gz=st.booleans(), kind=st.sampled_from(["csv", "tsv", "word2vec"]))
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_text_gives_back_the_same_float32(tmp_path, data, gz, kind):
-    X = data.draw(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=5), elements=FLOAT32))
-    gene = GENE.filter(lambda name: name not in MISSING and '"' not in name and not name.endswith(".0"))
+    X = data.draw(
+        arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=5), elements=FLOAT32)
+    )
+    gene = GENE.filter(
+        lambda name: name not in MISSING and '"' not in name and not name.endswith(".0")
+    )
     if kind == "word2vec":
         gene = gene.filter(lambda name: name.split() == [name])
     genes = data.draw(st.lists(gene, min_size=len(X), max_size=len(X), unique=True))
@@ -82,7 +99,9 @@ def test_names_of_dimensions_are_kept(tmp_path, name, dims):
     assert list(found.var_names) == dims
 
 
-@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csc_array, lambda X: X.astype(np.float64)])
+@pytest.mark.parametrize(
+    "container", [sparse.csr_matrix, sparse.csc_array, lambda X: X.astype(np.float64)]
+)
 def test_writers_take_other_matrices(tmp_path, container):
     original = embedding()
     original.X = container(original.X)
@@ -169,7 +188,10 @@ def test_malformed_text(tmp_path, name, text, line, message):
 
 def test_truncated_and_foreign_bytes(tmp_path):
     path = tmp_path / "a.csv.gz"
-    write_embedding(embedding(np.random.default_rng(0).normal(size=(500, 9)), [f"G{i}" for i in range(500)]), path)
+    write_embedding(
+        embedding(np.random.default_rng(0).normal(size=(500, 9)), [f"G{i}" for i in range(500)]),
+        path,
+    )
     whole = path.read_bytes()
     for cut in (1000, 20, 4):
         path.write_bytes(whole[:cut])
@@ -238,7 +260,11 @@ def test_torch_archives_and_object_arrays_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.bin", "w") as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02.")
     np.savez(tmp_path / "b.npz", genes=np.array(["A", None], dtype=object), X=np.ones((2, 2)))
-    np.savez(tmp_path / "c.npz", genes=np.array(["A", "B"]), X=np.array([[1, None], [2, 3]], dtype=object))
+    np.savez(
+        tmp_path / "c.npz",
+        genes=np.array(["A", "B"]),
+        X=np.array([[1, None], [2, 3]], dtype=object),
+    )
     for name in ("a.bin", "b.npz", "c.npz"):
         with pytest.raises(FormatError, match="execute any code"):
             read_embedding(tmp_path / name)
@@ -256,7 +282,10 @@ def test_torch_archives_and_object_arrays_are_refused(tmp_path):
         ({"genes": np.array(["A"]), "X": np.array([["x"]])}, "expected numbers"),
         ({"genes": np.array([1, 2]), "X": np.ones((2, 2))}, "expected one axis of strings"),
         ({"genes": np.array([b"\xff"]), "X": np.ones((1, 2))}, "UTF-8"),
-        ({"genes": np.array(["A"]), "X": np.ones((1, 2)), "dims": np.array(["x"])}, "names of dimensions"),
+        (
+            {"genes": np.array(["A"]), "X": np.ones((1, 2)), "dims": np.array(["x"])},
+            "names of dimensions",
+        ),
         ({"genes": np.array([], dtype=str), "X": np.ones((0, 2))}, "0 genes"),
     ],
 )
@@ -267,14 +296,19 @@ def test_malformed_npz(tmp_path, content, message):
 
 
 def test_other_names_of_arrays(tmp_path):
-    np.savez(tmp_path / "a.npz", symbols=np.array([b"A", "β".encode()]), embedding=np.array([[1], [2]]))
+    np.savez(
+        tmp_path / "a.npz", symbols=np.array([b"A", "β".encode()]), embedding=np.array([[1], [2]])
+    )
     assert_same(read_embedding(tmp_path / "a.npz"), embedding([[1], [2]], ["A", "β"]))
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.h5ad"])
 def test_damaged_binary_files(tmp_path, name):
     path = tmp_path / name
-    write_embedding(embedding(np.random.default_rng(0).normal(size=(99, 50)), [f"G{i}" for i in range(99)]), path)
+    write_embedding(
+        embedding(np.random.default_rng(0).normal(size=(99, 50)), [f"G{i}" for i in range(99)]),
+        path,
+    )
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], whole[:3], b"just text", b""):
         path.write_bytes(content)
@@ -318,7 +352,10 @@ def test_format_overrules_the_suffix(tmp_path):
     write_embedding(embedding(), tmp_path / "a.dat", format="tsv")
     assert (tmp_path / "a.dat").read_text().startswith("gene\t0\t1\n")
     assert_same(read_embedding(tmp_path / "a.dat", format="tsv"), embedding())
-    for call in (read_embedding, lambda path, format: write_embedding(embedding(), path, format=format)):
+    for call in (
+        read_embedding,
+        lambda path, format: write_embedding(embedding(), path, format=format),
+    ):
         with pytest.raises(ValueError, match="word2vec"):
             call(tmp_path / "a.dat", format="excel")
     with pytest.raises(ValueError, match="format="):

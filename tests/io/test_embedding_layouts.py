@@ -1,4 +1,6 @@
-"""Published layouts, as generated files, and the converter of ``docs/embeddings.md`` for those that are pickles."""
+"""Published layouts, as generated files, and the converter of ``docs/embeddings.md`` for those that
+are pickles.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,20 @@ X = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
 def table():
     """Forty genes with an Entrez and an Ensembl identifier."""
     table = nt.genes.table()
-    return table[table["locus_group"] == "protein-coding gene"].dropna(subset=["entrez", "ensembl"]).iloc[:40]
+    return (
+        table[table["locus_group"] == "protein-coding gene"]
+        .dropna(subset=["entrez", "ensembl"])
+        .iloc[:40]
+    )
 
 
 @pytest.fixture
 def frogs(tmp_path, table):
     """Layout of FRoGS: Entrez ids and numbers, no header."""
-    lines = [f"{gene}," + ",".join(map(str, row.tolist())) for gene, row in zip(table["entrez"], X, strict=True)]
+    lines = [
+        f"{gene}," + ",".join(map(str, row.tolist()))
+        for gene, row in zip(table["entrez"], X, strict=True)
+    ]
     (tmp_path / "gene_vec_go_256.csv").write_text("\n".join(lines) + "\n")
     return tmp_path / "gene_vec_go_256.csv"
 
@@ -42,7 +51,9 @@ def frogs(tmp_path, table):
 @pytest.fixture
 def convert(tmp_path, monkeypatch):
     """The script of the page, run as it would be."""
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.M | re.S)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.M | re.S
+    )
     (script,) = (block for block in blocks if "class Restricted" in block)
     (tmp_path / "convert_embedding.py").write_text(script)
 
@@ -55,7 +66,10 @@ def convert(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("header", [True, False])
 def test_gene2vec(tmp_path, table, header):
-    lines = [f"{gene}\t" + "".join(f"{value} " for value in row) for gene, row in zip(table["symbol"], X, strict=True)]
+    lines = [
+        f"{gene}\t" + "".join(f"{value} " for value in row)
+        for gene, row in zip(table["symbol"], X, strict=True)
+    ]
     if header:  # the variant of word2vec: a first line, blanks only
         lines = ["40 6", *(line.replace("\t", " ") for line in lines)]
     (tmp_path / "gene2vec.txt").write_text("\n".join(lines) + "\n")
@@ -76,14 +90,18 @@ def test_cells_meet_an_embedding_with_other_identifiers(tmp_path, frogs, table, 
         genes = table["ensembl"].tolist()
         pd.DataFrame(X, index=genes).to_csv(frogs)
     counts = np.random.default_rng(1).poisson(2.0, (30, 40)) + 0.5
-    cells = ad.AnnData(np.log1p(counts).astype(np.float32), var=pd.DataFrame(index=table["symbol"].tolist()))
+    cells = ad.AnnData(
+        np.log1p(counts).astype(np.float32), var=pd.DataFrame(index=table["symbol"].tolist())
+    )
     by_symbol = ad.AnnData(X, obs=pd.DataFrame(index=table["symbol"].tolist()))
     embedded = {
         key: nt.tl.embed(cells, embedding=embedding, mode="project", mask_var=None, copy=True)
         for key, embedding in (("file", frogs), ("symbols", by_symbol))
     }
     assert embedded["file"].uns["newt"]["genes"]["n_matched"] == 40
-    np.testing.assert_array_equal(embedded["file"].obsm["X_newt"], embedded["symbols"].obsm["X_newt"])
+    np.testing.assert_array_equal(
+        embedded["file"].obsm["X_newt"], embedded["symbols"].obsm["X_newt"]
+    )
     resolved = nt.genes.resolve(read_embedding(frogs).obs_names, organism="human")
     assert resolved["gene"].tolist() == table["symbol"].tolist()
 
@@ -91,11 +109,19 @@ def test_cells_meet_an_embedding_with_other_identifiers(tmp_path, frogs, table, 
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 @pytest.mark.parametrize("kind", ["lists", "arrays", "ordered"])
 def test_convert_genept(tmp_path, table, convert, protocol, kind):
-    vectors = {"lists": [row.tolist() for row in X], "arrays": list(X), "ordered": list(X[:, None])}[kind]
-    genes = (collections.OrderedDict if kind == "ordered" else dict)(zip(table["symbol"], vectors, strict=True))
+    vectors = {
+        "lists": [row.tolist() for row in X],
+        "arrays": list(X),
+        "ordered": list(X[:, None]),
+    }[kind]
+    genes = (collections.OrderedDict if kind == "ordered" else dict)(
+        zip(table["symbol"], vectors, strict=True)
+    )
     old = tmp_path / "GenePT_gene_embedding_ada_text.pickle"
     old.write_bytes(pickle.dumps(genes, protocol=protocol))
-    with pytest.raises(FormatError, match=r"convert_embedding\.py.*Bring any gene embedding.*docs/embeddings\.md"):
+    with pytest.raises(
+        FormatError, match=r"convert_embedding\.py.*Bring any gene embedding.*docs/embeddings\.md"
+    ):
         read_embedding(old)
     convert(old, tmp_path / "genept.npz")
     found = read_embedding(tmp_path / "genept.npz")
@@ -121,9 +147,14 @@ def test_convert_scgpt_and_geneformer(tmp_path, convert):
         torch.save(content, tmp_path / "best_model.pt")
         with pytest.raises(FormatError, match=r"convert_embedding\.py"):
             read_embedding(tmp_path / "best_model.pt")
-        convert(tmp_path / "best_model.pt", tmp_path / "new.npz", "--vocab", tmp_path / "vocab.json")
+        convert(
+            tmp_path / "best_model.pt", tmp_path / "new.npz", "--vocab", tmp_path / "vocab.json"
+        )
         found = read_embedding(tmp_path / "new.npz")
-        assert dict(zip(found.obs_names, found.X.tolist(), strict=True)) == {"TP53": [0, 1], "BRCA2": [6, 7]}
+        assert dict(zip(found.obs_names, found.X.tolist(), strict=True)) == {
+            "TP53": [0, 1],
+            "BRCA2": [6, 7],
+        }
     (tmp_path / "token_dictionary.pkl").write_bytes(pickle.dumps(tokens))
     convert(tmp_path / "token_dictionary.pkl", tmp_path / "again.json")
     assert json.loads((tmp_path / "again.json").read_text()) == tokens
@@ -181,4 +212,6 @@ def test_converter_says_what_is_wrong(tmp_path, convert, monkeypatch, capsys, co
 def test_package_has_no_pickle():
     sources = [path.read_text(encoding="utf-8") for path in Path(nt.__file__).parent.rglob("*.py")]
     assert sources
-    assert not [text for text in sources if re.search(r"^\s*(import|from) pickle\b", text, flags=re.M)]
+    assert not [
+        text for text in sources if re.search(r"^\s*(import|from) pickle\b", text, flags=re.M)
+    ]

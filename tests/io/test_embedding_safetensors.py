@@ -30,8 +30,14 @@ def entry(dtype, shape, start, stop):
 
 @pytest.fixture
 def scgpt(tmp_path):
-    """A folder as of scGPT: a model with a gene table among other tensors, and the vocabulary beside it."""
-    tensors = {SCGPT: TABLE, "decoder.weight": np.ones((2, 2), np.float32), "decoder.bias": np.ones(2, np.float32)}
+    """A folder as of scGPT: a model with a gene table among other tensors, and the vocabulary
+    beside it.
+    """
+    tensors = {
+        SCGPT: TABLE,
+        "decoder.weight": np.ones((2, 2), np.float32),
+        "decoder.bias": np.ones(2, np.float32),
+    }
     save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
     (tmp_path / "vocab.json").write_text(json.dumps(VOCAB))
     return tmp_path / "model.safetensors"
@@ -45,11 +51,16 @@ def assert_read(found, genes, X):
 
 def test_scgpt_with_its_vocabulary(scgpt):
     assert_read(read_embedding(scgpt), ["TP53", "BRCA2"], [[1, 2], [5, 6]])
-    assert_read(read_embedding(str(scgpt), format="safetensors"), ["TP53", "BRCA2"], [[1, 2], [5, 6]])
+    assert_read(
+        read_embedding(str(scgpt), format="safetensors"), ["TP53", "BRCA2"], [[1, 2], [5, 6]]
+    )
 
 
 def test_geneformer_table_is_known(tmp_path):
-    tensors = {"bert.embeddings.word_embeddings.weight": TABLE, "bert.embeddings.position_embeddings.weight": TABLE}
+    tensors = {
+        "bert.embeddings.word_embeddings.weight": TABLE,
+        "bert.embeddings.position_embeddings.weight": TABLE,
+    }
     save_file(tensors, tmp_path / "model.safetensors")
     tokens = ["<pad>", "<mask>", "ENSG00000141510", "ENSG00000139618"]
     (tmp_path / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(tokens)}))
@@ -60,7 +71,9 @@ def test_geneformer_table_is_known(tmp_path):
 
 def test_genes_of_the_metadata_the_stem_and_the_argument(tmp_path):
     path = tmp_path / "a.safetensors"
-    lists = {name: [f"{name}{i}" for i in range(4)] for name in ("metadata", "stem", "vocab", "argument")}
+    lists = {
+        name: [f"{name}{i}" for i in range(4)] for name in ("metadata", "stem", "vocab", "argument")
+    }
     save_file({"any": TABLE}, path, metadata={"genes": json.dumps(lists["metadata"])})
     for name, file in (("stem", "a.json"), ("vocab", "vocab.json"), ("argument", "other.json")):
         (tmp_path / file).write_text(json.dumps(lists[name]))
@@ -71,7 +84,9 @@ def test_genes_of_the_metadata_the_stem_and_the_argument(tmp_path):
     (tmp_path / "a.json").unlink()
     assert list(read_embedding(path).obs_names) == lists["vocab"]
     (tmp_path / "vocab.json").unlink()
-    with pytest.raises(FormatError, match=r"neither 'genes' in its metadata nor a\.json or vocab\.json.*vocab="):
+    with pytest.raises(
+        FormatError, match=r"neither 'genes' in its metadata nor a\.json or vocab\.json.*vocab="
+    ):
         read_embedding(path)
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_embedding(path, vocab=tmp_path / "absent.json")
@@ -79,8 +94,14 @@ def test_genes_of_the_metadata_the_stem_and_the_argument(tmp_path):
 
 @pytest.mark.parametrize("special", ["<pad>", "<cls>", "<eoc>", "[MASK]", "<unk>"])
 def test_special_tokens_are_no_genes(tmp_path, special):
-    save_file({"X": TABLE}, tmp_path / "a.safetensors", metadata={"genes": json.dumps(["A", special, "B", "HLA-A*<1"])})
-    assert_read(read_embedding(tmp_path / "a.safetensors"), ["A", "B", "HLA-A*<1"], TABLE[[0, 2, 3]])
+    save_file(
+        {"X": TABLE},
+        tmp_path / "a.safetensors",
+        metadata={"genes": json.dumps(["A", special, "B", "HLA-A*<1"])},
+    )
+    assert_read(
+        read_embedding(tmp_path / "a.safetensors"), ["A", "B", "HLA-A*<1"], TABLE[[0, 2, 3]]
+    )
 
 
 @pytest.mark.parametrize("dtype", ["F64", "F32", "F16", "BF16"])
@@ -153,7 +174,9 @@ def test_vocabulary_that_does_not_fit(scgpt, vocab, message):
         read_embedding(scgpt)
 
 
-@pytest.mark.parametrize("text", ["", '{"A": 0,', "[" * 100_000, '{"A": 0, "A": 1, "B": 2, "C": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", '{"A": 0,', "[" * 100_000, '{"A": 0, "A": 1, "B": 2, "C": 3}']
+)
 def test_broken_vocabulary(scgpt, text):
     scgpt.with_name("vocab.json").write_text(text)
     with pytest.raises(FormatError):
@@ -161,7 +184,11 @@ def test_broken_vocabulary(scgpt, text):
 
 
 def test_metadata_that_is_no_json(tmp_path):
-    for metadata in ({"genes": "A,B"}, {"genes": '["A", "B"]', "dims": '["x"]'}, {"genes": '["A", "B"]', "dims": "2"}):
+    for metadata in (
+        {"genes": "A,B"},
+        {"genes": '["A", "B"]', "dims": '["x"]'},
+        {"genes": '["A", "B"]', "dims": "2"},
+    ):
         save_file({"X": TABLE[:2]}, tmp_path / "a.safetensors", metadata=metadata)
         with pytest.raises(FormatError, match=r"no JSON|JSON list of 2 names"):
             read_embedding(tmp_path / "a.safetensors")
@@ -190,7 +217,9 @@ def test_truncated_anywhere(tmp_path, name):
         "header that is no object": raw(b"[1, 2, 3]"),
         "shape larger than the data": raw({"X": entry("F32", [10**9, 10**9], 0, 8)}, bytes(8)),
         "offsets beyond the data": raw({"X": entry("F32", [1, 2], 10**6, 10**6 + 8)}, bytes(8)),
-        "offsets that overlap": raw({"X": entry("F32", [1, 2], 0, 8), "Y": entry("F32", [1, 2], 0, 8)}, bytes(8)),
+        "offsets that overlap": raw(
+            {"X": entry("F32", [1, 2], 0, 8), "Y": entry("F32", [1, 2], 0, 8)}, bytes(8)
+        ),
         "negative shape": raw({"X": entry("F32", [-1, -2], 0, 8)}, bytes(8)),
         "unknown dtype": raw({"X": entry("F33", [1, 2], 0, 8)}, bytes(8)),
         "no tensor": raw({}),
@@ -207,7 +236,9 @@ def test_damaged_headers(tmp_path, content):
 
 
 def test_header_whose_length_starts_like_a_pickle(tmp_path):
-    header = json.dumps({"X": entry("F32", [1, 2], 0, 8), "__metadata__": {"genes": '["A"]'}}).encode()
+    header = json.dumps(
+        {"X": entry("F32", [1, 2], 0, 8), "__metadata__": {"genes": '["A"]'}}
+    ).encode()
     content = raw(header.ljust(0x0280), np.array([1, 2], "<f4").tobytes())
     assert content.startswith(b"\x80\x02")
     (tmp_path / "a.safetensors").write_bytes(content)
@@ -219,7 +250,9 @@ def test_numbers_are_checked(tmp_path, bad, message):
     save_file({"X": np.array([[1, bad]])}, tmp_path / "a.safetensors", metadata={"genes": '["A"]'})
     with pytest.raises(FormatError, match=message):
         read_embedding(tmp_path / "a.safetensors")
-    save_file({"X": np.array([[1, 1e300]])}, tmp_path / "a.safetensors", metadata={"genes": '["A"]'})
+    save_file(
+        {"X": np.array([[1, 1e300]])}, tmp_path / "a.safetensors", metadata={"genes": '["A"]'}
+    )
     with pytest.raises(FormatError, match="infinite"):
         read_embedding(tmp_path / "a.safetensors")
 

@@ -1,4 +1,6 @@
-"""What real files hold that looks right and is not: one kind a test, over every reader that it concerns."""
+"""What real files hold that looks right and is not: one kind a test, over every reader that it
+concerns.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,11 @@ TEXT = {
         {},
     ),
     "read_signature_sets": ("a.gmt", "S_up\tabout\t{0}\t{1}\t{2}\n", {}),
-    "read_gct": ("a.gct", "#1.2\n3\t1\nName\tDescription\ts\n{0}\td\t1\n{1}\td\t2\n{2}\td\t3\n", {}),
+    "read_gct": (
+        "a.gct",
+        "#1.2\n3\t1\nName\tDescription\ts\n{0}\td\t1\n{1}\td\t2\n{2}\td\t3\n",
+        {},
+    ),
     "read_embedding": ("a.csv", "gene,x,y\n{0},1,2\n{1},3,4\n{2},5,6\n", {}),
 }
 OTHER = {"read_gctx", "read_newick", "read_obo"}  # binary, or without genes
@@ -63,7 +69,9 @@ def test_missing_genes_are_left_out_and_counted(tmp_path, reader, missing):
     with pytest.warns(NewtWarning, match=r"^1 .*missing") as caught:
         found = read(tmp_path, reader, "EGFR", missing, "TP53")
     assert found == ["EGFR", "TP53"]
-    ours = [one for one in caught if issubclass(one.category, NewtWarning)]  # pandas may warn of its own
+    ours = [
+        one for one in caught if issubclass(one.category, NewtWarning)
+    ]  # pandas may warn of its own
     assert len(ours) == 1
     assert ours[0].filename == __file__
 
@@ -81,7 +89,9 @@ def test_missing_genes_of_binary_files_are_left_out_and_counted(tmp_path, kind):
 
         save_file({"X": X}, path, metadata={"genes": '["EGFR", "NA", "TP53"]'})
     elif kind == "gctx":
-        io.write_gctx(ad.AnnData(X.T, obs=pd.DataFrame(index=["s", "t"]), var=pd.DataFrame(index=genes)), path)
+        io.write_gctx(
+            ad.AnnData(X.T, obs=pd.DataFrame(index=["s", "t"]), var=pd.DataFrame(index=genes)), path
+        )
     elif kind == "word2vec":
         path.write_text("EGFR 0 1\nNA 2 3\nTP53 4 5\n")
     else:
@@ -115,7 +125,9 @@ def test_quotes_of_r_are_taken_off(tmp_path, reader):
 
 @pytest.mark.parametrize("reader", [name for name in READERS if name != "read_gctx"])
 def test_other_encodings_are_named_with_their_line(tmp_path, reader):
-    name, content, keywords = TEXT.get(reader, ("a.txt", "(a,b);\n" if reader == "read_newick" else "a: b\n", {}))
+    name, content, keywords = TEXT.get(
+        reader, ("a.txt", "(a,b);\n" if reader == "read_newick" else "a: b\n", {})
+    )
     path = tmp_path / name
     path.write_bytes(content.format("A", "B", "C").encode() + b"Sj\xf6\n")
     with pytest.raises(FormatError, match=r"not UTF-8 text.*convert the file") as caught:
@@ -123,11 +135,16 @@ def test_other_encodings_are_named_with_their_line(tmp_path, reader):
     assert caught.value.line == content.count("\n") + 1
 
 
-@pytest.mark.parametrize("reader", ["read_edges", "read_regulons", "read_gmt", "read_gct", "read_embedding"])
+@pytest.mark.parametrize(
+    "reader", ["read_edges", "read_regulons", "read_gmt", "read_gct", "read_embedding"]
+)
 def test_rows_of_separators_alone_are_skipped(tmp_path, reader):
     name, content, keywords = TEXT[reader]
     path = tmp_path / name
-    path.write_text(content.format("A", "B", "C") + "\t\t\t\n".replace("\t", "," if name == "a.csv" else "\t") * 2)
+    path.write_text(
+        content.format("A", "B", "C")
+        + "\t\t\t\n".replace("\t", "," if name == "a.csv" else "\t") * 2
+    )
     expected = getattr(io, reader)(path, **keywords)
     path.write_text(content.format("A", "B", "C"))
     whole = getattr(io, reader)(path, **keywords)
@@ -159,7 +176,9 @@ def test_what_is_no_number_of_float32_is_refused(tmp_path, reader, name, content
         getattr(io, reader)(path)
 
 
-@pytest.mark.parametrize("values", [["1E05", "2E05"], ["007", "010"], ["1_0", "2_0"], ["1e999", "2"]])
+@pytest.mark.parametrize(
+    "values", [["1E05", "2E05"], ["007", "010"], ["1_0", "2_0"], ["1e999", "2"]]
+)
 @pytest.mark.parametrize("reader", ["read_edges", "read_gct"])
 def test_names_that_look_like_numbers_stay_names(tmp_path, reader, values):
     path = tmp_path / "a"
@@ -172,7 +191,9 @@ def test_names_that_look_like_numbers_stay_names(tmp_path, reader, values):
     assert found.tolist() == values
 
 
-@pytest.mark.parametrize("values", [["1e-05", "10"], ["1e+05", "0.5"], ["1.0E5", "-.5"], ["0", "NA"]])
+@pytest.mark.parametrize(
+    "values", [["1e-05", "10"], ["1e+05", "0.5"], ["1.0E5", "-.5"], ["0", "NA"]]
+)
 def test_numbers_of_other_programs_are_numbers(tmp_path, values):
     path = tmp_path / "a"
     path.write_text("source\ttarget\tp\nA\tB\t{}\nA\tC\t{}\n".format(*values))
@@ -182,14 +203,24 @@ def test_numbers_of_other_programs_are_numbers(tmp_path, values):
 
 @pytest.mark.parametrize(
     "header",
-    ["index,1,2", "ensembl_id,1,2", "symbols,0.0,1.0", "Unnamed: 0,7,9", "GeneID,3,4", "x,1,2,3", "x,0.0,1.0,2.0"],
+    [
+        "index,1,2",
+        "ensembl_id,1,2",
+        "symbols,0.0,1.0",
+        "Unnamed: 0,7,9",
+        "GeneID,3,4",
+        "x,1,2,3",
+        "x,0.0,1.0,2.0",
+    ],
 )
 @pytest.mark.parametrize(("name", "sep"), [("a.csv", ","), ("a.tsv", "\t"), ("a.txt", " ")])
 def test_a_header_of_numbers_is_no_gene(tmp_path, header, name, sep):
     first, *dims = header.split(",")
     rows = [[gene, *(f"0.{i}" for i in range(len(dims)))] for gene in ("TP53", "EGFR")]
     path = tmp_path / name
-    path.write_text("\n".join(sep.join(row) for row in [[first.replace(" ", "") or "x", *dims], *rows]) + "\n")
+    path.write_text(
+        "\n".join(sep.join(row) for row in [[first.replace(" ", "") or "x", *dims], *rows]) + "\n"
+    )
     found = io.read_embedding(path)
     assert list(found.obs_names) == ["TP53", "EGFR"]
     assert list(found.var_names) == dims
@@ -205,14 +236,23 @@ def test_a_gene_is_no_header(tmp_path, first):
 @pytest.mark.parametrize("kind", ["h5ad", "npz", "safetensors"])
 def test_gzip_of_a_binary_file_is_named(tmp_path, kind):
     plain = tmp_path / f"a.{kind}"
-    io.write_embedding(ad.AnnData(np.ones((2, 3), np.float32), obs=pd.DataFrame(index=["A", "B"])), plain)
+    io.write_embedding(
+        ad.AnnData(np.ones((2, 3), np.float32), obs=pd.DataFrame(index=["A", "B"])), plain
+    )
     packed = tmp_path / f"a.{kind}.gz"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
     with pytest.raises(FormatError, match=f"found {kind} inside of gzip.*unpack it first"):
         io.read_embedding(packed)
 
 
-OMNIPATH = ("source", "target", "source_genesymbol", "target_genesymbol", "is_stimulation", "is_inhibition")
+OMNIPATH = (
+    "source",
+    "target",
+    "source_genesymbol",
+    "target_genesymbol",
+    "is_stimulation",
+    "is_inhibition",
+)
 
 
 def test_signs_of_omnipath_are_read_and_symbols_taken(tmp_path):
@@ -226,9 +266,14 @@ def test_signs_of_omnipath_are_read_and_symbols_taken(tmp_path):
     path.write_text("\n".join("\t".join(row) for row in [OMNIPATH, *rows]))
     with pytest.warns(NewtWarning, match=r"^2 of 4 edges .* no sign, or both"):
         found = io.read_regulons(path)
-    assert found[["source", "target", "weight"]].to_numpy().tolist() == [["MYC", "TERT", 1.0], ["TP53", "CDK1", -1.0]]
+    assert found[["source", "target", "weight"]].to_numpy().tolist() == [
+        ["MYC", "TERT", 1.0],
+        ["TP53", "CDK1", -1.0],
+    ]
     head = (*OMNIPATH, "consensus_stimulation", "consensus_inhibition")
-    path.write_text("\n".join("\t".join(row) for row in [head, (*rows[2], "0", "1"), (*rows[0], "0", "0")]))
+    path.write_text(
+        "\n".join("\t".join(row) for row in [head, (*rows[2], "0", "1"), (*rows[0], "0", "0")])
+    )
     assert io.read_regulons(path)["weight"].tolist() == [-1, 1]
     path.write_text("\n".join("\t".join(row) for row in [OMNIPATH, (*rows[0][:4], "maybe", "0")]))
     with pytest.raises(FormatError, match="'maybe' in 'is_stimulation'"):
@@ -258,7 +303,7 @@ def test_filters_of_strings_and_terms_that_leave_nothing_are_named(tmp_path):
 
 
 def write_old(path):
-    """Make an AnnData as anndata 0.7 left it: categories behind references, groups without a type."""
+    """Make an AnnData as anndata 0.7 left it: categories by reference, groups without a type."""
     adata = ad.AnnData(
         np.arange(6, dtype=np.float32).reshape(3, 2),
         obs=pd.DataFrame({"kind": pd.Categorical(["a", "b", "a"])}, index=["x", "y", "z"]),
@@ -282,7 +327,9 @@ def write_old(path):
 
 @pytest.mark.filterwarnings("ignore:.*written without encoding metadata")
 @pytest.mark.parametrize("suffix", ["h5ad", "zarr"])
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning"
+)
 def test_elements_that_refer_to_others_are_copied_whole(tmp_path, suffix):
     from newt_sc.io import _store
 
@@ -295,8 +342,12 @@ def test_elements_that_refer_to_others_are_copied_whole(tmp_path, suffix):
         _store.copy_elements(old, new, without=("uns/there",))
     (tmp_path / "old.h5ad").unlink()
     found = getattr(ad, f"read_{suffix}")(target)
-    pd.testing.assert_frame_equal(found.obs, adata.obs, check_column_type=False, check_index_type=False)
-    pd.testing.assert_frame_equal(found.var, adata.var, check_column_type=False, check_index_type=False)
+    pd.testing.assert_frame_equal(
+        found.obs, adata.obs, check_column_type=False, check_index_type=False
+    )
+    pd.testing.assert_frame_equal(
+        found.var, adata.var, check_column_type=False, check_index_type=False
+    )
     np.testing.assert_array_equal(found.obsm["X_pca"], adata.obsm["X_pca"])
     np.testing.assert_array_equal(found.uns["link"], [0, 1, 2])
 
@@ -308,7 +359,9 @@ def test_files_of_anndata_before_0_7_are_opened(tmp_path):
     path = tmp_path / "older.h5ad"
     with h5py.File(path, "w") as file:
         file["X"] = np.arange(6, dtype=np.float32).reshape(3, 2)
-        file["obs"] = np.array([(b"x", 1), (b"y", 2), (b"z", 3)], dtype=[("index", "S1"), ("n", "i8")])
+        file["obs"] = np.array(
+            [(b"x", 1), (b"y", 2), (b"z", 3)], dtype=[("index", "S1"), ("n", "i8")]
+        )
         file["var"] = np.array([(b"TP53",), (b"EGFR",)], dtype=[("index", "S4")])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -47,7 +47,12 @@ def test_columns_and_types(tmp_path):
 
 
 def test_negated_rows_are_dropped_unless_wanted(tmp_path):
-    path = write(tmp_path / "a.gaf", row("A"), row("B", relation="NOT|involved_in"), row("C", relation="NOT|part_of"))
+    path = write(
+        tmp_path / "a.gaf",
+        row("A"),
+        row("B", relation="NOT|involved_in"),
+        row("C", relation="NOT|part_of"),
+    )
     assert read_gaf(path)["symbol"].tolist() == ["A"]
     assert read_gaf(path, negated=True)["symbol"].tolist() == ["A", "B", "C"]
     assert read_gaf(path, negated=True, relations="part_of")["symbol"].tolist() == ["C"]
@@ -103,7 +108,12 @@ def test_filters_that_can_match_nothing_are_refused(tmp_path, filters, message):
 
 @pytest.mark.parametrize(
     "filters",
-    [{"aspects": ["P", "F"]}, {"evidence": ["IDA", "IMP"]}, {"relations": ["involved_in", "enables"]}, {"taxon": 1280}],
+    [
+        {"aspects": ["P", "F"]},
+        {"evidence": ["IDA", "IMP"]},
+        {"relations": ["involved_in", "enables"]},
+        {"taxon": 1280},
+    ],
 )
 def test_filters_that_match_nothing_in_the_file_are_named(tmp_path, filters):
     path = write(tmp_path / "a.gaf", row("A"))
@@ -122,7 +132,9 @@ def test_filters_that_no_row_passes_together_are_named(tmp_path):
 
 def test_gzip_and_rows_without_the_last_columns(tmp_path):
     path = tmp_path / "a.gaf.gz"
-    path.write_bytes(gzip.compress(("!gaf-version: 2.1\n" + "\t".join(row().split("\t")[:15])).encode()))
+    path.write_bytes(
+        gzip.compress(("!gaf-version: 2.1\n" + "\t".join(row().split("\t")[:15])).encode())
+    )
     assert read_gaf(path).loc[0, "gene_product_form"] == ""
 
 

@@ -31,7 +31,7 @@ batch\tna\tna\t-666\tb
 GCT_12 = "#1.2\n2\t2\nName\tDescription\tS1\tS2\nA\tna\t1\t2\nB\tna\t3\tna\n"
 
 
-# -- GCT -------------------------------------------------------------------------------------------------------------
+# -- GCT -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
@@ -42,7 +42,9 @@ def test_version_13(tmp_path, compress, end):
     adata = read_gct(path)
     assert adata.X.dtype == np.float32
     assert adata.X.flags.c_contiguous
-    np.testing.assert_allclose(adata.X, np.array([[1.5, np.nan, -666], [-2, np.nan, 1e-3]], dtype=np.float32))
+    np.testing.assert_allclose(
+        adata.X, np.array([[1.5, np.nan, -666], [-2, np.nan, 1e-3]], dtype=np.float32)
+    )
     assert adata.obs_names.tolist() == ["S1", "S2"]
     assert adata.var_names.tolist() == ["780", "7849", "2978"]
     assert adata.obs["cell"].tolist() == ["A375", "PC3"]
@@ -68,9 +70,12 @@ def test_blocks_do_not_change_the_result(tmp_path, monkeypatch):
     X = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
     X[0, 0] = X[6, 4] = np.nan
     rows = "".join(
-        f"G{i}\td\t" + "\t".join("" if np.isnan(x) else str(x) for x in row) + "\n" for i, row in enumerate(X)
+        f"G{i}\td\t" + "\t".join("" if np.isnan(x) else str(x) for x in row) + "\n"
+        for i, row in enumerate(X)
     )
-    path.write_text("#1.2\n7\t5\nName\tDescription\t" + "\t".join(f"S{j}" for j in range(5)) + "\n" + rows)
+    path.write_text(
+        "#1.2\n7\t5\nName\tDescription\t" + "\t".join(f"S{j}" for j in range(5)) + "\n" + rows
+    )
     whole = read_gct(path)
     np.testing.assert_array_equal(whole.X, X.T)
     monkeypatch.setattr(_gct, "_CELLS", 10)
@@ -117,7 +122,8 @@ def test_malformed_gct(tmp_path, old, new, line, message):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"#1.3", b"#1.3\n", b"\x89HDF\r\n\x1a\n\0\0", gzip.compress(b"#1.2\n" * 99)[:-9]]
+    "content",
+    [b"", b"#1.3", b"#1.3\n", b"\x89HDF\r\n\x1a\n\0\0", gzip.compress(b"#1.2\n" * 99)[:-9]],
 )
 def test_no_gct(tmp_path, content):
     path = tmp_path / "a.gct"
@@ -134,7 +140,7 @@ def test_missing_files(tmp_path):
             read(tmp_path)
 
 
-# -- GCTX ------------------------------------------------------------------------------------------------------------
+# -- GCTX ------------------------------------------------------------------------------------------
 
 X = np.array([[1.5, np.nan, -666], [-2, 0, 1e-3]], dtype=np.float32)
 
@@ -153,7 +159,11 @@ def adata() -> ad.AnnData:
         },
         index=["S1", "Sé 2"],
     )
-    return ad.AnnData(X.copy(), obs=obs, var=pd.DataFrame({"entrez": ["780", "", "1"]}, index=["DDR1", "PAX8", "GPR1"]))
+    return ad.AnnData(
+        X.copy(),
+        obs=obs,
+        var=pd.DataFrame({"entrez": ["780", "", "1"]}, index=["DDR1", "PAX8", "GPR1"]),
+    )
 
 
 @pytest.fixture
@@ -200,7 +210,11 @@ def test_layout_is_that_of_cmappy(path):
 
 def test_write_takes_every_array_type(tmp_path, array_type):
     values = np.nan_to_num(X)
-    data = ad.AnnData(array_type(values), obs=pd.DataFrame(index=["a", "b"]), var=pd.DataFrame(index=["x", "y", "z"]))
+    data = ad.AnnData(
+        array_type(values),
+        obs=pd.DataFrame(index=["a", "b"]),
+        var=pd.DataFrame(index=["x", "y", "z"]),
+    )
     write_gctx(data, tmp_path / "a.gctx")
     np.testing.assert_array_equal(read_gctx(tmp_path / "a.gctx", lazy=False).X, values)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.gctx"]
@@ -271,7 +285,9 @@ def test_other_spellings_of_ids_and_types(tmp_path):
     path = make(
         tmp_path / "a.gctx",
         **{
-            "0/DATA/0/matrix": np.array([[1, 2], [3, 4], [5, 6]]),  # genes x signatures, whole numbers
+            "0/DATA/0/matrix": np.array(
+                [[1, 2], [3, 4], [5, 6]]
+            ),  # genes x signatures, whole numbers
             "0/META/ROW/id": np.array([780, 7849, 1]),
             "0/META/COL/id": np.array(["S1  ", "Sé"], dtype=object),
             "0/META/COL/pert": np.array([b"  p", b"-666"]),
@@ -392,7 +408,14 @@ def test_files_that_are_no_hdf5_or_damaged(tmp_path, path):
 
 def test_damage_of_the_matrix_shows_when_it_is_read(tmp_path):
     path = tmp_path / "a.gctx"
-    make(path, **{"0/DATA/0/matrix": lambda f, n: f.create_dataset(n, data=X, chunks=(2, 3), fletcher32=True)})
+    make(
+        path,
+        **{
+            "0/DATA/0/matrix": lambda f, n: f.create_dataset(
+                n, data=X, chunks=(2, 3), fletcher32=True
+            )
+        },
+    )
     with h5py.File(path) as file:
         offset = file["0/DATA/0/matrix"].id.get_chunk_info(0).byte_offset
     content = bytearray(path.read_bytes())
@@ -442,7 +465,9 @@ def test_without_dask(path, monkeypatch):
 
 
 def test_a_million_signatures_open_in_the_time_of_their_ids(tmp_path):
-    """The matrix, 49 GB, is chunked and allocated nowhere; blocks of it are read in constant memory."""
+    """The matrix, 49 GB, is chunked and allocated nowhere; blocks of it are read in constant
+    memory.
+    """
     pytest.importorskip("dask")
     path = tmp_path / "a.gctx"
     n, n_genes = 1_000_000, 12_328

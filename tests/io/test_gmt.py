@@ -10,8 +10,12 @@ from newt_sc.errors import FormatError
 from newt_sc.io import read_gmt, write_gmt
 from newt_sc.io._table import MISSING
 
-FIELD = st.text(st.characters(exclude_characters="\t\n\r\0\ufeff", codec="utf-8"), min_size=1).filter(
-    lambda text: text == text.strip() and text not in MISSING and '"' not in text and not text.endswith(".0")
+FIELD = st.text(
+    st.characters(exclude_characters="\t\n\r\0\ufeff", codec="utf-8"), min_size=1
+).filter(
+    lambda text: (
+        text == text.strip() and text not in MISSING and '"' not in text and not text.endswith(".0")
+    )
 )
 
 
@@ -44,13 +48,20 @@ def test_malformed_lines_are_named(tmp_path, text, line, message):
 
 def test_truncated_gzip(tmp_path):
     path = tmp_path / "a.gmt.gz"
-    path.write_bytes(gzip.compress(b"".join(b"S%d\td\tG%d\n" % (i, i * i) for i in range(2000)))[:-20])
+    path.write_bytes(
+        gzip.compress(b"".join(b"S%d\td\tG%d\n" % (i, i * i) for i in range(2000)))[:-20]
+    )
     with pytest.raises(FormatError, match="truncated"):
         read_gmt(path)
 
 
-@given(sets=st.dictionaries(FIELD, st.lists(FIELD, max_size=4, unique=True), min_size=1, max_size=4), gz=st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sets=st.dictionaries(FIELD, st.lists(FIELD, max_size=4, unique=True), min_size=1, max_size=4),
+    gz=st.booleans(),
+)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_round_trip(tmp_path, sets, gz):
     path = tmp_path / ("a.gmt.gz" if gz else "a.gmt")
     write_gmt(sets, path, description="about")

@@ -13,17 +13,31 @@ import pytest
 import newt_sc as nt
 
 BAD = (
-    "<script>document.documentElement.dataset.pwned='yes'</script></script><img src=x onerror=\"alert(1)\">\u2028 & 'q'"
+    "<script>document.documentElement.dataset.pwned='yes'</script></script><img src=x"
+    " onerror=\"alert(1)\">\u2028 & 'q'"
 )
 CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (found := shutil.which(name))
+    ),
+    "",
 )
 
 
 @pytest.fixture
 def graph() -> nx.Graph:
     out = nx.Graph()
-    out.add_node("DB1", kind="compound", name=BAD, community=np.int64(0), mechanism="a|b", x=np.float32(0), y=0.5)
+    out.add_node(
+        "DB1",
+        kind="compound",
+        name=BAD,
+        community=np.int64(0),
+        mechanism="a|b",
+        x=np.float32(0),
+        y=0.5,
+    )
     out.add_node("DB2", kind="compound", name="Aspirin", community=0, mechanism=BAD, x=1.0, y=0.25)
     out.add_node("gene:EGFR", kind="target", name="EGFR", community=-1, mechanism="", x=0.5, y=-1.0)
     out.add_edge("DB1", "DB2", kind="similar", weight=np.float64(0.75), fdr=0.01, z=float("nan"))
@@ -56,7 +70,10 @@ def test_cytoscape_json_comes_back(tmp_path: Path, graph: nx.Graph) -> None:
     node = {one["data"]["id"]: one for one in data["elements"]["nodes"]}
     assert node["DB1"]["data"]["name"] == BAD
     assert node["gene:EGFR"]["position"] == {"x": 50.0, "y": 100.0}
-    edge = {(one["data"]["source"], one["data"]["target"]): one["data"] for one in data["elements"]["edges"]}
+    edge = {
+        (one["data"]["source"], one["data"]["target"]): one["data"]
+        for one in data["elements"]["edges"]
+    }
     assert edge["DB1", "DB2"]["weight"] == 0.75
     assert "z" not in edge["DB1", "DB2"]
     back = nx.cytoscape_graph(data)
@@ -72,7 +89,9 @@ def test_empty_graph_and_missing_directory(tmp_path: Path, write: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
-def test_page_needs_nothing_else_and_holds_no_markup_of_names(tmp_path: Path, graph: nx.Graph) -> None:
+def test_page_needs_nothing_else_and_holds_no_markup_of_names(
+    tmp_path: Path, graph: nx.Graph
+) -> None:
     nt.io.write_network_html(graph, tmp_path / "a.html", title="A <b> & {{data}}")
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
@@ -95,7 +114,13 @@ def dump(page: Path, profile: Path, fragment: str) -> str:
     """Document after its scripts ran, in a browser that reaches nothing."""
     command = [
         CHROMIUM,
-        *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+        *(
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+        ),
         "--host-resolver-rules=MAP * ~NOTFOUND",
         f"--user-data-dir={profile}",
         "--virtual-time-budget=3000",
@@ -127,7 +152,9 @@ def test_page_in_chromium(tmp_path: Path, graph: nx.Graph) -> None:
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
 def test_page_in_chromium_says_what_it_does_not_find(tmp_path: Path, graph: nx.Graph) -> None:
     nt.io.write_network_html(graph, tmp_path / "a.html")
-    found = dump(tmp_path / "a.html", tmp_path / "profile", "compound=%E0%A4%A")  # no valid escape either
+    found = dump(
+        tmp_path / "a.html", tmp_path / "profile", "compound=%E0%A4%A"
+    )  # no valid escape either
     assert "No compound or target of this name" in found
     assert "data-error" not in found.partition("<head>")[0]
 

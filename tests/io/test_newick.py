@@ -39,7 +39,19 @@ def test_there_and_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "(A,B)", "(A,B);(C,D);", "((A,B);", "(A,B));", "(A,A);", "(A,);", "(A:x,B);", "(A B'C,D);", "A,B;", ";"],
+    [
+        "",
+        "(A,B)",
+        "(A,B);(C,D);",
+        "((A,B);",
+        "(A,B));",
+        "(A,A);",
+        "(A,);",
+        "(A:x,B);",
+        "(A B'C,D);",
+        "A,B;",
+        ";",
+    ],
 )
 def test_what_is_no_tree_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.nwk"

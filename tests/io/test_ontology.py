@@ -121,9 +121,17 @@ def test_truncated_gzip_and_missing_file(tmp_path):
 
 def test_true_path_rule_with_alternative_and_obsolete_ids(ontology):
     sets = propagate_annotations(
-        {"T:20": ["B"], "T:8": ["C"], "T:4": ["A"], "T:1": ["D"]}, ontology, min_size=1, max_size=None
+        {"T:20": ["B"], "T:8": ["C"], "T:4": ["A"], "T:1": ["D"]},
+        ontology,
+        min_size=1,
+        max_size=None,
     )
-    assert sets == {"T:1": ["A", "B", "C", "D"], "T:2": ["A", "B", "C"], "T:3": ["A", "C"], "T:4": ["A"]}
+    assert sets == {
+        "T:1": ["A", "B", "C", "D"],
+        "T:2": ["A", "B", "C"],
+        "T:3": ["A", "C"],
+        "T:4": ["A"],
+    }
 
 
 def test_namespace_limits_the_result_not_the_way(ontology):
@@ -138,13 +146,22 @@ def test_relations_and_sizes(ontology):
         "T:2": ["C"],
         "T:3": ["A", "B"],
     }
-    assert propagate_annotations(annotations, ontology, min_size=3) == {"T:1": ["A", "B", "C"], "T:2": ["A", "B", "C"]}
-    assert propagate_annotations(annotations, ontology, min_size=1, max_size=2) == {"T:3": ["A", "B"]}
+    assert propagate_annotations(annotations, ontology, min_size=3) == {
+        "T:1": ["A", "B", "C"],
+        "T:2": ["A", "B", "C"],
+    }
+    assert propagate_annotations(annotations, ontology, min_size=1, max_size=2) == {
+        "T:3": ["A", "B"]
+    }
 
 
 def test_frame_without_negated_rows(ontology):
     frame = pd.DataFrame(
-        {"symbol": ["A", "B", "A"], "go_id": ["T:2", "T:2", "T:2"], "relation": ["x", "NOT|involved_in", "x"]}
+        {
+            "symbol": ["A", "B", "A"],
+            "go_id": ["T:2", "T:2", "T:2"],
+            "relation": ["x", "NOT|involved_in", "x"],
+        }
     )
     assert propagate_annotations(frame, ontology, min_size=1) == {"T:1": ["A"], "T:2": ["A"]}
     assert len(frame) == 3
@@ -152,7 +169,9 @@ def test_frame_without_negated_rows(ontology):
 
 def test_unknown_terms_are_left_out_with_a_warning(ontology):
     with pytest.warns(NewtWarning, match=r"2 of 3 annotated terms .*T:77, T:9"):
-        sets = propagate_annotations({"T:1": ["A"], "T:9": ["B"], "T:77": ["C"]}, ontology, min_size=1)
+        sets = propagate_annotations(
+            {"T:1": ["A"], "T:9": ["B"], "T:77": ["C"]}, ontology, min_size=1
+        )
     assert sets == {"T:1": ["A"]}
     with pytest.raises(ValueError, match="none of the 1 annotated terms"):
         propagate_annotations({"T:77": ["C"]}, ontology)
@@ -167,7 +186,11 @@ def test_unknown_terms_are_left_out_with_a_warning(ontology):
         ({"annotations": {"T:1": "TP53"}}, TypeError, "list of strings"),
         ({"annotations": [("T:1", "A")]}, TypeError, "found list"),
         ({"annotations": pd.DataFrame({"symbol": ["A"]})}, ValueError, "go_id"),
-        ({"annotations": pd.DataFrame({"symbol": ["A", None], "go_id": ["T:1", "T:1"]})}, ValueError, "without symbol"),
+        (
+            {"annotations": pd.DataFrame({"symbol": ["A", None], "go_id": ["T:1", "T:1"]})},
+            ValueError,
+            "without symbol",
+        ),
     ],
 )
 def test_bad_arguments(ontology, change, error, message):
@@ -177,7 +200,10 @@ def test_bad_arguments(ontology, change, error, message):
 
 def test_cycles_are_refused_only_along_the_chosen_relations(ontology):
     ontology.add_edge("T:1", "T:2", key="has_part")
-    assert propagate_annotations({"T:2": ["A"]}, ontology, min_size=1) == {"T:1": ["A"], "T:2": ["A"]}
+    assert propagate_annotations({"T:2": ["A"]}, ontology, min_size=1) == {
+        "T:1": ["A"],
+        "T:2": ["A"],
+    }
     with pytest.raises(ValueError, match=r"cycle.*T:1 -> T:2 -> T:1|cycle.*T:2 -> T:1 -> T:2"):
         propagate_annotations({"T:2": ["A"]}, ontology, relations=("is_a", "has_part"))
 
@@ -185,7 +211,9 @@ def test_cycles_are_refused_only_along_the_chosen_relations(ontology):
 def test_replacements_in_a_circle_end(ontology):
     ontology.graph["obsolete"] = {"T:8": ["T:9"], "T:9": ["T:8"]}
     with pytest.warns(NewtWarning, match="1 of 2"):
-        assert propagate_annotations({"T:1": ["A"], "T:8": ["B"]}, ontology, min_size=1) == {"T:1": ["A"]}
+        assert propagate_annotations({"T:1": ["A"], "T:8": ["B"]}, ontology, min_size=1) == {
+            "T:1": ["A"]
+        }
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -197,9 +225,15 @@ def test_against_brute_force(seed):
     for child in range(n):
         for parent in range(child):
             if rng.random() < 0.06:
-                graph.add_edge(f"T{child:02d}", f"T{parent:02d}", key=str(rng.choice(["is_a", "part_of", "regulates"])))
+                graph.add_edge(
+                    f"T{child:02d}",
+                    f"T{parent:02d}",
+                    key=str(rng.choice(["is_a", "part_of", "regulates"])),
+                )
     annotations = {
-        f"T{i:02d}": [f"G{g}" for g in rng.integers(0, 30, rng.integers(1, 6))] for i in range(n) if rng.random() < 0.5
+        f"T{i:02d}": [f"G{g}" for g in rng.integers(0, 30, rng.integers(1, 6))]
+        for i in range(n)
+        if rng.random() < 0.5
     }
     expected: dict[str, set[str]] = {}
 
@@ -213,5 +247,7 @@ def test_against_brute_force(seed):
         for gene in genes:
             climb(term, gene)
     sets = propagate_annotations(annotations, graph, min_size=2, max_size=15)
-    assert sets == {term: sorted(genes) for term, genes in expected.items() if 2 <= len(genes) <= 15}
+    assert sets == {
+        term: sorted(genes) for term, genes in expected.items() if 2 <= len(genes) <= 15
+    }
     assert list(sets) == sorted(sets)

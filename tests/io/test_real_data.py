@@ -8,7 +8,14 @@ import pandas as pd
 import pytest
 
 from newt_sc.errors import NewtWarning
-from newt_sc.io import propagate_annotations, read_edges, read_gmt, read_regulons, read_string, write_gmt
+from newt_sc.io import (
+    propagate_annotations,
+    read_edges,
+    read_gmt,
+    read_regulons,
+    read_string,
+    write_gmt,
+)
 from newt_sc.io._string import CHANNELS
 
 
@@ -44,7 +51,9 @@ def test_string_recombines_to_its_own_score(data_file):
     assert (experiments["source"] < experiments["target"]).all()
 
 
-@pytest.mark.parametrize(("name", "repeated"), [("collectri_2025-09", 0), ("dorothea_abcd", 0), ("cellnet_grn", 32705)])
+@pytest.mark.parametrize(
+    ("name", "repeated"), [("collectri_2025-09", 0), ("dorothea_abcd", 0), ("cellnet_grn", 32705)]
+)
 def test_regulons(data_file, name, repeated):
     path = data_file(f"knowledge/regulon/{name}.tsv.gz")
     if repeated:
@@ -57,11 +66,15 @@ def test_regulons(data_file, name, repeated):
 
 
 def test_published_closure_of_go_is_closed(data_file):
-    terms = pd.read_csv(data_file("knowledge/function/go_terms_2024.tsv.gz"), sep="\t").dropna(subset="parent")
+    terms = pd.read_csv(data_file("knowledge/function/go_terms_2024.tsv.gz"), sep="\t").dropna(
+        subset="parent"
+    )
     graph = nx.MultiDiGraph()
     graph.add_edges_from(
         (child, parent, relation.replace("isa", "is_a").replace("part of", "part_of"))
-        for child, relation, parent in terms[["go_id", "relationship", "parent"]].itertuples(index=False)
+        for child, relation, parent in terms[["go_id", "relationship", "parent"]].itertuples(
+            index=False
+        )
     )
     sets = read_gmt(data_file("knowledge/function/goa_2026-03_cc_propagated.gmt.gz"))
     known = {term: genes for term, genes in sets.items() if term in graph}

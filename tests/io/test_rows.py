@@ -27,7 +27,10 @@ class Counted:
 
 class Backed:
     def __init__(self, X: sparse.csr_matrix, chunk: int, index: type) -> None:
-        self.group = {"data": Counted(X.data, chunk), "indices": Counted(X.indices.astype(index), chunk)}
+        self.group = {
+            "data": Counted(X.data, chunk),
+            "indices": Counted(X.indices.astype(index), chunk),
+        }
         self.group["indptr"] = X.indptr.astype(np.int64)
         self.shape = X.shape
 
@@ -35,7 +38,9 @@ class Backed:
 def matrix(seed: int) -> sparse.csr_matrix:
     """Rows of very different length, some empty, some longer than a chunk."""
     rng = np.random.default_rng(seed)
-    dense = np.where(rng.random((40, 30)) < rng.choice([0, 0.1, 0.5, 1], size=(40, 1)), rng.random((40, 30)), 0)
+    dense = np.where(
+        rng.random((40, 30)) < rng.choice([0, 0.1, 0.5, 1], size=(40, 1)), rng.random((40, 30)), 0
+    )
     dense[[0, 39]] = 0 if seed % 2 else 1
     return sparse.csr_matrix(dense.astype(np.float32))
 

@@ -59,14 +59,23 @@ def test_spellings_of_the_direction(tmp_path, name, stem, sign):
 def test_enrichr_weights(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("S_up\t\tX,1.0\tY,0.25\tcomplex,beta\t\nS_dn\t\tZ,0\n")
-    check(read_signature_sets(str(path)), ["S"], ["X", "Y", "complex,beta", "Z"], [[1, 0.25, 1, -0.0]])
+    check(
+        read_signature_sets(str(path)), ["S"], ["X", "Y", "complex,beta", "Z"], [[1, 0.25, 1, -0.0]]
+    )
 
 
 def test_direction_that_the_caller_gives(tmp_path):
     path = tmp_path / "a.gmt"
     path.write_text("S_up\t\tX\tY\nT\t\tX,0.5\n")
-    check(read_signature_sets(path, direction="down"), ["S_up", "T"], ["X", "Y"], [[-1, -1], [-0.5, NAN]])
-    check(read_signature_sets(path, direction="up"), ["S_up", "T"], ["X", "Y"], [[1, 1], [0.5, NAN]])
+    check(
+        read_signature_sets(path, direction="down"),
+        ["S_up", "T"],
+        ["X", "Y"],
+        [[-1, -1], [-0.5, NAN]],
+    )
+    check(
+        read_signature_sets(path, direction="up"), ["S_up", "T"], ["X", "Y"], [[1, 1], [0.5, NAN]]
+    )
     with pytest.raises(ValueError, match="'both'"):
         read_signature_sets(path, direction="both")
 
@@ -90,14 +99,16 @@ def test_genes_that_contradict_themselves_are_not_measured(tmp_path, text):
 @pytest.mark.parametrize(
     ("header", "rows"),
     [
-        (("signature", "gene", "direction"), [("S", "X", "up"), ("S", "Y", "Down"), ("T", "Y", "+")]),
-        (("Gene", "Z_score", "Perturbagen"), [("X", "1", "S"), ("Y", "-1", "S"), ("Y", "1e0", "T")]),
+        (("signature", "gene", "direction"),
+         [("S", "X", "up"), ("S", "Y", "Down"), ("T", "Y", "+")]),
+        (("Gene", "Z_score", "Perturbagen"),
+         [("X", "1", "S"), ("Y", "-1", "S"), ("Y", "1e0", "T")]),
         (
             ("term", "symbol", "direction", "weight"),
             [("S", "X", "1", "1"), ("S", "Y", "dn", "-1"), ("T", "Y", "up", "1")],
         ),
-        (("name", "gene", "n", "direction", "weight"), [("S", "X", "", "up", "1"), ("S", "Y", "", "-1", "1")] * 2
-         + [("T", "Y", "", "up", "1")]),
+        (("name", "gene", "n", "direction", "weight"),
+         [("S", "X", "", "up", "1"), ("S", "Y", "", "-1", "1")] * 2 + [("T", "Y", "", "up", "1")]),
     ],
 )  # fmt: skip
 def test_tables(tmp_path, sep, header, rows):
@@ -135,7 +146,11 @@ def test_table_without_direction(tmp_path):
         ("signature\tgene\tweight\nS\tX\n", 2, "found 2 fields, expected 3"),
         ("signature\tgene\tz\nS\tX\tinf\n", 2, "weight 'inf'"),
         ("signature\tgene\tdirection\nS\tX\tsideways\n", 2, "'sideways'"),
-        ("signature\tgene\tdirection\tweight\nS\tX\tup\t-1\n", 2, "weight -1 in the direction 'up'"),
+        (
+            "signature\tgene\tdirection\tweight\nS\tX\tup\t-1\n",
+            2,
+            "weight -1 in the direction 'up'",
+        ),
     ],
 )
 def test_malformed(tmp_path, text, line, message):
@@ -155,7 +170,9 @@ def test_negative_weights_do_not_agree_with_a_direction_that_is_given(tmp_path):
 
 def test_damaged_and_missing(tmp_path):
     path = tmp_path / "a.gmt.gz"
-    path.write_bytes(gzip.compress(b"".join(b"S%d_up\td\tG%d\n" % (i, i * i) for i in range(2000)))[:-20])
+    path.write_bytes(
+        gzip.compress(b"".join(b"S%d_up\td\tG%d\n" % (i, i * i) for i in range(2000)))[:-20]
+    )
     with pytest.raises(FormatError, match="truncated"):
         read_signature_sets(path)
     with pytest.raises(FileNotFoundError):

@@ -23,15 +23,26 @@ def make(container: Any = sparse.csr_matrix) -> ad.AnnData:
     rng = np.random.default_rng(0)
     X = rng.poisson(0.5, (57, 13)).astype(np.float32)
     obs = pd.DataFrame(
-        {"kind": pd.Categorical(list("abc") * 19), "n": np.arange(57)}, index=[f"c{i}" for i in range(57)]
+        {"kind": pd.Categorical(list("abc") * 19), "n": np.arange(57)},
+        index=[f"c{i}" for i in range(57)],
     )
-    adata = ad.AnnData(container(X), obs=obs, var=pd.DataFrame({"some": X[0] > 0}, index=[f"G{i}" for i in range(13)]))
+    adata = ad.AnnData(
+        container(X),
+        obs=obs,
+        var=pd.DataFrame({"some": X[0] > 0}, index=[f"G{i}" for i in range(13)]),
+    )
     adata.raw = adata.copy()
     adata.layers["dense"], adata.layers["csc"] = X * 2, sparse.csc_matrix(X)
     adata.layers["counts"] = sparse.csr_matrix(X.astype(np.int32))
-    adata.obsm["X_pca"], adata.obsm["table"] = X[:, :3], pd.DataFrame({"s": np.arange(57.0)}, index=obs.index)
+    adata.obsm["X_pca"], adata.obsm["table"] = (
+        X[:, :3],
+        pd.DataFrame({"s": np.arange(57.0)}, index=obs.index),
+    )
     adata.varm["loadings"], adata.obsp["near"] = X[:13, :2], sparse.csr_matrix(np.eye(57))
-    adata.uns["newt"] = {"params": {"mode": "blend", "names": np.array(["a", "b"])}, "genes": {"n": 3}}
+    adata.uns["newt"] = {
+        "params": {"mode": "blend", "names": np.array(["a", "b"])},
+        "genes": {"n": 3},
+    }
     adata.uns["other"] = {"text": "x", "table": pd.DataFrame({"a": [1, 2]})}
     return adata
 
@@ -68,16 +79,25 @@ def assert_equal(a: Any, b: Any) -> None:
 
 @pytest.mark.parametrize(("old", "new"), PAIRS)
 @pytest.mark.parametrize(
-    ("container", "block"), [(np.asarray, 1000), (sparse.csr_matrix, 1000), (sparse.csc_matrix, 1 << 26)]
+    ("container", "block"),
+    [(np.asarray, 1000), (sparse.csr_matrix, 1000), (sparse.csc_matrix, 1 << 26)],
 )
-def test_copy(tmp_path: Path, old: str, new: str, container: Any, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copy(
+    tmp_path: Path, old: str, new: str, container: Any, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_store, "_BLOCK_BYTES", block)
     adata = make(container)
     source = write(adata, tmp_path / f"old{old}")
-    with _store.open_store(source) as group, _store.create_store(tmp_path / f"new{new}", group) as target:
+    with (
+        _store.open_store(source) as group,
+        _store.create_store(tmp_path / f"new{new}", group) as target,
+    ):
         _store.copy_elements(group, target)
     assert_equal(read(tmp_path / f"new{new}"), read(source))
-    with _store.open_store(source) as group, _store.create_store(tmp_path / f"less{new}", group) as target:
+    with (
+        _store.open_store(source) as group,
+        _store.create_store(tmp_path / f"less{new}", group) as target,
+    ):
         _store.copy_elements(group, target, without=("X", "layers", "raw"))
     less = read(tmp_path / f"less{new}")
     assert less.X is None
@@ -89,7 +109,10 @@ def test_copy(tmp_path: Path, old: str, new: str, container: Any, block: int, mo
 @pytest.mark.parametrize(("old", "new"), PAIRS)
 def test_what_is_there_stays(tmp_path: Path, old: str, new: str) -> None:
     source = write(make(), tmp_path / f"old{old}")
-    with _store.open_store(source) as group, _store.create_store(tmp_path / f"new{new}", group) as target:
+    with (
+        _store.open_store(source) as group,
+        _store.create_store(tmp_path / f"new{new}", group) as target,
+    ):
         array = _store.new_array(target, "obsm/X_pca", (57, 2))
         array[:30], array[30:] = 1, 2
         _store.write_element(target, "uns/newt", {"mine": 1})
@@ -115,7 +138,9 @@ def test_cells_stay_on_disk(tmp_path: Path, ending: str, layer: str | None) -> N
         part, whole = found.X[5:9], expected[5:9]
         for value in (part, whole):
             assert value.shape == (4, 13)
-        np.testing.assert_array_equal(*(v.toarray() if sparse.issparse(v) else v for v in (part, whole)))
+        np.testing.assert_array_equal(
+            *(v.toarray() if sparse.issparse(v) else v for v in (part, whole))
+        )
         assert list(found.uns) == ["newt"]
         pd.testing.assert_frame_equal(found.obs, adata.obs)
 
@@ -135,5 +160,8 @@ def test_no_such_matrix(tmp_path: Path, ending: str) -> None:
 def test_no_anndata(tmp_path: Path, name: str) -> None:
     (tmp_path / "text.h5ad").write_text("text")
     (tmp_path / "folder.zarr").mkdir()
-    with pytest.raises(ValueError, match="cannot be read as AnnData"), _store.open_store(tmp_path / name):
+    with (
+        pytest.raises(ValueError, match="cannot be read as AnnData"),
+        _store.open_store(tmp_path / name),
+    ):
         pass

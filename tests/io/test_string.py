@@ -9,12 +9,13 @@ from newt_sc.errors import FormatError, NewtWarning
 from newt_sc.io import read_string
 
 DETAILED = (
-    "protein1 protein2 neighborhood fusion cooccurence coexpression experimental database textmining combined_score"
+    "protein1 protein2 neighborhood fusion cooccurence coexpression experimental database"
+    " textmining combined_score"
 )
 FULL = (
-    "protein1 protein2 neighborhood neighborhood_transferred fusion cooccurence homology coexpression "
-    "coexpression_transferred experiments experiments_transferred database database_transferred textmining "
-    "textmining_transferred combined_score"
+    "protein1 protein2 neighborhood neighborhood_transferred fusion cooccurence homology"
+    " coexpression coexpression_transferred experiments experiments_transferred database"
+    " database_transferred textmining textmining_transferred combined_score"
 )
 
 
@@ -33,14 +34,21 @@ def combine_subscores(columns, prior=0.041):
         return 1 - (1 - free(name)) * (1 - free(f"{name}_transferred"))
 
     unlike = 1 - columns.get("homology", 0) / 1000
-    one_minus = (1 - both("neighborhood")) * (1 - free("fusion")) * (1 - free("cooccurence") * unlike)
+    one_minus = (
+        (1 - both("neighborhood")) * (1 - free("fusion")) * (1 - free("cooccurence") * unlike)
+    )
     one_minus *= (1 - both("coexpression")) * (1 - both("experiments")) * (1 - both("database"))
     one_minus *= 1 - both("textmining") * unlike
     return (1 - one_minus) * (1 - prior) + prior
 
 
 def test_combined_score_is_taken_as_stated(tmp_path):
-    path = write(tmp_path / "links", DETAILED, "9606.B 9606.A 0 0 0 0 300 0 0 333", "9606.A 9606.B 0 0 0 0 300 0 0 333")
+    path = write(
+        tmp_path / "links",
+        DETAILED,
+        "9606.B 9606.A 0 0 0 0 300 0 0 333",
+        "9606.A 9606.B 0 0 0 0 300 0 0 333",
+    )
     frame = read_string(path)
     assert frame.columns.tolist() == ["source", "target", "weight"]
     assert frame.loc[0, ["source", "target"]].tolist() == ["9606.A", "9606.B"]
@@ -56,11 +64,21 @@ def test_all_channels_of_full_links_against_the_published_procedure(tmp_path):
     scores = rng.integers(0, 1000, (30, 14)) * (rng.random((30, 14)) < 0.4)
     names = FULL.split()[2:]
     path = write(
-        tmp_path / "links", FULL, *(f"a{i:02d} b{i:02d} {' '.join(map(str, s))}" for i, s in enumerate(scores))
+        tmp_path / "links",
+        FULL,
+        *(f"a{i:02d} b{i:02d} {' '.join(map(str, s))}" for i, s in enumerate(scores)),
     )
     frame = read_string(
         path,
-        channels=["neighborhood", "fusion", "cooccurence", "coexpression", "experiments", "database", "textmining"],
+        channels=[
+            "neighborhood",
+            "fusion",
+            "cooccurence",
+            "coexpression",
+            "experiments",
+            "database",
+            "textmining",
+        ],
     ).set_index("source")
     expected = [combine_subscores(dict(zip(names, row.tolist(), strict=True))) for row in scores]
     assert len(frame) == 30
@@ -79,10 +97,12 @@ def test_chosen_channels_alone_count(tmp_path):
     frame = read_string(path, channels="experimental")
     assert frame["target"].tolist() == ["b", "e"]
     assert frame["weight"].tolist() == pytest.approx([0.5, 0.042])
-    assert read_string(path, channels=["experiments", "textmining"]).loc[0, "weight"] == pytest.approx(
-        combine_subscores({"experiments": 500, "textmining": 900})
+    assert read_string(path, channels=["experiments", "textmining"]).loc[
+        0, "weight"
+    ] == pytest.approx(combine_subscores({"experiments": 500, "textmining": 900}))
+    assert read_string(path, channels="experiments", prior=0).loc[1, "weight"] == pytest.approx(
+        0.041
     )
-    assert read_string(path, channels="experiments", prior=0).loc[1, "weight"] == pytest.approx(0.041)
 
 
 def test_min_score_is_inclusive(tmp_path):
@@ -105,7 +125,13 @@ def test_transferred_evidence_can_be_left_out(tmp_path):
     assert frame.columns.tolist() == ["source", "target", "weight", "experiments"]
     assert frame["weight"].tolist() == pytest.approx([0.3])
     both = read_string(path, channels="experiments", keep_channels=True)
-    assert both.columns.tolist() == ["source", "target", "weight", "experiments", "experiments_transferred"]
+    assert both.columns.tolist() == [
+        "source",
+        "target",
+        "weight",
+        "experiments",
+        "experiments_transferred",
+    ]
     assert both["experiments_transferred"].tolist() == pytest.approx([0.4, 0.4])
     assert both["weight"].iloc[0] == pytest.approx(
         combine_subscores({"experiments": 300, "experiments_transferred": 400}), rel=1e-6
@@ -116,11 +142,14 @@ def test_transferred_evidence_can_be_left_out(tmp_path):
 @pytest.mark.parametrize(
     "aliases",
     [
-        "#string_protein_id\tpreferred_name\tprotein_size\tannotation\n"
-        '9606.1\tTP53\t393\t"an unmatched quote\n9606.2\tMDM2\t1\tx\n9606.3\tMDM2\t1\tx\n',
-        "#string_protein_id\talias\tsource\n9606.1\tP53_HUMAN\tUniProt_ID\n9606.1\tp53\tUniProt_GN_Name\n"
-        "9606.1\tTP53\tEnsembl_HGNC_symbol\n9606.2\tMDM2\tUniProt_GN_Name\n9606.3\tMDM2\tBioMart_HUGO Other\n"
-        "9606.4\tQ4\tUniProt_AC\n",
+        (
+            "#string_protein_id\tpreferred_name\tprotein_size\tannotation\n"
+            '9606.1\tTP53\t393\t"an unmatched quote\n9606.2\tMDM2\t1\tx\n9606.3\tMDM2\t1\tx\n'
+        ),
+        (
+            "#string_protein_id\talias\tsource\n9606.1\tP53_HUMAN\tUniProt_ID\n9606.1\tp53\tUniProt_GN_Name\n9606.1\tTP53\tEnsembl_HGNC_symbol\n9606.2\tMDM2\tUniProt_GN_Name\n9606.3\tMDM2\tBioMart_HUGO"
+            " Other\n9606.4\tQ4\tUniProt_AC\n"
+        ),
     ],
     ids=["info", "aliases"],
 )
@@ -190,7 +219,9 @@ def test_malformed(tmp_path, text, line, message):
 
 def test_truncated_gzip_and_foreign_bytes(tmp_path):
     path = tmp_path / "links.gz"
-    text = "protein1 protein2 combined_score\n" + "".join(f"a{i} b{i * i} {i % 1000}\n" for i in range(20_000))
+    text = "protein1 protein2 combined_score\n" + "".join(
+        f"a{i} b{i * i} {i % 1000}\n" for i in range(20_000)
+    )
     path.write_bytes(gzip.compress(text.encode())[:-100])
     with pytest.raises(FormatError, match="truncated"):
         read_string(path)

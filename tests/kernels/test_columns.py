@@ -11,7 +11,14 @@ from scipy import sparse
 
 from newt_sc import kernels
 
-CONTAINERS = (np.asarray, np.asfortranarray, sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.csc_array)
+CONTAINERS = (
+    np.asarray,
+    np.asfortranarray,
+    sparse.csr_matrix,
+    sparse.csc_matrix,
+    sparse.csr_array,
+    sparse.csc_array,
+)
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -21,7 +28,11 @@ CONTAINERS = (np.asarray, np.asfortranarray, sparse.csr_matrix, sparse.csc_matri
 def test_equals_numpy(container, dtype):
     X = np.random.default_rng(0).poisson(0.8, (60, 9)).astype(dtype)
     X[7], X[:, 2] = 0, 0
-    if container is not np.asarray and container is not np.asfortranarray and dtype in (np.float16, np.longdouble):
+    if (
+        container is not np.asarray
+        and container is not np.asfortranarray
+        and dtype in (np.float16, np.longdouble)
+    ):
         pytest.skip("scipy has no sparse matrices of this type")
     parts = [kernels.column_sums(container(X[i : i + 17])) for i in range(0, 60, 17)]
     wide = X.astype(np.float64)
@@ -29,7 +40,12 @@ def test_equals_numpy(container, dtype):
         np.testing.assert_allclose(sums.total, wide.sum(axis=0), rtol=1e-12)
         np.testing.assert_allclose(sums.square, (wide**2).sum(axis=0), rtol=1e-12)
         assert (sums.n, sums.n_empty) == (60, (wide == 0).all(axis=1).sum())
-        assert (sums.minimum, sums.maximum, sums.integer, sums.finite) == (wide.min(), wide.max(), True, True)
+        assert (sums.minimum, sums.maximum, sums.integer, sums.finite) == (
+            wide.min(),
+            wide.max(),
+            True,
+            True,
+        )
 
 
 def test_sums_are_of_double_precision():
@@ -67,9 +83,13 @@ def test_sums_of_rows_over_some_columns(container):
     X = np.random.default_rng(0).poisson(0.8, (60, 9)).astype(np.float32)
     some = np.arange(9) % 3 > 0
     for which in (None, some):
-        sums = reduce(add, (kernels.column_sums(container(X[i : i + 17]), which) for i in range(0, 60, 17)))
+        sums = reduce(
+            add, (kernels.column_sums(container(X[i : i + 17]), which) for i in range(0, 60, 17))
+        )
         by_row = X.sum(axis=1) if which is None else X[:, which].sum(axis=1)
-        np.testing.assert_allclose([sums.row_total, sums.row_square], [by_row.sum(), by_row @ by_row], rtol=1e-12)
+        np.testing.assert_allclose(
+            [sums.row_total, sums.row_square], [by_row.sum(), by_row @ by_row], rtol=1e-12
+        )
 
 
 def test_squares_that_overflow_are_finite_values():

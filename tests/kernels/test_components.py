@@ -1,4 +1,6 @@
-"""Components turned into the space of gene vectors, against closed forms and what scipy has for each step."""
+"""Components turned into the space of gene vectors, against closed forms and what scipy has for
+each step.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,9 @@ class TestNearestIsometry:
         matrix = np.random.default_rng(0).standard_normal(shape).astype(dtype)
         found = kernels.nearest_isometry(matrix)
         assert found.dtype == np.float64
-        np.testing.assert_allclose(found, linalg.polar(matrix.astype(float), side="left")[0], atol=1e-7)
+        np.testing.assert_allclose(
+            found, linalg.polar(matrix.astype(float), side="left")[0], atol=1e-7
+        )
         np.testing.assert_allclose(found @ found.T, np.eye(shape[0]), atol=1e-12)
 
     def test_is_the_procrustes_solution(self):
@@ -132,13 +136,15 @@ class TestGeneAxes:
         T = through(V, variance, sd, E)
         np.testing.assert_allclose(axes.directions, T, atol=1e-12)
         values, vectors = np.linalg.eigh(T @ T.T)
-        np.testing.assert_allclose(axes.rotation, vectors / np.sqrt(values) @ vectors.T @ T, atol=1e-10)
+        np.testing.assert_allclose(
+            axes.rotation, vectors / np.sqrt(values) @ vectors.T @ T, atol=1e-10
+        )
         np.testing.assert_allclose(axes.rotation @ axes.rotation.T, np.eye(COMPONENTS), atol=1e-12)
         for part, was in zip((V, variance, sd, E), before, strict=True):
             np.testing.assert_array_equal(part, was)
 
     def test_planted_directions_come_back(self):
-        """Where each component's loadings are one axis of the vectors, it is turned onto that axis."""
+        """A component whose loadings are one axis of the vectors is turned onto that axis."""
         rng = np.random.default_rng(0)
         E = np.linalg.qr(rng.standard_normal((50, D)))[0]
         E = np.linalg.qr(E - E.mean(axis=0))[0]
@@ -148,7 +154,10 @@ class TestGeneAxes:
     def test_signs_and_turns_of_components_cancel(self):
         V, variance, sd, E = made()
         signs = np.array([1, -1, -1, 1])
-        one, two = kernels.gene_axes(V, variance, sd=sd, E=E), kernels.gene_axes(V * signs, variance, sd=sd, E=E)
+        one, two = (
+            kernels.gene_axes(V, variance, sd=sd, E=E),
+            kernels.gene_axes(V * signs, variance, sd=sd, E=E),
+        )
         np.testing.assert_allclose(V * signs @ two.rotation, V @ one.rotation, atol=1e-12)
         assert two.alignment == pytest.approx(one.alignment)
 
@@ -165,14 +174,18 @@ class TestGeneAxes:
         V, variance, sd, E = made()
         other_V, other_sd = V.copy(), sd.copy()
         other_V[[3, 10, 11]], other_sd[[3, 10, 11]] = 9.0, 0.2
-        one, two = kernels.gene_axes(V, variance, sd=sd, E=E), kernels.gene_axes(other_V, variance, sd=other_sd, E=E)
+        one, two = (
+            kernels.gene_axes(V, variance, sd=sd, E=E),
+            kernels.gene_axes(other_V, variance, sd=other_sd, E=E),
+        )
         np.testing.assert_array_equal(two.rotation, one.rotation)
 
     def test_a_constant_gene_counts_as_nearly_constant(self):
         V, variance, sd, E = made()
         least = np.where(np.arange(len(sd)) == 5, 1e-3, sd)
         one, two = (
-            kernels.gene_axes(V, variance, sd=np.where(least == 1e-3, value, sd), E=E).rotation for value in (0.0, 1e-3)
+            kernels.gene_axes(V, variance, sd=np.where(least == 1e-3, value, sd), E=E).rotation
+            for value in (0.0, 1e-3)
         )
         np.testing.assert_array_equal(one, two)
 
@@ -200,7 +213,9 @@ class TestGeneAxes:
         assert kernels.gene_axes(V, variance, sd=sd, E=E[:, :3]).rotation.shape == (3, 3)
 
     def test_weak_components_are_not_lost(self):
-        """The rank is that of the loadings' images: a variance of a millionth does not make a direction unknown."""
+        """The rank is that of the loadings' images: a variance of a millionth does not make a
+        direction unknown.
+        """
         V, _, sd, E = made()
         axes = kernels.gene_axes(V, np.array([1.0, 1e-3, 1e-6, 1e-9]), sd=sd, E=E)
         assert len(axes.rotation) == COMPONENTS
@@ -214,7 +229,9 @@ class TestGeneAxes:
 
     @pytest.mark.parametrize("unknown", [(), (2, 5)])
     def test_alignment_by_enumeration(self, unknown):
-        """Length of T over the root mean square length for every permutation of the vectors over their genes."""
+        """Length of T over the root mean square length for every permutation of the vectors over
+        their genes.
+        """
         n_genes = 6 + len(unknown)
         V, variance, sd, E = made(n_genes, unknown)
         known = np.flatnonzero(~np.isnan(E[:, 0]))
@@ -225,11 +242,13 @@ class TestGeneAxes:
             squares.append((through(V, variance, sd, shuffled) ** 2).sum())
         assert len(squares) == 720
         expected = np.linalg.norm(through(V, variance, sd, E)) / np.sqrt(np.mean(squares))
-        assert kernels.gene_axes(V, variance, sd=sd, E=E).alignment == pytest.approx(expected, rel=1e-9)
+        assert kernels.gene_axes(V, variance, sd=sd, E=E).alignment == pytest.approx(
+            expected, rel=1e-9
+        )
 
 
 def literal_error(X, tried, n_neighbors, seed):
-    """Cell by cell: the mean of the neighbours that one half of the genes gives, in the other half."""
+    """Cell by cell: the mean of the neighbours that half of the genes gives, in the other half."""
     X = X.astype(np.float64) - X.mean(axis=0, dtype=np.float64)
     genes = np.random.default_rng(seed).permutation(X.shape[1])
     out = []
@@ -240,7 +259,9 @@ def literal_error(X, tried, n_neighbors, seed):
             scores = left[:, :k] * size[:k]
             unit = scores / np.linalg.norm(scores, axis=1, keepdims=True)
             for i in range(len(X)):
-                near = sorted(set(range(len(X))) - {i}, key=lambda j, i=i, unit=unit: -(unit[i] @ unit[j]))
+                near = sorted(
+                    set(range(len(X))) - {i}, key=lambda j, i=i, unit=unit: -(unit[i] @ unit[j])
+                )
                 wrong += ((X[i, other] - X[near[:n_neighbors]][:, other].mean(axis=0)) ** 2).sum()
         out.append(wrong / (X**2).sum())
     return out
@@ -251,15 +272,22 @@ class TestHeldOutError:
     @pytest.mark.parametrize("seed", [0, 1])
     def test_is_the_plain_loop(self, dtype, seed):
         rng = np.random.default_rng(2)
-        X = (rng.standard_normal((50, 3)) @ rng.standard_normal((3, 41)) + rng.standard_normal((50, 41))).astype(dtype)
+        X = (
+            rng.standard_normal((50, 3)) @ rng.standard_normal((3, 41))
+            + rng.standard_normal((50, 41))
+        ).astype(dtype)
         found = kernels.held_out_error(X, [2, 3, 8], n_neighbors=7, random_state=seed)
         np.testing.assert_allclose(found, literal_error(X, [2, 3, 8], 7, seed), rtol=1e-5)
 
     def test_fifteen_neighbours_or_all(self):
         rng = np.random.default_rng(0)
         X = rng.standard_normal((40, 30))
-        np.testing.assert_allclose(kernels.held_out_error(X, [3]), literal_error(X, [3], 15, 0), rtol=1e-6)
-        np.testing.assert_allclose(kernels.held_out_error(X[:9], [3]), literal_error(X[:9], [3], 8, 0), rtol=1e-6)
+        np.testing.assert_allclose(
+            kernels.held_out_error(X, [3]), literal_error(X, [3], 15, 0), rtol=1e-6
+        )
+        np.testing.assert_allclose(
+            kernels.held_out_error(X[:9], [3]), literal_error(X[:9], [3], 8, 0), rtol=1e-6
+        )
 
     def test_types_of_three_directions_are_told_by_three_components(self):
         rng = np.random.default_rng(0)

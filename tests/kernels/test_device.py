@@ -13,13 +13,17 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")
 DEVICES = [
     "cpu",
-    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")),
+    pytest.param(
+        "cuda",
+        marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+    ),
 ]
 
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
-    "container", [np.asarray, np.asfortranarray, sparse.csr_matrix, sparse.csr_array, sparse.csc_array]
+    "container",
+    [np.asarray, np.asfortranarray, sparse.csr_matrix, sparse.csr_array, sparse.csc_array],
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
 def test_equals_dense_product(container, dtype, device, monkeypatch):
@@ -37,7 +41,9 @@ def test_equals_dense_product(container, dtype, device, monkeypatch):
 
 
 def test_indices_out_of_order_and_twice():
-    X = sparse.csr_array((np.arange(5.0), np.array([3, 1, 1, 2, 0]), np.array([0, 3, 5])), shape=(2, 4))
+    X = sparse.csr_array(
+        (np.arange(5.0), np.array([3, 1, 1, 2, 0]), np.array([0, 3, 5])), shape=(2, 4)
+    )
     E = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
     np.testing.assert_allclose(_device.project_on(X, E, "cpu"), X.toarray() @ E, atol=1e-5)
     assert X.nnz == 5

@@ -1,4 +1,6 @@
-"""What holds of every kernel: those that are found by introspection, on the arrays of their own examples."""
+"""What holds of every kernel: those that are found by introspection, on the arrays of their own
+examples.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from newt_sc import kernels
 
 WITHOUT_ARRAYS = {"joined_groups", "present_types"}  # of names, and of what other kernels make
 NAMES = [
-    name for name in kernels.__all__ if not isinstance(getattr(kernels, name), type) and name not in WITHOUT_ARRAYS
+    name
+    for name in kernels.__all__
+    if not isinstance(getattr(kernels, name), type) and name not in WITHOUT_ARRAYS
 ]
 
 
@@ -71,7 +75,9 @@ def in_parts(value: Any) -> Any:
         some = value.data[start:stop]
         data += [some[::-1] + some.dtype.type(1), np.full_like(some, -1)]
         indices += [value.indices[start:stop][::-1], value.indices[start:stop]]
-    return type(value)((np.concatenate(data), np.concatenate(indices), value.indptr * 2), shape=value.shape)
+    return type(value)(
+        (np.concatenate(data), np.concatenate(indices), value.indptr * 2), shape=value.shape
+    )
 
 
 def flat(result: Any) -> Iterator[np.ndarray]:
@@ -98,7 +104,10 @@ def compare(name: str, monkeypatch: pytest.MonkeyPatch, convert: Callable[[Any],
             given = dict(bound.arguments)
             if sparsely is not None:
                 first = next(iter(given))
-                takes = "sparse" in f"{kernel.__doc__}{inspect.signature(kernel).parameters[first].annotation}"
+                takes = (
+                    "sparse"
+                    in f"{kernel.__doc__}{inspect.signature(kernel).parameters[first].annotation}"
+                )
                 if not takes or not hasattr(given[first], "ndim"):
                     continue
                 given[first] = sparsely(given[first])

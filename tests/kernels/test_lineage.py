@@ -35,14 +35,18 @@ def true_splits(graph: nx.Graph, n: int) -> set[frozenset[int]]:
     out = set()
     for edge in graph.edges:
         rest = nx.restricted_view(graph, [], [edge])
-        side = {node for node in nx.node_connected_component(rest, edge[0]) if isinstance(node, int)}
+        side = {
+            node for node in nx.node_connected_component(rest, edge[0]) if isinstance(node, int)
+        }
         out.add(frozenset(side if 0 not in side else set(range(n)) - side))
     return out
 
 
 def splits_of(tree: trees.Tree) -> set[frozenset[int]]:
     return {
-        frozenset(np.flatnonzero(np.unpackbits(np.frombuffer(split, np.uint8))[: tree.n_leaves]).tolist())
+        frozenset(
+            np.flatnonzero(np.unpackbits(np.frombuffer(split, np.uint8))[: tree.n_leaves]).tolist()
+        )
         for split in tree.splits()
     } - {frozenset()}
 
@@ -65,7 +69,9 @@ def test_neighbour_joining_finds_an_additive_tree(seed: int) -> None:
 
 
 @pytest.mark.parametrize("leaf", [0, 3, 8])
-@pytest.mark.parametrize("make", [lambda D: trees.agglomerate(D, "average"), trees.neighbor_joining])
+@pytest.mark.parametrize(
+    "make", [lambda D: trees.agglomerate(D, "average"), trees.neighbor_joining]
+)
 def test_moving_the_root_keeps_the_tree(D: np.ndarray, leaf: int, make: object) -> None:
     tree = make(D)  # type: ignore[operator]
     moved = tree.rooted(leaf)
@@ -81,7 +87,11 @@ def test_moving_the_root_keeps_the_tree(D: np.ndarray, leaf: int, make: object) 
 
 def test_two_leaves() -> None:
     D = np.array([[0, 2.0], [2, 0]])
-    for tree in (trees.agglomerate(D, "average"), trees.neighbor_joining(D), trees.neighbor_joining(D).rooted(1)):
+    for tree in (
+        trees.agglomerate(D, "average"),
+        trees.neighbor_joining(D),
+        trees.neighbor_joining(D).rooted(1),
+    ):
         np.testing.assert_allclose(tree.distances(), D)
 
 
@@ -110,7 +120,9 @@ def test_connectivity_is_pagas() -> None:
 
     rng = np.random.default_rng(0)
     codes = np.repeat([0, 1, 2, 3], [30, 20, 25, 5])
-    adata = ad.AnnData((rng.standard_normal((80, 4)) + codes[:, None] * [1.2, 0, 0, 0]).astype(np.float32))
+    adata = ad.AnnData(
+        (rng.standard_normal((80, 4)) + codes[:, None] * [1.2, 0, 0, 0]).astype(np.float32)
+    )
     adata.obs["group"] = np.array(list("abcd"))[codes]
     adata.obs["group"] = adata.obs["group"].astype("category")
     near = kneighbors_graph(adata.X, 7, mode="distance")

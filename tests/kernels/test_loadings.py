@@ -36,7 +36,9 @@ def test_kept_neighbors_and_rows():
     every = kernels.nearest_rows(E, 5)
     rows = np.array([3, 44, 7])
     np.testing.assert_array_equal(kernels.nearest_rows(E, 5, rows=rows, block=2), every[rows])
-    np.testing.assert_array_equal(kernels.kept_neighbors(E, E[rows], rows, nearest=every[rows], block=2), 1)
+    np.testing.assert_array_equal(
+        kernels.kept_neighbors(E, E[rows], rows, nearest=every[rows], block=2), 1
+    )
     moved = rng.standard_normal((3, 6)).astype(np.float32)
     kept = kernels.kept_neighbors(E, moved, rows, nearest=every[rows])
     for i, row in enumerate(rows):

@@ -1,4 +1,6 @@
-"""Sums over types, the types that a query holds, and shifts between data sets, against what they are by definition."""
+"""Sums over types, the types that a query holds, and shifts between data sets, against what they
+are by definition.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ N_TYPES, N_DIMS = 6, 16
 def vectors(n_genes: int, *, unknown: int = 0, seed: int = 0) -> np.ndarray:
     """Gene vectors of six modules; some genes have none."""
     rng = np.random.default_rng(seed)
-    E = np.eye(N_TYPES, N_DIMS)[np.arange(n_genes) % N_TYPES] + 0.2 * rng.standard_normal((n_genes, N_DIMS))
+    E = np.eye(N_TYPES, N_DIMS)[np.arange(n_genes) % N_TYPES] + 0.2 * rng.standard_normal(
+        (n_genes, N_DIMS)
+    )
     E[rng.permutation(n_genes)[:unknown]] = np.nan
     return E.astype(np.float32)
 
@@ -54,13 +58,21 @@ def test_sums_are_those_of_a_loop(container: Any) -> None:
     rng = np.random.default_rng(0)
     codes = np.array([0, 2, 1, -1, 2, 2, 0, -1, 1, 0, 2])
     X = np.maximum(rng.normal(size=(11, 7)), 0)
-    scores, loadings, E = rng.normal(size=(11, 4)).astype(np.float32), rng.normal(size=(7, 4)), vectors(7)
+    scores, loadings, E = (
+        rng.normal(size=(11, 4)).astype(np.float32),
+        rng.normal(size=(7, 4)),
+        vectors(7),
+    )
     found = kernels.type_sums(container(X), scores, codes, loadings=loadings, E=E)
     for t in range(3):
         rows = [i for i in range(11) if codes[i] == t]
         assert found.share[t] == pytest.approx(len(rows) / 9)
-        np.testing.assert_allclose(found.first[t], sum(scores[i].astype(float) for i in rows) / len(rows))
-        second = sum(np.outer(scores[i].astype(float), scores[i].astype(float)) for i in rows) / len(rows)
+        np.testing.assert_allclose(
+            found.first[t], sum(scores[i].astype(float) for i in rows) / len(rows)
+        )
+        second = sum(
+            np.outer(scores[i].astype(float), scores[i].astype(float)) for i in rows
+        ) / len(rows)
         np.testing.assert_allclose(found.second[t], second)
         np.testing.assert_allclose(found.level[t], sum(X[i] for i in rows) / len(rows))
         np.testing.assert_allclose(found.square[t], sum(X[i] ** 2 for i in rows) / len(rows))
@@ -75,13 +87,17 @@ def test_directions_are_those_of_a_pca_of_these_cells(types: list[int] | None) -
     codes = np.repeat(np.arange(N_TYPES), [40, 50, 60, 45, 55, 35])
     X, E = cells(codes, n_genes), vectors(n_genes, unknown=4)
     basis = np.linalg.qr(rng.normal(size=(n_genes, n_genes)))[0]  # of full rank: nothing is lost
-    found = kernels.type_sums(X, (X - X.mean(axis=0)) @ basis, codes, loadings=basis, E=E).directions(types)
+    found = kernels.type_sums(
+        X, (X - X.mean(axis=0)) @ basis, codes, loadings=basis, E=E
+    ).directions(types)
     some = X if types is None else X[np.isin(codes, types)]
     known = np.isfinite(E).all(axis=1)
     values, axes = np.linalg.eigh(np.cov(some.T, bias=True))
     values, axes = values[::-1][:15], axes[:, ::-1][:, :15]
     rows = E[known].astype(float) - E[known].astype(float).mean(axis=0)
-    expected = np.sqrt(values / values[0])[:, None] * ((axes / np.sqrt(some.std(axis=0))[:, None])[known].T @ rows)
+    expected = np.sqrt(values / values[0])[:, None] * (
+        (axes / np.sqrt(some.std(axis=0))[:, None])[known].T @ rows
+    )
     sign = np.sign((found * expected).sum(axis=1))[:, None]
     assert found.shape == (15, N_DIMS)
     np.testing.assert_allclose(sign * found, expected, atol=1e-6)
@@ -100,7 +116,9 @@ def test_types_of_the_query_are_found(types: list[int], monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("exhaustive", [0, 8])
-def test_all_types_count_where_fewer_are_not_better(exhaustive: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_types_count_where_fewer_are_not_better(
+    exhaustive: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_mapping, "_EXHAUSTIVE", exhaustive)
     every = np.repeat(np.arange(N_TYPES), 40)
     present, gain = kernels.present_types(*both(every, every))
@@ -122,7 +140,9 @@ def test_one_type_and_types_that_are_the_same(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_many_types_by_steps_are_as_good_as_all_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten types, of which four are halves of others: the score of what steps find is that of the best set."""
+    """Ten types, of which four are halves of others: the score of what steps find is that of the
+    best set.
+    """
     codes = np.repeat(np.arange(N_TYPES), 60)
     split = np.where((codes < 4) & (np.arange(360) % 2 == 0), codes + N_TYPES, codes)
     query, _ = both(np.repeat([1, 3], 60), codes)
@@ -142,7 +162,9 @@ def test_distance_of_spectra() -> None:
     assert distance(np.array([3.0, 1.0]), np.array([6.0, 2.0])) == 0
     assert distance(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == pytest.approx(1)
     assert distance(np.array([1.0, *[0.0] * 14]), np.ones(15)) == pytest.approx(2 * 14 / 15)
-    assert distance(np.array([3.0, 2.0, 1.0]), np.array([2.0, 2.0])) == pytest.approx(2 * 0.1)  # of the first two
+    assert distance(np.array([3.0, 2.0, 1.0]), np.array([2.0, 2.0])) == pytest.approx(
+        2 * 0.1
+    )  # of the first two
     long = np.arange(40.0, 0, -1)
     assert distance(long, long[:15]) == 0  # the first fifteen
     assert isinstance(distance(long, np.ones(20)), float)
@@ -199,7 +221,9 @@ def test_shift_of_a_skewed_mixture(share: list[float]) -> None:
     np.testing.assert_allclose(kernels.mixture_shift(query, ref, codes), shift, atol=0.3)
     naive = query.mean(axis=0) - ref.mean(axis=0)
     if max(share) > 0.25:
-        assert np.linalg.norm(naive - shift) > 5 * np.linalg.norm(kernels.mixture_shift(query, ref, codes) - shift)
+        assert np.linalg.norm(naive - shift) > 5 * np.linalg.norm(
+            kernels.mixture_shift(query, ref, codes) - shift
+        )
 
 
 def test_shift_of_types_of_one_cell() -> None:

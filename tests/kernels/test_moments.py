@@ -10,13 +10,17 @@ from newt_sc import kernels
 from newt_sc.kernels import _moments
 
 
-@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csr_array, sparse.csc_array])
+@pytest.mark.parametrize(
+    "container", [np.asarray, sparse.csr_matrix, sparse.csr_array, sparse.csc_array]
+)
 @pytest.mark.parametrize("step", [100, 13])
 def test_scatter(container, step, monkeypatch):
     monkeypatch.setattr(_moments, "_DENSE_BYTES", step * 9 * 8)
     X = np.random.default_rng(0).poisson(1.0, (50, 9)).astype(np.float32)
     center = X.mean(axis=0, dtype=float)
-    np.testing.assert_allclose(kernels.scatter(container(X), center) / 49, np.cov(X.T.astype(float)), atol=1e-12)
+    np.testing.assert_allclose(
+        kernels.scatter(container(X), center) / 49, np.cov(X.T.astype(float)), atol=1e-12
+    )
     np.testing.assert_array_equal(X, np.random.default_rng(0).poisson(1.0, (50, 9)))
 
 
@@ -30,7 +34,9 @@ def test_scatter_of_nothing_is_zero():
 def test_nearest_rows(block, dtype):
     E = (100 * np.random.default_rng(0).standard_normal((40, 6))).astype(dtype)
     unit = E / np.linalg.norm(E, axis=1, keepdims=True)
-    expected = [sorted(set(range(40)) - {i}, key=lambda j, i=i: -(unit[i] @ unit[j]))[:5] for i in range(40)]
+    expected = [
+        sorted(set(range(40)) - {i}, key=lambda j, i=i: -(unit[i] @ unit[j]))[:5] for i in range(40)
+    ]
     assert kernels.nearest_rows(E, 5, block=block).tolist() == expected
 
 

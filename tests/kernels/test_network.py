@@ -95,4 +95,6 @@ def test_strata_overlap_is_what_permutation_within_strata_gives(rng: np.random.G
     assert mean == pytest.approx(drawn.mean(), abs=0.1)
     assert sd == pytest.approx(drawn.std(), abs=0.1)
     assert p == pytest.approx((drawn >= count).mean(), abs=0.03)
-    assert p > kernels.strata_overlap(inside, labelled, np.zeros(50, dtype=int))[3]  # strata explain some of it
+    assert (
+        p > kernels.strata_overlap(inside, labelled, np.zeros(50, dtype=int))[3]
+    )  # strata explain some of it

@@ -1,4 +1,6 @@
-"""Kernels and ridge regression of pairs, against scipy, scikit-learn, RDKit and the full Kronecker system."""
+"""Kernels and ridge regression of pairs, against scipy, scikit-learn, RDKit and the full Kronecker
+system.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ def assert_kernel(K: Array) -> None:
     assert np.linalg.eigvalsh(K).min() > -1e-5 * len(K)
 
 
-# -- ranks and whitening ---------------------------------------------------------------------------------------------
+# -- ranks and whitening ---------------------------------------------------------------------------
 
 
 def test_normal_scores_are_those_of_each_row(rng: np.random.Generator) -> None:
@@ -65,14 +67,18 @@ def test_normal_scores_of_no_rows() -> None:
 
 
 @pytest.mark.parametrize("power", [-0.5, -0.25])
-def test_whitening_is_a_power_of_the_regularised_correlation(rng: np.random.Generator, power: float) -> None:
+def test_whitening_is_a_power_of_the_regularised_correlation(
+    rng: np.random.Generator, power: float
+) -> None:
     X = rng.standard_normal((400, 6)) @ rng.standard_normal((6, 6)) + 3
     mean, sd, W = kernels.whitening(X, power)
     np.testing.assert_allclose(mean, X.mean(axis=0))
     np.testing.assert_allclose(sd, X.std(axis=0))
     # the mean eigenvalue of a correlation matrix is 1
     regularised = np.corrcoef(X, rowvar=False) + np.eye(6)
-    np.testing.assert_allclose(np.linalg.matrix_power(W, round(-1 / power)), np.linalg.inv(regularised), atol=1e-10)
+    np.testing.assert_allclose(
+        np.linalg.matrix_power(W, round(-1 / power)), np.linalg.inv(regularised), atol=1e-10
+    )
 
 
 def test_whitening_evens_out_the_covariance(rng: np.random.Generator) -> None:
@@ -81,7 +87,9 @@ def test_whitening_evens_out_the_covariance(rng: np.random.Generator) -> None:
 
     def spectrum(power: float) -> Array:
         mean, sd, W = kernels.whitening(X, power)
-        return np.linalg.eigvalsh(np.asarray(np.cov((X - mean) / sd @ W, rowvar=False, bias=True), dtype=np.float64))
+        return np.linalg.eigvalsh(
+            np.asarray(np.cov((X - mean) / sd @ W, rowvar=False, bias=True), dtype=np.float64)
+        )
 
     np.testing.assert_allclose(spectrum(0), d, atol=1e-10)
     np.testing.assert_allclose(spectrum(-0.25), d / np.sqrt(d + 1), atol=1e-10)
@@ -97,7 +105,7 @@ def test_column_that_does_not_vary_is_only_centred(rng: np.random.Generator, val
     assert np.isfinite(W).all()
 
 
-# -- kernels ---------------------------------------------------------------------------------------------------------
+# -- kernels ---------------------------------------------------------------------------------------
 
 
 def test_cosine_rbf(rng: np.random.Generator) -> None:
@@ -139,7 +147,9 @@ def test_tanimoto_is_that_of_rdkit(rng: np.random.Generator) -> None:
     T = kernels.tanimoto(bits, bits)
     for i, vector in enumerate(vectors):
         if i != 3:
-            np.testing.assert_allclose(T[i], DataStructs.BulkTanimotoSimilarity(vector, vectors), atol=1e-12)
+            np.testing.assert_allclose(
+                T[i], DataStructs.BulkTanimotoSimilarity(vector, vectors), atol=1e-12
+            )
     assert (T[3] == 0).all()
     assert_kernel(T)
 
@@ -161,7 +171,7 @@ def test_profile_cosine(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(np.diag(K)[:4], 1)
 
 
-# -- weights of kernels ----------------------------------------------------------------------------------------------
+# -- weights of kernels ----------------------------------------------------------------------------
 
 
 def symmetric(rng: np.random.Generator, n: int) -> Array:
@@ -197,7 +207,9 @@ def test_kernel_weights_of_kernels_that_are_the_same(rng: np.random.Generator) -
 @pytest.mark.parametrize("value", [0.0, 0.1, -2.3])
 def test_kernel_that_does_not_vary_has_no_weight(rng: np.random.Generator, value: float) -> None:
     part = symmetric(rng, 20)
-    found = kernels.kernel_weights([np.full((20, 20), value), part], part + 0.1, np.ones((20, 20), bool))
+    found = kernels.kernel_weights(
+        [np.full((20, 20), value), part], part + 0.1, np.ones((20, 20), bool)
+    )
     np.testing.assert_allclose(found, [0, 1], atol=1e-9)
 
 
@@ -213,7 +225,7 @@ def test_kernel_weights_are_equal_where_nothing_can_be_learned(rng: np.random.Ge
     np.testing.assert_allclose(kernels.kernel_weights(parts[:1] * 2, -parts[0], everything), 0.5)
 
 
-# -- ridge regression ------------------------------------------------------------------------------------------------
+# -- ridge regression ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rank", [None, 3], ids=["full", "low rank"])
@@ -237,7 +249,7 @@ def test_pair_ridge_with_identity_is_ridge_of_each_column(rng: np.random.Generat
     np.testing.assert_allclose(ridge.coefficients(ridge.project(Y), 2.0), expected, atol=1e-10)
 
 
-# -- groups and folds ------------------------------------------------------------------------------------------------
+# -- groups and folds ------------------------------------------------------------------------------
 
 
 def test_joined_groups_follow_a_chain() -> None:
@@ -260,7 +272,12 @@ def test_empty_labels_join_nothing() -> None:
     assert len(kernels.joined_groups([])) == 0
 
 
-@given(st.lists(st.tuples(st.sampled_from(["", *"abcdefgh"]), st.sampled_from(["", *"stuvwxyz"])), min_size=1))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["", *"abcdefgh"]), st.sampled_from(["", *"stuvwxyz"])),
+        min_size=1,
+    )
+)
 def test_joined_groups_are_connected_components(rows: list[tuple[str, str]]) -> None:
     names, keys = zip(*rows, strict=True)
     graph = nx.Graph()
@@ -301,7 +318,7 @@ def test_folds_are_balanced_and_repeat(rng: np.random.Generator) -> None:
     assert (fold != kernels.grouped_folds(groups, 5, random_state=1)).any()
 
 
-# -- area under the curve --------------------------------------------------------------------------------------------
+# -- area under the curve --------------------------------------------------------------------------
 
 
 def test_auroc_is_that_of_sklearn(rng: np.random.Generator) -> None:
@@ -313,7 +330,10 @@ def test_auroc_is_that_of_sklearn(rng: np.random.Generator) -> None:
 
 
 def test_auroc_within_folds_is_the_mean_by_pairs(rng: np.random.Generator) -> None:
-    S, Y = rng.integers(0, 9, size=(60, 4)).astype(float), (rng.random((60, 4)) < 0.25).astype(float)
+    S, Y = (
+        rng.integers(0, 9, size=(60, 4)).astype(float),
+        (rng.random((60, 4)) < 0.25).astype(float),
+    )
     folds = rng.integers(0, 3, 60)
     S += 100 * folds[:, None]  # folds that cannot be compared
     Y[folds == 2, 1] = 0  # no pair in this fold
@@ -339,11 +359,15 @@ def test_auroc_is_nan_without_pairs_or_with_nan() -> None:
 
 
 def test_constant_scores_say_nothing() -> None:
-    assert kernels.column_auroc(np.ones((6, 1)), np.array([[0], [1], [0], [1], [1], [0]])) == pytest.approx(0.5)
+    assert kernels.column_auroc(
+        np.ones((6, 1)), np.array([[0], [1], [0], [1], [1], [0]])
+    ) == pytest.approx(0.5)
 
 
 def test_pearson_of_ranks_is_the_cosine_of_normal_scores(rng: np.random.Generator) -> None:
-    """Signatures of one drug are found by the cosine of their normal scores: without missing values a correlation."""
+    """Signatures of one drug are found by the cosine of their normal scores: without missing values
+    a correlation.
+    """
     scores = kernels.normal_scores(rng.standard_normal((2, 50)))
     U = kernels.unit_rows(scores)
     assert U[0] @ U[1] == pytest.approx(pearsonr(*scores).statistic)

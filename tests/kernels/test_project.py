@@ -25,7 +25,9 @@ def check(X, dense, E, center=None):
     assert got.dtype == np.float32
     dense, E = np.asarray(dense, dtype=np.float64), np.asarray(E, dtype=np.float64)
     expected = (dense if center is None else dense - center) @ E
-    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4 * max(1, np.abs(expected).max(initial=0)))
+    np.testing.assert_allclose(
+        got, expected, rtol=1e-4, atol=1e-4 * max(1, np.abs(expected).max(initial=0))
+    )
 
 
 @pytest.mark.parametrize("container", [np.asarray, *SPARSE])
@@ -80,7 +82,9 @@ def test_on_one_thread_it_is_the_same(container):
     dense, E = make(n=700, d=65)
     X, center = container(dense.astype(np.float32)), np.random.default_rng(1).random(len(E))
     np.testing.assert_allclose(
-        kernels.project(X, E, center=center, parallel=False), kernels.project(X, E, center=center), rtol=1e-6
+        kernels.project(X, E, center=center, parallel=False),
+        kernels.project(X, E, center=center),
+        rtol=1e-6,
     )
 
 
@@ -94,7 +98,9 @@ def test_index_types(container, index):
     check(X, dense, E)
 
 
-@pytest.mark.parametrize("container", [sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array])
+@pytest.mark.parametrize(
+    "container", [sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix, sparse.csc_array]
+)
 def test_unsorted_and_duplicate_indices_are_left_as_they_are(container):
     rng = np.random.default_rng(0)
     n, genes, nnz = 40, 30, 400
@@ -117,7 +123,11 @@ def test_unsorted_and_duplicate_indices_are_left_as_they_are(container):
 def test_read_only_input(container):
     dense, E = make()
     X, center = container(dense.astype(np.float32)), np.full(len(E), 0.5)
-    for part in (E, center, *((X,) if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr))):
+    for part in (
+        E,
+        center,
+        *((X,) if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr)),
+    ):
         part.flags.writeable = False
     check(X, dense, E, center)
 
@@ -137,7 +147,13 @@ def test_input_is_not_changed(container):
 def test_views_and_orders(container):
     dense, E = make()
     wide = np.random.default_rng(2).standard_normal((2 * len(E), 22))
-    for table in (wide[::2, ::3], np.asfortranarray(E), E[::-1], E.astype(np.float16), np.rint(E).astype(int)):
+    for table in (
+        wide[::2, ::3],
+        np.asfortranarray(E),
+        E[::-1],
+        E.astype(np.float16),
+        np.rint(E).astype(int),
+    ):
         check(container(dense), dense, table)
     check(np.asfortranarray(dense), dense, E)
     check(dense[::-2, :], dense[::-2, :], E)

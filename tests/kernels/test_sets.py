@@ -10,10 +10,14 @@ from newt_sc import kernels
 
 
 def vectors(n: int, d: int = 6, seed: int = 0) -> np.ndarray:
-    return kernels.unit_rows(np.random.default_rng(seed).standard_normal((n, d)) + 0.3).astype(np.float32)
+    return kernels.unit_rows(np.random.default_rng(seed).standard_normal((n, d)) + 0.3).astype(
+        np.float32
+    )
 
 
-def random_sets(n_sets: int, n_genes: int, sizes: tuple[int, int], seed: int = 0) -> sparse.csr_array:
+def random_sets(
+    n_sets: int, n_genes: int, sizes: tuple[int, int], seed: int = 0
+) -> sparse.csr_array:
     rng = np.random.default_rng(seed)
     dense = np.zeros((n_sets, n_genes), dtype=np.float32)
     for row in dense:
@@ -118,11 +122,20 @@ def test_null_repeats_and_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch)
 
 def test_null_needs_enough_genes() -> None:
     U = vectors(30)
-    with pytest.raises(ValueError, match="Random sets of 31 and 2 genes cannot be drawn from 30 and 30"):
-        kernels.best_match_null(U, np.arange(30), np.arange(30), sizes_a=np.array([31]), sizes_b=np.array([2]))
+    with pytest.raises(
+        ValueError, match="Random sets of 31 and 2 genes cannot be drawn from 30 and 30"
+    ):
+        kernels.best_match_null(
+            U, np.arange(30), np.arange(30), sizes_a=np.array([31]), sizes_b=np.array([2])
+        )
     with pytest.raises(ValueError, match="20 and 20 without a gene in common from 30"):
         kernels.best_match_null(
-            U, np.arange(30), np.arange(30), sizes_a=np.array([20]), sizes_b=np.array([20]), disjoint=True
+            U,
+            np.arange(30),
+            np.arange(30),
+            sizes_a=np.array([20]),
+            sizes_b=np.array([20]),
+            disjoint=True,
         )
 
 
@@ -160,14 +173,18 @@ def test_null_along_a_ranking(monkeypatch: pytest.MonkeyPatch) -> None:
     from newt_sc.kernels import _sets
 
     U, ranked, pool = vectors(60), np.arange(50), np.arange(10, 60)
-    null = kernels.rank_deviation_null(U, ranked, pool, sizes=np.array([9, 2]), n_permutations=40, random_state=2)
+    null = kernels.rank_deviation_null(
+        U, ranked, pool, sizes=np.array([9, 2]), n_permutations=40, random_state=2
+    )
     rng = np.random.default_rng(2)
     for row in null:
         order = pool[rng.choice(50, 9, replace=False)]
         expected = [deviation(U @ U.T, ranked, order[:n].tolist())[0] for n in (9, 2)]
         np.testing.assert_allclose(row, expected, rtol=1e-4)
     monkeypatch.setattr(_sets, "_RANK_BYTES", 1)
-    again = kernels.rank_deviation_null(U, ranked, pool, sizes=np.array([9, 2]), n_permutations=40, random_state=2)
+    again = kernels.rank_deviation_null(
+        U, ranked, pool, sizes=np.array([9, 2]), n_permutations=40, random_state=2
+    )
     np.testing.assert_allclose(again, null, rtol=1e-5)
     with pytest.raises(ValueError, match="Random sets of 51 genes cannot be drawn from 50"):
         kernels.rank_deviation_null(U, ranked, pool, sizes=np.array([51]))

@@ -38,7 +38,9 @@ def test_scores_are_signed_ranks(X):
 def test_scores_know_order_and_sign_only(X):
     stretched = X.copy()
     stretched.data = np.sign(X.data) * np.abs(X.data) ** 3 * 7
-    np.testing.assert_array_equal(kernels.signed_scores(X).toarray(), kernels.signed_scores(stretched).toarray())
+    np.testing.assert_array_equal(
+        kernels.signed_scores(X).toarray(), kernels.signed_scores(stretched).toarray()
+    )
 
 
 def test_scores_of_equal_rows_do_not_mix():
@@ -53,7 +55,9 @@ def test_scores_ignore_stored_zeros_and_leave_the_input(X):
     before = stored.data.copy()
     clean = stored.copy()
     clean.eliminate_zeros()
-    np.testing.assert_array_equal(kernels.signed_scores(stored).toarray(), kernels.signed_scores(clean).toarray())
+    np.testing.assert_array_equal(
+        kernels.signed_scores(stored).toarray(), kernels.signed_scores(clean).toarray()
+    )
     np.testing.assert_array_equal(stored.data, before)
     assert kernels.signed_scores(sparse.csr_array((3, 4))).nnz == 0
 
@@ -61,11 +65,17 @@ def test_scores_ignore_stored_zeros_and_leave_the_input(X):
 def test_projection(X, E):
     signed, up, down = kernels.project_signatures(X, E)
     for i, row in enumerate(X.toarray().astype(float)):
-        parts = (row / np.linalg.norm(row) if row.any() else row * np.nan, np.maximum(row, 0), np.maximum(-row, 0))
+        parts = (
+            row / np.linalg.norm(row) if row.any() else row * np.nan,
+            np.maximum(row, 0),
+            np.maximum(-row, 0),
+        )
         np.testing.assert_allclose(signed[i], parts[0] @ E, rtol=1e-4, atol=1e-5)
         for got, part in ((up[i], parts[1]), (down[i], parts[2])):
             if part.any():
-                np.testing.assert_allclose(got, np.average(E, axis=0, weights=part), rtol=1e-4, atol=1e-5)
+                np.testing.assert_allclose(
+                    got, np.average(E, axis=0, weights=part), rtol=1e-4, atol=1e-5
+                )
             else:
                 assert np.isnan(got).all()
     assert signed.dtype == up.dtype == down.dtype == np.float32

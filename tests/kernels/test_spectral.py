@@ -78,7 +78,9 @@ def literal_ppmi(X):
     return out
 
 
-@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array, sparse.csc_array])
+@pytest.mark.parametrize(
+    "container", [sparse.csr_array, sparse.csr_matrix, sparse.coo_array, sparse.csc_array]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 def test_ppmi(container, dtype):
     X = counts().astype(dtype)

@@ -1,4 +1,6 @@
-"""A small world of genes, terms, diseases and interactions, all of which follow twelve groups of genes."""
+"""A small world of genes, terms, diseases and interactions, all of which follow twelve groups of
+genes.
+"""
 
 from __future__ import annotations
 
@@ -42,14 +44,20 @@ class World:
     group: np.ndarray
     table: pd.DataFrame
 
-    def embedding(self, noise: float = 0.3, *, informative: bool = True, manifest: dict | None = None) -> ad.AnnData:
-        """One dimension a group, and noise; declares that it is made from nothing unless told otherwise."""
+    def embedding(
+        self, noise: float = 0.3, *, informative: bool = True, manifest: dict | None = None
+    ) -> ad.AnnData:
+        """One dimension a group, and noise; declares that it is made from nothing unless told
+        otherwise.
+        """
         rng = np.random.default_rng(1)
         X = noise * rng.standard_normal((N_GENES, N_GROUPS))
         if informative:
             X += np.eye(N_GROUPS)[self.group]
         out = ad.AnnData(X.astype(np.float32), obs=pd.DataFrame(index=self.genes))
-        out.uns["newt"] = {"manifest": {"modality": [], "source": [], "date": []} if manifest is None else manifest}
+        out.uns["newt"] = {
+            "manifest": {"modality": [], "source": [], "date": []} if manifest is None else manifest
+        }
         return out
 
     def shuffled(self) -> ad.AnnData:
@@ -62,9 +70,29 @@ def digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 
 
-def row(folder: Path, modality: str, file: str, kind: str, source: str, date: str, options: dict | None = None) -> dict:
+def row(
+    folder: Path,
+    modality: str,
+    file: str,
+    kind: str,
+    source: str,
+    date: str,
+    options: dict | None = None,
+) -> dict:
     text = json.dumps(options) if options else ""
-    values = [modality, file, kind, source, "1", date, "a test", "CC0-1.0", "True", digest(folder / file), text]
+    values = [
+        modality,
+        file,
+        kind,
+        source,
+        "1",
+        date,
+        "a test",
+        "CC0-1.0",
+        "True",
+        digest(folder / file),
+        text,
+    ]
     return dict(zip(COLUMNS, values, strict=True))
 
 
@@ -75,7 +103,9 @@ def coding_symbols(n: int) -> np.ndarray:
 
 
 def write_gmt(path: Path, sets: dict[str, list[str]]) -> None:
-    path.write_text("".join("\t".join([name, "", *members]) + "\n" for name, members in sets.items()))
+    path.write_text(
+        "".join("\t".join([name, "", *members]) + "\n" for name, members in sets.items())
+    )
 
 
 def write_edges(path: Path, pairs: list[tuple[str, str]]) -> None:
@@ -96,7 +126,9 @@ def built_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     write_gmt(folder / "now.gmt", members)
     write_gmt(folder / "then.gmt", {f"7_{term}": names[:30] for term, names in members.items()})
 
-    together = [(genes[i], genes[j]) for i in range(N_GENES) for j in range(i) if group[i] == group[j]]
+    together = [
+        (genes[i], genes[j]) for i in range(N_GENES) for j in range(i) if group[i] == group[j]
+    ]
     chosen = [together[i] for i in rng.permutation(len(together))[: len(together) // 2]]
     apart = [(a, b) for a, b in rng.choice(genes, (3000, 2)) if a != b]
     write_edges(folder / "hi.tsv", chosen[1000:])
@@ -107,7 +139,10 @@ def built_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     ontology = {"ontology": {"file": "terms.tsv", "sha256": digest(folder / "terms.tsv")}}
     networks = {"STRING": "string", "HI-union": "hi", "Lit-BM": "lit", "BioPlex": "bioplex"}
     now = [row(folder, "function", "now.gmt", "gmt", "GO", "2026-03-26")]
-    now += [row(folder, "interaction", f"{file}.tsv", "edges", name, "2020") for name, file in networks.items()]
+    now += [
+        row(folder, "interaction", f"{file}.tsv", "edges", name, "2020")
+        for name, file in networks.items()
+    ]
     pd.DataFrame(now).to_csv(folder / "now.bundle.tsv", sep="\t", index=False)
     then = [row(folder, "function", "then.gmt", "go", "GO", "2023", ontology)]
     pd.DataFrame(then).to_csv(folder / "then.bundle.tsv", sep="\t", index=False)
@@ -129,9 +164,13 @@ def built_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     ]
     (folder / "benchmarks").mkdir()
     pd.concat(tables).to_csv(folder / "benchmarks/omim.tsv", sep="\t", index=False)
-    pd.DataFrame({"entrez": entrez[: len(entrez) // 4]}).to_csv(folder / "benchmarks/common.tsv", sep="\t", index=False)
+    pd.DataFrame({"entrez": entrez[: len(entrez) // 4]}).to_csv(
+        folder / "benchmarks/common.tsv", sep="\t", index=False
+    )
     table = nt.genes.table()
-    return World(folder, genes, group, table[table["symbol"].isin(genes) | (table.index % 100 == 0)])
+    return World(
+        folder, genes, group, table[table["symbol"].isin(genes) | (table.index % 100 == 0)]
+    )
 
 
 @pytest.fixture
@@ -147,8 +186,12 @@ def world(built_world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(_interactions, "MAX_TUNING", 300)
     monkeypatch.setattr(_interactions, "COSTS", (1.0, 10.0))
     monkeypatch.setattr(_disease, "COSTS", (1.0, 10.0))
-    monkeypatch.setattr(_go_time_split, "gene_names", SimpleNamespace(table=lambda: built_world.table))
+    monkeypatch.setattr(
+        _go_time_split, "gene_names", SimpleNamespace(table=lambda: built_world.table)
+    )
     monkeypatch.setattr(_interactions, "BUNDLE", folder / "now.bundle.tsv")
-    files = {name: digest(folder / name) for name in ("benchmarks/omim.tsv", "benchmarks/common.tsv")}
+    files = {
+        name: digest(folder / name) for name in ("benchmarks/omim.tsv", "benchmarks/common.tsv")
+    }
     monkeypatch.setattr(_omim, "FILES", files)
     return built_world

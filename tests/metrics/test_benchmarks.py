@@ -1,4 +1,6 @@
-"""What the cell benchmark is made of: thinning, preprocessing, controls, tables, and the run as a whole."""
+"""What the cell benchmark is made of: thinning, preprocessing, controls, tables, and the run as a
+whole.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def counts(n_cells: int = 60, n_genes: int = 300) -> ad.AnnData:
     rng = np.random.default_rng(0)
     order = np.repeat([0, 1, 2], n_cells // 3)
     rate = rng.gamma(0.5, 4, n_genes) * (1 + 4 * rng.random((3, n_genes))[order])
-    obs = pd.DataFrame({"type": order.astype(str), "order": order}, index=[f"c{i}" for i in range(n_cells)])
+    obs = pd.DataFrame(
+        {"type": order.astype(str), "order": order}, index=[f"c{i}" for i in range(n_cells)]
+    )
     return ad.AnnData(sparse.csr_matrix(rng.poisson(rate).astype(np.float32)), obs=obs)
 
 
@@ -81,8 +85,12 @@ def test_preprocess(units: str, n_genes: int) -> None:
 
 
 def test_spearman_of_rows() -> None:
-    rows = np.column_stack([np.r_[np.arange(20.0), np.inf, np.inf], np.repeat([1.0, 2.0, 0.0], [10, 6, 6])])
-    assert _common.spearman_rows(rows) == pytest.approx(stats.spearmanr(rows[:, 0], rows[:, 1]).statistic)
+    rows = np.column_stack(
+        [np.r_[np.arange(20.0), np.inf, np.inf], np.repeat([1.0, 2.0, 0.0], [10, 6, 6])]
+    )
+    assert _common.spearman_rows(rows) == pytest.approx(
+        stats.spearmanr(rows[:, 0], rows[:, 1]).statistic
+    )
     assert np.isnan(_common.spearman_rows(np.ones((5, 2))))
 
 
@@ -140,7 +148,9 @@ def test_controls() -> None:
     np.testing.assert_array_equal(shuffled.obsm["lineage"], embedding.obsm["lineage"][rows])
     noise = _spaces.control(embedding, "random")
     assert abs(noise.X.mean()) < 0.5
-    np.testing.assert_array_equal(np.isnan(noise.obsm["lineage"]), np.isnan(embedding.obsm["lineage"]))
+    np.testing.assert_array_equal(
+        np.isnan(noise.obsm["lineage"]), np.isnan(embedding.obsm["lineage"])
+    )
     for changed in (shuffled, noise):
         assert list(changed.obs_names) == list(embedding.obs_names)
         assert "sha256" not in changed.uns["newt"]

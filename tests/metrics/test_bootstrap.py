@@ -14,7 +14,9 @@ SCORES = np.random.default_rng(0).normal(1, 2, 150)
 
 def test_mean_equals_scipy_and_theory() -> None:
     got = nt.metrics.bootstrap_interval(SCORES, n_resamples=4000)
-    reference = stats.bootstrap((SCORES,), np.mean, n_resamples=4000, method="percentile").confidence_interval
+    reference = stats.bootstrap(
+        (SCORES,), np.mean, n_resamples=4000, method="percentile"
+    ).confidence_interval
     assert got.estimate == SCORES.mean()
     error = SCORES.std(ddof=1) / np.sqrt(len(SCORES))
     assert got.low == pytest.approx(reference.low, abs=0.15 * error)
@@ -26,7 +28,8 @@ def test_mean_equals_scipy_and_theory() -> None:
 def test_covers_the_truth_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     intervals = [
-        nt.metrics.bootstrap_interval(rng.normal(3, 1, 60), n_resamples=300, confidence_level=0.8) for _ in range(300)
+        nt.metrics.bootstrap_interval(rng.normal(3, 1, 60), n_resamples=300, confidence_level=0.8)
+        for _ in range(300)
     ]
     covered = np.mean([found.low <= 3 <= found.high for found in intervals])
     assert 0.72 < covered < 0.86
@@ -37,7 +40,9 @@ def test_paired_difference_is_that_of_the_differences() -> None:
     got = nt.metrics.bootstrap_interval(SCORES, other)
     direct = nt.metrics.bootstrap_interval(SCORES - other)
     np.testing.assert_allclose(got.replicates, direct.replicates)
-    assert (got.estimate, got.low, got.high) == pytest.approx((direct.estimate, direct.low, direct.high))
+    assert (got.estimate, got.low, got.high) == pytest.approx(
+        (direct.estimate, direct.low, direct.high)
+    )
     assert got.low > 0  # far narrower than the interval of either mean
     apart = nt.metrics.bootstrap_interval(SCORES), nt.metrics.bootstrap_interval(other)
     np.testing.assert_allclose(got.replicates, apart[0].replicates - apart[1].replicates)
@@ -65,7 +70,11 @@ def test_groups_are_resampled_apart_and_averaged() -> None:
 
 
 def test_missing_units_are_dropped_in_pairs() -> None:
-    first, second, groups = SCORES.copy(), SCORES[::-1].copy(), np.repeat(["a", "b", "c"], 50).astype(object)
+    first, second, groups = (
+        SCORES.copy(),
+        SCORES[::-1].copy(),
+        np.repeat(["a", "b", "c"], 50).astype(object),
+    )
     first[3], second[70], groups[140] = np.nan, np.nan, None
     keep = np.setdiff1d(np.arange(150), [3, 70, 140])
     got = nt.metrics.bootstrap_interval(first, second, groups=groups)
@@ -74,7 +83,9 @@ def test_missing_units_are_dropped_in_pairs() -> None:
 
 
 def test_seed_and_blocks() -> None:
-    first, again, other = (nt.metrics.bootstrap_interval(SCORES, random_state=seed) for seed in (0, 0, 1))
+    first, again, other = (
+        nt.metrics.bootstrap_interval(SCORES, random_state=seed) for seed in (0, 0, 1)
+    )
     assert first == again
     assert first.low != other.low
     many = np.random.default_rng(4).normal(size=50_000)  # drawn in blocks of 80 resamples
@@ -88,7 +99,11 @@ def test_undefined_resamples_are_left_out_and_said() -> None:
 
     def slope(rows: np.ndarray) -> float:
         spread = rows[:, 0].var()
-        return float(((rows[:, 0] - rows[:, 0].mean()) * rows[:, 1]).mean() / spread) if spread else np.nan
+        return (
+            float(((rows[:, 0] - rows[:, 0].mean()) * rows[:, 1]).mean() / spread)
+            if spread
+            else np.nan
+        )
 
     with pytest.warns(NewtWarning, match=r"NaN in \d+ of 50 resamples"):
         got = nt.metrics.bootstrap_interval(pairs, statistic=slope, n_resamples=50)

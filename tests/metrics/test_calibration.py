@@ -18,11 +18,17 @@ def test_true_probabilities_have_no_error() -> None:
 
 def test_bins_by_hand() -> None:
     found = metrics.calibration_bins([0.9, 0.1, 0.2, 0.8], [1, 0, 1, 1], n_bins=2)
-    np.testing.assert_allclose(found[["n", "predicted", "observed"]], [[2, 0.15, 0.5], [2, 0.85, 1.0]])
-    assert metrics.expected_calibration_error([0.9, 0.1, 0.2, 0.8], [1, 0, 1, 1], n_bins=2) == pytest.approx(0.25)
+    np.testing.assert_allclose(
+        found[["n", "predicted", "observed"]], [[2, 0.15, 0.5], [2, 0.85, 1.0]]
+    )
+    assert metrics.expected_calibration_error(
+        [0.9, 0.1, 0.2, 0.8], [1, 0, 1, 1], n_bins=2
+    ) == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize(("p", "y"), [([1.2], [1]), ([], []), ([np.nan], [0]), ([0.5, 0.5], [1]), ([[0.5]], [1])])
+@pytest.mark.parametrize(
+    ("p", "y"), [([1.2], [1]), ([], []), ([np.nan], [0]), ([0.5, 0.5], [1]), ([[0.5]], [1])]
+)
 def test_bad_input(p: list[float], y: list[int]) -> None:
     with pytest.raises(ValueError, match="expected"):
         metrics.calibration_bins(p, y)

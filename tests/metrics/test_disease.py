@@ -24,7 +24,11 @@ def make_labels(n=96, terms=("a",), seed=0) -> pd.DataFrame:
     for term in terms:
         rows = rng.permutation(n)
         split = np.array(SPLITS)[np.arange(n) % 4]
-        tables.append(pd.DataFrame({"term": term, "row": rows, "label": np.arange(n) // 4 % 3 == 0, "split": split}))
+        tables.append(
+            pd.DataFrame(
+                {"term": term, "row": rows, "label": np.arange(n) // 4 % 3 == 0, "split": split}
+            )
+        )
     return pd.concat(tables, ignore_index=True).astype({"label": int})
 
 
@@ -44,7 +48,9 @@ def independent(X: np.ndarray, labels: pd.DataFrame, holdout: bool) -> float:
     def fit(at: np.ndarray) -> GridSearchCV:
         _, fold = np.unique(split[at], return_inverse=True)
         model = SVC(kernel="rbf", gamma=gamma, class_weight="balanced")
-        return GridSearchCV(model, {"C": COSTS}, scoring="roc_auc", cv=PredefinedSplit(fold)).fit(X[at], y[at])
+        return GridSearchCV(model, {"C": COSTS}, scoring="roc_auc", cv=PredefinedSplit(fold)).fit(
+            X[at], y[at]
+        )
 
     if holdout:
         return roc_auc_score(y[~train], fit(train).decision_function(X[~train]))
@@ -71,7 +77,9 @@ def test_order_and_type_of_labels_do_not_count():
     labels = make_labels(terms=("a", "b"))
     X = make_vectors(labels[labels["term"] == "a"], 1.0)
     expected = nt.metrics.term_auroc(X, labels)
-    other = labels.sample(frac=1, random_state=0).astype({"term": "category", "split": "category", "label": bool})
+    other = labels.sample(frac=1, random_state=0).astype(
+        {"term": "category", "split": "category", "label": bool}
+    )
     other["term"] = other["term"].cat.add_categories("unused")
     got = nt.metrics.term_auroc(X.astype(np.float32), other)
     np.testing.assert_allclose(got, expected, atol=0.02)
@@ -95,7 +103,10 @@ def test_separable_is_near_one(holdout):
 def test_hold_out_is_not_touched_by_default():
     labels = make_labels()
     X = make_vectors(labels, 1.0)
-    before = nt.metrics.term_auroc(X, labels)["a"], nt.metrics.term_auroc(X, labels, holdout=True)["a"]
+    before = (
+        nt.metrics.term_auroc(X, labels)["a"],
+        nt.metrics.term_auroc(X, labels, holdout=True)["a"],
+    )
     held = labels["split"] == "holdout"
     flipped = labels.assign(label=np.where(held, 1 - labels["label"], labels["label"]))
     moved = X.copy()
@@ -130,7 +141,7 @@ def test_input_is_not_changed():
     pd.testing.assert_frame_equal(labels, copies[1])
 
 
-# -- what goes wrong -------------------------------------------------------------------------------------------------
+# -- what goes wrong -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("column", ["term", "row", "label", "split"])

@@ -10,7 +10,13 @@ import pandas as pd
 import pytest
 
 import newt_sc as nt
-from newt_sc.errors import ChecksumError, DataUnavailableError, GeneMatchError, LeakageError, NewtWarning
+from newt_sc.errors import (
+    ChecksumError,
+    DataUnavailableError,
+    GeneMatchError,
+    LeakageError,
+    NewtWarning,
+)
 from newt_sc.metrics import _go_time_split, _interactions, _omim, _split
 
 TASKS = ("omim", "go_time_split", "interactions")
@@ -26,7 +32,7 @@ def genes_of(world, fold: int) -> np.ndarray:
     return world.genes[_split.fold_of(world.genes) == fold]
 
 
-# -- what is scored --------------------------------------------------------------------------------------------------
+# -- what is scored --------------------------------------------------------------------------------
 
 
 def test_tasks():
@@ -47,7 +53,9 @@ def test_planted_signal_is_found(world, task):
     assert table.attrs["holdout"] is False
     assert table.attrs["conflicts"] == []
     assert table.attrs["coverage"] == 1
-    pd.testing.assert_frame_equal(nt.metrics.evaluate(world.embedding(), task, genes=world.genes), table)
+    pd.testing.assert_frame_equal(
+        nt.metrics.evaluate(world.embedding(), task, genes=world.genes), table
+    )
 
 
 @each_task
@@ -55,7 +63,9 @@ def test_planted_signal_is_found(world, task):
 def test_no_signal_is_worth_a_half(world, task, which):
     embedding = world.shuffled() if which == "shuffled" else world.embedding(informative=False)
     table = nt.metrics.evaluate(embedding, task, genes=world.genes)
-    assert table["score"].mean() == pytest.approx(0.5, abs=0.12 if task == "omim" else 0.06)  # 27 positives a disease
+    assert table["score"].mean() == pytest.approx(
+        0.5, abs=0.12 if task == "omim" else 0.06
+    )  # 27 positives a disease
 
 
 @each_task
@@ -95,7 +105,9 @@ def test_input_is_not_changed_and_n_jobs_does_not_count(world, task):
     from joblib import parallel_config
 
     with parallel_config(backend="threading"):
-        pd.testing.assert_frame_equal(nt.metrics.evaluate(embedding, task, genes=world.genes, n_jobs=2), one)
+        pd.testing.assert_frame_equal(
+            nt.metrics.evaluate(embedding, task, genes=world.genes, n_jobs=2), one
+        )
 
 
 def test_embedding_from_a_file_and_by_other_names(world, tmp_path):
@@ -108,7 +120,7 @@ def test_embedding_from_a_file_and_by_other_names(world, tmp_path):
     pd.testing.assert_frame_equal(nt.metrics.evaluate(embedding, "omim"), table)
 
 
-# -- time split ------------------------------------------------------------------------------------------------------
+# -- time split ------------------------------------------------------------------------------------
 
 
 def test_time_split_is_what_was_written(world):
@@ -123,7 +135,7 @@ def test_time_split_is_what_was_written(world):
 
 
 def test_time_split_by_hand(tmp_path):
-    """Parents by is_a and part_of, aliases, terms of one ontology only, and what was known before."""
+    """Parents by is_a and part_of, aliases, terms of one ontology, and what was known before."""
     (tmp_path / "terms.tsv").write_text(
         "go_id\tTerm\tOntology\trelationship\tparent\n"
         "GO:0000001\troot\tBP\tisa\tall\n"
@@ -168,8 +180,14 @@ def test_scored_genes_and_terms(world):
         inside = np.isin(_split.fold_of(world.genes), folds)
         for row in table.itertuples():
             assert row.n_train == sizes[row.item]
-            members = world.genes[world.group == int(row.item[-2:]) - 10] if row.item != "GO:0000001" else world.genes
-            first = {g for k in range(12) for g in world.genes[world.group == k][:30]} & set(members)
+            members = (
+                world.genes[world.group == int(row.item[-2:]) - 10]
+                if row.item != "GO:0000001"
+                else world.genes
+            )
+            first = {g for k in range(12) for g in world.genes[world.group == k][:30]} & set(
+                members
+            )
             assert row.n_positive == len((set(members) - first) & set(world.genes[inside]))
             assert row.n_positive + row.n_negative == len(set(world.genes[inside]) - first)
     assert len(whole) == 12  # of the root all candidates are new
@@ -181,7 +199,9 @@ def test_max_items_takes_the_same_terms_each_time(world):
     some = nt.metrics.evaluate(world.embedding(), "go_time_split", genes=world.genes, max_items=4)
     assert len(some) == 4
     assert set(some["item"]) <= set(whole["item"])
-    every = nt.metrics.evaluate(world.embedding(), "go_time_split", genes=world.genes, max_items=None)
+    every = nt.metrics.evaluate(
+        world.embedding(), "go_time_split", genes=world.genes, max_items=None
+    )
     pd.testing.assert_frame_equal(every, whole)
 
 
@@ -192,7 +212,9 @@ def test_development_scores_know_no_new_annotation_of_the_hold_out(world, monkey
     held = _split.fold_of(split.genes) == 0
     assert new[:, held].any()
     new[:, held] = 1 - new[:, held]
-    other = _go_time_split.TimeSplit(split.genes, split.terms, split.frozen, type(split.new)(new), split.n_frozen)
+    other = _go_time_split.TimeSplit(
+        split.genes, split.terms, split.frozen, type(split.new)(new), split.n_frozen
+    )
     monkeypatch.setattr(_go_time_split, "time_split", lambda: other)
     pd.testing.assert_frame_equal(nt.metrics.evaluate(world.embedding(), "go_time_split"), before)
 
@@ -210,7 +232,11 @@ def test_leave_one_out_equals_refits(penalty):
     features = axes * np.sqrt(np.maximum(values, 0))
     for i in range(40):
         rest = np.arange(40) != i
-        expected = Ridge(alpha=penalty).fit(features[rest], Y[rest].astype(float)).predict(features[[i]])[0]
+        expected = (
+            Ridge(alpha=penalty)
+            .fit(features[rest], Y[rest].astype(float))
+            .predict(features[[i]])[0]
+        )
         np.testing.assert_allclose(got[i], expected, atol=1e-3)
 
 
@@ -229,9 +255,14 @@ def test_a_term_never_chooses_its_own_penalty(world, monkeypatch):
     asked: list[float] = []
 
     def predictions(X, labels, penalties, **_):
-        good = np.where(half[:, None] == 0, split.new.toarray(), -split.new.toarray()).T  # one half likes the first
+        good = np.where(
+            half[:, None] == 0, split.new.toarray(), -split.new.toarray()
+        ).T  # one half likes the first
         asked.extend(penalties)
-        return {penalty: (good if i == 0 else -good).astype(np.float32) for i, penalty in enumerate(penalties)}
+        return {
+            penalty: (good if i == 0 else -good).astype(np.float32)
+            for i, penalty in enumerate(penalties)
+        }
 
     monkeypatch.setattr(_go_time_split, "leave_one_out", predictions)
     monkeypatch.setattr(_go_time_split, "SIZES", (1, 10**6))
@@ -240,7 +271,9 @@ def test_a_term_never_chooses_its_own_penalty(world, monkeypatch):
     eligible = split.terms.index.get_indexer(table["item"])
     assert asked
     assert eligible.size > 2
-    np.testing.assert_array_equal(table["score"] < 0.5, True)  # what suits one half is wrong for the other
+    np.testing.assert_array_equal(
+        table["score"] < 0.5, True
+    )  # what suits one half is wrong for the other
 
 
 def test_annotation_count(world):
@@ -254,7 +287,7 @@ def test_annotation_count(world):
     assert table.attrs["coverage"] == 1
 
 
-# -- interactions ----------------------------------------------------------------------------------------------------
+# -- interactions ----------------------------------------------------------------------------------
 
 
 def test_pairs_of_a_fold(world):
@@ -273,12 +306,18 @@ def test_pairs_of_a_fold(world):
     for row in table.itertuples():
         part = pairs[pairs["fold"] == int(row.item[-1])]
         assert row.n_positive == row.n_negative == len(part) // 2
-        assert row.score == pytest.approx(_split.auroc(part["score"].to_numpy(), part["label"].to_numpy() == 1))
-        assert row.cosine == pytest.approx(_split.auroc(part["cosine"].to_numpy(), part["label"].to_numpy() == 1))
+        assert row.score == pytest.approx(
+            _split.auroc(part["score"].to_numpy(), part["label"].to_numpy() == 1)
+        )
+        assert row.cosine == pytest.approx(
+            _split.auroc(part["cosine"].to_numpy(), part["label"].to_numpy() == 1)
+        )
     fold = _split.fold_of(net.genes)
     for k in range(1, 5):
         chosen = np.triu(tested)[np.ix_(fold == k, fold == k)]
-        assert table["n_positive"][k - 1] == pytest.approx(tested[np.ix_(fold == k, fold == k)].sum() / 2, rel=0.1)
+        assert table["n_positive"][k - 1] == pytest.approx(
+            tested[np.ix_(fold == k, fold == k)].sum() / 2, rel=0.1
+        )
         assert chosen.sum() > 0
 
 
@@ -289,7 +328,10 @@ def test_development_scores_know_no_gene_of_the_hold_out(world):
     changed.X[held] = 5 - 3 * changed.X[held]
     pd.testing.assert_frame_equal(nt.metrics.evaluate(changed, "interactions"), before)
     held_before = nt.metrics.evaluate(world.embedding(), "interactions", holdout=True)
-    assert nt.metrics.evaluate(changed, "interactions", holdout=True)["score"][0] != held_before["score"][0]
+    assert (
+        nt.metrics.evaluate(changed, "interactions", holdout=True)["score"][0]
+        != held_before["score"][0]
+    )
 
 
 def test_classifier_is_not_trained_on_the_genes_of_a_test_pair(world):
@@ -343,7 +385,9 @@ def test_negatives_are_matched():
         one, other = value[pairs.b[:half]], value[pairs.b[half:]]
         assert ks_2samp(one, other).statistic < 0.06
         assert _split.auroc(value[pairs.b], pairs.label == 1) == pytest.approx(0.5, abs=0.03)
-    unmatched = np.random.default_rng(0).integers(0, len(net.genes), half)  # what the matching is for
+    unmatched = np.random.default_rng(0).integers(
+        0, len(net.genes), half
+    )  # what the matching is for
     degree = net.tested.sum(axis=0)
     assert ks_2samp(degree[pairs.b[:half]], degree[unmatched]).statistic > 0.3
 
@@ -371,7 +415,7 @@ def test_result_can_be_joined(world):
     assert len(joined) == 8
 
 
-# -- omim ------------------------------------------------------------------------------------------------------------
+# -- omim ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("holdout", [False, True])
@@ -387,23 +431,30 @@ def test_omim_equals_term_auroc(world, holdout):
     np.testing.assert_allclose(table["score"], expected[table.index], atol=1e-9)
     scored = labels[(labels["split"] == "holdout") == holdout]
     assert table["n_positive"].to_dict() == scored.groupby("term")["label"].sum().to_dict()
-    assert (table["n_positive"] + table["n_negative"]).to_dict() == scored.groupby("term").size().to_dict()
+    assert (table["n_positive"] + table["n_negative"]).to_dict() == scored.groupby(
+        "term"
+    ).size().to_dict()
 
 
 def test_omim_leaves_out_terms_that_lose_a_class(world):
     keep = world.genes[world.group % 4 != 1]
-    assert nt.metrics.evaluate(world.embedding(), "omim", genes=keep)["item"].tolist() == ["DOID:0", "DOID:2"]
+    assert nt.metrics.evaluate(world.embedding(), "omim", genes=keep)["item"].tolist() == [
+        "DOID:0",
+        "DOID:2",
+    ]
     with pytest.raises(ValueError, match="no disease has both classes"):
         nt.metrics.evaluate(world.embedding(), "omim", genes=world.genes[world.group == 5])
 
 
-# -- what goes wrong -------------------------------------------------------------------------------------------------
+# -- what goes wrong -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["OMIM", "", "go"])
 def test_no_such_task(name):
     embedding = ad.AnnData(np.ones((2, 2)))
-    with pytest.raises(ValueError, match="expected one of \\['omim', 'go_time_split', 'interactions'\\]"):
+    with pytest.raises(
+        ValueError, match="expected one of \\['omim', 'go_time_split', 'interactions'\\]"
+    ):
         nt.metrics.evaluate(embedding, name)
     with pytest.raises(ValueError, match="No task"):
         nt.metrics.conflicts(embedding, name)
@@ -435,7 +486,9 @@ def test_options(world):
 def test_vectors(world, task, change, error, message):
     embedding = world.embedding()
     vectors = change(embedding.X)
-    other = ad.AnnData(vectors if isinstance(vectors, np.ndarray) else vectors.to_numpy(), obs=embedding.obs)
+    other = ad.AnnData(
+        vectors if isinstance(vectors, np.ndarray) else vectors.to_numpy(), obs=embedding.obs
+    )
     other.uns = embedding.uns
     if error is None:
         assert len(nt.metrics.evaluate(other, task, genes=world.genes))
@@ -489,7 +542,7 @@ def test_data_of_another_version(world, monkeypatch):
         nt.metrics.evaluate(world.embedding(), "omim")
 
 
-# -- conflicts -------------------------------------------------------------------------------------------------------
+# -- conflicts -------------------------------------------------------------------------------------
 
 
 def made_from(world, **columns):
@@ -497,7 +550,11 @@ def made_from(world, **columns):
     return world.embedding(manifest=defaults | {key: [value] for key, value in columns.items()})
 
 
-LEAKS = {"omim": {"source": "DisGeNET"}, "go_time_split": {"date": "2026-03"}, "interactions": {"source": "STRING"}}
+LEAKS = {
+    "omim": {"source": "DisGeNET"},
+    "go_time_split": {"date": "2026-03"},
+    "interactions": {"source": "STRING"},
+}
 
 
 @each_task
@@ -521,7 +578,9 @@ def test_undeclared_is_flagged(world):
     del embedding.uns["newt"]["manifest"]
     with pytest.warns(NewtWarning, match="names no source"):
         table = nt.metrics.evaluate(embedding, "go_time_split", genes=world.genes)
-    assert [(found["source"], found["severity"]) for found in table.attrs["conflicts"]] == [("unknown", "flag")]
+    assert [(found["source"], found["severity"]) for found in table.attrs["conflicts"]] == [
+        ("unknown", "flag")
+    ]
 
 
 def test_leakage_error_is_a_value_error():

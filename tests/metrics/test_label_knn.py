@@ -18,7 +18,9 @@ import newt_sc as nt
 from newt_sc.errors import NewtWarning
 
 
-def clouds(sizes: tuple[int, ...] = (30, 20, 14), spread: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
+def clouds(
+    sizes: tuple[int, ...] = (30, 20, 14), spread: float = 1.5
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     labels = np.repeat([f"type {i}" for i in range(len(sizes))], sizes)
     centers = rng.normal(size=(len(sizes), 5)) * 2
@@ -29,9 +31,13 @@ def by_hand(X: np.ndarray, labels: np.ndarray, n_neighbors: int, metric: str) ->
     guesses = []
     for cell in range(len(X)):
         others = [other for other in range(len(X)) if other != cell]
-        near = sorted(others, key=lambda other: distance.pdist(X[[cell, other]], metric)[0])[:n_neighbors]
+        near = sorted(others, key=lambda other: distance.pdist(X[[cell, other]], metric)[0])[
+            :n_neighbors
+        ]
         votes = Counter(labels[near])
-        guesses.append(next(labels[other] for other in near if votes[labels[other]] == max(votes.values())))
+        guesses.append(
+            next(labels[other] for other in near if votes[labels[other]] == max(votes.values()))
+        )
     return np.array(guesses)
 
 
@@ -40,19 +46,23 @@ def by_hand(X: np.ndarray, labels: np.ndarray, n_neighbors: int, metric: str) ->
 def test_equals_brute_force(metric: str, n_neighbors: int) -> None:
     X, labels = clouds()
     guess = by_hand(X, labels, n_neighbors, metric)
-    score, outcome = nt.metrics.label_knn(X, labels, n_neighbors=n_neighbors, metric=metric, return_per_cell=True)
+    score, outcome = nt.metrics.label_knn(
+        X, labels, n_neighbors=n_neighbors, metric=metric, return_per_cell=True
+    )
     assert 0.5 < score < 1
     np.testing.assert_array_equal(outcome, guess == labels)
     assert score == pytest.approx(balanced_accuracy_score(labels, guess))
-    assert nt.metrics.label_knn(X, labels, n_neighbors=n_neighbors, metric=metric, balanced=False) == pytest.approx(
-        (guess == labels).mean()
-    )
+    assert nt.metrics.label_knn(
+        X, labels, n_neighbors=n_neighbors, metric=metric, balanced=False
+    ) == pytest.approx((guess == labels).mean())
 
 
 def test_equals_sklearn_leave_one_out() -> None:
     X, labels = clouds((30, 20))  # two classes and odd k: no equal votes
     guess = cross_val_predict(KNeighborsClassifier(5, metric="cosine"), X, labels, cv=LeaveOneOut())
-    assert nt.metrics.label_knn(X, labels, n_neighbors=5) == pytest.approx(balanced_accuracy_score(labels, guess))
+    assert nt.metrics.label_knn(X, labels, n_neighbors=5) == pytest.approx(
+        balanced_accuracy_score(labels, guess)
+    )
 
 
 def test_equal_votes_go_to_the_nearest() -> None:

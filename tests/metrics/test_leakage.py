@@ -19,8 +19,16 @@ def embedding(manifest=None, **made) -> ad.AnnData:
 
 
 def severity(task: str, **columns: str) -> str | None:
-    row = {"modality": "mine", "source": "sets", "date": "2020", "file": "a.gmt", "origin": ""} | columns
-    found = nt.metrics.conflicts(embedding({key: np.array([value]) for key, value in row.items()}), task)
+    row = {
+        "modality": "mine",
+        "source": "sets",
+        "date": "2020",
+        "file": "a.gmt",
+        "origin": "",
+    } | columns
+    found = nt.metrics.conflicts(
+        embedding({key: np.array([value]) for key, value in row.items()}), task
+    )
     assert list(found.columns) == ["modality", "source", "date", "reason", "severity"]
     return None if found.empty else found["severity"].item()
 
@@ -111,7 +119,9 @@ def test_unknown(uns):
 
 
 def test_no_source_and_no_date():
-    assert nt.metrics.conflicts(embedding({"source": np.array([], dtype=str)}), "go_time_split").empty
+    assert nt.metrics.conflicts(
+        embedding({"source": np.array([], dtype=str)}), "go_time_split"
+    ).empty
     found = nt.metrics.conflicts(embedding({"source": np.array(["GO"])}), "go_time_split")
     assert found["severity"].tolist() == ["refuse"]
     with pytest.raises(ValueError, match="has 2 of 'date' and 1 of 'source'"):
@@ -120,15 +130,22 @@ def test_no_source_and_no_date():
 
 def test_shipped_embedding_and_bundles():
     shipped = nt.datasets.embedding("newt-human")
-    assert set(nt.metrics.conflicts(shipped, "interactions")["source"]) == {"STRING", "HI-union", "Lit-BM", "BioPlex"}
+    assert set(nt.metrics.conflicts(shipped, "interactions")["source"]) == {
+        "STRING",
+        "HI-union",
+        "Lit-BM",
+        "BioPlex",
+    }
     assert {"GO-BP", "CollecTRI"} <= set(nt.metrics.conflicts(shipped, "go_time_split")["source"])
     assert set(nt.metrics.conflicts(shipped, "omim")["severity"]) == {"flag"}
     table = nt.datasets.read_manifest("newt-human-frozen")
-    frozen = embedding({key: table[key].to_numpy(str) for key in ("modality", "source", "date", "file", "origin")})
+    frozen = embedding(
+        {key: table[key].to_numpy(str) for key in ("modality", "source", "date", "file", "origin")}
+    )
     assert nt.metrics.conflicts(frozen, "go_time_split").empty
 
 
-# -- knowledge without the answers -----------------------------------------------------------------------------------
+# -- knowledge without the answers -----------------------------------------------------------------
 
 
 @pytest.fixture
@@ -140,7 +157,10 @@ def edges(mod: ad.AnnData, source: str) -> set[frozenset[str]]:
     coo = sparse.coo_array(mod.X)
     keep = (mod.var["source"].astype(str) == source).to_numpy()[coo.col] & (coo.data != 0)
     partner = [name.split("|")[1] for name in mod.var_names]
-    return {frozenset((mod.obs_names[i], partner[j])) for i, j in zip(coo.row[keep], coo.col[keep], strict=True)}
+    return {
+        frozenset((mod.obs_names[i], partner[j]))
+        for i, j in zip(coo.row[keep], coo.col[keep], strict=True)
+    }
 
 
 def test_without_interactions(knowledge, tmp_path):
@@ -167,10 +187,14 @@ def test_without_interactions(knowledge, tmp_path):
 
     assert knowledge["interaction"].shape == was.shape  # the given one is as it was
     assert (knowledge["interaction"].X != was.X).nnz == 0
-    assert knowledge.uns["newt_bundle"]["source"].tolist() == before.uns["newt_bundle"]["source"].tolist()
+    assert (
+        knowledge.uns["newt_bundle"]["source"].tolist()
+        == before.uns["newt_bundle"]["source"].tolist()
+    )
     clean.write_h5mu(tmp_path / "clean.h5mu")
     assert (
-        md.read_h5mu(tmp_path / "clean.h5mu").uns["newt_bundle"]["excluded"].tolist() == manifest["excluded"].tolist()
+        md.read_h5mu(tmp_path / "clean.h5mu").uns["newt_bundle"]["excluded"].tolist()
+        == manifest["excluded"].tolist()
     )
 
 
@@ -178,7 +202,10 @@ def test_twice_is_as_once(knowledge):
     once = nt.metrics.without_interactions(knowledge)
     twice = nt.metrics.without_interactions(once)
     assert (once["interaction"].X != twice["interaction"].X).nnz == 0
-    assert once.uns["newt_bundle"]["excluded"].tolist() == twice.uns["newt_bundle"]["excluded"].tolist()
+    assert (
+        once.uns["newt_bundle"]["excluded"].tolist()
+        == twice.uns["newt_bundle"]["excluded"].tolist()
+    )
 
 
 def test_what_is_made_of_it_may_be_asked(knowledge):

@@ -1,4 +1,6 @@
-"""How many neighbours are of another data set: islands, one cloud, a plain loop, and what is refused."""
+"""How many neighbours are of another data set: islands, one cloud, a plain loop, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def test_islands_do_not_mix() -> None:
 def test_one_cloud_mixes_as_chance_has_it(p: float) -> None:
     rng = np.random.default_rng(0)
     X, batch = rng.normal(size=(3000, 5)), rng.random(3000) < p
-    assert neighbor_mixing(X, batch) == pytest.approx(2 * batch.mean() * (1 - batch.mean()), abs=0.02)
+    assert neighbor_mixing(X, batch) == pytest.approx(
+        2 * batch.mean() * (1 - batch.mean()), abs=0.02
+    )
 
 
 @pytest.mark.parametrize("k", [1, 4, 15])
@@ -53,9 +57,16 @@ def test_kinds_of_names() -> None:
     rng = np.random.default_rng(2)
     X, codes = rng.normal(size=(60, 3)), rng.integers(0, 2, 60)
     expected = neighbor_mixing(X, codes)
-    for batch in (pd.Categorical(codes), pd.Series(codes).map({0: "x", 1: "y"}), codes.astype(bool), codes.tolist()):
+    for batch in (
+        pd.Categorical(codes),
+        pd.Series(codes).map({0: "x", 1: "y"}),
+        codes.astype(bool),
+        codes.tolist(),
+    ):
         assert neighbor_mixing(X, batch) == expected
-    assert neighbor_mixing(X.astype(np.float32).tolist(), codes) == pytest.approx(expected, abs=0.01)
+    assert neighbor_mixing(X.astype(np.float32).tolist(), codes) == pytest.approx(
+        expected, abs=0.01
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,13 +77,21 @@ def test_kinds_of_names() -> None:
         (np.full((20, 2), np.nan), ["a"] * 20, {}, ValueError, "NaN|finite"),
         (np.ones((20, 2)), ["a"] * 19, {}, ValueError, "batch"),
         (np.ones(20), ["a"] * 20, {}, ValueError, "shape|dimension"),
-        (np.ones((15, 2)), ["a"] * 15, {}, ValueError, "n_neighbors is 15; expected fewer than the 15 cells"),
+        (
+            np.ones((15, 2)),
+            ["a"] * 15,
+            {},
+            ValueError,
+            "n_neighbors is 15; expected fewer than the 15 cells",
+        ),
         (np.ones((20, 2)), ["a"] * 20, {"n_neighbors": 0}, ValueError, "n_neighbors"),
         (np.ones((20, 2)), ["a"] * 20, {"n_neighbors": 2.5}, TypeError, "n_neighbors"),
         (np.ones((20, 2)), ["a"] * 20, {"n_neighbors": True}, TypeError, "n_neighbors"),
     ],
     ids=lambda value: value if isinstance(value, str) and value.isalpha() else "",
 )
-def test_what_is_refused(X: Any, batch: Any, params: dict[str, Any], error: type[Exception], text: str) -> None:
+def test_what_is_refused(
+    X: Any, batch: Any, params: dict[str, Any], error: type[Exception], text: str
+) -> None:
     with pytest.raises(error, match=text):
         neighbor_mixing(X, batch, **params)

@@ -9,12 +9,17 @@ import newt_sc as nt
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a / np.linalg.norm(a, axis=1, keepdims=True)) @ (b / np.linalg.norm(b, axis=1, keepdims=True)).T
+    return (a / np.linalg.norm(a, axis=1, keepdims=True)) @ (
+        b / np.linalg.norm(b, axis=1, keepdims=True)
+    ).T
 
 
 def data(n_query=30, n_reference=200, d=6, k=4, seed=0):
     rng = np.random.default_rng(seed)
-    return [rng.standard_normal(shape) for shape in ((n_query, d), (n_reference, d), (n_query, k), (n_reference, k))]
+    return [
+        rng.standard_normal(shape)
+        for shape in ((n_query, d), (n_reference, d), (n_query, k), (n_reference, k))
+    ]
 
 
 def recovery(query, reference, truth_query, truth_reference, **options):
@@ -28,7 +33,9 @@ def test_equals_a_loop():
 
     query, reference, truth_query, truth_reference = data()
     recall = recovery(query, reference, truth_query, truth_reference, n_neighbors=7)
-    precision = recovery(query, reference, truth_query, truth_reference, n_neighbors=7, metric="average_precision")
+    precision = recovery(
+        query, reference, truth_query, truth_reference, n_neighbors=7, metric="average_precision"
+    )
     near, true = cosine(query, reference), cosine(truth_query, truth_reference)
     for i in range(len(query)):
         wanted = np.argsort(-true[i])[:7]
@@ -41,7 +48,12 @@ def test_equals_a_loop():
 def test_ends_of_the_scale(metric):
     _, _, truth_query, truth_reference = data(n_query=700, n_reference=100)
     perfect = recovery(
-        3 * truth_query, 2 * truth_reference, truth_query, truth_reference, n_neighbors=10, metric=metric
+        3 * truth_query,
+        2 * truth_reference,
+        truth_query,
+        truth_reference,
+        n_neighbors=10,
+        metric=metric,
     )
     assert perfect.tolist() == [1.0] * 700
     query, reference, *_ = data(n_query=700, n_reference=100, seed=1)
@@ -53,7 +65,10 @@ def test_ends_of_the_scale(metric):
 def test_float32_and_row_lengths_do_not_count():
     arrays = data()
     expected = recovery(*arrays)
-    scaled = [(X * np.random.default_rng(3).uniform(0.5, 2, (len(X), 1))).astype(np.float32) for X in arrays]
+    scaled = [
+        (X * np.random.default_rng(3).uniform(0.5, 2, (len(X), 1))).astype(np.float32)
+        for X in arrays
+    ]
     np.testing.assert_allclose(recovery(*scaled), expected, atol=0.021)
 
 

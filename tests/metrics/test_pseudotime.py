@@ -63,14 +63,18 @@ def test_default_root_is_the_central_cell_of_the_lowest_order() -> None:
     first = np.flatnonzero(stage == 0)
     center = X[first].mean(axis=0)
     root = min(first, key=lambda cell: ((X[cell] - center) ** 2).sum())
-    assert nt.metrics.pseudotime_spearman(X, stage) == nt.metrics.pseudotime_spearman(X, stage, root=int(root))
+    assert nt.metrics.pseudotime_spearman(X, stage) == nt.metrics.pseudotime_spearman(
+        X, stage, root=int(root)
+    )
 
 
 def test_cells_without_order_are_left_out() -> None:
     X, t = curve()
     noise = np.random.default_rng(2).normal(size=(30, 3))
     order = np.concatenate([[np.nan] * 30, np.floor(4 * t)])
-    rho, time = nt.metrics.pseudotime_spearman(np.vstack([noise, X]), order, root=35, return_per_cell=True)
+    rho, time = nt.metrics.pseudotime_spearman(
+        np.vstack([noise, X]), order, root=35, return_per_cell=True
+    )
     assert rho == nt.metrics.pseudotime_spearman(X, np.floor(4 * t), root=5)
     np.testing.assert_array_equal(np.isnan(time), np.isnan(order))
 
@@ -79,7 +83,9 @@ def test_unreachable_cells_rank_last() -> None:
     X, t = curve()
     away = np.vstack([X, X + 1000])
     order = np.concatenate([t, t])
-    rho, time = nt.metrics.pseudotime_spearman(away, order, root=int(t.argmin()), return_per_cell=True)
+    rho, time = nt.metrics.pseudotime_spearman(
+        away, order, root=int(t.argmin()), return_per_cell=True
+    )
     assert np.isfinite(time[:N]).all()
     assert np.isposinf(time[N:]).all()
     last = np.where(np.isinf(time), 2.0, time)
@@ -94,12 +100,16 @@ def test_repeats_and_leaves_input_alone() -> None:
     np.testing.assert_array_equal(X, before)
 
 
-@pytest.mark.filterwarnings("ignore:Changing the sparsity:scipy.sparse.SparseEfficiencyWarning")  # in scanpy
+@pytest.mark.filterwarnings(
+    "ignore:Changing the sparsity:scipy.sparse.SparseEfficiencyWarning"
+)  # in scanpy
 def test_a_root_in_a_place_of_its_own() -> None:
     X, t = curve()
     heap = np.tile(X.mean(axis=0) + 1000, (20, 1))
     order = np.concatenate([np.full(20, -1.0), t])
-    _, time = nt.metrics.pseudotime_spearman(np.vstack([heap, X]), order, n_neighbors=10, return_per_cell=True)
+    _, time = nt.metrics.pseudotime_spearman(
+        np.vstack([heap, X]), order, n_neighbors=10, return_per_cell=True
+    )
     assert np.isfinite(time[:20]).all()
     assert np.isposinf(time[20:]).all()
 

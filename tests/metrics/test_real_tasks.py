@@ -42,8 +42,12 @@ def test_interactions():
     with pytest.raises(nt.errors.LeakageError, match="HI-union"):
         nt.metrics.evaluate(shipped, "interactions")
     rng = np.random.default_rng(0)
-    other = ad.AnnData(rng.standard_normal((shipped.n_obs, 8)).astype(np.float32), obs=shipped.obs[[]])
+    other = ad.AnnData(
+        rng.standard_normal((shipped.n_obs, 8)).astype(np.float32), obs=shipped.obs[[]]
+    )
     other.uns["newt"] = {"manifest": {"source": []}}
     table = nt.metrics.evaluate(other, "interactions")
     assert (table["n_positive"] > 2000).all()
-    assert table[["score", "cosine", "degree", "annotation_count"]].mean().to_numpy() == pytest.approx(0.5, abs=0.02)
+    assert table[
+        ["score", "cosine", "degree", "annotation_count"]
+    ].mean().to_numpy() == pytest.approx(0.5, abs=0.02)

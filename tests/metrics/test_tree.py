@@ -13,8 +13,25 @@ from scipy.stats import pearsonr, spearmanr
 
 from newt_sc import metrics
 
-EDGES = [("hsc", "mpp"), ("mpp", "clp"), ("mpp", "gmp"), ("clp", "b"), ("clp", "t"), ("gmp", "mo"), ("gmp", "neu")]
-NAMES = ["neu", "hsc", "b", "mpp", "t", "mo", "clp", "other"]  # gmp has no data, other is not in the tree
+EDGES = [
+    ("hsc", "mpp"),
+    ("mpp", "clp"),
+    ("mpp", "gmp"),
+    ("clp", "b"),
+    ("clp", "t"),
+    ("gmp", "mo"),
+    ("gmp", "neu"),
+]
+NAMES = [
+    "neu",
+    "hsc",
+    "b",
+    "mpp",
+    "t",
+    "mo",
+    "clp",
+    "other",
+]  # gmp has no data, other is not in the tree
 
 
 def points(seed: int = 0) -> np.ndarray:
@@ -70,12 +87,16 @@ def test_scores_are_those_by_hand(metric: Any) -> None:
         steps = [path[pair] for pair in pairs]
         if steps.count(min(steps)) == 1:
             hits.append(np.argmin([D[pair] for pair in pairs]) == np.argmin(steps))
-    assert metrics.triplet_accuracy(X, NAMES, EDGES, metric=metric).estimate == pytest.approx(np.mean(hits))
+    assert metrics.triplet_accuracy(X, NAMES, EDGES, metric=metric).estimate == pytest.approx(
+        np.mean(hits)
+    )
 
 
 def test_the_tree_itself_is_perfect_and_no_order_matters() -> None:
     path = np.nan_to_num(brute_paths(), nan=9)
-    assert metrics.tree_correlation(path, NAMES, EDGES, metric="precomputed").estimate == pytest.approx(1)
+    assert metrics.tree_correlation(
+        path, NAMES, EDGES, metric="precomputed"
+    ).estimate == pytest.approx(1)
     assert metrics.triplet_accuracy(path, NAMES, EDGES, metric="precomputed").estimate == 1
     order = np.random.default_rng(1).permutation(8)
     for score in (metrics.tree_correlation, metrics.triplet_accuracy, metrics.parent_child_share):
@@ -85,7 +106,9 @@ def test_the_tree_itself_is_perfect_and_no_order_matters() -> None:
 
 def test_ties_count_by_chance() -> None:
     same = np.ones((8, 8)) - np.eye(8)
-    assert metrics.triplet_accuracy(same, NAMES, EDGES, metric="precomputed").estimate == pytest.approx(1 / 3)
+    assert metrics.triplet_accuracy(
+        same, NAMES, EDGES, metric="precomputed"
+    ).estimate == pytest.approx(1 / 3)
 
 
 def test_bad_trees_are_refused() -> None:
@@ -102,8 +125,12 @@ def test_bad_trees_are_refused() -> None:
     with pytest.raises(ValueError, match="expected distances"):
         metrics.triplet_accuracy(points(), NAMES, EDGES, metric="precomputed")
     with pytest.raises(ValueError, match="no triplet"):
-        metrics.triplet_accuracy(points()[:3], ["a", "b", "c"], [("r", "a"), ("r", "b"), ("r", "c")])
+        metrics.triplet_accuracy(
+            points()[:3], ["a", "b", "c"], [("r", "a"), ("r", "b"), ("r", "c")]
+        )
     with pytest.raises(ValueError, match="no group has its parent"):
-        metrics.parent_child_share(points()[:3], ["a", "b", "c"], [("r", "a"), ("r", "b"), ("r", "c")])
+        metrics.parent_child_share(
+            points()[:3], ["a", "b", "c"], [("r", "a"), ("r", "b"), ("r", "c")]
+        )
     with pytest.raises(ValueError, match="method"):
         metrics.tree_correlation(points(), NAMES, EDGES, method="kendall")  # type: ignore[arg-type]

@@ -19,7 +19,9 @@ WIDTHS = {"function": 6, "lineage": 5, "mine": 4}
 def make_embedding(*, unknown: int = 0) -> ad.AnnData:
     """Blocks of 90 genes with NaN rows; the first ``unknown`` genes are known to none."""
     rng = np.random.default_rng(0)
-    kinds = rng.standard_normal((8, 10))[rng.integers(8, size=90)] + 0.3 * rng.standard_normal((90, 10))
+    kinds = rng.standard_normal((8, 10))[rng.integers(8, size=90)] + 0.3 * rng.standard_normal(
+        (90, 10)
+    )
     present = rng.random((90, 3)) < 0.75
     present[:, 0] |= ~present.any(axis=1)
     present[:unknown] = False
@@ -47,8 +49,12 @@ def make_mudata(embedding: ad.AnnData) -> MuData:
     mods = {}
     for seed, name in enumerate(WIDTHS):
         block = np.asarray(embedding.obsm[name])
-        known = np.random.default_rng(seed).permutation(np.flatnonzero(np.isfinite(block).all(axis=1)))
-        mods[name] = ad.AnnData(obs=pd.DataFrame(index=embedding.obs_names[known]), obsm={"X_block": block[known]})
+        known = np.random.default_rng(seed).permutation(
+            np.flatnonzero(np.isfinite(block).all(axis=1))
+        )
+        mods[name] = ad.AnnData(
+            obs=pd.DataFrame(index=embedding.obs_names[known]), obsm={"X_block": block[known]}
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         out = MuData(mods)

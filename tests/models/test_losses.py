@@ -23,8 +23,12 @@ def test_info_nce(scale: float) -> None:
     logits = scale * unit(a) @ unit(b).T
     expected = 0.0
     for matrix in (logits, logits.T):
-        expected += np.mean([np.log(np.exp(row).sum()) - row[i] for i, row in enumerate(matrix)]) / 2
-    assert _losses.info_nce(torch.from_numpy(a), torch.from_numpy(b), scale).item() == pytest.approx(expected)
+        expected += (
+            np.mean([np.log(np.exp(row).sum()) - row[i] for i, row in enumerate(matrix)]) / 2
+        )
+    assert _losses.info_nce(
+        torch.from_numpy(a), torch.from_numpy(b), scale
+    ).item() == pytest.approx(expected)
 
 
 def test_info_nce_ignores_lengths_and_falls_when_partners_agree() -> None:
@@ -45,13 +49,26 @@ def test_info_nce_of_too_few_genes_is_zero_and_keeps_the_graph(n: int) -> None:
 
 
 def test_cosine_reconstruction() -> None:
-    predicted, blocks = [numbers(5, 3), numbers(5, 4, seed=1)], [numbers(5, 3, seed=2), numbers(5, 4, seed=3)]
+    predicted, blocks = (
+        [numbers(5, 3), numbers(5, 4, seed=1)],
+        [
+            numbers(5, 3, seed=2),
+            numbers(5, 4, seed=3),
+        ],
+    )
     where = np.array([[1, 0], [1, 1], [0, 0], [0, 1], [1, 0]], dtype=bool)
-    cosines = [unit(predicted[m][[i]])[0] @ unit(blocks[m][[i]])[0] for i in range(5) for m in range(2) if where[i, m]]
+    cosines = [
+        unit(predicted[m][[i]])[0] @ unit(blocks[m][[i]])[0]
+        for i in range(5)
+        for m in range(2)
+        if where[i, m]
+    ]
     for m in range(2):
         blocks[m][~where[:, m]] = np.nan  # what does not count may hold anything
     guesses = [torch.from_numpy(x).requires_grad_() for x in predicted]
-    loss = _losses.cosine_reconstruction(guesses, [torch.from_numpy(x) for x in blocks], torch.from_numpy(where))
+    loss = _losses.cosine_reconstruction(
+        guesses, [torch.from_numpy(x) for x in blocks], torch.from_numpy(where)
+    )
     assert loss.item() == pytest.approx(np.mean([1 - c for c in cosines]))
     loss.backward()
     for m, guess in enumerate(guesses):

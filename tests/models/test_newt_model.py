@@ -43,7 +43,7 @@ def finite(block: Any) -> np.ndarray:
     return np.isfinite(np.asarray(block)).all(axis=1)
 
 
-# -- before training -------------------------------------------------------------------------------------------------
+# -- before training -------------------------------------------------------------------------------
 
 
 def test_weights_are_those_of_fuse() -> None:
@@ -52,7 +52,8 @@ def test_weights_are_those_of_fuse() -> None:
 
 @untrained
 @pytest.mark.parametrize(
-    ("fusion", "power"), [("attention", 0.0), ("attention", 1.0), ("mean", 0.5), ("transformer", 0.5)]
+    ("fusion", "power"),
+    [("attention", 0.0), ("attention", 1.0), ("mean", 0.5), ("transformer", 0.5)],
 )
 def test_untrained_is_fuse(embedding: ad.AnnData, fusion: Any, power: float) -> None:
     model = new(embedding, fusion=fusion, power=power)
@@ -60,7 +61,8 @@ def test_untrained_is_fuse(embedding: ad.AnnData, fusion: Any, power: float) -> 
     np.testing.assert_allclose(model.get_latent_representation(), expected.X, atol=2e-4)
     attention = model.get_attention()
     np.testing.assert_allclose(
-        attention, attention.notna().div(attention.notna().sum(axis=1), axis=0).where(attention.notna())
+        attention,
+        attention.notna().div(attention.notna().sum(axis=1), axis=0).where(attention.notna()),
     )
 
 
@@ -98,7 +100,7 @@ def test_untrained_use_is_said(embedding: ad.AnnData) -> None:
         new(embedding).get_latent_representation()
 
 
-# -- setting up ------------------------------------------------------------------------------------------------------
+# -- setting up ------------------------------------------------------------------------------------
 
 
 def test_nothing_is_written_into_what_is_set_up(embedding: ad.AnnData, mdata: MuData) -> None:
@@ -191,7 +193,9 @@ def dask_block(block: np.ndarray) -> Any:
     ],
     ids=lambda value: None,
 )
-def test_bad_blocks(embedding: ad.AnnData, change: Callable[[Any], Any], error: type[Exception], message: str) -> None:
+def test_bad_blocks(
+    embedding: ad.AnnData, change: Callable[[Any], Any], error: type[Exception], message: str
+) -> None:
     embedding.obsm["mine"] = change(np.nan_to_num(embedding.obsm["mine"]))
     with pytest.raises(error, match=message):
         NEWT.setup_anndata(embedding)
@@ -286,16 +290,20 @@ def test_setups_do_not_outlive_their_data(embedding: ad.AnnData) -> None:
         ({"fusion": "transformer", "n_key": 6, "n_heads": 4}, ValueError, "heads that divide"),
     ],
 )
-def test_bad_params(embedding: ad.AnnData, params: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_bad_params(
+    embedding: ad.AnnData, params: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         new(embedding, **params)
 
 
-# -- training --------------------------------------------------------------------------------------------------------
+# -- training --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_training_lowers_the_loss_and_changes_the_vectors(embedding: ad.AnnData, fusion: Any) -> None:
+def test_training_lowers_the_loss_and_changes_the_vectors(
+    embedding: ad.AnnData, fusion: Any
+) -> None:
     model = new(embedding, fusion=fusion)
     with pytest.warns(NewtWarning, match="not trained"):
         before = model.get_latent_representation()
@@ -303,7 +311,9 @@ def test_training_lowers_the_loss_and_changes_the_vectors(embedding: ad.AnnData,
     loss = model.history["validation_loss"].iloc[:, 0]
     assert len(loss) == 6
     assert loss.iloc[-1] < loss.iloc[0]
-    assert {"train_loss", "contrast_train", "reconstruction_train", "contrast_validation"} <= set(model.history)
+    assert {"train_loss", "contrast_train", "reconstruction_train", "contrast_validation"} <= set(
+        model.history
+    )
     assert np.abs(model.get_latent_representation() - before).max() > 1e-3
     assert model.is_trained
     assert model.training["epochs"] == 6
@@ -326,7 +336,9 @@ def test_one_seed_gives_one_result(embedding: ad.AnnData) -> None:
     assert np.abs(vectors(1) - first).max() > 1e-4
 
 
-def test_training_leaves_torch_and_loggers_alone(embedding: ad.AnnData, tmp_path: Path, monkeypatch: Any) -> None:
+def test_training_leaves_torch_and_loggers_alone(
+    embedding: ad.AnnData, tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(5)
     state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
@@ -343,7 +355,12 @@ def test_training_leaves_torch_and_loggers_alone(embedding: ad.AnnData, tmp_path
 def test_early_stopping_keeps_the_best_epoch(embedding: ad.AnnData) -> None:
     """A learning rate that is far too high: the first epochs are the best."""
     model = new(embedding)
-    model.train(30, **QUICK, patience=2, plan_kwargs={"lr": 0.3, "lr_projections": 0.3, "reconstruction_weight": 0.5})
+    model.train(
+        30,
+        **QUICK,
+        patience=2,
+        plan_kwargs={"lr": 0.3, "lr_projections": 0.3, "reconstruction_weight": 0.5},
+    )
     loss = model.history["validation_loss"].iloc[:, 0].astype(float)
     assert model.training["epochs"] == len(loss) < 30
     assert loss.argmin() == len(loss) - 3
@@ -408,7 +425,7 @@ def test_divergence_is_undone(embedding: ad.AnnData, lr: float, error: type[Exce
         assert torch.equal(value, before[name])
 
 
-# -- partners and private dimensions ---------------------------------------------------------------------------------
+# -- partners and private dimensions ---------------------------------------------------------------
 
 
 def couples(embedding: ad.AnnData) -> pd.DataFrame:
@@ -446,11 +463,17 @@ def test_pairs_bring_partners_together(embedding: ad.AnnData) -> None:
     assert losses[-1] < losses[0] - 1
 
 
-def test_pairs_once_whatever_their_order_and_only_of_genes_that_are_trained_on(embedding: ad.AnnData) -> None:
+def test_pairs_once_whatever_their_order_and_only_of_genes_that_are_trained_on(
+    embedding: ad.AnnData,
+) -> None:
     pairs = couples(embedding)
     model = new(embedding)
-    more = pd.DataFrame({"a": ["no such gene", pairs["b"][0], pairs["a"][0]], "b": [pairs["a"][0]] * 3})
-    model.train(1, early_stopping=False, train_size=1.0, pairs=pd.concat([pairs, more, pairs]), **QUICK)
+    more = pd.DataFrame(
+        {"a": ["no such gene", pairs["b"][0], pairs["a"][0]], "b": [pairs["a"][0]] * 3}
+    )
+    model.train(
+        1, early_stopping=False, train_size=1.0, pairs=pd.concat([pairs, more, pairs]), **QUICK
+    )
     assert model.training["n_pairs"] == 45
     model = new(embedding)
     model.train(1, train_size=0.5, pairs=pairs, **QUICK)
@@ -464,7 +487,11 @@ def test_pairs_once_whatever_their_order_and_only_of_genes_that_are_trained_on(e
     [
         ([("A", "B")], TypeError, "pairs is list, expected a DataFrame"),
         (pd.DataFrame({"a": ["A"]}), ValueError, "has 1 columns, expected two"),
-        (pd.DataFrame({"a": ["A"], "b": ["B"]}), ValueError, "None of the 1 pairs is of two different genes"),
+        (
+            pd.DataFrame({"a": ["A"], "b": ["B"]}),
+            ValueError,
+            "None of the 1 pairs is of two different genes",
+        ),
         (pd.DataFrame({"a": [], "b": []}), ValueError, "None of the 0 pairs"),
         (pd.DataFrame({"a": [1.0, np.nan], "b": [2.0, np.nan]}), ValueError, "None of the 2 pairs"),
     ],
@@ -489,7 +516,11 @@ def test_private_dimensions_stay_the_pca(embedding: ad.AnnData, tmp_path: Path) 
     for epochs in (0, 4):
         if epochs:
             model.train(epochs, pairs=couples(embedding), **QUICK)
-        with pytest.warns(NewtWarning, match="not trained") if not epochs else contextlib.nullcontext():
+        with (
+            pytest.warns(NewtWarning, match="not trained")
+            if not epochs
+            else contextlib.nullcontext()
+        ):
             z = model.get_latent_representation()
         assert z.shape == (90, 8) == (90, model.n_latent)
         np.testing.assert_allclose(z[:, 5:], expected, atol=2e-4)
@@ -508,7 +539,9 @@ def test_private_dimensions_count_as_much_as_is_said(embedding: ad.AnnData, tmp_
     z = model.get_latent_representation()
     np.testing.assert_allclose(np.linalg.norm(z[:, 5:], axis=1), 0.25, atol=1e-5)
     model.save(tmp_path / "m")
-    np.testing.assert_array_equal(NEWT.load(tmp_path / "m", embedding).get_latent_representation(), z)
+    np.testing.assert_array_equal(
+        NEWT.load(tmp_path / "m", embedding).get_latent_representation(), z
+    )
     path = tmp_path / "m" / "model.json"
     described = json.loads(path.read_text())
     del described["params"]["private_weight"]  # as models of before, whose parts had one length
@@ -518,7 +551,9 @@ def test_private_dimensions_count_as_much_as_is_said(embedding: ad.AnnData, tmp_
 
 
 @untrained
-def test_no_more_private_dimensions_than_the_blocks_have(embedding: ad.AnnData, tmp_path: Path) -> None:
+def test_no_more_private_dimensions_than_the_blocks_have(
+    embedding: ad.AnnData, tmp_path: Path
+) -> None:
     model = new(embedding, n_latent=256, n_private=100)
     assert (model.n_latent, model.params["n_private"]) == (30, 15)
     model.save(tmp_path / "m")
@@ -530,14 +565,20 @@ def test_modalities_may_be_called_like_what_is_beside_them(embedding: ad.AnnData
     plain = new(embedding)
     named = {"row": "function", "present": "lineage", "block_0": "mine"}
     NEWT.setup_anndata(embedding, modalities=named)
-    again = NEWT(embedding, **SMALL, weights=dict.fromkeys(named, 1.0) | {"present": WEIGHTS["lineage"]})
-    np.testing.assert_allclose(again.get_latent_representation(), plain.get_latent_representation(), atol=1e-5)
+    again = NEWT(
+        embedding, **SMALL, weights=dict.fromkeys(named, 1.0) | {"present": WEIGHTS["lineage"]}
+    )
+    np.testing.assert_allclose(
+        again.get_latent_representation(), plain.get_latent_representation(), atol=1e-5
+    )
     again.train(1, pairs=couples(embedding), **QUICK)
     assert np.isfinite(again.get_latent_representation()).all()
 
 
 @pytest.mark.parametrize("n_private", [8, 9])
-def test_a_file_with_too_many_private_dimensions(embedding: ad.AnnData, tmp_path: Path, n_private: int) -> None:
+def test_a_file_with_too_many_private_dimensions(
+    embedding: ad.AnnData, tmp_path: Path, n_private: int
+) -> None:
     model = new(embedding, n_private=2)
     model.train(1, **QUICK)
     model.save(tmp_path / "m")
@@ -556,10 +597,12 @@ def test_a_model_of_before_has_no_private_dimensions(embedding: ad.AnnData, tmp_
     del described["params"]["n_private"]
     (tmp_path / "m" / "model.json").write_text(json.dumps(described))
     again = NEWT.load(tmp_path / "m", embedding)
-    np.testing.assert_array_equal(again.get_latent_representation(), model.get_latent_representation())
+    np.testing.assert_array_equal(
+        again.get_latent_representation(), model.get_latent_representation()
+    )
 
 
-# -- what it says ----------------------------------------------------------------------------------------------------
+# -- what it says ----------------------------------------------------------------------------------
 
 
 def test_latent_representation(trained: nt.models.NEWT, world: ad.AnnData) -> None:
@@ -568,10 +611,14 @@ def test_latent_representation(trained: nt.models.NEWT, world: ad.AnnData) -> No
     assert z.dtype == np.float32
     np.testing.assert_array_equal(trained.get_gene_embedding(), z)
     np.testing.assert_allclose(trained.get_latent_representation(batch_size=7), z, atol=1e-5)
-    np.testing.assert_allclose(trained.get_latent_representation(world[40:60].copy()), z[40:60], atol=1e-5)
+    np.testing.assert_allclose(
+        trained.get_latent_representation(world[40:60].copy()), z[40:60], atol=1e-5
+    )
 
 
-def test_subset_of_modalities_is_the_same_as_removing_the_others(trained: nt.models.NEWT, world: ad.AnnData) -> None:
+def test_subset_of_modalities_is_the_same_as_removing_the_others(
+    trained: nt.models.NEWT, world: ad.AnnData
+) -> None:
     part = trained.get_latent_representation(modalities=["function", "mine"])
     without = world.copy()
     without.obsm["lineage"][:] = np.nan
@@ -632,16 +679,36 @@ def test_imputed_blocks_are_better_than_chance(world: ad.AnnData) -> None:
         (lambda m: m.embed_new_genes(3), TypeError, "Found int"),
         (lambda m: m.embed_new_genes({}), ValueError, "No modality"),
         (lambda m: m.embed_new_genes({"x": pd.DataFrame()}), KeyError, r"no modality \['x'\]"),
-        (lambda m: m.embed_new_genes({"mine": np.ones((2, 4))}), TypeError, "is ndarray, expected a DataFrame"),
-        (lambda m: m.embed_new_genes({"mine": pd.DataFrame(np.ones((2, 3)))}), ValueError, r"\{'mine': 3\} dimensions"),
-        (lambda m: m.embed_new_genes({"mine": pd.DataFrame([["a"] * 4])}), TypeError, "dtype object"),
-        (lambda m: m.embed_new_genes({"mine": pd.DataFrame(np.full((2, 4), np.nan))}), ValueError, "None of the 2"),
+        (
+            lambda m: m.embed_new_genes({"mine": np.ones((2, 4))}),
+            TypeError,
+            "is ndarray, expected a DataFrame",
+        ),
+        (
+            lambda m: m.embed_new_genes({"mine": pd.DataFrame(np.ones((2, 3)))}),
+            ValueError,
+            r"\{'mine': 3\} dimensions",
+        ),
+        (
+            lambda m: m.embed_new_genes({"mine": pd.DataFrame([["a"] * 4])}),
+            TypeError,
+            "dtype object",
+        ),
+        (
+            lambda m: m.embed_new_genes({"mine": pd.DataFrame(np.full((2, 4), np.nan))}),
+            ValueError,
+            "None of the 2",
+        ),
         (
             lambda m: m.embed_new_genes({"mine": pd.DataFrame(np.ones((2, 4)), ["A", "A"])}),
             ValueError,
             "more than once",
         ),
-        (lambda m: m.embed_new_genes(ad.AnnData(np.ones((2, 2)))), KeyError, "None of the model's modalities"),
+        (
+            lambda m: m.embed_new_genes(ad.AnnData(np.ones((2, 2)))),
+            KeyError,
+            "None of the model's modalities",
+        ),
     ],
     ids=lambda value: None,
 )
@@ -655,7 +722,11 @@ def test_bad_questions(
 def test_new_genes(trained: nt.models.NEWT, world: ad.AnnData, mdata: MuData) -> None:
     z = trained.get_latent_representation()
     frames = {
-        name: pd.DataFrame(world.obsm[name], index="NEW" + world.obs_names).dropna().sample(frac=1, random_state=0)
+        name: (
+            pd.DataFrame(world.obsm[name], index="NEW" + world.obs_names)
+            .dropna()
+            .sample(frac=1, random_state=0)
+        )
         for name in trained.widths
     }
     out = trained.embed_new_genes(frames)
@@ -666,7 +737,9 @@ def test_new_genes(trained: nt.models.NEWT, world: ad.AnnData, mdata: MuData) ->
     part = trained.embed_new_genes({"mine": frames["mine"].iloc[:1]})  # one gene, one modality
     assert part.shape == (1, 8)
     assert part.obs["n_modalities"].tolist() == [1]
-    expected = trained.get_latent_representation(modalities=["mine"])["NEW" + world.obs_names == part.obs_names[0]]
+    expected = trained.get_latent_representation(modalities=["mine"])[
+        "NEW" + world.obs_names == part.obs_names[0]
+    ]
     np.testing.assert_allclose(part.X, expected, atol=1e-5)
     assert np.isnan(part.obsm["function"]).all()
     half = pd.DataFrame([np.ones(4), np.full(4, np.nan)], index=["A", "B"], dtype=np.float32)
@@ -713,17 +786,23 @@ def test_repr(trained: nt.models.NEWT, capsys: pytest.CaptureFixture[str]) -> No
     assert "90 genes" in capsys.readouterr().out
 
 
-# -- a user's own bundle ---------------------------------------------------------------------------------------------
+# -- a user's own bundle ---------------------------------------------------------------------------
 
 
 def test_own_bundle_from_files_to_vectors(tmp_path: Path) -> None:
     """A GMT and an edge list: read, encode, train, save, load, embed."""
-    genes = nt.genes.table().query("locus_group == 'protein-coding gene'")["symbol"].iloc[:80].tolist()
+    genes = (
+        nt.genes.table().query("locus_group == 'protein-coding gene'")["symbol"].iloc[:80].tolist()
+    )
     rng = np.random.default_rng(0)
     kind = rng.integers(6, size=80)
     sets = []
     for i in range(30):
-        members = [g for g, k in zip(genes, kind, strict=True) if rng.random() < (0.7 if k == i % 6 else 0.05)]
+        members = [
+            g
+            for g, k in zip(genes, kind, strict=True)
+            if rng.random() < (0.7 if k == i % 6 else 0.05)
+        ]
         sets.append("\t".join([f"SET{i}", "", *members]))
     with gzip.open(tmp_path / "sets.gmt.gz", "wt") as stream:
         stream.write("\n".join(sets) + "\n")
@@ -747,9 +826,14 @@ def test_own_bundle_from_files_to_vectors(tmp_path: Path) -> None:
         "sha256",
     ]
     rows = [columns]
-    for modality, file, kind_of in [("function", "sets.gmt.gz", "gmt"), ("interaction", "edges.tsv", "edges")]:
+    for modality, file, kind_of in [
+        ("function", "sets.gmt.gz", "gmt"),
+        ("interaction", "edges.tsv", "edges"),
+    ]:
         digest = hashlib.sha256((tmp_path / file).read_bytes()).hexdigest()
-        rows.append([modality, file, kind_of, "mine", "1", "2026-01-01", "here", "CC0-1.0", "True", digest])
+        rows.append(
+            [modality, file, kind_of, "mine", "1", "2026-01-01", "here", "CC0-1.0", "True", digest]
+        )
     (tmp_path / "mine.bundle.tsv").write_text("\n".join("\t".join(row) for row in rows) + "\n")
 
     mdata = nt.datasets.bundle(tmp_path / "mine.bundle.tsv")
@@ -763,7 +847,14 @@ def test_own_bundle_from_files_to_vectors(tmp_path: Path) -> None:
     np.testing.assert_array_equal(out.X, model.get_latent_representation())
     assert out.shape == (80, 16)
     assert out.uns["newt"]["manifest"]["source"].tolist() == ["mine", "mine"]
-    assert nt.metrics.label_knn(np.asarray(out.X), kind[[genes.index(g) for g in out.obs_names]], n_neighbors=5) > 0.6
-    cells = ad.AnnData(np.log1p(rng.poisson(2.0, (20, 80))).astype(np.float32), var=pd.DataFrame(index=genes))
+    assert (
+        nt.metrics.label_knn(
+            np.asarray(out.X), kind[[genes.index(g) for g in out.obs_names]], n_neighbors=5
+        )
+        > 0.6
+    )
+    cells = ad.AnnData(
+        np.log1p(rng.poisson(2.0, (20, 80))).astype(np.float32), var=pd.DataFrame(index=genes)
+    )
     nt.tl.embed(cells, embedding=out, mode="project", mask_var=None)
     assert np.isfinite(cells.obsm["X_newt"]).all()

@@ -50,7 +50,10 @@ def test_masked_softmax() -> None:
 def test_absent_modalities_are_never_read(fusion: Fusion, seed: int, value: float) -> None:
     blocks, present = batch(5, seed)
     before = MODULES[fusion](blocks, present)
-    changed = [torch.where(has[:, None], block, value) for block, has in zip(blocks, present.T, strict=True)]
+    changed = [
+        torch.where(has[:, None], block, value)
+        for block, has in zip(blocks, present.T, strict=True)
+    ]
     after = MODULES[fusion](changed, present)
     assert torch.equal(before.z, after.z)
     assert torch.equal(before.attention, after.attention)
@@ -97,7 +100,10 @@ def test_untrained_fusion_is_the_sum_of_projections(fusion: Fusion) -> None:
     back = [torch.randn(6, width) for width in WIDTHS]
     offset, means = torch.randn(6), [torch.randn(width) for width in WIDTHS]
     made.initialise(projections, offset, back, means)
-    expected = sum(has[:, None] * (block @ p) for block, p, has in zip(blocks, projections, present.T, strict=True))
+    expected = sum(
+        has[:, None] * (block @ p)
+        for block, p, has in zip(blocks, projections, present.T, strict=True)
+    )
     z = made(blocks, present).z
     np.testing.assert_allclose(z.detach(), expected - offset, atol=1e-5)
     for decoded, weight, mean in zip(made.decode(z), back, means, strict=True):
@@ -119,7 +125,10 @@ def test_attention_by_hand() -> None:
                 scores.append(keys[m] @ (made.query + made.context.weight @ context) + made.bias[m])
             weights = torch.stack(scores).softmax(dim=0) if at else torch.zeros(0)
             np.testing.assert_allclose(fused.attention[i, at], weights, atol=1e-5)
-            z = sum(w * len(at) * made.projections[m](blocks[m][i]) for w, m in zip(weights, at, strict=True))
+            z = sum(
+                w * len(at) * made.projections[m](blocks[m][i])
+                for w, m in zip(weights, at, strict=True)
+            )
             np.testing.assert_allclose(fused.z[i], z - made.offset, atol=1e-4)
 
 
@@ -131,11 +140,17 @@ def test_scale_is_bounded() -> None:
     assert made.scale.item() == pytest.approx(100)
 
 
-@given(seed=st.integers(0, 1000), n_held_out=st.integers(1, 4), dropout=st.sampled_from([0.0, 0.3, 0.99]))
+@given(
+    seed=st.integers(0, 1000),
+    n_held_out=st.integers(1, 4),
+    dropout=st.sampled_from([0.0, 0.3, 0.99]),
+)
 def test_split_modalities(seed: int, n_held_out: int, dropout: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     present = torch.rand(30, 5, generator=generator) < 0.6
-    seen, held = split_modalities(present, n_held_out=n_held_out, dropout=dropout, generator=generator)
+    seen, held = split_modalities(
+        present, n_held_out=n_held_out, dropout=dropout, generator=generator
+    )
     known = present.sum(dim=1)
     assert not (seen & held).any()
     assert not ((seen | held) & ~present).any()

@@ -16,7 +16,9 @@ def test_it_embeds_the_genes_of_the_shipped_embedding() -> None:
     np.testing.assert_allclose(made.X, shipped.X, atol=2e-3)  # float16
     attention = made.obsm["attention"].to_numpy()
     np.testing.assert_allclose(np.nansum(attention, axis=1), 1, atol=1e-4)
-    known = np.column_stack([np.isfinite(shipped.obsm[name]).all(axis=1) for name in made.obsm["attention"]])
+    known = np.column_stack(
+        [np.isfinite(shipped.obsm[name]).all(axis=1) for name in made.obsm["attention"]]
+    )
     np.testing.assert_array_equal(np.isfinite(attention), known)
     assert all(made.uns["newt"]["manifest"]["redistributable"])
 

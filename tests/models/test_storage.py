@@ -56,20 +56,27 @@ def rewrite(folder: Path, edit: Callable[[dict[str, torch.Tensor]], Any]) -> Non
     sign(folder)
 
 
-# -- round trip ------------------------------------------------------------------------------------------------------
+# -- round trip ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("with_data", [True, False])
-def test_round_trip(trained: nt.models.NEWT, saved: Path, embedding: ad.AnnData, with_data: bool) -> None:
+def test_round_trip(
+    trained: nt.models.NEWT, saved: Path, embedding: ad.AnnData, with_data: bool
+) -> None:
     loaded = NEWT.load(saved, embedding if with_data else None)
     z = trained.get_latent_representation()
     if with_data:
         np.testing.assert_array_equal(loaded.get_latent_representation(), z)
         np.testing.assert_array_equal(loaded.to_embedding().X, z)
     np.testing.assert_array_equal(loaded.get_latent_representation(embedding), z)
-    new, old = loaded.embed_new_genes(embedding[:5].copy()), trained.embed_new_genes(embedding[:5].copy())
+    new, old = (
+        loaded.embed_new_genes(embedding[:5].copy()),
+        trained.embed_new_genes(embedding[:5].copy()),
+    )
     np.testing.assert_array_equal(new.X, old.X)
-    np.testing.assert_array_equal(new.uns["newt"]["manifest"]["redistributable"], [True, False, True])
+    np.testing.assert_array_equal(
+        new.uns["newt"]["manifest"]["redistributable"], [True, False, True]
+    )
     assert new.uns["newt"]["manifest"]["name"] == "small"
     assert loaded.params == trained.params
     assert loaded.training == trained.training
@@ -83,7 +90,9 @@ def test_round_trip(trained: nt.models.NEWT, saved: Path, embedding: ad.AnnData,
 def test_loaded_model_trains_on(saved: Path, embedding: ad.AnnData) -> None:
     loaded = NEWT.load(saved, embedding)
     before, epochs = loaded.get_latent_representation(), loaded.training["epochs"]
-    loaded.train(1, accelerator="cpu", batch_size=32, enable_progress_bar=False, early_stopping=False)
+    loaded.train(
+        1, accelerator="cpu", batch_size=32, enable_progress_bar=False, early_stopping=False
+    )
     assert loaded.training["epochs"] == epochs + 1
     assert np.abs(loaded.get_latent_representation() - before).max() > 1e-6
 
@@ -96,7 +105,9 @@ def test_round_trip_of_other_fusions(embedding: ad.AnnData, tmp_path: Path, fusi
     model.save(tmp_path / "m")
     loaded = NEWT.load(tmp_path / "m", embedding)
     assert not loaded.is_trained
-    np.testing.assert_array_equal(loaded.get_latent_representation(), model.get_latent_representation())
+    np.testing.assert_array_equal(
+        loaded.get_latent_representation(), model.get_latent_representation()
+    )
 
 
 def test_mudata_with_names_of_its_own(mdata: MuData, tmp_path: Path) -> None:
@@ -105,12 +116,19 @@ def test_mudata_with_names_of_its_own(mdata: MuData, tmp_path: Path) -> None:
     model.save(tmp_path / "m")
     loaded = NEWT.load(tmp_path / "m", mdata)
     with pytest.warns(NewtWarning, match="not trained"):
-        np.testing.assert_array_equal(loaded.get_latent_representation(), model.get_latent_representation())
+        np.testing.assert_array_equal(
+            loaded.get_latent_representation(), model.get_latent_representation()
+        )
 
 
 def test_without_data(saved: Path) -> None:
     loaded = NEWT.load(saved)
-    for call in (loaded.get_latent_representation, loaded.get_attention, loaded.to_embedding, loaded.train):
+    for call in (
+        loaded.get_latent_representation,
+        loaded.get_attention,
+        loaded.to_embedding,
+        loaded.train,
+    ):
         with pytest.raises(ValueError, match="loaded without data"):
             call()
 
@@ -123,10 +141,12 @@ def test_what_is_written(trained: nt.models.NEWT, saved: Path) -> None:
     assert found["modalities"] == trained.widths
     assert found["genes"]["sha256"] == sha256("\n".join(trained.gene_names).encode()).hexdigest()
     assert found["packages"]["torch"].startswith(torch.__version__.split("+")[0])
-    assert sorted(path.name for path in saved.parent.iterdir()) == ["model"]  # nothing temporary is left
+    assert sorted(path.name for path in saved.parent.iterdir()) == [
+        "model"
+    ]  # nothing temporary is left
 
 
-# -- writing ---------------------------------------------------------------------------------------------------------
+# -- writing ---------------------------------------------------------------------------------------
 
 
 def test_overwrite(trained: nt.models.NEWT, saved: Path) -> None:
@@ -187,7 +207,7 @@ def test_failure_of_the_last_step_brings_the_old_model_back(
     assert [path.name for path in saved.parent.iterdir()] == ["model"]
 
 
-# -- bad files -------------------------------------------------------------------------------------------------------
+# -- bad files -------------------------------------------------------------------------------------
 
 
 def test_no_model(tmp_path: Path) -> None:
@@ -260,13 +280,25 @@ def test_missing_part(saved: Path, name: str) -> None:
         lambda data: data[:8] + b"x" + data[9:],
         lambda data: data + b"\0" * 10,
     ],
-    ids=["empty", "5 bytes", "half header", "last byte", "half", "endless header", "long header", "no JSON", "longer"],
+    ids=[
+        "empty",
+        "5 bytes",
+        "half header",
+        "last byte",
+        "half",
+        "endless header",
+        "long header",
+        "no JSON",
+        "longer",
+    ],
 )
 def test_damaged_weights(saved: Path, damage: Callable[[bytes], bytes], signed: bool) -> None:
     (saved / WEIGHTS).write_bytes(damage((saved / WEIGHTS).read_bytes()))
     if signed:
         sign(saved)
-    with pytest.raises(FormatError, match="not a safetensors file" if signed else "does not have the sha256"):
+    with pytest.raises(
+        FormatError, match="not a safetensors file" if signed else "does not have the sha256"
+    ):
         NEWT.load(saved)
 
 
@@ -283,13 +315,18 @@ def test_one_flipped_bit(saved: Path) -> None:
     [
         (lambda s: s.pop("offset"), "'offset' is missing, expected"),
         (lambda s: s.update(more=torch.ones(2)), "'more' is .* expected none of that name"),
-        (lambda s: s.update(offset=torch.ones(9)), r"'offset' is \(\(9,\), 'F32'\), expected \(\(8,\)"),
+        (
+            lambda s: s.update(offset=torch.ones(9)),
+            r"'offset' is \(\(9,\), 'F32'\), expected \(\(8,\)",
+        ),
         (lambda s: s.update(offset=torch.ones(8, dtype=torch.float64)), "'F64'"),
         (lambda s: s.update(offset=torch.full((8,), torch.nan)), "not finite"),
         (lambda s: s.update(offset=torch.ones(2_000_000)), "expected at most"),
     ],
 )
-def test_other_tensors(saved: Path, edit: Callable[[dict[str, torch.Tensor]], Any], message: str) -> None:
+def test_other_tensors(
+    saved: Path, edit: Callable[[dict[str, torch.Tensor]], Any], message: str
+) -> None:
     rewrite(saved, edit)
     with pytest.raises(FormatError, match=message):
         NEWT.load(saved)
@@ -297,7 +334,18 @@ def test_other_tensors(saved: Path, edit: Callable[[dict[str, torch.Tensor]], An
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", "3", '{"format": "other"}', "[" * 100_000, '{"x": NaN}', "\ufeff{}", '{"a": 1} x'],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "3",
+        '{"format": "other"}',
+        "[" * 100_000,
+        '{"x": NaN}',
+        "\ufeff{}",
+        '{"a": 1} x',
+    ],
     ids=lambda text: text[:12] or "empty",
 )
 def test_json_that_is_none_of_ours(saved: Path, text: str) -> None:
@@ -374,22 +422,28 @@ def test_json_with_other_values(saved: Path, values: dict[str, Any], message: st
         NEWT.load(saved)
 
 
-# -- other data ------------------------------------------------------------------------------------------------------
+# -- other data ------------------------------------------------------------------------------------
 
 
-def test_genes_in_another_order(saved: Path, embedding: ad.AnnData, trained: nt.models.NEWT) -> None:
+def test_genes_in_another_order(
+    saved: Path, embedding: ad.AnnData, trained: nt.models.NEWT
+) -> None:
     turned = embedding[[1, 0, *range(2, 90)]].copy()
     with pytest.raises(ValueError, match="the same genes in another order, first at position 0"):
         NEWT.load(saved, turned)
     loaded = NEWT.load(saved, turned[trained.gene_names].copy())  # as the message says
-    np.testing.assert_array_equal(loaded.get_latent_representation(), trained.get_latent_representation())
+    np.testing.assert_array_equal(
+        loaded.get_latent_representation(), trained.get_latent_representation()
+    )
 
 
 def test_other_genes(saved: Path, embedding: ad.AnnData) -> None:
     with pytest.raises(ValueError, match="10 are missing, such as"):
         NEWT.load(saved, embedding[10:].copy())
     embedding.obs_names = ["NEW1", *embedding.obs_names[1:]]
-    with pytest.raises(ValueError, match=r"1 are missing.*1 are new, such as \['NEW1'\].*embed_new_genes"):
+    with pytest.raises(
+        ValueError, match=r"1 are missing.*1 are new, such as \['NEW1'\].*embed_new_genes"
+    ):
         NEWT.load(saved, embedding)
 
 
@@ -423,9 +477,16 @@ def test_same_bundle_after_a_file(saved: Path, embedding: ad.AnnData, tmp_path: 
 
 
 def test_bundle_hash() -> None:
-    manifest = {"modality": np.array(["a"]), "source": np.array(["s"]), "sha256": np.array(["0"]), "licence": "x"}
+    manifest = {
+        "modality": np.array(["a"]),
+        "source": np.array(["s"]),
+        "sha256": np.array(["0"]),
+        "licence": "x",
+    }
     same = {**manifest, "modality": np.array(["a"], dtype=object), "licence": "y"}
     assert _storage.bundle_hash(manifest) == _storage.bundle_hash(same)
-    assert _storage.bundle_hash(manifest) != _storage.bundle_hash({**manifest, "sha256": np.array(["1"])})
+    assert _storage.bundle_hash(manifest) != _storage.bundle_hash(
+        {**manifest, "sha256": np.array(["1"])}
+    )
     assert _storage.bundle_hash({"note": "x"}) != _storage.bundle_hash({"note": "y"})
     assert _storage.bundle_hash({}) == ""

@@ -24,7 +24,9 @@ class Simulated(NamedTuple):
 
 
 def simulate(n: int = 1000, t: int = 60, seed: int = 0) -> Simulated:
-    """Labels drawn from probabilities that rise with z and the prior; scores of strong signatures are spread wider."""
+    """Labels drawn from probabilities that rise with z and the prior; scores of strong signatures
+    are spread wider.
+    """
     rng = np.random.default_rng(seed)
     strength, near = rng.standard_normal(n), rng.random(n)
     prior = np.broadcast_to(np.geomspace(0.002, 0.2, t), (n, t)).copy()
@@ -37,10 +39,17 @@ def fit(some: Simulated) -> Calibration:
     return Calibration.fit(some.z, some.prior, some.y, some.strength, some.near)
 
 
-def expected_calibration_error(p: NDArray[np.floating], y: NDArray[np.bool_], n_bins: int = 10) -> float:
+def expected_calibration_error(
+    p: NDArray[np.floating], y: NDArray[np.bool_], n_bins: int = 10
+) -> float:
     """Mean gap between probability and frequency over bins of equal mass."""
     bins = np.array_split(np.argsort(p.ravel()), n_bins)
-    return float(np.average([abs(p.ravel()[b].mean() - y.ravel()[b].mean()) for b in bins], weights=[*map(len, bins)]))
+    return float(
+        np.average(
+            [abs(p.ravel()[b].mean() - y.ravel()[b].mean()) for b in bins],
+            weights=[*map(len, bins)],
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +67,9 @@ def calibration(train: Simulated) -> Calibration:
     return fit(train)
 
 
-def test_probabilities_of_unseen_pairs_are_frequencies(calibration: Calibration, test: Simulated) -> None:
+def test_probabilities_of_unseen_pairs_are_frequencies(
+    calibration: Calibration, test: Simulated
+) -> None:
     p = calibration.probability(test.z, test.prior[0])
     assert p.dtype == np.float32
     assert expected_calibration_error(p, test.y) < 0.005
@@ -105,7 +116,9 @@ def test_chunks_make_no_difference(calibration: Calibration) -> None:
     assert calibration.probability(z[:0], prior).shape == (0, 3)
 
 
-def test_reliability_is_how_often_the_first_target_is_right(calibration: Calibration, test: Simulated) -> None:
+def test_reliability_is_how_often_the_first_target_is_right(
+    calibration: Calibration, test: Simulated
+) -> None:
     reliability = calibration.reliability(test.z.max(axis=1), test.strength, test.near)
     right = test.y[np.arange(len(test.z)), test.z.argmax(axis=1)]
     labelled = test.y.any(axis=1)

@@ -42,12 +42,16 @@ class Problem(NamedTuple):
     truth: NDArray[np.bool_]
 
 
-def draw(symbols: pd.Index, landmarks: pd.Index, n: int, seed: int) -> tuple[ad.AnnData, NDArray[np.bool_]]:
+def draw(
+    symbols: pd.Index, landmarks: pd.Index, n: int, seed: int
+) -> tuple[ad.AnnData, NDArray[np.bool_]]:
     centers = np.random.default_rng(5).standard_normal((N_CLASSES, len(landmarks)))
     rng, kind = np.random.default_rng(seed), np.arange(n) % N_CLASSES
     X = centers[kind] + 1.5 * rng.standard_normal((n, len(landmarks)))
     has = (kind[:, None] == CLASS) & (rng.random((n, len(symbols))) < 0.5)
-    obs = pd.DataFrame({"smiles": [RINGS[k] + (i // N_CLASSES % 8) * "C" for i, k in enumerate(kind)]})
+    obs = pd.DataFrame(
+        {"smiles": [RINGS[k] + (i // N_CLASSES % 8) * "C" for i, k in enumerate(kind)]}
+    )
     obs.index = pd.Index([f"c{seed}_{i}" for i in range(n)])
     return ad.AnnData(X.astype(np.float32), obs=obs, var=pd.DataFrame(index=landmarks)), has
 
@@ -78,7 +82,9 @@ def predictor(problem: Problem) -> TargetPredictor:
 def make(problem: Problem) -> Callable[..., TargetPredictor]:
     """Make a predictor of the planted problem, with something changed."""
 
-    def of(train: ad.AnnData | None = None, targets: Any = problem.targets, **params: Any) -> TargetPredictor:
+    def of(
+        train: ad.AnnData | None = None, targets: Any = problem.targets, **params: Any
+    ) -> TargetPredictor:
         adata = problem.train if train is None else train
         return TargetPredictor(adata, targets, **({"embedding": problem.embedding} | params))
 
@@ -87,7 +93,15 @@ def make(problem: Problem) -> Callable[..., TargetPredictor]:
 
 def auroc(S: Any, Y: NDArray[np.bool_]) -> float:
     """Mean over targets, by scikit-learn."""
-    return float(np.mean([roc_auc_score(Y[:, j], S[:, j]) for j in range(Y.shape[1]) if 0 < Y[:, j].sum() < len(Y)]))
+    return float(
+        np.mean(
+            [
+                roc_auc_score(Y[:, j], S[:, j])
+                for j in range(Y.shape[1])
+                if 0 < Y[:, j].sum() < len(Y)
+            ]
+        )
+    )
 
 
 def changed(adata: ad.AnnData, rows: dict[int, Any]) -> ad.AnnData:
@@ -105,7 +119,7 @@ def raw(model: TargetPredictor, found: ad.AnnData) -> Array:
     return np.asarray(found.X * model._sd[at] + model._mean[at])
 
 
-# -- the formula -----------------------------------------------------------------------------------------------------
+# -- the formula -----------------------------------------------------------------------------------
 
 
 def unit(X: Any) -> Array:
@@ -113,7 +127,9 @@ def unit(X: Any) -> Array:
 
 
 def scores_by_hand(problem: Problem) -> tuple[Array, list[str]]:
-    """Scores of the test compounds for all genes, as the class docstring has them, one Kronecker system solved."""
+    """Scores of the test compounds for all genes, as the class docstring has them, one Kronecker
+    system solved.
+    """
     symbols = list(problem.embedding.obs_names)
     Y = np.zeros((problem.train.n_obs, len(symbols)))
     for compound, target in problem.targets[["compound", "target"]].itertuples(index=False):
@@ -168,7 +184,9 @@ def test_scores_are_those_of_the_formula(problem: Problem) -> None:
         & problem.targets["target"].isin(problem.embedding.obs_names[:42])
     ]
     small = problem._replace(train=train, targets=targets)
-    model = TargetPredictor(train, targets, embedding=problem.embedding, min_compounds=1).train(calibrate=False)
+    model = TargetPredictor(train, targets, embedding=problem.embedding, min_compounds=1).train(
+        calibrate=False
+    )
     found = model.predict(problem.test, among="all")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -178,10 +196,12 @@ def test_scores_are_those_of_the_formula(problem: Problem) -> None:
     np.testing.assert_allclose(found.X, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
-# -- planted structure -----------------------------------------------------------------------------------------------
+# -- planted structure -----------------------------------------------------------------------------
 
 
-def test_unseen_compounds_and_unseen_targets_are_ranked(problem: Problem, predictor: TargetPredictor) -> None:
+def test_unseen_compounds_and_unseen_targets_are_ranked(
+    problem: Problem, predictor: TargetPredictor
+) -> None:
     found = predictor.predict(problem.test, among="all")
     assert auroc(found.X[:, ~UNSEEN], problem.truth[:, ~UNSEEN]) > 0.9
     assert auroc(found.X[:, UNSEEN], problem.truth[:, UNSEEN]) > 0.9
@@ -190,7 +210,9 @@ def test_unseen_compounds_and_unseen_targets_are_ranked(problem: Problem, predic
     assert found.var["auroc"][UNSEEN].isna().all()
 
 
-def test_vectors_that_say_nothing_rank_no_unseen_target(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_vectors_that_say_nothing_rank_no_unseen_target(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     shuffled = problem.embedding.copy()
     shuffled.X = np.random.default_rng(0).standard_normal(shuffled.shape).astype(np.float32)
     found = make(embedding=shuffled).train().predict(problem.test, among="all")
@@ -198,21 +220,29 @@ def test_vectors_that_say_nothing_rank_no_unseen_target(problem: Problem, make: 
     assert abs(auroc(found.X[:, UNSEEN], problem.truth[:, UNSEEN]) - 0.5) < 0.15
 
 
-def test_shuffled_labels_are_at_chance(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_shuffled_labels_are_at_chance(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     held_out, crossed = [], []
     names = problem.train.obs_names
     for seed in range(16):
         other = dict(zip(names, np.random.default_rng(seed).permutation(names), strict=True))
-        model = make(targets=problem.targets.assign(compound=problem.targets["compound"].map(other)))
+        model = make(
+            targets=problem.targets.assign(compound=problem.targets["compound"].map(other))
+        )
         found = model.train(calibrate=seed < 3).predict(problem.test, among="all")
-        held_out.append(np.mean(kernels.column_auroc(found.X, problem.truth.astype(float))[~UNSEEN]))
+        held_out.append(
+            np.mean(kernels.column_auroc(found.X, problem.truth.astype(float))[~UNSEEN])
+        )
         if seed < 3:
             crossed.append(np.nanmean(found.var["auroc"]))
     assert abs(np.mean(held_out) - 0.5) < 0.07
     assert abs(np.mean(crossed) - 0.5) < 0.06
 
 
-def test_probabilities_and_reliability_on_planted_structure(problem: Problem, predictor: TargetPredictor) -> None:
+def test_probabilities_and_reliability_on_planted_structure(
+    problem: Problem, predictor: TargetPredictor
+) -> None:
     found = predictor.predict(problem.test)
     p, truth = found.layers["probability"], problem.truth[:, ~UNSEEN]
     bins = np.array_split(np.argsort(p.ravel()), 10)
@@ -221,13 +251,17 @@ def test_probabilities_and_reliability_on_planted_structure(problem: Problem, pr
     assert abs(found.obs["reliability"].mean() - right.mean()) < 0.25
     # among training compounds it is how often the first cross-fitted target is right
     crossed = predictor.predict()
-    first = pd.MultiIndex.from_arrays([crossed.obs_names, crossed.var_names[crossed.X.argmax(axis=1)]])
+    first = pd.MultiIndex.from_arrays(
+        [crossed.obs_names, crossed.var_names[crossed.X.argmax(axis=1)]]
+    )
     right = first.isin(pd.MultiIndex.from_frame(problem.targets))
     assert crossed.obs["reliability"].mean() == pytest.approx(right.mean(), abs=0.05)
     assert p.dtype == found.X.dtype == np.float32
 
 
-def test_noise_is_less_reliable_than_a_signature(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_noise_is_less_reliable_than_a_signature(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     """Where a model was trained on both, abstention tells them apart."""
     rng = np.random.default_rng(3)
     train, test = problem.train.copy(), problem.test.copy()
@@ -242,7 +276,9 @@ def test_noise_is_less_reliable_than_a_signature(problem: Problem, make: Callabl
     assert roc_auc_score(right, reliability) > 0.6
 
 
-def test_the_same_again(problem: Problem, predictor: TargetPredictor, make: Callable[..., TargetPredictor]) -> None:
+def test_the_same_again(
+    problem: Problem, predictor: TargetPredictor, make: Callable[..., TargetPredictor]
+) -> None:
     again = make().train()
     for adata in (None, problem.test):
         one, two = (model.predict(adata, among="all") for model in (predictor, again))
@@ -253,16 +289,25 @@ def test_the_same_again(problem: Problem, predictor: TargetPredictor, make: Call
 
 
 def test_input_is_left_alone(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
-    before = problem.train.copy(), problem.targets.copy(), problem.embedding.copy(), problem.test.copy()
+    before = (
+        problem.train.copy(),
+        problem.targets.copy(),
+        problem.embedding.copy(),
+        problem.test.copy(),
+    )
     make().train().predict(problem.test)
-    for one, two in zip(before, (problem.train, problem.targets, problem.embedding, problem.test), strict=True):
+    for one, two in zip(
+        before, (problem.train, problem.targets, problem.embedding, problem.test), strict=True
+    ):
         np.testing.assert_array_equal(
             one.values if one is before[1] else one.X, two.values if one is before[1] else two.X
         )
         assert one is before[1] or list(one.obs.columns) == list(two.obs.columns)
 
 
-def test_inducing_points_are_close_to_the_exact_kernel(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_inducing_points_are_close_to_the_exact_kernel(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     exact = make().train().predict(problem.test, among="all")
     near = {}
     for n in (6, 50):
@@ -285,14 +330,16 @@ def test_labels_in_uns(problem: Problem, predictor: TargetPredictor) -> None:
     np.testing.assert_array_equal(model.predict(problem.test).X, predictor.predict(problem.test).X)
 
 
-# -- cross-fitting ---------------------------------------------------------------------------------------------------
+# -- cross-fitting ---------------------------------------------------------------------------------
 
 
 def test_own_labels_do_not_change_the_own_cross_fitted_score(
     problem: Problem, make: Callable[..., TargetPredictor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the few weights of the gene kernels are learned once, from all labels
-    monkeypatch.setattr(GeneKernel, "learn", lambda self, *_: np.full(len(self.names), 1 / len(self.names)))
+    monkeypatch.setattr(
+        GeneKernel, "learn", lambda self, *_: np.full(len(self.names), 1 / len(self.names))
+    )
     one = make().train()
     name, row = problem.train.obs_names[0], 0
     others = problem.targets[problem.targets["compound"] != name]
@@ -308,7 +355,9 @@ def test_own_labels_do_not_change_the_own_cross_fitted_score(
     assert np.abs(c - d).max() > 1e-2 * scale
 
 
-def test_cross_fitted_scores_are_not_those_of_the_final_model(problem: Problem, predictor: TargetPredictor) -> None:
+def test_cross_fitted_scores_are_not_those_of_the_final_model(
+    problem: Problem, predictor: TargetPredictor
+) -> None:
     has = np.zeros((N_TRAIN, N_GENES), dtype=bool)
     has[
         problem.train.obs_names.get_indexer(problem.targets["compound"]),
@@ -365,7 +414,7 @@ def test_the_same_signature_under_another_name_is_one_drug(
     assert (model.predict().obs.loc[["c1_4", "c1_17", "c1_30"], "nearest"] < 0.9).all()
 
 
-# -- labels ----------------------------------------------------------------------------------------------------------
+# -- labels ----------------------------------------------------------------------------------------
 
 
 def test_a_pair_is_worth_the_share_of_label_sets_that_have_it() -> None:
@@ -377,7 +426,11 @@ def test_a_pair_is_worth_the_share_of_label_sets_that_have_it() -> None:
             ("a", "EGFR", "binds"),  # twice is once
             ("b", "EGFR", "binds"),
             ("b", "DRD2", "drugbank"),
-            ("elsewhere", "TP53", "third"),  # no compound of ours: neither target nor label set counts
+            (
+                "elsewhere",
+                "TP53",
+                "third",
+            ),  # no compound of ours: neither target nor label set counts
         ],
         columns=["compound", "target", "label_set"],
     )
@@ -388,7 +441,9 @@ def test_a_pair_is_worth_the_share_of_label_sets_that_have_it() -> None:
     assert Y.tolist() == [[1, 1], [1, 0], [0, 0]]
 
 
-def test_targets_by_any_identifier(problem: Problem, predictor: TargetPredictor, make: Callable[..., Any]) -> None:
+def test_targets_by_any_identifier(
+    problem: Problem, predictor: TargetPredictor, make: Callable[..., Any]
+) -> None:
     table = genes.table().set_index("symbol")["ensembl"]
     by_id = problem.targets["target"].map(table)
     targets = problem.targets.assign(target=by_id.fillna(problem.targets["target"]))
@@ -398,7 +453,9 @@ def test_targets_by_any_identifier(problem: Problem, predictor: TargetPredictor,
     )
 
 
-def test_targets_without_a_vector_are_left_out(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_targets_without_a_vector_are_left_out(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     more = pd.DataFrame({"compound": problem.train.obs_names[:2], "target": ["TP53", "EGFR"]})
     assert not {"TP53", "EGFR"} & set(problem.embedding.obs_names)
     with pytest.warns(NewtWarning, match="2 targets have no vector"):
@@ -413,7 +470,9 @@ def test_min_compounds(problem: Problem, make: Callable[..., TargetPredictor]) -
     assert 0 < len(model.target_names) < len(count)
 
 
-def test_prior(problem: Problem, make: Callable[..., TargetPredictor], predictor: TargetPredictor) -> None:
+def test_prior(
+    problem: Problem, make: Callable[..., TargetPredictor], predictor: TargetPredictor
+) -> None:
     count = problem.targets["target"].value_counts()
     prior = predictor.prior
     for target in predictor.target_names:
@@ -421,24 +480,30 @@ def test_prior(problem: Problem, make: Callable[..., TargetPredictor], predictor
     unseen = problem.embedding.obs_names[UNSEEN]
     assert prior[unseen].nunique() == 1
     # Good and Turing: what was never seen together weighs as much as what was seen once
-    rare = problem.targets[~problem.targets.duplicated("target") | ~problem.targets["target"].isin(count.index[:5])]
+    rare = problem.targets[
+        ~problem.targets.duplicated("target") | ~problem.targets["target"].isin(count.index[:5])
+    ]
     singles = (rare["target"].value_counts() == 1).sum()
     assert singles == 5
-    assert make(targets=rare, min_compounds=1).prior[unseen].sum() == pytest.approx(singles / N_TRAIN)
+    assert make(targets=rare, min_compounds=1).prior[unseen].sum() == pytest.approx(
+        singles / N_TRAIN
+    )
     # not trained on, they are among the genes that share what was seen once and as much again
     left = make(targets=rare)
     assert left.prior.drop(left.target_names).sum() == pytest.approx(2 * singles / N_TRAIN)
     assert (prior > 0).all()
 
 
-def test_prior_where_every_gene_was_seen(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_prior_where_every_gene_was_seen(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     seen = problem.embedding[~UNSEEN].copy()
     model = make(embedding=seen)
     assert model.prior.sum() == pytest.approx(len(problem.targets) / N_TRAIN)
     assert model.train().predict(problem.test, among="all").shape == (60, (~UNSEEN).sum())
 
 
-# -- training --------------------------------------------------------------------------------------------------------
+# -- training --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("families", [True, False])
@@ -453,13 +518,17 @@ def test_tune_picks_from_the_grid(
     np.testing.assert_array_equal(model.predict(problem.test).X, same.predict(problem.test).X)
 
 
-def test_tune_needs_targets_of_some_compounds(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_tune_needs_targets_of_some_compounds(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     rank = problem.targets.groupby("target").cumcount()
     with pytest.raises(ValueError, match="at least 5 compounds"):
         make(targets=problem.targets[rank < 4]).train(tune="compounds")
 
 
-def test_without_calibration_there_are_scores_alone(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_without_calibration_there_are_scores_alone(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     model = make().train(calibrate=False)
     found = model.predict(problem.test)
     assert not found.layers
@@ -467,17 +536,21 @@ def test_without_calibration_there_are_scores_alone(problem: Problem, make: Call
     assert not len(found.obs.columns)
     assert model.calibration is None
     full = make().train()
-    np.testing.assert_allclose(raw(full, full.predict(problem.test)), found.X, atol=1e-4 * np.abs(found.X).max())
+    np.testing.assert_allclose(
+        raw(full, full.predict(problem.test)), found.X, atol=1e-4 * np.abs(found.X).max()
+    )
     with pytest.raises(RuntimeError, match="cross-fitted"):
         model.predict()
 
 
-def test_untrained_models_predict_nothing(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_untrained_models_predict_nothing(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     with pytest.raises(RuntimeError, match="train"):
         make().predict(problem.test)
 
 
-# -- prediction ------------------------------------------------------------------------------------------------------
+# -- prediction ------------------------------------------------------------------------------------
 
 
 def test_among(problem: Problem, predictor: TargetPredictor) -> None:
@@ -526,7 +599,7 @@ def test_result_goes_to_disk(problem: Problem, predictor: TargetPredictor, tmp_p
     np.testing.assert_array_equal(ad.read_h5ad(tmp_path / "found.h5ad").X, found.X)
 
 
-# -- genes of signatures ---------------------------------------------------------------------------------------------
+# -- genes of signatures ---------------------------------------------------------------------------
 
 
 def test_genes_in_another_order(problem: Problem, predictor: TargetPredictor) -> None:
@@ -540,8 +613,12 @@ def test_genes_in_another_order(problem: Problem, predictor: TargetPredictor) ->
 def test_more_genes_and_other_identifiers(problem: Problem, predictor: TargetPredictor) -> None:
     table = genes.table().set_index("symbol")
     expected = predictor.predict(problem.test).X
-    extra = ad.AnnData(np.full((60, 1), 9.0, np.float32), problem.test.obs, pd.DataFrame(index=["TP53"]))
-    np.testing.assert_allclose(predictor.predict(ad.concat([extra, problem.test], axis=1)).X, expected, atol=1e-5)
+    extra = ad.AnnData(
+        np.full((60, 1), 9.0, np.float32), problem.test.obs, pd.DataFrame(index=["TP53"])
+    )
+    np.testing.assert_allclose(
+        predictor.predict(ad.concat([extra, problem.test], axis=1)).X, expected, atol=1e-5
+    )
     by_entrez = problem.test.copy()
     by_entrez.var_names = table["entrez"].reindex(by_entrez.var_names).astype(str)
     with pytest.warns(UserWarning, match="Entrez"):
@@ -583,11 +660,13 @@ def test_many_missing_genes_are_told(problem: Problem, predictor: TargetPredicto
         predictor.predict(other)
 
 
-# -- signatures ------------------------------------------------------------------------------------------------------
+# -- signatures ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, 3.3], ids=["zero", "nan", "constant"])
-def test_signature_without_order_is_nan(problem: Problem, predictor: TargetPredictor, value: float) -> None:
+def test_signature_without_order_is_nan(
+    problem: Problem, predictor: TargetPredictor, value: float
+) -> None:
     expected = predictor.predict(problem.test)
     with pytest.warns(NewtWarning, match="1 of 60 signatures"):
         found = predictor.predict(changed(problem.test, {5: value}))
@@ -605,14 +684,22 @@ def test_no_signature_of_use(problem: Problem, predictor: TargetPredictor) -> No
     assert np.isnan(found.X).all()
 
 
-def test_training_leaves_out_signatures_without_order(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_training_leaves_out_signatures_without_order(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     model = make(changed(problem.train, {5: 0, 6: np.nan, 7: 1})).train()
     assert set(problem.train.obs_names) - set(model.names) == {"c1_5", "c1_6", "c1_7"}
-    expected = make(problem.train[~problem.train.obs_names.isin(["c1_5", "c1_6", "c1_7"])].copy()).train()
-    np.testing.assert_allclose(model.predict(problem.test).X, expected.predict(problem.test).X, atol=1e-4)
+    expected = make(
+        problem.train[~problem.train.obs_names.isin(["c1_5", "c1_6", "c1_7"])].copy()
+    ).train()
+    np.testing.assert_allclose(
+        model.predict(problem.test).X, expected.predict(problem.test).X, atol=1e-4
+    )
 
 
-def test_compounds_without_targets_are_examples_too(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_compounds_without_targets_are_examples_too(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     some = problem.targets[problem.targets["compound"].isin(problem.train.obs_names[:60])]
     model = make(targets=some)
     assert len(model.names) == N_TRAIN
@@ -620,7 +707,9 @@ def test_compounds_without_targets_are_examples_too(problem: Problem, make: Call
 
 
 def test_extreme_values(problem: Problem, predictor: TargetPredictor) -> None:
-    adata = changed(problem.test, {0: np.sign(problem.test.X[0]) * 200, 1: problem.test.X[1] * 1e-6})
+    adata = changed(
+        problem.test, {0: np.sign(problem.test.X[0]) * 200, 1: problem.test.X[1] * 1e-6}
+    )
     adata.X[2, 3] = 200
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -634,7 +723,9 @@ def test_extreme_values(problem: Problem, predictor: TargetPredictor) -> None:
     assert np.corrcoef(found.X[2], before[2])[0, 1] > 0.8
 
 
-def test_signatures_of_ranks_are_equally_strong(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_signatures_of_ranks_are_equally_strong(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     """Their strengths differ by rounding alone, which must not be taken for a difference."""
     train, test = problem.train.copy(), problem.test.copy()
     for adata in (train, test):
@@ -652,12 +743,16 @@ def test_signatures_of_ranks_are_equally_strong(problem: Problem, make: Callable
     np.testing.assert_allclose(again.obs, found.obs, atol=1e-5)
 
 
-def test_array_types(problem: Problem, predictor: TargetPredictor, array_type: Callable[[NDArray[Any]], Any]) -> None:
+def test_array_types(
+    problem: Problem, predictor: TargetPredictor, array_type: Callable[[NDArray[Any]], Any]
+) -> None:
     adata = ad.AnnData(array_type(problem.test.X), problem.test.obs, problem.test.var)
-    np.testing.assert_allclose(predictor.predict(adata).X, predictor.predict(problem.test).X, atol=1e-5)
+    np.testing.assert_allclose(
+        predictor.predict(adata).X, predictor.predict(problem.test).X, atol=1e-5
+    )
 
 
-# -- bad input -------------------------------------------------------------------------------------------------------
+# -- bad input -------------------------------------------------------------------------------------
 
 
 def infinite(adata: ad.AnnData) -> None:
@@ -674,7 +769,11 @@ def no_matrix(adata: ad.AnnData) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "error", "message"),
-    [(infinite, ValueError, "1 infinite"), (text, TypeError, "expected numbers"), (no_matrix, TypeError, "numbers")],
+    [
+        (infinite, ValueError, "1 infinite"),
+        (text, TypeError, "expected numbers"),
+        (no_matrix, TypeError, "numbers"),
+    ],
 )
 def test_matrices_that_are_refused(
     problem: Problem,
@@ -695,11 +794,23 @@ def test_matrices_that_are_refused(
     [
         (lambda t: None, ValueError, "No labels"),
         (lambda t: t.iloc[:0], ValueError, "0 rows"),
-        (lambda t: t.rename(columns={"target": "gene"}), ValueError, r"lacks the columns \['target'\]"),
+        (
+            lambda t: t.rename(columns={"target": "gene"}),
+            ValueError,
+            r"lacks the columns \['target'\]",
+        ),
         (lambda t: t[["target"]], ValueError, r"lacks the columns \['compound'\]"),
-        (lambda t: t.assign(compound="aspirin"), ValueError, "'aspirin', is among the signatures, such as 'c1_0'"),
+        (
+            lambda t: t.assign(compound="aspirin"),
+            ValueError,
+            "'aspirin', is among the signatures, such as 'c1_0'",
+        ),
         (lambda t: t.assign(target="NOSUCHGENE"), GeneMatchError, "NOSUCHGENE"),
-        (lambda t: t[t["compound"].isin(t["compound"].unique()[:9])], ValueError, "9 compounds.*at least 10"),
+        (
+            lambda t: t[t["compound"].isin(t["compound"].unique()[:9])],
+            ValueError,
+            "9 compounds.*at least 10",
+        ),
     ],
     ids=["none", "empty", "no target", "no compound", "other compounds", "other genes", "too few"],
 )
@@ -737,7 +848,10 @@ def test_labels_that_are_refused(
     ],
 )
 def test_parameters_that_are_refused(
-    make: Callable[..., TargetPredictor], params: dict[str, Any], error: type[Exception], message: str
+    make: Callable[..., TargetPredictor],
+    params: dict[str, Any],
+    error: type[Exception],
+    message: str,
 ) -> None:
     with pytest.raises(error, match=message):
         make(**params)
@@ -745,9 +859,15 @@ def test_parameters_that_are_refused(
 
 @pytest.mark.parametrize(
     ("params", "message"),
-    [({"n_folds": 1}, "n_folds is 1"), ({"n_folds": 121}, "number of drugs, 120"), ({"tune": "everything"}, "tune is")],
+    [
+        ({"n_folds": 1}, "n_folds is 1"),
+        ({"n_folds": 121}, "number of drugs, 120"),
+        ({"tune": "everything"}, "tune is"),
+    ],
 )
-def test_training_that_is_refused(make: Callable[..., TargetPredictor], params: dict[str, Any], message: str) -> None:
+def test_training_that_is_refused(
+    make: Callable[..., TargetPredictor], params: dict[str, Any], message: str
+) -> None:
     model = make()
     with pytest.raises(ValueError, match=message):
         model.train(**params)
@@ -755,7 +875,9 @@ def test_training_that_is_refused(make: Callable[..., TargetPredictor], params: 
         model.predict()
 
 
-def test_one_drug_cannot_be_cross_fitted(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_one_drug_cannot_be_cross_fitted(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     train = problem.train.copy()
     train.obs["name"] = "the same"
     with pytest.raises(ValueError, match="number of drugs, 1"):
@@ -764,7 +886,9 @@ def test_one_drug_cannot_be_cross_fitted(problem: Problem, make: Callable[..., T
 
 
 @pytest.mark.filterwarnings("ignore:.*not unique")
-def test_names_that_are_there_twice_are_refused(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_names_that_are_there_twice_are_refused(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     twice = problem.train.copy()
     twice.obs_names = [*twice.obs_names[:-1], twice.obs_names[0]]
     with pytest.raises(ValueError, match=r"obs_names has names more than once.*c1_0"):
@@ -775,7 +899,7 @@ def test_names_that_are_there_twice_are_refused(problem: Problem, make: Callable
         make(twice)
 
 
-# -- structures ------------------------------------------------------------------------------------------------------
+# -- structures ------------------------------------------------------------------------------------
 
 
 def test_fingerprints_are_those_of_rdkit() -> None:
@@ -801,7 +925,9 @@ def test_smiles_that_cannot_be_read() -> None:
     assert morgan_fingerprints([]).shape == (0, 2048)
 
 
-def test_structures_carry_prediction(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_structures_carry_prediction(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     pytest.importorskip("rdkit")
     rng = np.random.default_rng(0)
     train, test = problem.train.copy(), problem.test.copy()
@@ -817,7 +943,9 @@ def test_structures_carry_prediction(problem: Problem, make: Callable[..., Targe
     np.testing.assert_allclose(no_share.predict(test).X, without.predict(test).X, atol=1e-5)
 
 
-def test_structures_stand_in_for_signatures(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_structures_stand_in_for_signatures(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     pytest.importorskip("rdkit")
     model = make(structure="smiles").train()
     test = changed(problem.test[:8].copy(), {0: np.nan, 1: np.nan})
@@ -836,7 +964,7 @@ def test_structures_stand_in_for_signatures(problem: Problem, make: Callable[...
         model.predict(ad.AnnData(test.X, var=test.var))
 
 
-# -- the two spaces --------------------------------------------------------------------------------------------------
+# -- the two spaces --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -851,7 +979,12 @@ def compounds(problem: Problem) -> Compounds:
 
 @pytest.mark.parametrize("structure_weight", [0.0, 0.4, 1.0])
 def test_kernel_of_compounds(compounds: Compounds, structure_weight: float) -> None:
-    params = {"gamma": 3.0, "strength_weight": 0.5, "structure_weight": structure_weight, "structure_gamma": 5.0}
+    params = {
+        "gamma": 3.0,
+        "strength_weight": 0.5,
+        "structure_weight": structure_weight,
+        "structure_gamma": 5.0,
+    }
     space = SignatureSpace.fit(compounds, whitening=-0.25, **params)
     K = space.kernel(compounds, compounds)
     np.testing.assert_allclose(K, K.T, atol=1e-12)
@@ -881,17 +1014,25 @@ def test_inducing_points_are_no_training_signature(problem: Problem) -> None:
 
 @pytest.fixture
 def blocks() -> dict[str, NDArray[np.float32]]:
-    """Vectors of 40 genes that say nothing, one block that tells their class but lacks some, one that does not."""
+    """Vectors of 40 genes that say nothing, one block that tells their class but lacks some, one
+    that does not.
+    """
     rng = np.random.default_rng(0)
     kind = np.arange(40) % 4
     telling = rng.standard_normal((4, 8))[kind] + 0.3 * rng.standard_normal((40, 8))
     telling[[0, 9]] = np.nan
     telling[17] = 0
-    out = {"": rng.standard_normal((40, 10)), "telling": telling, "silent": rng.standard_normal((40, 6))}
+    out = {
+        "": rng.standard_normal((40, 10)),
+        "telling": telling,
+        "silent": rng.standard_normal((40, 6)),
+    }
     return {name: X.astype(np.float32) for name, X in out.items()}
 
 
-def test_gene_kernel_is_the_weighted_sum_of_its_parts(blocks: dict[str, NDArray[np.float32]]) -> None:
+def test_gene_kernel_is_the_weighted_sum_of_its_parts(
+    blocks: dict[str, NDArray[np.float32]],
+) -> None:
     kernel = GeneKernel(blocks, np.arange(30))
     everything = np.arange(40)
     assert len(kernel.names) == 4 + 3 + 3
@@ -933,7 +1074,9 @@ def test_block_that_knows_no_trained_gene(blocks: dict[str, NDArray[np.float32]]
     K = kernel.kernel(np.arange(40), np.arange(40), np.full(10, 0.1))
     assert np.isfinite(K).all()
     part = list(kernel.parts(np.arange(30), np.arange(30)))
-    assert not any(p.any() for p, (name, _) in zip(part, kernel.names, strict=True) if name == "telling")
+    assert not any(
+        p.any() for p, (name, _) in zip(part, kernel.names, strict=True) if name == "telling"
+    )
 
 
 def test_blocks_of_an_embedding(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
@@ -944,17 +1087,21 @@ def test_blocks_of_an_embedding(problem: Problem, make: Callable[..., TargetPred
     embedding.obsm["attention"] = rng.random((N_GENES, 2))
     embedding.X = rng.standard_normal(embedding.shape).astype(np.float32)
     assert list(block_vectors(embedding)) == [""]
-    embedding.uns["newt"] = {"modalities": np.array(["function", "pathway"])}  # the second has no block
+    embedding.uns["newt"] = {
+        "modalities": np.array(["function", "pathway"])
+    }  # the second has no block
     assert list(block_vectors(embedding)) == ["", "function"]
     found = make(embedding=embedding).train().predict(problem.test, among="all")
     assert np.isfinite(found.X).all()
     assert auroc(found.X[:, UNSEEN], problem.truth[:, UNSEEN]) > 0.9
 
 
-# -- known targets ---------------------------------------------------------------------------------------------------
+# -- known targets ---------------------------------------------------------------------------------
 
 
-def test_known_targets_find_further_ones_in_noise(problem: Problem, make: Callable[..., TargetPredictor]) -> None:
+def test_known_targets_find_further_ones_in_noise(
+    problem: Problem, make: Callable[..., TargetPredictor]
+) -> None:
     noise = problem.train.copy()
     noise.X = np.random.default_rng(8).standard_normal(noise.shape).astype(np.float32)
     kind = np.arange(noise.n_obs) % N_CLASSES
@@ -974,7 +1121,9 @@ def test_known_targets_find_further_ones_in_noise(problem: Problem, make: Callab
 def test_known_targets_are_scored_by_models_without_their_family(
     problem: Problem, make: Callable[..., TargetPredictor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(GeneKernel, "learn", lambda self, *_: np.full(len(self.names), 1 / len(self.names)))
+    monkeypatch.setattr(
+        GeneKernel, "learn", lambda self, *_: np.full(len(self.names), 1 / len(self.names))
+    )
     model = make(known_targets=True).train()
     found = model.predict()
     assert found.shape == (N_TRAIN, len(model.target_names))
@@ -988,9 +1137,13 @@ def test_known_targets_are_scored_by_models_without_their_family(
     fold = folds == 0
     table = problem.targets
     hidden = set(model.target_names[fold])
-    apart = make(targets=table[~table["target"].isin(hidden)], known_targets=True).train(calibrate=False)
+    apart = make(targets=table[~table["target"].isin(hidden)], known_targets=True).train(
+        calibrate=False
+    )
     alone = apart.predict(problem.train, among=list(model.target_names[fold])).X
-    z = found.X[:, fold]  # the kernel of genes is centred on other targets: not the same to the digit
+    z = found.X[
+        :, fold
+    ]  # the kernel of genes is centred on other targets: not the same to the digit
     correlation = [np.corrcoef(z[:, j], alone[:, j])[0, 1] for j in range(fold.sum())]
     assert min(correlation) > 0.9
 
@@ -1002,11 +1155,15 @@ def test_known_targets_explain(problem: Problem, make: Callable[..., TargetPredi
     assert found.loc[problem.train.obs_names[0], "contribution"] == 0
     column = problem.train[:1].copy()
     raw_score = raw(model, model.predict(column, among=[target]))[0, 0]
-    whole = model.explain(str(problem.train.obs_names[0]), target, adata=column, top=N_TRAIN)["compounds"]
+    whole = model.explain(str(problem.train.obs_names[0]), target, adata=column, top=N_TRAIN)[
+        "compounds"
+    ]
     assert whole["contribution"].sum() == pytest.approx(raw_score, rel=1e-3)
 
 
-def test_known_targets_are_refused_elsewhere(make: Callable[..., TargetPredictor], tmp_path: Any) -> None:
+def test_known_targets_are_refused_elsewhere(
+    make: Callable[..., TargetPredictor], tmp_path: Any
+) -> None:
     with pytest.raises(ValueError, match="known_targets=False"):
         make(known_targets=True, n_inducing=10)
     with pytest.raises(ValueError, match="tune is for models without known_targets"):

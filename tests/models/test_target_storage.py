@@ -24,7 +24,9 @@ def embedding() -> ad.AnnData:
     """Vectors of 120 genes: targets of one class are alike."""
     shipped = nt.datasets.embedding("newt-human").obs_names[:120]
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((N_CLASSES, 16))[np.arange(120) % N_CLASSES] + 0.3 * rng.standard_normal((120, 16))
+    X = rng.standard_normal((N_CLASSES, 16))[
+        np.arange(120) % N_CLASSES
+    ] + 0.3 * rng.standard_normal((120, 16))
     return ad.AnnData(X.astype(np.float32), obs=pd.DataFrame(index=shipped))
 
 
@@ -33,7 +35,9 @@ def signatures(embedding: ad.AnnData) -> ad.AnnData:
     """Compounds of four classes; each binds genes of its class."""
     rng = np.random.default_rng(1)
     kind = np.arange(N_COMPOUNDS) % N_CLASSES
-    X = 2 * rng.standard_normal((N_CLASSES, N_LANDMARKS))[kind] + rng.standard_normal((N_COMPOUNDS, N_LANDMARKS))
+    X = 2 * rng.standard_normal((N_CLASSES, N_LANDMARKS))[kind] + rng.standard_normal(
+        (N_COMPOUNDS, N_LANDMARKS)
+    )
     names = [f"drug{i}" for i in range(N_COMPOUNDS)]
     adata = ad.AnnData(
         X.astype(np.float32),
@@ -51,7 +55,9 @@ def signatures(embedding: ad.AnnData) -> ad.AnnData:
 
 
 @pytest.fixture(scope="module", params=[None, 24], ids=["exact", "inducing"])
-def model(request: pytest.FixtureRequest, signatures: ad.AnnData, embedding: ad.AnnData) -> TargetPredictor:
+def model(
+    request: pytest.FixtureRequest, signatures: ad.AnnData, embedding: ad.AnnData
+) -> TargetPredictor:
     return TargetPredictor(signatures, embedding=embedding, n_inducing=request.param).train()
 
 
@@ -70,7 +76,9 @@ def test_saved_and_loaded_predicts_the_same(
         again.predict()
 
 
-def test_inducing_points_hold_no_signature(signatures: ad.AnnData, embedding: ad.AnnData, tmp_path: Path) -> None:
+def test_inducing_points_hold_no_signature(
+    signatures: ad.AnnData, embedding: ad.AnnData, tmp_path: Path
+) -> None:
     model = TargetPredictor(signatures, embedding=embedding, n_inducing=24).train()
     model.save(tmp_path / "m")
     arrays = load_file(tmp_path / "m" / "model.safetensors")
@@ -86,7 +94,10 @@ def test_half_precision_is_close(
 ) -> None:
     model.save(tmp_path / "m", dtype="float16")
     again = TargetPredictor.load(tmp_path / "m", embedding=embedding)
-    assert np.corrcoef(again.predict(signatures).X.ravel(), model.predict(signatures).X.ravel())[0, 1] > 0.9999
+    assert (
+        np.corrcoef(again.predict(signatures).X.ravel(), model.predict(signatures).X.ravel())[0, 1]
+        > 0.9999
+    )
 
 
 def test_nothing_is_replaced_unasked(model: TargetPredictor, tmp_path: Path) -> None:
@@ -96,13 +107,17 @@ def test_nothing_is_replaced_unasked(model: TargetPredictor, tmp_path: Path) -> 
     model.save(tmp_path / "m", overwrite=True)
 
 
-def test_only_calibrated_models_are_saved(signatures: ad.AnnData, embedding: ad.AnnData, tmp_path: Path) -> None:
+def test_only_calibrated_models_are_saved(
+    signatures: ad.AnnData, embedding: ad.AnnData, tmp_path: Path
+) -> None:
     with pytest.raises(RuntimeError, match="train"):
         TargetPredictor(signatures, embedding=embedding).save(tmp_path / "m")
     assert not (tmp_path / "m").exists()
 
 
-def test_another_embedding_is_refused(model: TargetPredictor, embedding: ad.AnnData, tmp_path: Path) -> None:
+def test_another_embedding_is_refused(
+    model: TargetPredictor, embedding: ad.AnnData, tmp_path: Path
+) -> None:
     model.save(tmp_path / "m")
     other = embedding.copy()
     other.X = other.X[::-1].copy()
@@ -112,7 +127,9 @@ def test_another_embedding_is_refused(model: TargetPredictor, embedding: ad.AnnD
         TargetPredictor.load(tmp_path / "m", embedding=embedding[::-1].copy())
 
 
-def test_damaged_files_are_refused(model: TargetPredictor, embedding: ad.AnnData, tmp_path: Path) -> None:
+def test_damaged_files_are_refused(
+    model: TargetPredictor, embedding: ad.AnnData, tmp_path: Path
+) -> None:
     path = tmp_path / "m"
     model.save(path)
     weights, text = (path / "model.safetensors").read_bytes(), (path / "model.json").read_text()
@@ -138,7 +155,9 @@ def test_damaged_files_are_refused(model: TargetPredictor, embedding: ad.AnnData
         TargetPredictor.load(path, embedding=embedding)
 
 
-def test_rows_outside_the_embedding_are_refused(model: TargetPredictor, embedding: ad.AnnData, tmp_path: Path) -> None:
+def test_rows_outside_the_embedding_are_refused(
+    model: TargetPredictor, embedding: ad.AnnData, tmp_path: Path
+) -> None:
     import hashlib
 
     path = tmp_path / "m"
@@ -165,7 +184,12 @@ def test_rows_outside_the_embedding_are_refused(model: TargetPredictor, embeddin
     ],
 )
 def test_numbers_that_give_no_finite_scores_are_refused(
-    model: TargetPredictor, embedding: ad.AnnData, tmp_path: Path, part: str, name: str, value: float
+    model: TargetPredictor,
+    embedding: ad.AnnData,
+    tmp_path: Path,
+    part: str,
+    name: str,
+    value: float,
 ) -> None:
     import hashlib
 
@@ -175,7 +199,9 @@ def test_numbers_that_give_no_finite_scores_are_refused(
     if part == "arrays":
         arrays = load_file(path / "model.safetensors")
         save_file(arrays | {name: np.full_like(arrays[name], value)}, path / "model.safetensors")
-        found["weights_sha256"] = hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest()
+        found["weights_sha256"] = hashlib.sha256(
+            (path / "model.safetensors").read_bytes()
+        ).hexdigest()
     else:
         found[part][name] = value
     (path / "model.json").write_text(json.dumps(found))
@@ -213,21 +239,30 @@ def test_gene_contributions_are_gradients(
 ) -> None:
     target = str(embedding.obs_names[0])
     model = TargetPredictor(signatures, embedding=embedding, n_inducing=n_inducing).train()
-    found = model.explain("drug0", target, adata=signatures, top=N_LANDMARKS)["genes"]["contribution"]
+    found = model.explain("drug0", target, adata=signatures, top=N_LANDMARKS)["genes"][
+        "contribution"
+    ]
     # the derivative of exp(-4 (1 - cos)) times the nearness of strengths, on paper
     fit = model._fit
     assert fit is not None
     space = fit.space
-    x, m = read_compounds(signatures[["drug0"]], model.landmarks).scores[0], model._compounds.strength[:1]
+    x, m = (
+        read_compounds(signatures[["drug0"]], model.landmarks).scores[0],
+        model._compounds.strength[:1],
+    )
     C, k = space.unit(model._compounds) if fit.centers is None else fit.centers
     v = ((x - space.mean) / space.sd) @ space.white
     u, length = v / np.linalg.norm(v), np.linalg.norm(v)
     standard = (m - space.strength_mean) / space.strength_sd
     K = np.exp(-4 * (1 - C @ u)) * (0.5 + 0.5 * np.exp(-0.5 * (k - standard) ** 2))
-    weight = fit.R @ (model._gene_kernel(np.array([0]))[:, 0] + fit.own[:, list(model._rows).index(0)])
+    weight = fit.R @ (
+        model._gene_kernel(np.array([0]))[:, 0] + fit.own[:, list(model._rows).index(0)]
+    )
     slope = 4 * (K * weight) @ ((C - np.outer(C @ u, u)) / length) @ space.white / space.sd
     expected = pd.Series(slope * (x - space.mean), index=model.landmarks)
-    np.testing.assert_allclose(found.reindex(model.landmarks), expected, rtol=1e-3, atol=1e-6 * expected.abs().max())
+    np.testing.assert_allclose(
+        found.reindex(model.landmarks), expected, rtol=1e-3, atol=1e-6 * expected.abs().max()
+    )
     assert (found > 0).any()
     assert (found < 0).any()
 
@@ -238,13 +273,18 @@ def test_inducing_points_explain_by_their_members(
     model = TargetPredictor(signatures, embedding=embedding, n_inducing=24).train()
     model.save(tmp_path / "m")
     target = str(embedding.obs_names[0])  # of the class of drug0
-    kept = [m.explain("drug0", target, adata=signatures, top=100)["compounds"]
-            for m in (model, TargetPredictor.load(tmp_path / "m", embedding=embedding))]  # fmt: skip
+    kept = [
+        m.explain("drug0", target, adata=signatures, top=100)["compounds"]
+        for m in (model, TargetPredictor.load(tmp_path / "m", embedding=embedding))
+    ]
     pd.testing.assert_frame_equal(*kept, rtol=1e-3)
     at = model.gene_names.get_loc(target)
     assert model._mean is not None
     assert model._sd is not None
-    raw = model.predict(signatures[["drug0"]], among=[target]).X[0, 0] * model._sd[at] + model._mean[at]
+    raw = (
+        model.predict(signatures[["drug0"]], among=[target]).X[0, 0] * model._sd[at]
+        + model._mean[at]
+    )
     assert kept[0]["contribution"].sum() == pytest.approx(raw, rel=1e-3)
     members = [name for point in kept[0].index for name in point.split("|")]
     assert len(members) == len(set(members)) > N_COMPOUNDS // 2
@@ -259,11 +299,17 @@ def test_shipped_model() -> None:
     assert len(model.target_names) > 450
     assert "NC" not in model.sources["licence"]
     rng = np.random.default_rng(0)
-    adata = ad.AnnData(rng.standard_normal((3, 978)).astype(np.float32), var=pd.DataFrame(index=model.landmarks))
+    adata = ad.AnnData(
+        rng.standard_normal((3, 978)).astype(np.float32), var=pd.DataFrame(index=model.landmarks)
+    )
     adata.obs_names = ["a", "b", "c"]
     found = model.predict(adata)
     told = model.explain("b", str(model.target_names[0]), adata=adata, top=5)
-    assert {name: len(table) for name, table in told.items()} == {"compounds": 5, "genes": 5, "targets": 5}
+    assert {name: len(table) for name, table in told.items()} == {
+        "compounds": 5,
+        "genes": 5,
+        "targets": 5,
+    }
     assert told["compounds"].index.str.contains("DB").all()
     assert told["genes"].index.isin(model.landmarks).all()
     with pytest.raises(RuntimeError, match="give adata"):

@@ -27,7 +27,10 @@ def test_cells_hold_z_and_dots_mark_what_is_found() -> None:
     given = table()
     given.loc[0, "z"] = np.nan
     ax = nt.pl.compare_sets(given)
-    rows, columns = ([label.get_text() for label in labels] for labels in (ax.get_yticklabels(), ax.get_xticklabels()))
+    rows, columns = (
+        [label.get_text() for label in labels]
+        for labels in (ax.get_yticklabels(), ax.get_xticklabels())
+    )
     assert sorted(rows) == [f"a{i}" for i in range(6)]
     image = ax.images[0].get_array()
     for row in given.itertuples():

@@ -41,7 +41,13 @@ def inside(figure: Figure) -> None:
     """Nothing is clipped."""
     figure.canvas.draw()
     for ax in figure.axes:
-        texts = [*ax.get_yticklabels()[: len(ax.texts)], ax.xaxis.label, ax.yaxis.label, ax.title, ax._left_title]
+        texts = [
+            *ax.get_yticklabels()[: len(ax.texts)],
+            ax.xaxis.label,
+            ax.yaxis.label,
+            ax.title,
+            ax._left_title,
+        ]
         for text in texts:
             box = text.get_window_extent()
             if text.get_text() and text.get_visible():

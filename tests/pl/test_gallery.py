@@ -15,9 +15,16 @@ from docs._ext.gallery import DPI, draw, examples
 
 BASELINE = Path(__file__).parent / "baseline"
 TOLERANCE = 8.0
-"""Root mean square of the difference of grey values, 0 to 255; other versions of FreeType move letters a little."""
+"""Root mean square of the difference of grey values, 0 to 255; other versions of FreeType move
+letters a little.
+"""
 
-EXAMPLES = {f.__name__: f for functions in examples().values() for f in functions if f.__name__ != "network_html"}
+EXAMPLES = {
+    f.__name__: f
+    for functions in examples().values()
+    for f in functions
+    if f.__name__ != "network_html"
+}
 
 
 def difference(one: Path, other: Path) -> float:
@@ -27,7 +34,10 @@ def difference(one: Path, other: Path) -> float:
     height, width = max(a.shape[0], b.shape[0]), max(a.shape[1], b.shape[1])
     assert height - min(a.shape[0], b.shape[0]) <= 2, "another height"
     assert width - min(a.shape[1], b.shape[1]) <= 2, "another width"
-    a, b = (np.pad(x, ((0, height - x.shape[0]), (0, width - x.shape[1])), constant_values=255) for x in (a, b))
+    a, b = (
+        np.pad(x, ((0, height - x.shape[0]), (0, width - x.shape[1])), constant_values=255)
+        for x in (a, b)
+    )
     return float(np.sqrt(np.mean((a - b) ** 2)))
 
 

@@ -29,7 +29,9 @@ def figures_and_settings_stay() -> Iterator[None]:
 @pytest.fixture
 def adata() -> ad.AnnData:
     X = np.log1p(np.random.default_rng(0).poisson(2.0, (8, 7)) + 0.5)
-    embedding = ad.AnnData(np.eye(4, dtype=np.float32), obs=pd.DataFrame(index=["TP53", "GATA1", "BRCA2", "KMT2A"]))
+    embedding = ad.AnnData(
+        np.eye(4, dtype=np.float32), obs=pd.DataFrame(index=["TP53", "GATA1", "BRCA2", "KMT2A"])
+    )
     adata = ad.AnnData(X, var=pd.DataFrame(index=NAMES))
     nt.tl.embed(adata, embedding=embedding, mask_var=None, mode="project")
     return adata
@@ -44,7 +46,8 @@ def test_after_embed(adata: ad.AnnData) -> None:
     ax = nt.pl.gene_matching(adata)
     assert isinstance(ax, Axes)
     assert bars(ax) == {
-        "symbol": 2, "ensembl": 1, "previous": 1, "not in embedding": 1, "ambiguous": 0, "not recognised": 2,
+        "symbol": 2, "ensembl": 1, "previous": 1, "not in embedding": 1, "ambiguous": 0,
+        "not recognised": 2,
     }  # fmt: skip
     assert sum(bars(ax).values()) == len(NAMES)
     assert ax.get_title("left") == "4 of 7 genes matched"

@@ -36,7 +36,11 @@ def joint() -> ad.AnnData:
     obs["type"] = pd.Categorical(np.array(["a", "b", "c"])[np.arange(N) % 3])
     obs["score"] = np.arange(N) / N
     out = ad.AnnData(obs=obs, obsm={"X_umap": rng.normal(size=(N, 2))})
-    out.uns["newt_joint"] = {"params": {"via": "rotated"}, "mixing": 0.377, "mixing_expected": 0.444}
+    out.uns["newt_joint"] = {
+        "params": {"via": "rotated"},
+        "mixing": 0.377,
+        "mixing_expected": 0.444,
+    }
     return out
 
 

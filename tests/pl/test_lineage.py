@@ -39,7 +39,9 @@ def test_groups_sizes_and_scores(adata: ad.AnnData, kind: Any, scores: Any) -> N
         shade = axes.images[0].get_array()
         assert shade.shape == (5, 2 if scores == "programs" else 1)
         order = [label[0] for label in labels]
-        np.testing.assert_allclose(shade[:, 0], [ord(name) - ord("a") for name in order] / np.float64(4))
+        np.testing.assert_allclose(
+            shade[:, 0], [ord(name) - ord("a") for name in order] / np.float64(4)
+        )
     if kind == "spanning_tree":
         assert labels[0].startswith("a")
     plt.close(figure)

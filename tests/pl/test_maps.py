@@ -35,7 +35,9 @@ def figures_and_settings_stay() -> Iterator[None]:
 def adata() -> ad.AnnData:
     rng = np.random.default_rng(0)
     obs = pd.DataFrame(index=[f"c{i}" for i in range(N)])
-    obs["kind"] = pd.Categorical(np.array(["a", "b", "c"])[np.arange(N) % 3], categories=["c", "b", "a", "unused"])
+    obs["kind"] = pd.Categorical(
+        np.array(["a", "b", "c"])[np.arange(N) % 3], categories=["c", "b", "a", "unused"]
+    )
     obs["many"] = [f"group {i % 20:02d}" for i in range(N)]
     obs["score"] = np.arange(N) / N
     obs["flag"] = np.arange(N) % 2 == 0
@@ -57,7 +59,9 @@ def labels(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-@pytest.mark.parametrize("color", ["kind", "many", "score", "flag", "gappy", "gappy_score", "nothing"])
+@pytest.mark.parametrize(
+    "color", ["kind", "many", "score", "flag", "gappy", "gappy_score", "nothing"]
+)
 def test_every_cell_is_drawn_in_every_map(adata: ad.AnnData, color: str) -> None:
     axes = nt.pl.maps(adata, basis=["X_one", "X_two"], color=color)
     assert [points(ax) for ax in axes] == [N, N]
@@ -89,7 +93,9 @@ def test_groups_keep_colour_and_count(adata: ad.AnnData) -> None:
     handles = figure.legends[0].legend_handles
     assert [handle.get_color() for handle in handles] == list(COLORS[:3])
     drawn = {
-        to_rgba(part.get_facecolor()[0][:3]): part for part in figure.axes[0].collections if len(part.get_offsets())
+        to_rgba(part.get_facecolor()[0][:3]): part
+        for part in figure.axes[0].collections
+        if len(part.get_offsets())
     }
     at = (adata.obs["kind"] == "b").to_numpy()
     np.testing.assert_array_equal(drawn[to_rgba(COLORS[1])].get_offsets(), adata.obsm["X_one"][at])
@@ -140,7 +146,9 @@ def test_legend_does_not_cover_the_maps(adata: ad.AnnData) -> None:
 
 def test_axes_of_ones_own(adata: ad.AnnData) -> None:
     figure, grid = plt.subplots(1, 2)
-    axes = nt.pl.maps(adata, basis=["X_one", "X_two"], color="kind", ax=grid, titles=["one", "two"], size=3)
+    axes = nt.pl.maps(
+        adata, basis=["X_one", "X_two"], color="kind", ax=grid, titles=["one", "two"], size=3
+    )
     assert axes == list(grid)
     assert [ax.get_title("left") for ax in grid] == ["one", "two"]
     assert grid[0].collections[1].get_sizes().tolist() == [3]
@@ -153,7 +161,9 @@ def test_forms_of_a_representation(adata: ad.AnnData) -> None:
     adata.obsm["frame"] = pd.DataFrame(adata.obsm["X_two"], index=adata.obs_names).add_prefix("d")
     adata.obsm["sparse"] = sparse.csr_matrix(adata.obsm["X_two"])
     for key in ("frame", "sparse"):
-        drawn = np.vstack([p.get_offsets() for p in nt.pl.maps(adata, basis=key, color="flag").collections])
+        drawn = np.vstack(
+            [p.get_offsets() for p in nt.pl.maps(adata, basis=key, color="flag").collections]
+        )
         assert drawn.shape == (N, 2)
         np.testing.assert_allclose(np.sort(drawn[:, 0]), np.sort(adata.obsm["X_two"][:, 0]))
 

@@ -19,9 +19,15 @@ def adata():
     X = (centers[np.arange(240) % 6] + rng.standard_normal((240, 50))).astype(np.float32)
     table = nt.genes.table()
     names = table.loc[table["locus_group"] == "protein-coding gene", "symbol"].astype(str).tolist()
-    out = ad.AnnData(X, obs=pd.DataFrame(index=[f"drug{i}" for i in range(240)]), var=pd.DataFrame(index=names[:50]))
+    out = ad.AnnData(
+        X,
+        obs=pd.DataFrame(index=[f"drug{i}" for i in range(240)]),
+        var=pd.DataFrame(index=names[:50]),
+    )
     out.obs["name"] = [f"A drug of some length {i} $" for i in range(240)]
-    out.uns["targets"] = pd.DataFrame({"compound": out.obs_names, "target": [names[i % 6] for i in range(240)]})
+    out.uns["targets"] = pd.DataFrame(
+        {"compound": out.obs_names, "target": [names[i % 6] for i in range(240)]}
+    )
     nt.tl.pharmacology_network(out, similarity="signature", gene_neighbors=0, n_rewirings=0)
     return out
 

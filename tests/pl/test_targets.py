@@ -37,7 +37,9 @@ def predicted() -> Any:
 @pytest.fixture(scope="module")
 def with_evidence() -> Any:
     mdata = planted.mdata(knockdown=planted.genetic(1, "knockdown"))
-    nt.tl.predict_targets(mdata, model=planted.model(), embedding=planted.embedding(), genetic="knockdown")
+    nt.tl.predict_targets(
+        mdata, model=planted.model(), embedding=planted.embedding(), genetic="knockdown"
+    )
     return mdata
 
 
@@ -113,7 +115,9 @@ def test_ones_own_axes(predicted: Any, with_evidence: Any) -> None:
         ("drug1", {"modality": "drugs"}, KeyError, "modality 'drugs'"),
     ],
 )
-def test_errors(predicted: Any, compound: str, options: dict[str, Any], error: type[Exception], text: str) -> None:
+def test_errors(
+    predicted: Any, compound: str, options: dict[str, Any], error: type[Exception], text: str
+) -> None:
     with pytest.raises(error, match=text):
         nt.pl.targets(predicted, compound, **options)
     assert plt.get_fignums() == []
@@ -137,7 +141,9 @@ def test_reliability(predicted: Any) -> None:
     assert precision.lines[2].get_xdata()[0] == pytest.approx(first["answered"].mean())
     predicted_p, observed = calibration.lines[1].get_data()
     pairs = nt.get.targets(predicted, top=None, sort_by="probability").query("rank > 0")
-    top = pairs.nlargest(len(observed) if len(observed) > 10 else round(0.01 * len(pairs)), "probability")
+    top = pairs.nlargest(
+        len(observed) if len(observed) > 10 else round(0.01 * len(pairs)), "probability"
+    )
     assert np.mean(predicted_p) == pytest.approx(top["probability"].mean(), abs=0.02)
     assert 0 < len(observed) <= 10
     assert ((observed >= 0) & (observed <= 1)).all()

@@ -20,7 +20,10 @@ import newt_sc as nt
 
 def modality(X: Any, kind: str | list[str] = "set", **var: Any) -> ad.AnnData:
     n, m = X.shape
-    table = pd.DataFrame({"kind": kind, "source": "one", "group": ""} | var, index=[f"{kind[0]}{j}" for j in range(m)])
+    table = pd.DataFrame(
+        {"kind": kind, "source": "one", "group": ""} | var,
+        index=[f"{kind[0]}{j}" for j in range(m)],
+    )
     return ad.AnnData(X, obs=pd.DataFrame(index=[f"G{i:02d}" for i in range(n)]), var=table)
 
 
@@ -87,7 +90,9 @@ def literal_zscores(X: np.ndarray, groups: list[str]) -> np.ndarray:
     for group in set(groups):
         at = [g == group for g in groups]
         part = X[:, at].astype(float)
-        z = (part - part.mean(axis=1, keepdims=True)) / np.maximum(part.std(axis=1, keepdims=True), 0.25)
+        z = (part - part.mean(axis=1, keepdims=True)) / np.maximum(
+            part.std(axis=1, keepdims=True), 0.25
+        )
         out[:, at] = np.nan_to_num(z) / sum(at) ** 0.25
     return out
 
@@ -122,7 +127,9 @@ def test_signs_and_weights_of_members_do_not_count(kind):
 
 
 @pytest.mark.parametrize("kind", ["set", "partner"])
-@pytest.mark.parametrize("container", [np.asarray, sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix])
+@pytest.mark.parametrize(
+    "container", [np.asarray, sparse.csr_matrix, sparse.csr_array, sparse.csc_matrix]
+)
 def test_containers(kind, container):
     X = members() if kind == "set" else network()
     reference, other = mudata(m=modality(X, kind)), mudata(m=modality(container(X), kind))
@@ -149,7 +156,9 @@ def test_networks_are_encoded_apart():
     X = np.hstack([network(seed=0), network(seed=1)])
     mdata = mudata(m=modality(X, "partner", source=["p"] * 24 + ["q"] * 24))
     nt.pp.encode(mdata, n_comps=14)
-    apart = np.hstack([literal_ppmi(X[:, :24].astype(float)), literal_ppmi(X[:, 24:].astype(float))])
+    apart = np.hstack(
+        [literal_ppmi(X[:, :24].astype(float)), literal_ppmi(X[:, 24:].astype(float))]
+    )
     np.testing.assert_allclose(block(mdata, "m"), literal_block(apart, 14), atol=1e-4)
 
 
@@ -164,7 +173,9 @@ def test_kinds_of_one_modality_weigh_alike():
 
 
 def test_source_and_group_may_be_absent():
-    mdata = mudata(n=modality(network(), "partner"), e=modality(expression(), "condition", group="all"))
+    mdata = mudata(
+        n=modality(network(), "partner"), e=modality(expression(), "condition", group="all")
+    )
     reference = mdata.copy()
     for mod in mdata.mod.values():
         mod.var = mod.var[["kind"]]
@@ -212,13 +223,29 @@ def test_survives_h5mu(mdata, tmp_path):
 def test_two_files_of_a_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """From a GMT file and an edge list to blocks."""
     monkeypatch.setattr(nt.settings, "data_dir", None)
-    genes = nt.genes.table().query("locus_group == 'protein-coding gene'")["symbol"].iloc[:24].tolist()
+    genes = (
+        nt.genes.table().query("locus_group == 'protein-coding gene'")["symbol"].iloc[:24].tolist()
+    )
     X, W = members(), network()
-    lines = ["\t".join([f"S{j}", "", *(g for g, x in zip(genes, X[:, j], strict=True) if x)]) for j in range(15)]
+    lines = [
+        "\t".join([f"S{j}", "", *(g for g, x in zip(genes, X[:, j], strict=True) if x)])
+        for j in range(15)
+    ]
     (tmp_path / "sets.gmt").write_text("\n".join(lines) + "\n")
-    pairs = [f"{genes[i]}\t{genes[j]}\t{float(W[i, j])!r}" for i in range(24) for j in range(i) if W[i, j]]
+    pairs = [
+        f"{genes[i]}\t{genes[j]}\t{float(W[i, j])!r}"
+        for i in range(24)
+        for j in range(i)
+        if W[i, j]
+    ]
     (tmp_path / "net.tsv").write_text("\n".join(["source\ttarget\tscore", *pairs]) + "\n")
-    common = {"version": "1", "date": "2026", "origin": "me", "licence": "CC0-1.0", "redistributable": True}
+    common = {
+        "version": "1",
+        "date": "2026",
+        "origin": "me",
+        "licence": "CC0-1.0",
+        "redistributable": True,
+    }
     rows = [
         {
             "modality": name,
@@ -238,11 +265,15 @@ def test_two_files_of_a_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     mdata = nt.datasets.bundle(tmp_path / "mine.tsv")
     nt.pp.encode(mdata, n_comps=14)
     assert list(mdata["themes"].obs_names) == genes
-    np.testing.assert_allclose(block(mdata, "themes"), literal_block(literal_tfidf(X), 14), atol=1e-4)
-    np.testing.assert_allclose(block(mdata, "wires"), literal_block(literal_ppmi(W.astype(float)), 14), atol=1e-4)
+    np.testing.assert_allclose(
+        block(mdata, "themes"), literal_block(literal_tfidf(X), 14), atol=1e-4
+    )
+    np.testing.assert_allclose(
+        block(mdata, "wires"), literal_block(literal_ppmi(W.astype(float)), 14), atol=1e-4
+    )
 
 
-# -- what goes wrong -------------------------------------------------------------------------------------------------
+# -- what goes wrong -------------------------------------------------------------------------------
 
 
 def spoil(mdata: md.MuData, case: str) -> None:
@@ -302,7 +333,9 @@ def test_n_comps(mdata, n_comps):
         nt.pp.encode(mdata, n_comps=n_comps)
 
 
-@pytest.mark.parametrize("wrong", [None, modality(members()), {"pathway": 1}], ids=["None", "AnnData", "dict"])
+@pytest.mark.parametrize(
+    "wrong", [None, modality(members()), {"pathway": 1}], ids=["None", "AnnData", "dict"]
+)
 def test_no_mudata(wrong):
     with pytest.raises(TypeError, match="expected a MuData of knowledge"):
         nt.pp.encode(wrong)

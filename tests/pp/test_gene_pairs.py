@@ -17,7 +17,9 @@ GENES = ["CD4", "GATA1", "TAL1", "TP53"]
 def network(X: np.ndarray, partners: list[str], kind: str = "partner") -> ad.AnnData:
     source = [name.split("|")[0] for name in partners]
     var = pd.DataFrame({"kind": kind, "source": source}, index=partners)
-    return ad.AnnData(sparse.csr_matrix(X.astype(np.float32)), obs=pd.DataFrame(index=GENES), var=var)
+    return ad.AnnData(
+        sparse.csr_matrix(X.astype(np.float32)), obs=pd.DataFrame(index=GENES), var=var
+    )
 
 
 def test_each_pair_once_over_directions_networks_and_names() -> None:

@@ -40,11 +40,23 @@ def test_slots(adata: ad.AnnData) -> None:
     assert genes(adata) == GENES
     assert isinstance(adata.var["newt_genes"].dtype, pd.CategoricalDtype)
     assert isinstance(adata.var["newt_genes_rule"].dtype, pd.CategoricalDtype)
-    assert adata.var["newt_genes_rule"].tolist() == ["symbol", "previous", "ensembl", "symbol", "uniprot", "unmapped"]
+    assert adata.var["newt_genes_rule"].tolist() == [
+        "symbol",
+        "previous",
+        "ensembl",
+        "symbol",
+        "uniprot",
+        "unmapped",
+    ]
     report = adata.uns["newt_genes"]
     assert report["params"] == {"organism": "auto", "column": "var_names"}
     assert report["organism"] == "human"
-    assert (report["n_genes"], report["n_matched"], report["n_dropped"], report["n_shared"]) == (6, 5, 1, 2)
+    assert (report["n_genes"], report["n_matched"], report["n_dropped"], report["n_shared"]) == (
+        6,
+        5,
+        1,
+        2,
+    )
     assert report["shared"].tolist() == ["LYZ", "P61626"]
     assert adata.var_names.equals(before.var_names)
     assert (adata.X != before.X).nnz == 0
@@ -94,14 +106,23 @@ def test_missing_in_column(adata: ad.AnnData) -> None:
     [
         ({}, {"column": "nope"}, KeyError, "no column 'nope'.*gene_ids"),
         ({}, {"organism": "rat"}, ValueError, "'rat'"),
-        ({"ids": ["g"] * 6}, {"column": "ids"}, GeneMatchError, r"None of the 6 names of adata.var\['ids'\].*organism"),
+        (
+            {"ids": ["g"] * 6},
+            {"column": "ids"},
+            GeneMatchError,
+            r"None of the 6 names of adata.var\['ids'\].*organism",
+        ),
         ({"ids": [0.5] * 6}, {"column": "ids"}, TypeError, r"adata.var\['ids'\]\[0\] is float"),
         ({"ids": [b"TP53"] * 6}, {"column": "ids"}, TypeError, "decode"),
         ({"ids": [""] * 6}, {"column": "ids"}, GeneMatchError, "6 of them are empty"),
     ],
 )
 def test_failure_changes_nothing(
-    adata: ad.AnnData, change: dict[str, Any], kwargs: dict[str, Any], error: type[Exception], match: str
+    adata: ad.AnnData,
+    change: dict[str, Any],
+    kwargs: dict[str, Any],
+    error: type[Exception],
+    match: str,
 ) -> None:
     for column, values in change.items():
         adata.var[column] = values
@@ -148,7 +169,9 @@ def test_row_numbers_name_the_column_that_has_genes() -> None:
         nt.pp.map_genes(adata)
     adata.var["feature_type"] = "Gene Expression"
     adata.var["symbol"] = pd.Categorical(["TP53", "EGFR", "INS", "own"])
-    with pytest.raises(GeneMatchError, match=r"row numbers.*'symbol'.*3 genes.*map_genes\(adata, column='symbol'\)"):
+    with pytest.raises(
+        GeneMatchError, match=r"row numbers.*'symbol'.*3 genes.*map_genes\(adata, column='symbol'\)"
+    ):
         nt.pp.map_genes(adata)
 
 
@@ -188,7 +211,9 @@ def test_backed(adata: ad.AnnData, tmp_path: Path, mode: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*Zarr:UserWarning")  # what anndata says of its own format
-@pytest.mark.parametrize("names", [NAMES, ["TP53", "B3GNT1", "1-Mar", "GRCh38_A", "ENST00000269305", "LYZ"], NAMES[:1]])
+@pytest.mark.parametrize(
+    "names", [NAMES, ["TP53", "B3GNT1", "1-Mar", "GRCh38_A", "ENST00000269305", "LYZ"], NAMES[:1]]
+)
 @pytest.mark.parametrize("form", ["h5ad", "zarr"])
 def test_round_trip(form: str, names: list[str], tmp_path: Path) -> None:
     adata = ad.AnnData(np.zeros((1, len(names)), dtype=np.float32), var=pd.DataFrame(index=names))

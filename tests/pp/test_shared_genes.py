@@ -20,7 +20,9 @@ MOUSE = ["Spi1", "Cd4", "Gata1", "Klf1", "Xist"]
 
 def make(names: list[str], n: int = 8, seed: int = 0) -> ad.AnnData:
     rng = np.random.default_rng(seed)
-    out = ad.AnnData(rng.gamma(1, 2, (n, len(names))).astype(np.float32), var=pd.DataFrame(index=names))
+    out = ad.AnnData(
+        rng.gamma(1, 2, (n, len(names))).astype(np.float32), var=pd.DataFrame(index=names)
+    )
     out.obs["group"] = pd.Categorical(rng.choice(["x", "y"], n))
     return out
 
@@ -40,7 +42,9 @@ def test_a_mouse_and_a_human_set_share_orthologs(kind: Callable[[Any], Any]) -> 
 def test_columns_of_one_gene_are_summed() -> None:
     twice = make(["CD4", "ENSG00000010610", "GATA1"])
     query, _ = nt.pp.shared_genes(twice, make(HUMAN))
-    np.testing.assert_allclose(query[:, "CD4"].X.toarray().ravel(), twice.X[:, :2].sum(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(
+        query[:, "CD4"].X.toarray().ravel(), twice.X[:, :2].sum(axis=1), rtol=1e-6
+    )
 
 
 def test_highly_variable_genes_are_the_references() -> None:

@@ -48,11 +48,14 @@ def adata() -> ad.AnnData:
 
 def call(adata: ad.AnnData, **kwargs: object) -> ad.AnnData:
     """Signatures of A and B, the cell called "one" being too few."""
-    with pytest.warns(NewtWarning, match="1 perturbations have fewer than min_cells=10 cells and are left out: 'one'"):
+    with pytest.warns(
+        NewtWarning,
+        match="1 perturbations have fewer than min_cells=10 cells and are left out: 'one'",
+    ):
         return nt.pp.signatures(adata, **{"groupby": "gene", "reference": "NT"} | kwargs)
 
 
-# -- cells -----------------------------------------------------------------------------------------------------------
+# -- cells -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["wilcoxon", "t-test", "t-test_overestim_var"])
@@ -82,7 +85,9 @@ def test_wilcoxon_against_scipy(adata):
         for gene in ("UP", "DOWN", "SAME"):
             x, y = (adata[adata.obs["gene"] == group, gene].X.ravel() for group in (name, "NT"))
             p = stats.mannwhitneyu(x, y, use_continuity=False, method="asymptotic").pvalue
-            z = np.sign(np.mean(stats.rankdata([*x, *y])[: len(x)]) - (len(x) + len(y) + 1) / 2) * stats.norm.isf(p / 2)
+            z = np.sign(
+                np.mean(stats.rankdata([*x, *y])[: len(x)]) - (len(x) + len(y) + 1) / 2
+            ) * stats.norm.isf(p / 2)
             assert sig[name, gene].X.item() == pytest.approx(z, rel=1e-5)
 
 
@@ -166,7 +171,14 @@ def test_pseudobulk_of_one_replicate_against_several(adata):
     assert np.isfinite(sig[:, :3].X).all()
     adata.obs["run"] = np.where(adata.obs["plate"] == "p0", "x", None)
     with pytest.raises(ValueError, match=r"replicates of the control 'NT' .* at least 3"):
-        nt.pp.signatures(adata, groupby="gene", reference="NT", method="pseudobulk", replicates="run", min_cells=3)
+        nt.pp.signatures(
+            adata,
+            groupby="gene",
+            reference="NT",
+            method="pseudobulk",
+            replicates="run",
+            min_cells=3,
+        )
 
 
 def test_genes_that_do_not_vary_between_replicates(adata):
@@ -234,7 +246,7 @@ def test_raw_counts_are_told(adata):
         nt.pp.signatures(adata, groupby="gene", reference="NT")
 
 
-# -- results of scanpy -----------------------------------------------------------------------------------------------
+# -- results of scanpy -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_genes", [None, 2])
@@ -242,7 +254,13 @@ def test_key(adata, n_genes):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         sc.tl.rank_genes_groups(
-            adata, "gene", groups=["A", "B"], reference="NT", n_genes=n_genes, method="wilcoxon", key_added="mine"
+            adata,
+            "gene",
+            groups=["A", "B"],
+            reference="NT",
+            n_genes=n_genes,
+            method="wilcoxon",
+            key_added="mine",
         )
     sig = nt.pp.signatures(adata, key="mine")
     assert sig.obs_names.tolist() == ["A", "B"]
@@ -252,7 +270,9 @@ def test_key(adata, n_genes):
     assert (~np.isnan(sig.X)).sum(axis=1).tolist() == [n_genes or 5] * 2
     found = adata.uns["mine"]
     for name in ("A", "B"):
-        np.testing.assert_array_equal(sig[name, list(found["names"][name])].X[0], found["scores"][name])
+        np.testing.assert_array_equal(
+            sig[name, list(found["names"][name])].X[0], found["scores"][name]
+        )
     assert "entrez" in sig.var
     assert sig.uns["newt_signatures"]["params"]["key"] == "mine"
 
@@ -281,7 +301,7 @@ def test_key_that_does_not_fit(adata):
         nt.pp.signatures(adata, key="rank_genes_groups")
 
 
-# -- tables ----------------------------------------------------------------------------------------------------------
+# -- tables ----------------------------------------------------------------------------------------
 
 TABLE = pd.DataFrame(
     {
@@ -299,13 +319,20 @@ def test_effect_and_p_become_z():
     assert sig.var_names.tolist() == ["X", "Y", "Z"]
     np.testing.assert_allclose(sig.X, [[1.959964, -37.53, np.nan], [np.nan, 0, np.nan]], rtol=1e-3)
     assert sig.layers["measured"].tolist() == [[True, True, False], [False, True, False]]
-    roles = {"perturbation": "contrast", "gene": "variable", "effect": "log_fc", "p_value": "p_value"}
+    roles = {
+        "perturbation": "contrast",
+        "gene": "variable",
+        "effect": "log_fc",
+        "p_value": "p_value",
+    }
     assert sig.uns["newt_signatures"]["params"] == {"columns": roles}
 
 
 def test_score_goes_before_effect_unless_told():
     table = TABLE.assign(stat=[1.0, -np.inf, 3, 4, np.nan])
-    np.testing.assert_allclose(nt.pp.signatures(table).X, [[1, -37.53, np.nan], [4, 3, np.nan]], rtol=1e-3)
+    np.testing.assert_allclose(
+        nt.pp.signatures(table).X, [[1, -37.53, np.nan], [4, 3, np.nan]], rtol=1e-3
+    )
     told = nt.pp.signatures(table, columns={"effect": "log_fc", "p_value": "p_value"})
     np.testing.assert_array_equal(told.X, nt.pp.signatures(TABLE).X)
 

@@ -23,14 +23,22 @@ def names() -> list[str]:
 
 
 def entrez() -> list[str]:
-    return nt.genes.table().set_index("symbol")["entrez"].loc[names()[:N_LANDMARKS]].astype(str).tolist()
+    return (
+        nt.genes.table()
+        .set_index("symbol")["entrez"]
+        .loc[names()[:N_LANDMARKS]]
+        .astype(str)
+        .tolist()
+    )
 
 
 @cache
 def embedding() -> ad.AnnData:
     """Vectors of 120 genes: those of one class are alike."""
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((N_CLASSES, 8))[np.arange(N_GENES) % N_CLASSES] + 0.3 * rng.standard_normal((N_GENES, 8))
+    X = rng.standard_normal((N_CLASSES, 8))[
+        np.arange(N_GENES) % N_CLASSES
+    ] + 0.3 * rng.standard_normal((N_GENES, 8))
     return ad.AnnData(X.astype(np.float32), obs=pd.DataFrame(index=names()))
 
 
@@ -65,7 +73,9 @@ def genetic(sign: float, prefix: str) -> ad.AnnData:
     at = np.arange(16) % 8
     X = sign * effects()[at % N_CLASSES] + 0.3 * rng.standard_normal((16, N_LANDMARKS))
     X[:, 30:] = np.nan
-    obs = pd.DataFrame({"target": [names()[i] for i in at]}, index=[f"{prefix}:{i}" for i in range(16)])
+    obs = pd.DataFrame(
+        {"target": [names()[i] for i in at]}, index=[f"{prefix}:{i}" for i in range(16)]
+    )
     return ad.AnnData(X.astype(np.float32), obs=obs, var=pd.DataFrame(index=names()[:N_LANDMARKS]))
 
 

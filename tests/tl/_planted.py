@@ -40,12 +40,17 @@ def planted(weights: dict[str, float] | None = None, n_comps: int = 12) -> ad.An
     for name, rows in UNKNOWN.items():
         blocks[name][rows] = np.nan
     return nt.tl.fuse(
-        ad.AnnData(obs=pd.DataFrame(index=GENES), obsm=blocks), weights=weights or {}, n_comps=n_comps, power=1
+        ad.AnnData(obs=pd.DataFrame(index=GENES), obsm=blocks),
+        weights=weights or {},
+        n_comps=n_comps,
+        power=1,
     )
 
 
 def knowledge() -> md.MuData:
-    """Sets that are the groups, a set of random genes, and a set of one gene, in ``left``; a network in ``noise``."""
+    """Sets that are the groups, a set of random genes, and a set of one gene, in ``left``; a
+    network in ``noise``.
+    """
     rng = np.random.default_rng(0)
     X = np.zeros((120, 9), dtype=np.float32)
     X[np.arange(120), GROUP] = 1
@@ -54,9 +59,12 @@ def knowledge() -> md.MuData:
     X[5, 8] = 1  # too small to be encoded
     rows = [i for i in range(120) if i not in UNKNOWN["left"]]
     var = pd.DataFrame(
-        {"kind": "set", "source": "s"}, index=[f"s|group{i}" for i in range(6)] + ["s|random", "s|few", "s|one"]
+        {"kind": "set", "source": "s"},
+        index=[f"s|group{i}" for i in range(6)] + ["s|random", "s|few", "s|one"],
     )
-    left = ad.AnnData(sparse.csr_matrix(X[rows]), obs=pd.DataFrame(index=[GENES[i] for i in rows]), var=var)
+    left = ad.AnnData(
+        sparse.csr_matrix(X[rows]), obs=pd.DataFrame(index=[GENES[i] for i in rows]), var=var
+    )
     edges = sparse.random_array((30, 30), density=0.3, rng=rng, dtype=np.float32).tocsr()
     net = ad.AnnData(
         sparse.csr_matrix(edges),
@@ -78,7 +86,10 @@ class Model:
 
     def __init__(self, embedding: ad.AnnData) -> None:
         names = [str(name) for name in embedding.uns["newt"]["modalities"]]
-        joined = np.hstack([np.nan_to_num(embedding.obsm[name]) for name in names] + [np.ones((embedding.n_obs, 1))])
+        joined = np.hstack(
+            [np.nan_to_num(embedding.obsm[name]) for name in names]
+            + [np.ones((embedding.n_obs, 1))]
+        )
         solved = np.linalg.lstsq(joined, np.asarray(embedding.X), rcond=None)[0]
         cut = np.cumsum([embedding.obsm[name].shape[1] for name in names])
         *maps, self.offset = np.split(solved, cut)
@@ -95,6 +106,7 @@ class Model:
 
     def get_attention(self, adata: ad.AnnData) -> pd.DataFrame:
         size = pd.DataFrame(
-            {name: np.linalg.norm(adata.obsm[name] @ W, axis=1) for name, W in self.maps.items()}, index=adata.obs_names
+            {name: np.linalg.norm(adata.obsm[name] @ W, axis=1) for name, W in self.maps.items()},
+            index=adata.obs_names,
         )
         return size.div(size.sum(axis=1), axis=0).astype(np.float32)

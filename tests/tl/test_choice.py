@@ -1,4 +1,6 @@
-"""``n_comps="auto"`` where there are many types: planted ones, clusters of one set, the sets of one species."""
+"""``n_comps="auto"`` where there are many types: planted ones, clusters of one set, the sets of one
+species.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def test_sixty_planted_types(uneven: bool) -> None:
     share = rng.dirichlet(np.full(n_types, 6.0)) if uneven else np.full(n_types, 1 / n_types)
     types = np.sort(rng.choice(n_types, 2400 if uneven else 1800, p=share))
     base = rng.gamma(0.6, size=n_genes)
-    change = np.where(rng.random((n_types, n_genes)) < 0.04, rng.normal(0, 1.5, (n_types, n_genes)), 0.0)
+    change = np.where(
+        rng.random((n_types, n_genes)) < 0.04, rng.normal(0, 1.5, (n_types, n_genes)), 0.0
+    )
     rate = base * np.exp(change)
     counts = rng.poisson(4000 * (rate / rate.sum(axis=1, keepdims=True))[types])
     adata = ad.AnnData(
@@ -98,7 +102,8 @@ def test_sets_of_one_species_together(data_file: Callable[[str], Path], species:
         one.var_names_make_unique()
         label = one.obs[column].astype(object).fillna("NA").astype(str)
         obs = pd.DataFrame(
-            {"label": np.where(label == "NA", "NA", name + label)}, index=[f"{name}-{i}" for i in range(one.n_obs)]
+            {"label": np.where(label == "NA", "NA", name + label)},
+            index=[f"{name}-{i}" for i in range(one.n_obs)],
         )
         parts.append(ad.AnnData(one.X, obs=obs, var=pd.DataFrame(index=one.var_names)))
     pool = ad.concat(parts, join="inner")

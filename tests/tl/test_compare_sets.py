@@ -13,7 +13,9 @@ from scipy import stats
 import newt_sc as nt
 from newt_sc.errors import FormatError, GeneMatchError, NewtWarning
 
-GENES = nt.genes.table().query("locus_group == 'protein-coding gene'")["symbol"].iloc[:1200].tolist()
+GENES = (
+    nt.genes.table().query("locus_group == 'protein-coding gene'")["symbol"].iloc[:1200].tolist()
+)
 THEME = np.arange(1200) % 12
 """What the vector of each gene is about."""
 
@@ -26,7 +28,10 @@ def space(strength: float = 1.2, d: int = 16) -> ad.AnnData:
 
 def random_sets(n: int, sizes: tuple[int, int], seed: int) -> dict[str, list[str]]:
     rng = np.random.default_rng(seed)
-    return {f"{seed}.{i}": list(rng.choice(GENES, rng.integers(*sizes), replace=False)) for i in range(n)}
+    return {
+        f"{seed}.{i}": list(rng.choice(GENES, rng.integers(*sizes), replace=False))
+        for i in range(n)
+    }
 
 
 def themed(theme: int, n: int, seed: int, share: float = 1.0) -> list[str]:
@@ -55,7 +60,9 @@ def direct(
             both = rng.choice(pool, n + m, replace=False)
             null.append(score(both[:n], both[n:]))
         else:
-            null.append(score(rng.choice(pool, n, replace=False), rng.choice(pool, m, replace=False)))
+            null.append(
+                score(rng.choice(pool, n, replace=False), rng.choice(pool, m, replace=False))
+            )
     found = score(sorted(a), sorted(b))
     return found, (found - np.mean(null)) / np.std(null)
 
@@ -65,7 +72,9 @@ def test_agrees_with_a_direct_implementation(exclude: bool) -> None:
     """z correlates above .999 and differs by less than .2, where both have many permutations."""
     reference = space()
     a = {f"a{t}": themed(t, 12 + t, t, 0.5) for t in range(2)} | {"shared": themed(0, 20, 50)}
-    b = {f"b{t}": themed(t, 30 - t, 99 + t, 0.4) for t in range(3)} | {"shared": themed(0, 20, 50)[:15]}
+    b = {f"b{t}": themed(t, 30 - t, 99 + t, 0.4) for t in range(3)} | {
+        "shared": themed(0, 20, 50)[:15]
+    }
     table = nt.tl.compare_sets(
         a, b, embedding=reference, exclude_overlap=exclude, n_permutations=10_000,
         background_a=GENES, background_b=GENES,
@@ -134,11 +143,16 @@ def test_sources_and_repeats(tmp_path) -> None:
     sets = random_sets(4, (5, 20), 3)
     path = tmp_path / "sets.gmt"
     nt.io.write_gmt(sets, path)
-    net = pd.DataFrame([(name, gene, 1.0) for name in sets for gene in sets[name]], columns=["source", "target", "w"])
+    net = pd.DataFrame(
+        [(name, gene, 1.0) for name in sets for gene in sets[name]],
+        columns=["source", "target", "w"],
+    )
     expected = nt.tl.compare_sets(sets, embedding=space())
     for other in (path, str(path), net):
         pd.testing.assert_frame_equal(nt.tl.compare_sets(other, embedding=space()), expected)
-    assert not nt.tl.compare_sets(sets, embedding=space(), random_state=1)["z"].equals(expected["z"])
+    assert not nt.tl.compare_sets(sets, embedding=space(), random_state=1)["z"].equals(
+        expected["z"]
+    )
     old = {"x": ["ENSG00000121410", "A1CF"]}  # A1BG by its Ensembl id
     assert nt.tl.compare_sets(old, sets, embedding=space())["n_a"].tolist() == [2] * 4
     pd.concat([expected, expected])  # attrs of a kind that pandas can compare
@@ -164,15 +178,25 @@ def test_background() -> None:
 
 def test_sets_that_are_nearly_nothing() -> None:
     reference = space()
-    sets = random_sets(5, (5, 9), 1) | {"empty": [], "unknown": ["nosuchgene", "another"], "one": [GENES[0]]}
-    with pytest.warns(NewtWarning, match=r"2 of the 8 sets of a have no gene in the embedding.*'empty', 'unknown'"):
+    sets = random_sets(5, (5, 9), 1) | {
+        "empty": [],
+        "unknown": ["nosuchgene", "another"],
+        "one": [GENES[0]],
+    }
+    with pytest.warns(
+        NewtWarning, match=r"2 of the 8 sets of a have no gene in the embedding.*'empty', 'unknown'"
+    ):
         table = nt.tl.compare_sets(sets, embedding=reference)
     assert len(table) == 15
     assert table["z"].notna().all()
     assert (table[["n_a", "n_b"]] == 1).any(axis=None)
-    ones = nt.tl.compare_sets({"x": [GENES[0]]}, {"y": [GENES[0]], "z": [GENES[1]]}, embedding=reference)
+    ones = nt.tl.compare_sets(
+        {"x": [GENES[0]]}, {"y": [GENES[0]], "z": [GENES[1]]}, embedding=reference
+    )
     assert ones.loc[ones["b"] == "y", "score"].item() == pytest.approx(1, abs=1e-6)
-    ones = nt.tl.compare_sets({"x": [GENES[0]]}, {"y": [GENES[0]]}, embedding=reference, exclude_overlap=True)
+    ones = nt.tl.compare_sets(
+        {"x": [GENES[0]]}, {"y": [GENES[0]]}, embedding=reference, exclude_overlap=True
+    )
     assert ones["z"].isna().all()
     assert ones["fdr"].isna().all()
     with pytest.raises(GeneMatchError, match="None of the 2 genes of a"):
@@ -183,7 +207,10 @@ def test_sets_that_are_nearly_nothing() -> None:
 
 def test_bad_input(tmp_path) -> None:
     sets = random_sets(3, (5, 9), 1)
-    with pytest.raises(ValueError, match="No set of a has 100 to any number of genes with a vector; they have 6 to 8"):
+    with pytest.raises(
+        ValueError,
+        match="No set of a has 100 to any number of genes with a vector; they have 6 to 8",
+    ):
         nt.tl.compare_sets(sets, embedding=space(), min_size=100)
     with pytest.raises(ValueError, match="max_size is 3, expected a whole number from 5 up"):
         nt.tl.compare_sets(sets, embedding=space(), min_size=5, max_size=3)
@@ -203,17 +230,21 @@ def test_fifty_thousand_sets() -> None:
     many = {str(i): [GENES[g] for g in row] for i, row in enumerate(at)}
     with pytest.raises(ValueError, match="50,000 x 50,000 sets are more pairs than"):
         nt.tl.compare_sets(many, embedding=space(d=4))
-    table = nt.tl.compare_sets(many, random_sets(2, (5, 9), 1), embedding=space(d=4), n_permutations=20)
+    table = nt.tl.compare_sets(
+        many, random_sets(2, (5, 9), 1), embedding=space(d=4), n_permutations=20
+    )
     assert len(table) == 100_000
     assert table["z"].notna().all()
 
 
-# -- along a ranking -------------------------------------------------------------------------------------------------
+# -- along a ranking -------------------------------------------------------------------------------
 
 
 def ranking(theme: int, seed: int = 0) -> pd.Series:
     """Scores that are higher for genes of a theme."""
-    return pd.Series(np.random.default_rng(seed).standard_normal(1200) + 1.5 * (theme == THEME), index=GENES)
+    return pd.Series(
+        np.random.default_rng(seed).standard_normal(1200) + 1.5 * (theme == THEME), index=GENES
+    )
 
 
 def test_what_ranks_high_and_low() -> None:
@@ -225,13 +256,19 @@ def test_what_ranks_high_and_low() -> None:
     assert (table.loc[["t3", "t8"], "fdr"] < 0.05).all()
     assert table.loc["t3", "score"] > 0 > table.loc["t8", "score"]
     others = scores.drop(members["t3"])  # no member is ranked at all
-    assert nt.tl.rank_sets(others, members, embedding=space(4)).set_index("set")["z"].idxmax() == "t3"
-    in_order = nt.tl.rank_sets(scores.sort_values(ascending=False).index.tolist(), members, embedding=space(4))
+    assert (
+        nt.tl.rank_sets(others, members, embedding=space(4)).set_index("set")["z"].idxmax() == "t3"
+    )
+    in_order = nt.tl.rank_sets(
+        scores.sort_values(ascending=False).index.tolist(), members, embedding=space(4)
+    )
     pd.testing.assert_frame_equal(in_order.set_index("set"), table)
 
 
 def test_rank_null_is_calibrated() -> None:
-    table = nt.tl.rank_sets(ranking(0), random_sets(400, (2, 20), 2), embedding=space(), background=GENES)
+    table = nt.tl.rank_sets(
+        ranking(0), random_sets(400, (2, 20), 2), embedding=space(), background=GENES
+    )
     assert (table["p"] < 0.05).mean() < 0.09
     assert stats.kstest(table["p"], "uniform").statistic < 0.1
     assert table["p"].min() >= 2 / 1001

@@ -36,7 +36,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         dask.config.set(quiet),
         warnings.catch_warnings(),
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=folder, silence_logs=50
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=None,
+            local_directory=folder,
+            silence_logs=50,
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -46,7 +50,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def symbols() -> list[str]:
     table = nt.genes.table()
-    return table.loc[table["locus_group"] == "protein-coding gene", "symbol"].astype(str).tolist()[:GENES]
+    return (
+        table.loc[table["locus_group"] == "protein-coding gene", "symbol"]
+        .astype(str)
+        .tolist()[:GENES]
+    )
 
 
 def embedding() -> ad.AnnData:
@@ -56,16 +64,22 @@ def embedding() -> ad.AnnData:
 
 def cells() -> ad.AnnData:
     rng = np.random.default_rng(1)
-    X = np.log1p(rng.poisson(np.exp(rng.normal(size=(N, D)) @ embedding().X.T / 2))).astype(np.float32)
+    X = np.log1p(rng.poisson(np.exp(rng.normal(size=(N, D)) @ embedding().X.T / 2))).astype(
+        np.float32
+    )
     return ad.AnnData(
-        sparse.csr_matrix(X), obs=pd.DataFrame(index=[f"c{i}" for i in range(N)]), var=pd.DataFrame(index=symbols())
+        sparse.csr_matrix(X),
+        obs=pd.DataFrame(index=[f"c{i}" for i in range(N)]),
+        var=pd.DataFrame(index=symbols()),
     )
 
 
 def on_dask(adata: ad.AnnData, chunk: int = 53) -> ad.AnnData:
     out = adata.copy()
     X = adata.X.toarray() if sparse.issparse(adata.X) else adata.X
-    out.X = da.from_array(X, chunks=(chunk, -1)).map_blocks(sparse.csr_matrix, dtype=X.dtype, meta=EMPTY)
+    out.X = da.from_array(X, chunks=(chunk, -1)).map_blocks(
+        sparse.csr_matrix, dtype=X.dtype, meta=EMPTY
+    )
     return out
 
 
@@ -83,12 +97,18 @@ def test_embed(call: dict[str, Any]) -> None:
     nt.tl.embed(expected, **call)
     nt.tl.embed(found, **call)
     assert isinstance(found.obsm["X_newt"], da.Array)
-    np.testing.assert_allclose(found.uns["newt"]["variance"], expected.uns["newt"]["variance"], rtol=1e-4)
-    np.testing.assert_allclose(found.uns["newt"]["alignment"], expected.uns["newt"]["alignment"], rtol=1e-5)
+    np.testing.assert_allclose(
+        found.uns["newt"]["variance"], expected.uns["newt"]["variance"], rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        found.uns["newt"]["alignment"], expected.uns["newt"]["alignment"], rtol=1e-5
+    )
     Z = found.obsm["X_newt"].compute()
     np.testing.assert_allclose(Z, expected.obsm["X_newt"], atol=1e-4)
     if call["mode"] == "aligned":
-        np.testing.assert_allclose(found.varm["X_newt_loadings"], expected.varm["X_newt_loadings"], atol=1e-5)
+        np.testing.assert_allclose(
+            found.varm["X_newt_loadings"], expected.varm["X_newt_loadings"], atol=1e-5
+        )
         np.testing.assert_allclose(found.var["X_newt_mean"], expected.var["X_newt_mean"], rtol=1e-6)
     if "n_comps" not in call and call["mode"] == "aligned":
         assert found.uns["newt"]["choice"]["by"] == "held-out genes"
@@ -115,8 +135,12 @@ def test_signatures_and_programs() -> None:
         np.testing.assert_allclose(lazy.obsm[key], signatures.obsm[key], atol=1e-5)
     here, there = cells(), on_dask(cells())
     for adata in (here, there):
-        nt.tl.score_programs(adata, {"one": symbols()[:9], "two": symbols()[20:40]}, embedding=embedding())
-    pd.testing.assert_frame_equal(there.obsm["newt_programs"], here.obsm["newt_programs"], atol=1e-6)
+        nt.tl.score_programs(
+            adata, {"one": symbols()[:9], "two": symbols()[20:40]}, embedding=embedding()
+        )
+    pd.testing.assert_frame_equal(
+        there.obsm["newt_programs"], here.obsm["newt_programs"], atol=1e-6
+    )
 
 
 @pytest.mark.usefixtures("client")
@@ -131,11 +155,15 @@ def test_targets() -> None:
     model = _compounds.model()
     for groupby in (None, "drug"):
         for adata in (plain, lazy):
-            nt.tl.predict_targets(adata, model=model, embedding=_compounds.embedding(), groupby=groupby)
+            nt.tl.predict_targets(
+                adata, model=model, embedding=_compounds.embedding(), groupby=groupby
+            )
         for key in ("newt_targets", "newt_targets_probability"):
             np.testing.assert_allclose(lazy.obsm[key], plain.obsm[key], atol=1e-5)
         np.testing.assert_allclose(
-            lazy.uns["newt_targets"]["reliability"], plain.uns["newt_targets"]["reliability"], atol=1e-5
+            lazy.uns["newt_targets"]["reliability"],
+            plain.uns["newt_targets"]["reliability"],
+            atol=1e-5,
         )
         assert list(lazy.uns["newt_targets"]["signatures"]) == list(plain.obs_names)
 
@@ -166,5 +194,7 @@ def test_a_worker_dies(client: Any) -> None:
     timer.join()
     assert killed.is_set()
     np.testing.assert_allclose(Z, expected.obsm["X_newt"], atol=1e-4)
-    np.testing.assert_allclose(adata.uns["newt"]["variance"], expected.uns["newt"]["variance"], rtol=1e-4)
+    np.testing.assert_allclose(
+        adata.uns["newt"]["variance"], expected.uns["newt"]["variance"], rtol=1e-4
+    )
     assert victim not in client.run(os.getpid).values()

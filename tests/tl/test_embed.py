@@ -1,4 +1,6 @@
-"""``tl.embed`` against scanpy, against dense arithmetic, and against everything that a user may give it."""
+"""``tl.embed`` against scanpy, against dense arithmetic, and against everything that a user may
+give it.
+"""
 
 from __future__ import annotations
 
@@ -58,20 +60,31 @@ def make_embedding(n: int = 60, seed: int = 0) -> ad.AnnData:
 
 
 def make_data(
-    n_obs: int = 50, n_known: int = 40, *, dtype: Any = np.float64, make: Make = np.asarray, seed: int = 1
+    n_obs: int = 50,
+    n_known: int = 40,
+    *,
+    dtype: Any = np.float64,
+    make: Make = np.asarray,
+    seed: int = 1,
 ) -> ad.AnnData:
-    """Log-normalised counts that vary along the toy vectors, and three genes that nobody knows, the second empty."""
+    """Log-normalised counts that vary along the toy vectors, and three genes that nobody knows, the
+    second empty.
+    """
     rng = np.random.default_rng(seed)
     names = symbols(n_known)
     E = make_embedding(max(60, n_known))[names].X
     rate = np.exp(rng.normal(size=(n_obs, D)) * np.array([1.2, 1.0, 0.8, 0.6, 0.4, 0.2]) @ E.T / 2)
-    counts = rng.poisson(np.hstack([rate, rate[:, :1], 0 * rate[:, :1], rate[:, 1:2]])) + np.eye(n_obs, n_known + 3)
+    counts = rng.poisson(np.hstack([rate, rate[:, :1], 0 * rate[:, :1], rate[:, 1:2]])) + np.eye(
+        n_obs, n_known + 3
+    )
     X = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True))
     order = rng.permutation(n_known + 3)
     var = pd.DataFrame(index=np.array(names + UNKNOWN)[order])
     var["used"] = rng.random(n_known + 3) < 0.8
     adata = ad.AnnData(
-        make(X[:, order].astype(dtype)), obs=pd.DataFrame(index=[f"c{i}" for i in range(n_obs)]), var=var
+        make(X[:, order].astype(dtype)),
+        obs=pd.DataFrame(index=[f"c{i}" for i in range(n_obs)]),
+        var=var,
     )
     adata.uns["mine"], adata.obsm["mine"] = {"a": 1}, np.ones((n_obs, 2))
     return adata
@@ -112,14 +125,20 @@ def pca(X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def literal_aligned(X: np.ndarray, E: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Z and T of the recipe, on dense arrays: all genes in the components, those with a vector in the turning."""
+    """Z and T of the recipe, on dense arrays: all genes in the components, those with a vector in
+    the turning.
+    """
     X = X.astype(np.float64)
     P, V = pca(X, k)
     known = np.isfinite(E).all(axis=1)
     E_known = E[known].astype(np.float64)
     E_known = E_known - E_known.mean(axis=0)
     sd = np.maximum(X.std(axis=0), 1e-3)[known]
-    T = np.diag((P**2).sum(axis=0) / (P[:, 0] ** 2).sum()) @ (V[known] / np.sqrt(sd)[:, None]).T @ E_known
+    T = (
+        np.diag((P**2).sum(axis=0) / (P[:, 0] ** 2).sum())
+        @ (V[known] / np.sqrt(sd)[:, None]).T
+        @ E_known
+    )
     values, vectors = np.linalg.eigh(T @ T.T)
     A = vectors @ np.diag(values**-0.5) @ vectors.T @ T
     return P @ A, T
@@ -154,7 +173,10 @@ def assert_alike(found: ad.AnnData, expected: ad.AnnData) -> None:
 LOADINGS, MEAN = "X_newt_loadings", "X_newt_mean"
 TOY: dict[str, Any] = {"embedding": make_embedding(), "mask_var": "used"}
 LARGE: dict[str, Any] = {"embedding": make_embedding(700), "mask_var": "used"}
-MODES: dict[str, dict[str, Any]] = {"aligned": {"mode": "aligned", "n_comps": 4}, "project": {"mode": "project"}}
+MODES: dict[str, dict[str, Any]] = {
+    "aligned": {"mode": "aligned", "n_comps": 4},
+    "project": {"mode": "project"},
+}
 each_mode = pytest.mark.parametrize("mode", MODES)
 
 
@@ -180,20 +202,28 @@ class TestAligned:
         A = np.linalg.lstsq(P, Z, rcond=None)[0]
         assert_near(P @ A, Z)
         np.testing.assert_allclose(A @ A.T, np.eye(5), atol=1e-5)
-        np.testing.assert_allclose(adata.uns["newt"]["variance"], adata.uns["pca"]["variance"], rtol=1e-4)
+        np.testing.assert_allclose(
+            adata.uns["newt"]["variance"], adata.uns["pca"]["variance"], rtol=1e-4
+        )
 
     @pytest.mark.parametrize("k", [1, 3, 6])
     @pytest.mark.parametrize("mask", ["used", None])
-    @pytest.mark.parametrize("n_known", [40, 10, 700], ids=["few genes", "very few genes", "many genes"])
+    @pytest.mark.parametrize(
+        "n_known", [40, 10, 700], ids=["few genes", "very few genes", "many genes"]
+    )
     def test_is_the_recipe(self, n_known: int, mask: str | None, k: int) -> None:
-        """Genes without a vector take part in the components: three of them, the second of which is constant."""
+        """Genes without a vector take part in the components: three of them, the second of which is
+        constant.
+        """
         adata = make_data(60, n_known)
         nt.tl.embed(adata, embedding=make_embedding(max(60, n_known)), mask_var=mask, n_comps=k)
         used = np.ones(adata.n_vars, bool) if mask is None else adata.var["used"].to_numpy()
         X, E = dense(adata.X)[:, used], adata.varm["X_newt"][used]
         Z, _ = literal_aligned(X, E, k)
         assert_near(adata.obsm["X_newt"], Z)
-        without, _ = literal_aligned(X[:, np.isfinite(E).all(axis=1)], E[np.isfinite(E).all(axis=1)], k)
+        without, _ = literal_aligned(
+            X[:, np.isfinite(E).all(axis=1)], E[np.isfinite(E).all(axis=1)], k
+        )
         assert np.isnan(E).any()
         assert np.abs(without - Z).max() > 0.005 * np.abs(Z).max()
 
@@ -202,8 +232,13 @@ class TestAligned:
         nt.tl.embed(adata, **TOY, n_comps=4)
         vectors = TOY["embedding"].to_df()
         for name, row in zip(adata.var_names, adata.varm["X_newt"], strict=True):
-            np.testing.assert_array_equal(row, vectors.loc[name] if name not in UNKNOWN else np.full(D, np.nan))
-        assert adata.uns["newt"]["n_genes_used"] == (adata.var["used"] & ~adata.var_names.isin(UNKNOWN)).sum()
+            np.testing.assert_array_equal(
+                row, vectors.loc[name] if name not in UNKNOWN else np.full(D, np.nan)
+            )
+        assert (
+            adata.uns["newt"]["n_genes_used"]
+            == (adata.var["used"] & ~adata.var_names.isin(UNKNOWN)).sum()
+        )
 
     @pytest.mark.parametrize("dtype", [np.float64, np.float32])
     def test_new_cells_by_one_product(self, array_type: Make, dtype: type) -> None:
@@ -226,7 +261,9 @@ class TestAligned:
         """Then there are fewer components, which are still exactly those of PCA."""
         adata = make_data()
         with pytest.warns(NewtWarning) as record:
-            nt.tl.embed(adata, embedding=make_embedding()[symbols(n_known)], mask_var=None, n_comps=wanted)
+            nt.tl.embed(
+                adata, embedding=make_embedding()[symbols(n_known)], mask_var=None, n_comps=wanted
+            )
         few, lowered = (str(w.message) for w in record if w.category is NewtWarning)
         assert few.startswith(f"Only {n_known} of 43 genes used")
         assert lowered.startswith(f"{wanted} components were given")
@@ -239,23 +276,33 @@ class TestAligned:
         np.testing.assert_allclose(A @ A.T, np.eye(k), atol=1e-5)
         assert_near(Z, P @ A)
         assert_near(cdist(Z, Z), cdist(P, P))
-        assert (len(adata.uns["newt"]["variance"]), adata.uns["newt"]["params"]["n_comps"]) == (k, k)
+        assert (len(adata.uns["newt"]["variance"]), adata.uns["newt"]["params"]["n_comps"]) == (
+            k,
+            k,
+        )
         assert adata.uns["newt"]["n_genes_used"] == n_known
 
     def test_fewer_dimensions_than_components(self) -> None:
         adata = make_data()
-        with pytest.warns(NewtWarning, match=r"8 components were given.*directions of 6 only: n_comps is 6\."):
+        with pytest.warns(
+            NewtWarning, match=r"8 components were given.*directions of 6 only: n_comps is 6\."
+        ):
             nt.tl.embed(adata, **TOY, n_comps=8)
         P, _ = pca(adata.X[:, adata.var["used"]], 6)
         assert_near(cdist(adata.obsm["X_newt"], adata.obsm["X_newt"]), cdist(P, P))
 
     def test_vectors_that_tell_nothing(self) -> None:
-        """Two columns of one gene, or vectors that are all alike, give no direction at all: not a table of zeros."""
+        """Two columns of one gene, or vectors that are all alike, give no direction at all: not a
+        table of zeros.
+        """
         alike = make_embedding()
         alike.X[:] = 1
         for embedding in (alike, make_embedding()[symbols(1)]):
             adata = make_data()
-            adata.var_names = [table().loc[symbols(1)[0], "ensembl"] if n == UNKNOWN[0] else n for n in adata.var_names]
+            adata.var_names = [
+                table().loc[symbols(1)[0], "ensembl"] if n == UNKNOWN[0] else n
+                for n in adata.var_names
+            ]
             before = state(adata)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Only .* have a vector", NewtWarning)
@@ -266,7 +313,10 @@ class TestAligned:
     def test_one_known_gene(self) -> None:
         adata = make_data()
         before = state(adata)
-        with pytest.raises(GeneMatchError, match="Only 1 of the 43 genes in mask_var='all' has a vector, though 1 of"):
+        with pytest.raises(
+            GeneMatchError,
+            match="Only 1 of the 43 genes in mask_var='all' has a vector, though 1 of",
+        ):
             nt.tl.embed(adata, embedding=make_embedding()[symbols(1)], mask_var=None, n_comps=4)
         assert_same(state(adata), before)
 
@@ -284,8 +334,12 @@ class TestAligned:
         monkeypatch.setattr(_rows, "_COVARIANCE_GENES", 100)
         second = nt.tl.embed(make_data(80, 700, make=make), **LARGE, n_comps=5, copy=True)
         assert_near(second.obsm["X_newt"], first.obsm["X_newt"])
-        np.testing.assert_allclose(second.uns["newt"]["variance"], first.uns["newt"]["variance"], rtol=1e-4)
-        np.testing.assert_allclose(second.uns["newt"]["alignment"], first.uns["newt"]["alignment"], rtol=1e-4)
+        np.testing.assert_allclose(
+            second.uns["newt"]["variance"], first.uns["newt"]["variance"], rtol=1e-4
+        )
+        np.testing.assert_allclose(
+            second.uns["newt"]["alignment"], first.uns["newt"]["alignment"], rtol=1e-4
+        )
 
     @pytest.mark.parametrize("n_comps", [5, "auto"])
     @pytest.mark.parametrize("n_known", [40, 700])
@@ -302,7 +356,10 @@ class TestAligned:
         nt.tl.embed(adata, **TOY, n_comps=4, modalities=["b", "a"])
         used = adata.var["used"].to_numpy()
         assert adata.obsm["X_newt"].shape == (50, 7)
-        assert_near(adata.obsm["X_newt"], literal_aligned(adata.X[:, used], adata.varm["X_newt"][used], 4)[0])
+        assert_near(
+            adata.obsm["X_newt"],
+            literal_aligned(adata.X[:, used], adata.varm["X_newt"][used], 4)[0],
+        )
 
     @pytest.mark.parametrize("value", [0.0, 2.5])
     @pytest.mark.parametrize("n_known", [40, 700])
@@ -311,7 +368,9 @@ class TestAligned:
         adata = make_data(20, n_known)
         adata.X = make(np.full(adata.shape, value))
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "20 of 20 cells have no count|.* tell the directions of", NewtWarning)
+            warnings.filterwarnings(
+                "ignore", "20 of 20 cells have no count|.* tell the directions of", NewtWarning
+            )
             nt.tl.embed(adata, embedding=make_embedding(max(60, n_known)), mask_var=None, n_comps=3)
         np.testing.assert_allclose(adata.obsm["X_newt"], 0, atol=1e-4)
         np.testing.assert_allclose(adata.uns["newt"]["variance"], 0, atol=1e-20)
@@ -328,7 +387,9 @@ class TestAligned:
         assert adata.uns["newt"]["choice"] == {"by": "too few to choose", "n_comps": 1}
 
     def test_one_cell(self) -> None:
-        with pytest.raises(ValueError, match=r"adata.X has 1 cells and .*: principal components need two"):
+        with pytest.raises(
+            ValueError, match=r"adata.X has 1 cells and .*: principal components need two"
+        ):
             nt.tl.embed(make_data()[:1].copy(), **TOY)
 
 
@@ -342,7 +403,9 @@ def wide_embedding() -> ad.AnnData:
     return ad.AnnData(E.astype(np.float32), obs=pd.DataFrame(index=symbols(160)))
 
 
-def make_types(n_types: int, n_obs: int = 800, n_vars: int = 160, *, seed: int = 0, noise: float = 1.0) -> ad.AnnData:
+def make_types(
+    n_types: int, n_obs: int = 800, n_vars: int = 160, *, seed: int = 0, noise: float = 1.0
+) -> ad.AnnData:
     """Cells of some types, told by all genes."""
     rng = np.random.default_rng(seed)
     types = rng.permutation(np.arange(n_obs) % n_types)
@@ -399,7 +462,9 @@ class TestChoice:
         adata, same = make_types(6), make_types(6)
         mask = np.arange(160) < 120
         same.X[:, ~mask] = np.random.default_rng(0).random((800, 40))
-        np.testing.assert_allclose(choice(same, mask_var=mask)["error"], choice(adata, mask_var=mask)["error"])
+        np.testing.assert_allclose(
+            choice(same, mask_var=mask)["error"], choice(adata, mask_var=mask)["error"]
+        )
 
     @pytest.mark.parametrize(
         ("n_obs", "n_vars", "tried"),
@@ -431,7 +496,9 @@ class TestChoice:
         assert adata.uns["newt"]["params"]["n_comps"] == n_comps
 
     @pytest.mark.parametrize("n_comps", [1, 7, np.int64(12), 60])
-    def test_a_number_is_taken_as_given(self, n_comps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_number_is_taken_as_given(
+        self, n_comps: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         def fail(*_: Any, **__: Any) -> None:
             raise AssertionError
 
@@ -507,7 +574,8 @@ def halves(seed: int, embedding: ad.AnnData) -> float:
         types = rng.permutation(np.arange(150) % 5)
         rate = np.exp(centres[types][:, genes] + 0.3 * rng.normal(size=(150, 200)))
         side = ad.AnnData(
-            np.log1p(rng.poisson(rate)).astype(np.float32), var=pd.DataFrame(index=np.array(symbols(400))[genes])
+            np.log1p(rng.poisson(rate)).astype(np.float32),
+            var=pd.DataFrame(index=np.array(symbols(400))[genes]),
         )
         nt.tl.embed(side, embedding=embedding, mask_var=None, n_comps=4)
         sides.append((side.obsm["X_newt"], types))
@@ -534,10 +602,14 @@ class TestProject:
         E = adata.varm["X_newt"]
         used = np.isfinite(E).all(axis=1) & (True if mask is None else adata.var["used"].to_numpy())
         X = dense(adata.X)
-        np.testing.assert_allclose(adata.obsm["X_newt"], (X - X.mean(axis=0))[:, used] @ E[used], atol=1e-3)
+        np.testing.assert_allclose(
+            adata.obsm["X_newt"], (X - X.mean(axis=0))[:, used] @ E[used], atol=1e-3
+        )
         assert E.dtype == adata.obsm["X_newt"].dtype == np.float32
         assert adata.uns["newt"]["n_genes_used"] == used.sum()
-        np.testing.assert_allclose(adata.uns["newt"]["variance"], adata.obsm["X_newt"].var(axis=0, ddof=1), rtol=1e-4)
+        np.testing.assert_allclose(
+            adata.uns["newt"]["variance"], adata.obsm["X_newt"].var(axis=0, ddof=1), rtol=1e-4
+        )
 
     def test_varm_holds_the_rows_of_the_embedding_centred(self) -> None:
         adata = make_data()
@@ -554,12 +626,18 @@ class TestProject:
         nt.tl.embed(one, **TOY, mode="project", modalities=["b"])
         nt.tl.embed(both, **TOY, mode="project", modalities=("b", "a"))
         in_b = set(embedding.obs_names[:-5])
-        b, a = (embedding.obsm[name] - np.nanmean(embedding.obsm[name], axis=0) for name in ("b", "a"))
+        b, a = (
+            embedding.obsm[name] - np.nanmean(embedding.obsm[name], axis=0) for name in ("b", "a")
+        )
         rows = pd.DataFrame(np.hstack([np.nan_to_num(b), a]), embedding.obs_names)
-        for name, row_one, row_both in zip(both.var_names, one.varm["X_newt"], both.varm["X_newt"], strict=True):
+        for name, row_one, row_both in zip(
+            both.var_names, one.varm["X_newt"], both.varm["X_newt"], strict=True
+        ):
             expected = np.full(7, np.nan) if name in UNKNOWN else rows.loc[name].to_numpy()
             np.testing.assert_allclose(row_both, expected, atol=1e-6)
-            np.testing.assert_allclose(row_one, expected[:3] if name in in_b else np.full(3, np.nan), atol=1e-6)
+            np.testing.assert_allclose(
+                row_one, expected[:3] if name in in_b else np.full(3, np.nan), atol=1e-6
+            )
         assert both.obsm["X_newt"].shape == (50, 7)
         assert both.uns["newt"]["params"]["modalities"].tolist() == ["b", "a"]
 
@@ -578,7 +656,9 @@ class TestProject:
 
 class TestInput:
     @each_mode
-    @pytest.mark.parametrize("kind", ["F order", "csr_matrix", "csc_array", "layer", "view", "read-only", "float32"])
+    @pytest.mark.parametrize(
+        "kind", ["F order", "csr_matrix", "csc_array", "layer", "view", "read-only", "float32"]
+    )
     def test_forms_agree(self, mode: str, kind: str) -> None:
         adata, call = make_data(), TOY | MODES[mode]
         expected = nt.tl.embed(adata, **call, copy=True)
@@ -591,7 +671,9 @@ class TestInput:
             adata.layers["logged"], adata.X = X, np.zeros_like(X)
             call["layer"] = "logged"
         elif kind == "view":
-            adata = ad.concat([adata, adata], join="outer", merge="same", index_unique="-")[: adata.n_obs]
+            adata = ad.concat([adata, adata], join="outer", merge="same", index_unique="-")[
+                : adata.n_obs
+            ]
             assert adata.is_view
         elif kind == "read-only":
             adata.X.flags.writeable = False
@@ -601,7 +683,9 @@ class TestInput:
         out = nt.tl.embed(adata, **call, copy=True)
         assert_same(state(adata), before)
         scale = np.abs(expected.obsm["X_newt"]).max()
-        np.testing.assert_allclose(out.obsm["X_newt"] / scale, expected.obsm["X_newt"] / scale, atol=1e-4)
+        np.testing.assert_allclose(
+            out.obsm["X_newt"] / scale, expected.obsm["X_newt"] / scale, atol=1e-4
+        )
         np.testing.assert_array_equal(out.varm["X_newt"], expected.varm["X_newt"])
 
     @pytest.mark.filterwarnings("ignore:Setting element")
@@ -618,8 +702,12 @@ class TestInput:
 
     @each_mode
     @pytest.mark.parametrize("step", [1 << 26, 8 * 43 * 7], ids=["one block", "many blocks"])
-    @pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["dense", "csr", "csc"])
-    def test_backed(self, tmp_path: Path, make: Make, step: int, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        "make", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["dense", "csr", "csc"]
+    )
+    def test_backed(
+        self, tmp_path: Path, make: Make, step: int, mode: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         adata = make_data(make=make)
         adata.write_h5ad(tmp_path / "x.h5ad")
         backed = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
@@ -663,11 +751,15 @@ class TestInput:
 
     @each_mode
     @pytest.mark.parametrize("kind", ["backed", "backed csr", "dask", "zarr"])
-    @pytest.mark.filterwarnings("ignore:.*(zarr|Zarr|string|dtype|read_elem_lazy)", "ignore:adata.X reaches")
+    @pytest.mark.filterwarnings(
+        "ignore:.*(zarr|Zarr|string|dtype|read_elem_lazy)", "ignore:adata.X reaches"
+    )
     def test_means_that_the_first_block_does_not_have(
         self, tmp_path: Path, kind: str, mode: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Products are taken about the means of the first block, which here are far off, and far from zero."""
+        """Products are taken about the means of the first block, which here are far off, and far
+        from zero.
+        """
         adata = make_data(120)
         adata = adata[np.argsort(adata.X[:, adata.var["used"]].sum(axis=1))].copy()
         adata.X += np.linspace(90, 110, adata.n_vars) + 8 * np.linspace(-1, 1, 120)[:, None]
@@ -734,7 +826,9 @@ class TestInput:
             nt.tl.embed(adata, **call, **MODES[mode])
             peak = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
-            assert peak < n * m * 4 / 2, f"{mode}: {peak / 1e6:.0f} MB, dense would be {n * m * 4 / 1e6:.0f} MB"
+            assert peak < n * m * 4 / 2, (
+                f"{mode}: {peak / 1e6:.0f} MB, dense would be {n * m * 4 / 1e6:.0f} MB"
+            )
 
     @each_mode
     def test_duplicate_names(self, mode: str) -> None:
@@ -762,7 +856,12 @@ class TestInput:
         same = nt.tl.embed(make_data(), **TOY, n_comps=4, copy=True)
         np.testing.assert_array_equal(adata.varm["other_loadings"], same.varm[LOADINGS])
         np.testing.assert_array_equal(adata.var["other_mean"], same.var[MEAN])
-        del adata.uns["other"], adata.obsm["other"], adata.varm["other"], adata.varm["other_loadings"]
+        del (
+            adata.uns["other"],
+            adata.obsm["other"],
+            adata.varm["other"],
+            adata.varm["other_loadings"],
+        )
         del adata.var["other_mean"]
         assert_same(state(adata), before)
 
@@ -817,7 +916,9 @@ class TestInput:
         if mode == "aligned":
             np.testing.assert_array_equal(back.varm[LOADINGS], adata.varm[LOADINGS])
             np.testing.assert_array_equal(back.var[MEAN], adata.var[MEAN])
-            assert_near((back.X - back.var[MEAN].to_numpy()) @ back.varm[LOADINGS], back.obsm["X_newt"])
+            assert_near(
+                (back.X - back.var[MEAN].to_numpy()) @ back.varm[LOADINGS], back.obsm["X_newt"]
+            )
 
         def plain(value: Any) -> Any:
             if isinstance(value, dict):
@@ -839,7 +940,9 @@ class TestInput:
         assert adata.uns["newt"]["variance"].shape == (20,)
         assert np.isfinite(adata.obsm["X_newt"]).all()
         assert adata.uns["newt"]["alignment"] > 1.5
-        assert adata.uns["newt"]["genes"]["organism"] == name.rsplit("_", 1)[1].removesuffix(".h5ad")
+        assert adata.uns["newt"]["genes"]["organism"] == name.rsplit("_", 1)[1].removesuffix(
+            ".h5ad"
+        )
 
 
 class TestMask:
@@ -904,64 +1007,107 @@ def empty_mapping(adata: ad.AnnData) -> None:
 ONLY_UNKNOWN = make_data().var_names.isin(UNKNOWN)
 REFERENCE = pd.Series(1.0, index=symbols(40))
 FAILURES: dict[str, tuple[Callable[[], Any], dict[str, Any], type[Exception], str]] = {
-    "no overlap": (broken(rename), {}, GeneMatchError, r"None of the 43 genes.*'xx_0'.*reference has"),
-    "mapped to nothing": (broken(empty_mapping), {}, GeneMatchError, "has no gene at all.*map_genes"),
-    "no vector in the mask": (make_data, {"mask_var": ONLY_UNKNOWN}, GeneMatchError, "None of the 3 genes in mask_var"),
+    "no overlap": (
+        broken(rename), {}, GeneMatchError, r"None of the 43 genes.*'xx_0'.*reference has"
+    ),
+    "mapped to nothing": (
+        broken(empty_mapping), {}, GeneMatchError, "has no gene at all.*map_genes"
+    ),
+    "no vector in the mask": (
+        make_data, {"mask_var": ONLY_UNKNOWN}, GeneMatchError, "None of the 3 genes in mask_var"
+    ),
     "NaN": (broken(put(np.nan)), {}, ValueError, "adata.X has NaN or infinite"),
     "inf": (broken(put(np.inf)), {"mode": "project"}, ValueError, "adata.X has NaN or infinite"),
     "no cells": (broken(lambda a: a[:0].copy()), {}, ValueError, "0 cells and 43 genes"),
     "no genes": (broken(lambda a: a[:, :0].copy()), {}, ValueError, "50 cells and 0 genes"),
-    "no X": (broken(lambda a: ad.AnnData(obs=a.obs, var=a.var)), {}, TypeError, "adata.X is NoneType"),
-    "MuData": (
-        broken(lambda a: MuData({"rna": a})), {}, TypeError, r"adata is MuData, expected AnnData.*mdata.mod\[name\]"
+    "no X": (
+        broken(lambda a: ad.AnnData(obs=a.obs, var=a.var)), {}, TypeError, "adata.X is NoneType"
     ),
-    "DataFrame": (broken(lambda a: a.to_df()), {}, TypeError, "adata is DataFrame, expected AnnData"),
-    "too many components": (make_data, {"n_comps": 50}, ValueError, "n_comps is 50, but must be less"),
-    "one cell": (broken(lambda a: a[:1].copy()), {"n_comps": 1}, ValueError, "n_comps is 1, but must be less than"),
+    "MuData": (
+        broken(lambda a: MuData({"rna": a})), {}, TypeError,
+        r"adata is MuData, expected AnnData.*mdata.mod\[name\]",
+    ),
+    "DataFrame": (
+        broken(lambda a: a.to_df()), {}, TypeError, "adata is DataFrame, expected AnnData"
+    ),
+    "too many components": (
+        make_data, {"n_comps": 50}, ValueError, "n_comps is 50, but must be less"
+    ),
+    "one cell": (
+        broken(lambda a: a[:1].copy()), {"n_comps": 1}, ValueError,
+        "n_comps is 1, but must be less than",
+    ),
     "n_comps 0": (make_data, {"n_comps": 0}, ValueError, "n_comps is 0"),
     "n_comps 2.0": (make_data, {"n_comps": 2.0}, ValueError, "n_comps is 2.0"),
     "n_comps True": (make_data, {"n_comps": True}, ValueError, "n_comps is True"),
-    "mode": (make_data, {"mode": "pca"}, ValueError, "mode is 'pca', expected 'aligned' or 'project'"),
+    "mode": (
+        make_data, {"mode": "pca"}, ValueError, "mode is 'pca', expected 'aligned' or 'project'"
+    ),
     "n_comps all": (make_data, {"n_comps": "all"}, ValueError, "n_comps is 'all', .* or 'auto'"),
     "random_state None": (make_data, {"random_state": None}, ValueError, "random_state is None"),
     "random_state -1": (make_data, {"random_state": -1}, ValueError, "random_state is -1"),
     "organism": (make_data, {"organism": "rat"}, ValueError, "organism='rat' is not known"),
-    "center": (make_data, {"center": "zero", "mode": "project"}, ValueError, "center is 'zero', expected 'data'"),
-    "center of aligned": (make_data, {"center": REFERENCE}, ValueError, "center is not used by mode='aligned'"),
+    "center": (
+        make_data, {"center": "zero", "mode": "project"}, ValueError,
+        "center is 'zero', expected 'data'",
+    ),
+    "center of aligned": (
+        make_data, {"center": REFERENCE}, ValueError, "center is not used by mode='aligned'"
+    ),
     "AnnData as center of aligned": (
         make_data, {"center": make_data()}, ValueError, "center is not used by mode='aligned'"
     ),
     "n_comps of project": (
-        make_data, {"mode": "project", "n_comps": 4}, ValueError, "n_comps is 4, but mode='project' has no components"
+        make_data, {"mode": "project", "n_comps": 4}, ValueError,
+        "n_comps is 4, but mode='project' has no components",
     ),
     "random_state of project": (
-        make_data, {"mode": "project", "random_state": 1}, ValueError, "random_state is 1, but mode='project'.*leave it"
+        make_data, {"mode": "project", "random_state": 1}, ValueError,
+        "random_state is 1, but mode='project'.*leave it",
     ),
-    "random_state auto": (make_data, {"random_state": "auto"}, ValueError, "random_state is 'auto', expected a whole"),
+    "random_state auto": (
+        make_data, {"random_state": "auto"}, ValueError, "random_state is 'auto', expected a whole"
+    ),
     "one known gene": (
-        make_data, {"embedding": make_embedding()[symbols(1)], "mask_var": None}, GeneMatchError, "Only 1 of the 43"
+        make_data, {"embedding": make_embedding()[symbols(1)], "mask_var": None}, GeneMatchError,
+        "Only 1 of the 43",
     ),
     "center NaN": (
-        make_data, {"center": REFERENCE * np.nan, "mode": "project"}, ValueError, "center has NaN or infinite means"
+        make_data, {"center": REFERENCE * np.nan, "mode": "project"}, ValueError,
+        "center has NaN or infinite means",
     ),
     "center without cells": (
-        make_data, {"center": make_data()[:0].copy(), "mode": "project"}, ValueError, "center has no cells"
+        make_data, {"center": make_data()[:0].copy(), "mode": "project"}, ValueError,
+        "center has no cells",
     ),
     "center of other genes": (
-        make_data, {"center": pd.Series(1.0, index=["xx_1"]), "mode": "project"}, GeneMatchError, "1 genes of center"
+        make_data, {"center": pd.Series(1.0, index=["xx_1"]), "mode": "project"}, GeneMatchError,
+        "1 genes of center",
     ),
-    "embedding absent": (make_data, {"embedding": "no-such"}, FileNotFoundError, "'no-such' is neither"),
+    "embedding absent": (
+        make_data, {"embedding": "no-such"}, FileNotFoundError, "'no-such' is neither"
+    ),
     "embedding of another type": (make_data, {"embedding": 3}, TypeError, "embedding is int"),
     "layer": (make_data, {"layer": "z"}, KeyError, "layer 'z' is not in adata.layers"),
-    "modality": (make_data, {"modalities": ["a", "z"]}, KeyError, r"modalities \['z'\] are not.*\['a', 'b'\]"),
+    "modality": (
+        make_data, {"modalities": ["a", "z"]}, KeyError, r"modalities \['z'\] are not.*\['a', 'b'\]"
+    ),
     "no modality": (make_data, {"modalities": []}, KeyError, "modalities"),
     "mask name": (make_data, {"mask_var": "hvg"}, KeyError, "mask_var 'hvg' is not in adata.var"),
-    "mask shape": (make_data, {"mask_var": np.ones(4, bool)}, ValueError, r"bool of shape \(4,\), expected.*\(43,\)"),
-    "mask of two dimensions": (make_data, {"mask_var": np.ones((43, 1), bool)}, ValueError, "expected bool of shape"),
+    "mask shape": (
+        make_data, {"mask_var": np.ones(4, bool)}, ValueError,
+        r"bool of shape \(4,\), expected.*\(43,\)",
+    ),
+    "mask of two dimensions": (
+        make_data, {"mask_var": np.ones((43, 1), bool)}, ValueError, "expected bool of shape"
+    ),
     "mask dtype": (make_data, {"mask_var": np.ones(43)}, ValueError, "mask_var is float64"),
-    "mask False": (make_data, {"mask_var": np.zeros(43, bool)}, ValueError, "mask_var='array' selects no gene"),
+    "mask False": (
+        make_data, {"mask_var": np.zeros(43, bool)}, ValueError, "mask_var='array' selects no gene"
+    ),
     "mask in other order": (
-        make_data, {"mask_var": make_data().var["used"].iloc[::-1]}, ValueError, "index of mask_var is not"
+        make_data, {"mask_var": make_data().var["used"].iloc[::-1]}, ValueError,
+        "index of mask_var is not",
     ),
 }  # fmt: skip
 
@@ -970,7 +1116,12 @@ class TestFailures:
     @pytest.mark.parametrize("copy", [False, True])
     @pytest.mark.parametrize(("make", "call", "error", "text"), FAILURES.values(), ids=FAILURES)
     def test_says_so_and_changes_nothing(
-        self, make: Callable[[], Any], call: dict[str, Any], error: type[Exception], text: str, copy: bool
+        self,
+        make: Callable[[], Any],
+        call: dict[str, Any],
+        error: type[Exception],
+        text: str,
+        copy: bool,
     ) -> None:
         adata = make()
         before = state(adata) if isinstance(adata, ad.AnnData) else None
@@ -987,7 +1138,9 @@ class TestFailures:
             nt.tl.embed(adata, **TOY, n_comps=400)
         assert_same(state(adata), before)
 
-    @pytest.mark.parametrize("values", [np.full((50, 43), "a"), np.full((50, 43), None)], ids=["text", "objects"])
+    @pytest.mark.parametrize(
+        "values", [np.full((50, 43), "a"), np.full((50, 43), None)], ids=["text", "objects"]
+    )
     def test_not_numeric(self, values: np.ndarray) -> None:
         adata = make_data()
         adata.layers["text"] = values
@@ -1020,8 +1173,16 @@ class TestFailures:
 
     def test_few_genes_known(self) -> None:
         adata = make_data()
-        with pytest.warns(NewtWarning, match=r"Only \d of 4\d genes used \(\d+%\) have a vector.*uns\['k'\]"):
-            nt.tl.embed(adata, embedding=make_embedding()[symbols(9)], mask_var=None, n_comps=4, key_added="k")
+        with pytest.warns(
+            NewtWarning, match=r"Only \d of 4\d genes used \(\d+%\) have a vector.*uns\['k'\]"
+        ):
+            nt.tl.embed(
+                adata,
+                embedding=make_embedding()[symbols(9)],
+                mask_var=None,
+                n_comps=4,
+                key_added="k",
+            )
 
 
 class TestGenes:
@@ -1034,7 +1195,9 @@ class TestGenes:
         names = adata.var_names.to_series().reset_index(drop=True)
         if kind == "mouse":
             orthologs = nt.genes.orthologs().drop_duplicates("human_symbol", keep=False)
-            orthologs = orthologs.drop_duplicates("mouse_symbol", keep=False).set_index("human_symbol")["mouse_symbol"]
+            orthologs = orthologs.drop_duplicates("mouse_symbol", keep=False).set_index(
+                "human_symbol"
+            )["mouse_symbol"]
             known &= adata.var_names.isin(orthologs.index)
             assert known.sum() > 10
             names[known] = orthologs[names[known]].to_numpy()
@@ -1074,17 +1237,25 @@ class TestGenes:
         assert report["dropped"].tolist() == np.array(names)[lost].tolist()
 
     def test_mapping_of_mouse_genes_is_final(self) -> None:
-        """A mouse gene whose ortholog is ambiguous does not get the human gene that is called alike."""
+        """A mouse gene whose ortholog is ambiguous does not get the human gene that is called
+        alike.
+        """
         mouse = nt.genes.resolve(["Trp53", "Gata1", "Cd4", "H3c2"], organism="mouse")
         assert mouse["rule"].tolist() == [*["mouse_symbol"] * 3, "ambiguous"]
-        embedding = ad.AnnData(np.eye(4, dtype=np.float32), obs=pd.DataFrame(index=["TP53", "GATA1", "CD4", "H3C2"]))
+        embedding = ad.AnnData(
+            np.eye(4, dtype=np.float32), obs=pd.DataFrame(index=["TP53", "GATA1", "CD4", "H3C2"])
+        )
         X = np.log1p(np.random.default_rng(0).poisson(2.0, (20, 4)) + 0.5)
         adata = ad.AnnData(X, var=pd.DataFrame(index=mouse["query"]))
         with pytest.warns(NewtWarning, match="may mean several genes"):
             nt.pp.map_genes(adata)
         for organism in ("auto", "mouse"):
-            nt.tl.embed(adata, embedding=embedding, mask_var=None, mode="project", organism=organism)
-            np.testing.assert_array_equal(np.isnan(adata.varm["X_newt"]).any(axis=1), [False, False, False, True])
+            nt.tl.embed(
+                adata, embedding=embedding, mask_var=None, mode="project", organism=organism
+            )
+            np.testing.assert_array_equal(
+                np.isnan(adata.varm["X_newt"]).any(axis=1), [False, False, False, True]
+            )
             report = adata.uns["newt"]["genes"]
             assert report["organism"] == "mouse"
             assert report["matched_by"] == {"mouse_symbol": 3}
@@ -1116,7 +1287,11 @@ class TestGenes:
 
 
 class TestCenter:
-    call: dict[str, Any] = {"embedding": TOY["embedding"], "mode": "project", "mask_var": None}  # noqa: RUF012
+    call: dict[str, Any] = {  # noqa: RUF012
+        "embedding": TOY["embedding"],
+        "mode": "project",
+        "mask_var": None,
+    }
 
     def test_data_sets_on_one_reference_are_comparable(self) -> None:
         a, b, reference = make_data(seed=1), make_data(30, seed=2), make_data(seed=3)
@@ -1146,7 +1321,10 @@ class TestCenter:
         ensembl = table()["ensembl"]
         ids = [ensembl.get(name, name) for name in reference.var_names]
         if mapped:
-            reference.var["ids"], reference.var_names = ids, [f"row{i}" for i in range(reference.n_vars)]
+            reference.var["ids"], reference.var_names = (
+                ids,
+                [f"row{i}" for i in range(reference.n_vars)],
+            )
             nt.pp.map_genes(reference, column="ids")
         else:
             reference.var_names = ids
@@ -1161,7 +1339,9 @@ class TestCenter:
             nt.tl.embed(adata, **self.call, center=kept)
         assert record[0].filename == __file__
         used = ~adata.var_names.isin([*lost, *UNKNOWN])
-        mean = pd.Series(reference.X.mean(axis=0), index=reference.var_names)[adata.var_names].to_numpy()
+        mean = pd.Series(reference.X.mean(axis=0), index=reference.var_names)[
+            adata.var_names
+        ].to_numpy()
         expected = (adata.X - mean)[:, used] @ adata.varm["X_newt"][used]
         np.testing.assert_allclose(adata.obsm["X_newt"], expected, atol=1e-3)
         assert adata.uns["newt"]["n_genes_used"] == used.sum() == 33
@@ -1173,7 +1353,8 @@ class TestCenter:
         ensembl, hgnc = table().loc[names[0], ["ensembl", "hgnc_id"]]
         split = ad.AnnData(X, var=pd.DataFrame(index=[*names, ensembl, hgnc]))
         whole = ad.AnnData(
-            np.hstack([X[:, [0, 10, 11]].sum(axis=1, keepdims=True), X[:, 1:10]]), var=pd.DataFrame(index=names)
+            np.hstack([X[:, [0, 10, 11]].sum(axis=1, keepdims=True), X[:, 1:10]]),
+            var=pd.DataFrame(index=names),
         )
         means = pd.Series(np.arange(10.0), index=names)
         halves = pd.concat([means.iloc[1:], pd.Series([-3.0, 3.0], index=[ensembl, names[0]])])
@@ -1188,7 +1369,14 @@ class TestCenter:
         X = np.log1p(np.random.default_rng(0).poisson(2.0, (20, 4)) + 0.5)
         adata = ad.AnnData(X, var=pd.DataFrame(index=mouse))
         means = pd.Series([1.0, 2.0, 3.0, 4.0], index=human)
-        nt.tl.embed(adata, embedding=embedding, mode="project", mask_var=None, organism=organism, center=means)
+        nt.tl.embed(
+            adata,
+            embedding=embedding,
+            mode="project",
+            mask_var=None,
+            organism=organism,
+            center=means,
+        )
         E = np.eye(4) - 0.25  # centred
         np.testing.assert_allclose(adata.obsm["X_newt"], (X - means.to_numpy()) @ E, atol=1e-5)
 
@@ -1196,14 +1384,19 @@ class TestCenter:
 class TestAlignment:
     @each_mode
     def test_is_the_ratio_to_the_mean_over_all_permutations(self, mode: str) -> None:
-        """Of variances where cells are projected, of lengths of T, to the root mean square, where they are aligned."""
+        """Of variances where cells are projected, of lengths of T, to the root mean square, where
+        they are aligned.
+        """
         names, rng = symbols(6), np.random.default_rng(0)
         X = np.log1p(rng.poisson(rng.gamma(1.0, 3.0, (15, 1)), (15, 7)) + 0.5)
         E = rng.normal(0.5, 1.0, (6, 3)).astype(np.float32)
         adata = ad.AnnData(X, var=pd.DataFrame(index=[*names, "not-a-gene"]))
         embedding = ad.AnnData(E, obs=pd.DataFrame(index=names))
         nt.tl.embed(
-            adata, embedding=embedding, mask_var=None, **MODES[mode] | ({"n_comps": 2} if mode == "aligned" else {})
+            adata,
+            embedding=embedding,
+            mask_var=None,
+            **MODES[mode] | ({"n_comps": 2} if mode == "aligned" else {}),
         )
         Xc = X[:, :6] - X[:, :6].mean(axis=0)
         E = E - E.mean(axis=0)
@@ -1261,7 +1454,9 @@ class TestInvariance:
             np.testing.assert_array_equal(moved.varm["X_newt"], adata.varm["X_newt"][order])
             if LOADINGS in adata.varm:
                 assert_near(moved.varm[LOADINGS], adata.varm[LOADINGS][order], 1e-5)
-            assert moved.uns["newt"]["alignment"] == pytest.approx(adata.uns["newt"]["alignment"], rel=1e-6)
+            assert moved.uns["newt"]["alignment"] == pytest.approx(
+                adata.uns["newt"]["alignment"], rel=1e-6
+            )
 
     @quick
     @hypothesis.given(n=st.integers(1, 20), value=st.floats(0, 9))

@@ -31,7 +31,9 @@ def embedding() -> ad.AnnData:
 
 
 def z_scores(n: int = 6, random_state: int = 1) -> np.ndarray:
-    return np.random.default_rng(random_state).standard_t(3, size=(n, len(GENES))).astype(np.float32)
+    return (
+        np.random.default_rng(random_state).standard_t(3, size=(n, len(GENES))).astype(np.float32)
+    )
 
 
 def signatures(X: Any, names: list[str] | None = None, prefix: str = "s") -> ad.AnnData:
@@ -50,7 +52,7 @@ def vectors(embedding: ad.AnnData, names: list[str]) -> np.ndarray:
     return E - E.mean(axis=0)
 
 
-# -- what is written -------------------------------------------------------------------------------------------------
+# -- what is written -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("center", [True, False])
@@ -65,7 +67,9 @@ def test_plain_projection(embedding, center):
     np.testing.assert_allclose(adata.obsm["X_newt"], expected, rtol=1e-4, atol=1e-5)
     up, down = np.maximum(filled, 0), np.maximum(-filled, 0)
     for slot, part in (("X_newt_up", up), ("X_newt_down", down)):
-        np.testing.assert_allclose(adata.obsm[slot], part @ E / part.sum(axis=1)[:, None], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            adata.obsm[slot], part @ E / part.sum(axis=1)[:, None], rtol=1e-4, atol=1e-5
+        )
     assert all(adata.obsm[slot].dtype == np.float32 for slot in SLOTS)
     np.testing.assert_array_equal(adata.X, X)
 
@@ -107,12 +111,16 @@ def test_clip(embedding):
 
 
 def test_background_weights(embedding):
-    """Up genes and down genes weighted apart, by their cosines to their list and to all genes of the embedding."""
+    """Up genes and down genes weighted apart, by their cosines to their list and to all genes of
+    the embedding.
+    """
     X = np.sign(z_scores())
     adata = signatures(X)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NewtWarning)
-        nt.tl.embed_signatures(adata, embedding=embedding, transform=None, weights="background", center=False)
+        nt.tl.embed_signatures(
+            adata, embedding=embedding, transform=None, weights="background", center=False
+        )
     every = embedding.X - embedding.X.mean(axis=0)
     every /= np.linalg.norm(every, axis=1, keepdims=True)
     unit, E = every[embedding.obs_names.get_indexer(GENES)], embedding[GENES].X
@@ -149,7 +157,9 @@ def test_backed_and_small_blocks(embedding, tmp_path, monkeypatch):
     plain.write_h5ad(tmp_path / "s.h5ad")
     monkeypatch.setattr(_rows, "_BLOCK_BYTES", 8 * 8 * 3)
     backed = ad.read_h5ad(tmp_path / "s.h5ad", backed="r")
-    back = nt.tl.embed_signatures(backed, embedding=embedding, weights="background", key_added="again", copy=True)
+    back = nt.tl.embed_signatures(
+        backed, embedding=embedding, weights="background", key_added="again", copy=True
+    )
     for slot, same in zip(SLOTS, ("again", "again_up", "again_down"), strict=True):
         np.testing.assert_allclose(back.obsm[same], plain.obsm[slot], rtol=1e-5, atol=1e-6)
     assert "again" not in backed.obsm
@@ -177,7 +187,10 @@ def test_genes_mapped_before(embedding):
 
 
 def test_mudata(embedding, tmp_path):
-    first, second = signatures(z_scores(), prefix="c"), signatures(z_scores(4, 2)[:, :5], GENES[:5], prefix="k")
+    first, second = (
+        signatures(z_scores(), prefix="c"),
+        signatures(z_scores(4, 2)[:, :5], GENES[:5], prefix="k"),
+    )
     alone = nt.tl.embed_signatures(second.copy(), embedding=embedding, copy=True)
     mdata = both(first, second)
     nt.tl.embed_signatures(mdata, embedding=embedding, modality="compound")
@@ -190,11 +203,16 @@ def test_mudata(embedding, tmp_path):
         warnings.simplefilter("ignore")
         done.write_h5mu(tmp_path / "m.h5mu")
         back = md.read_h5mu(tmp_path / "m.h5mu")
-    info, was = back["knockdown"].uns["newt_embed_signatures"], done["knockdown"].uns["newt_embed_signatures"]
+    info, was = (
+        back["knockdown"].uns["newt_embed_signatures"],
+        done["knockdown"].uns["newt_embed_signatures"],
+    )
     assert info["params"] == was["params"]
     assert (info["n_genes_used"], info["n_empty"]) == (5, 0)
     assert was["embedding"]["n_genes"] == 10
-    np.testing.assert_array_equal(back["compound"].obsm["X_newt_up"], done["compound"].obsm["X_newt_up"])
+    np.testing.assert_array_equal(
+        back["compound"].obsm["X_newt_up"], done["compound"].obsm["X_newt_up"]
+    )
 
 
 def test_key_layer_and_no_parts(embedding):
@@ -207,7 +225,7 @@ def test_key_layer_and_no_parts(embedding):
     assert np.isfinite(adata.obsm["mine"]).all()
 
 
-# -- what is warned of -----------------------------------------------------------------------------------------------
+# -- what is warned of -----------------------------------------------------------------------------
 
 
 def test_signatures_of_nothing(embedding):
@@ -219,7 +237,14 @@ def test_signatures_of_nothing(embedding):
     assert len(caught) == 1
     assert caught[0].filename == __file__
     for slot in SLOTS:
-        assert np.isnan(adata.obsm[slot]).all(axis=1).tolist() == [False, True, False, False, True, False]
+        assert np.isnan(adata.obsm[slot]).all(axis=1).tolist() == [
+            False,
+            True,
+            False,
+            False,
+            True,
+            False,
+        ]
     assert adata.uns["newt_embed_signatures"]["n_empty"] == 2
 
 
@@ -247,7 +272,7 @@ def test_few_genes(embedding):
     assert caught[0].filename == __file__
 
 
-# -- what is refused -------------------------------------------------------------------------------------------------
+# -- what is refused -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -285,7 +310,10 @@ def test_infinite(embedding, value):
 
 
 def test_no_gene_in_common_changes_nothing(embedding):
-    mdata = both(signatures(z_scores(), prefix="c"), signatures(z_scores(), [f"no{i}" for i in range(8)], prefix="k"))
+    mdata = both(
+        signatures(z_scores(), prefix="c"),
+        signatures(z_scores(), [f"no{i}" for i in range(8)], prefix="k"),
+    )
     with pytest.raises(GeneMatchError, match="None of the 8 genes"):
         nt.tl.embed_signatures(mdata, embedding=embedding)
     assert not any(mod.obsm or mod.uns for mod in mdata.mod.values())
@@ -309,13 +337,20 @@ def test_other_objects(embedding):
     with pytest.raises(TypeError, match="numeric"):
         nt.tl.embed_signatures(signatures(np.full((2, 8), "x", dtype=object)), embedding=embedding)
     with pytest.raises(TypeError, match="numeric"):
-        nt.tl.embed_signatures(ad.AnnData(obs=pd.DataFrame(index=["a"]), var=pd.DataFrame(index=GENES)))
+        nt.tl.embed_signatures(
+            ad.AnnData(obs=pd.DataFrame(index=["a"]), var=pd.DataFrame(index=GENES))
+        )
 
 
 def test_integers_and_duplicate_entries(embedding):
     whole = signatures(np.array([[1, -2, 0, 3, 0, 0, 1, 0]]))
     halves = sparse.csr_array(
-        (np.array([0.5, 0.5, -2, 3, 1], dtype=np.float32), np.array([0, 0, 1, 3, 6]), np.array([0, 5])), shape=(1, 8)
+        (
+            np.array([0.5, 0.5, -2, 3, 1], dtype=np.float32),
+            np.array([0, 0, 1, 3, 6]),
+            np.array([0, 5]),
+        ),
+        shape=(1, 8),
     )
     split = signatures(halves)
     for adata in (whole, split):
@@ -323,7 +358,7 @@ def test_integers_and_duplicate_entries(embedding):
     np.testing.assert_allclose(split.obsm["X_newt"], whole.obsm["X_newt"], rtol=1e-6)
 
 
-# -- the real files --------------------------------------------------------------------------------------------------
+# -- the real files --------------------------------------------------------------------------------
 
 
 def test_real_signatures(data_dir: Path, monkeypatch: pytest.MonkeyPatch):

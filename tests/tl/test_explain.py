@@ -25,7 +25,9 @@ def explained(embedding: ad.AnnData) -> ad.AnnData:
 
 
 def without(embedding: ad.AnnData, name: str) -> np.ndarray:
-    """What the planted fusion is without a modality: its principal axes on the blocks with one put to zero."""
+    """What the planted fusion is without a modality: its principal axes on the blocks with one put
+    to zero.
+    """
     blocks = [np.nan_to_num(embedding.obsm[m].astype(float)) for m in NAMES]
     joined = np.hstack(blocks)
     mean = joined.mean(axis=0)
@@ -44,7 +46,9 @@ def test_effect_is_what_leaving_out_does(embedding, explained):
     assert effect.index.equals(explained.obs_names)
     for name in NAMES:
         expected = 1 - cosine(embedding.X.astype(float), without(embedding, name))
-        known = np.isfinite(embedding.obsm[name][:, 0]) & (embedding.obs["n_modalities"] > 1).to_numpy()
+        known = (
+            np.isfinite(embedding.obsm[name][:, 0]) & (embedding.obs["n_modalities"] > 1).to_numpy()
+        )
         np.testing.assert_allclose(effect.loc[known, name], expected[known], atol=1e-4)
         assert effect.loc[~known, name].isna().all()
 
@@ -94,14 +98,20 @@ def test_features(embedding, explained):
     table = explained.uns["newt_explain"]["features"]
     assert set(table["modality"]) == set(NAMES)
     assert (table["contribution"] > 0).all()
-    np.testing.assert_allclose(table["contribution"], table["weight"] * table["similarity"], rtol=1e-5)
+    np.testing.assert_allclose(
+        table["contribution"], table["weight"] * table["similarity"], rtol=1e-5
+    )
     top = table[table["modality"] == "left"].groupby("gene", observed=True)["feature"].first()
     own = [top[gene] == f"s|group{GROUP[i]}" for i, gene in enumerate(GENES) if gene in top.index]
     assert np.mean(own) > 0.95
     assert "s|one" not in set(table["feature"])
     assert set(table["kind"]) == {"set", "partner", "condition"}
     one = table[(table["gene"] == GENES[7]) & (table["feature"] == "s|group1")].iloc[0]
-    members = [g for i, g in enumerate(GENES) if GROUP[i] == 1 and i not in UNKNOWN["left"] and g != GENES[7]]
+    members = [
+        g
+        for i, g in enumerate(GENES)
+        if GROUP[i] == 1 and i not in UNKNOWN["left"] and g != GENES[7]
+    ]
     assert one["n_genes"] == len(members) + 1
     unit = embedding.X / np.linalg.norm(embedding.X, axis=1, keepdims=True)
     unit = pd.DataFrame(unit, index=embedding.obs_names)
@@ -120,7 +130,8 @@ def test_shuffled_vectors_lose_the_features(embedding):
     nt.tl.explain(shuffled, knowledge=knowledge(), n_neighbors=10)
     kept = nt.tl.explain(embedding, knowledge=knowledge(), n_neighbors=10, copy=True)
     mean = [
-        x.uns["newt_explain"]["features"].query("modality == 'left'")["similarity"].mean() for x in (shuffled, kept)
+        x.uns["newt_explain"]["features"].query("modality == 'left'")["similarity"].mean()
+        for x in (shuffled, kept)
     ]
     assert mean[0] < 0.5 * mean[1]
 
@@ -128,13 +139,25 @@ def test_shuffled_vectors_lose_the_features(embedding):
 def test_some_genes_by_alias(embedding):
     known = nt.genes.resolve(["MLL"])["gene"].iloc[0]
     renamed = embedding.copy()
-    renamed.obs_names = [known, *embedding.obs_names[1:]] if known not in embedding.obs_names else embedding.obs_names
-    out = nt.tl.explain(renamed, genes=["MLL", GENES[40]], knowledge=knowledge(), n_features=1, copy=True)
+    renamed.obs_names = (
+        [known, *embedding.obs_names[1:]]
+        if known not in embedding.obs_names
+        else embedding.obs_names
+    )
+    out = nt.tl.explain(
+        renamed, genes=["MLL", GENES[40]], knowledge=knowledge(), n_features=1, copy=True
+    )
     some = out.obsm["newt_effect"].notna().any(axis=1)
     assert set(out.obs_names[some]) <= {known, GENES[40]}
     assert some[GENES[40]]
     assert out.uns["newt_explain"]["params"]["n_genes"] == 2
-    assert out.uns["newt_explain"]["features"].groupby(["gene", "modality"], observed=True).size().max() == 1
+    assert (
+        out.uns["newt_explain"]["features"]
+        .groupby(["gene", "modality"], observed=True)
+        .size()
+        .max()
+        == 1
+    )
 
 
 def test_model(embedding):
@@ -147,10 +170,13 @@ def test_model(embedding):
     agreement = out.uns["newt_explain"]["agreement"]
     assert list(agreement.index) == ["within_gene", *NAMES]
     a, e = out.obsm["attention"]["left"], out.obsm["newt_effect"]["left"]
-    assert agreement.loc["left", "spearman"] == pytest.approx(spearmanr(a, e, nan_policy="omit").statistic)
+    assert agreement.loc["left", "spearman"] == pytest.approx(
+        spearmanr(a, e, nan_policy="omit").statistic
+    )
     three = out.obs["n_modalities"] == 3
     rows = [
-        spearmanr(out.obsm["attention"].loc[g], out.obsm["newt_effect"].loc[g]).statistic for g in out.obs_names[three]
+        spearmanr(out.obsm["attention"].loc[g], out.obsm["newt_effect"].loc[g]).statistic
+        for g in out.obs_names[three]
     ]
     assert agreement.loc["within_gene", "spearman"] == pytest.approx(np.mean(rows))
     assert agreement.loc["within_gene", "n_genes"] == len(rows)
@@ -164,7 +190,9 @@ def test_own_attention_is_kept(embedding):
     mine.obsm["attention"] = pd.DataFrame(1 / 3, index=mine.obs_names, columns=NAMES)
     nt.tl.explain(mine)
     assert (mine.obsm["attention"] == 1 / 3).all(axis=None)
-    assert mine.uns["newt_explain"]["agreement"]["spearman"].isna().all()  # constant weights agree with nothing
+    assert (
+        mine.uns["newt_explain"]["agreement"]["spearman"].isna().all()
+    )  # constant weights agree with nothing
 
 
 def test_key_added_and_file(embedding, tmp_path):
@@ -179,10 +207,14 @@ def test_key_added_and_file(embedding, tmp_path):
         pd.testing.assert_frame_equal(back.obsm[name], with_weights.obsm[name])
     for name in ("features", "agreement"):
         pd.testing.assert_frame_equal(
-            back.uns["mine"][name], with_weights.uns["mine"][name], check_index_type=False, check_names=False
+            back.uns["mine"][name],
+            with_weights.uns["mine"][name],
+            check_index_type=False,
+            check_names=False,
         )
     pd.testing.assert_frame_equal(
-        nt.get.explanation(back, GENES[9], key="mine"), nt.get.explanation(with_weights, GENES[9], key="mine")
+        nt.get.explanation(back, GENES[9], key="mine"),
+        nt.get.explanation(with_weights, GENES[9], key="mine"),
     )
 
 
@@ -196,11 +228,21 @@ def test_errors_change_nothing(embedding):
         (bare, {}, KeyError, "no block of a modality"),
         (far, {}, ValueError, r"no linear map of the blocks \(R2 is .*give the model"),
         (far, {"model": Model(embedding)}, ValueError, "The model makes other vectors"),
-        (embedding, {"n_neighbors": 0}, ValueError, "n_neighbors is 0, expected a whole number from 1 up to 119"),
+        (
+            embedding,
+            {"n_neighbors": 0},
+            ValueError,
+            "n_neighbors is 0, expected a whole number from 1 up to 119",
+        ),
         (embedding, {"n_neighbors": 120}, ValueError, "up to 119"),
         (embedding, {"n_features": True}, ValueError, "n_features is True"),
         (embedding, {"genes": []}, ValueError, "genes is empty"),
-        (embedding, {"genes": [GENES[0], "nosuchgene"]}, nt.errors.GeneMatchError, "1 of 2 genes.*'nosuchgene'"),
+        (
+            embedding,
+            {"genes": [GENES[0], "nosuchgene"]},
+            nt.errors.GeneMatchError,
+            "1 of 2 genes.*'nosuchgene'",
+        ),
         (embedding, {"knowledge": 3}, TypeError, "knowledge is int, expected a MuData"),
     ):
         with pytest.raises(error, match=match):

@@ -29,7 +29,9 @@ KNOWN = {
     "mine": [*GENES[5:15], "NOTAGENE1"],
 }
 DIMS = {"pathway": 6, "lineage": 5, "mine": 4}
-BLOCKS = {name: block(len(genes), DIMS[name], seed) for seed, (name, genes) in enumerate(KNOWN.items())}
+BLOCKS = {
+    name: block(len(genes), DIMS[name], seed) for seed, (name, genes) in enumerate(KNOWN.items())
+}
 EVERY = sorted({*GENES[:36], "NOTAGENE1"})
 
 
@@ -38,7 +40,9 @@ def make() -> md.MuData:
         warnings.simplefilter("ignore")
         out = md.MuData(
             {
-                name: ad.AnnData(obs=pd.DataFrame(index=genes), obsm={"X_block": BLOCKS[name].copy()})
+                name: ad.AnnData(
+                    obs=pd.DataFrame(index=genes), obsm={"X_block": BLOCKS[name].copy()}
+                )
                 for name, genes in KNOWN.items()
             }
         )
@@ -62,8 +66,12 @@ def full(name: str) -> pd.DataFrame:
 
 
 def literal(names: list[str], weights: dict[str, float], k: int, power: float = 0.5) -> np.ndarray:
-    """PCA of the weighted blocks, zero where unknown: U S^power with the largest entry of U positive."""
-    joined = np.hstack([full(name).fillna(0).to_numpy(float) * weights.get(name, 1) for name in names])
+    """PCA of the weighted blocks, zero where unknown: U S^power with the largest entry of U
+    positive.
+    """
+    joined = np.hstack(
+        [full(name).fillna(0).to_numpy(float) * weights.get(name, 1) for name in names]
+    )
     left, size, _ = np.linalg.svd(joined - joined.mean(axis=0), full_matrices=False)
     left = left * np.sign(left[np.abs(left).argmax(axis=0), np.arange(left.shape[1])])
     return (left * size**power)[:, :k]
@@ -77,7 +85,9 @@ def test_from_mudata(mdata):
     assert list(out.obsm) == list(KNOWN)
     for name in KNOWN:
         assert out.obsm[name].dtype == np.float32
-        np.testing.assert_array_equal(out.obsm[name], full(name))  # NaN where the modality does not know the gene
+        np.testing.assert_array_equal(
+            out.obsm[name], full(name)
+        )  # NaN where the modality does not know the gene
     known = sum(full(name).notna().all(axis=1).astype(int) for name in KNOWN)
     assert out.obs["n_modalities"].tolist() == known.tolist()
     made = out.uns["newt"]
@@ -159,7 +169,9 @@ def test_one_name_as_a_string(mdata):
     assert list(nt.tl.fuse(mdata, modalities="mine").obsm) == ["mine"]
 
 
-@pytest.mark.parametrize("weights", [{}, {"pathway": 2.0}, {"pathway": 0.3, "lineage": 1.0, "mine": 0.01}])
+@pytest.mark.parametrize(
+    "weights", [{}, {"pathway": 2.0}, {"pathway": 0.3, "lineage": 1.0, "mine": 0.01}]
+)
 def test_weights(mdata, weights):
     out = nt.tl.fuse(mdata, weights=weights, n_comps=5)
     np.testing.assert_allclose(out.X, literal(list(KNOWN), weights, 5), atol=1e-4)
@@ -206,13 +218,15 @@ def test_shipped_embedding_can_be_fused_anew():
     shipped = nt.datasets.embedding()
     part = shipped[::20].copy()
     out = nt.tl.fuse(part, modalities=["function", "interaction"], n_comps=16)
-    known = np.isfinite(part.obsm["function"]).all(axis=1) | np.isfinite(part.obsm["interaction"]).all(axis=1)
+    known = np.isfinite(part.obsm["function"]).all(axis=1) | np.isfinite(
+        part.obsm["interaction"]
+    ).all(axis=1)
     assert out.obs_names.tolist() == part.obs_names[known].tolist()
     assert out.shape[1] == 16
     assert out.uns["newt"]["params"]["weights"] == {"function": 1.0, "interaction": 0.7}
 
 
-# -- what goes wrong -------------------------------------------------------------------------------------------------
+# -- what goes wrong -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -225,7 +239,11 @@ def test_shipped_embedding_can_be_fused_anew():
         ({"weights": {"pathway": -1}}, ValueError, "expected positive numbers"),
         ({"weights": {"pathway": np.nan}}, ValueError, "expected positive numbers"),
         ({"weights": {"pathway": np.inf}}, ValueError, "expected positive numbers"),
-        ({"weights": {"pathwya": 0.5}}, KeyError, r"No block for \['pathwya'\]; there are blocks for"),
+        (
+            {"weights": {"pathwya": 0.5}},
+            KeyError,
+            r"No block for \['pathwya'\]; there are blocks for",
+        ),
         ({"n_comps": 0}, ValueError, "n_comps is 0"),
         ({"power": -0.5}, ValueError, "power is -0.5"),
         ({"power": np.nan}, ValueError, "power is nan"),
@@ -259,7 +277,9 @@ def test_gene_twice(fused):
         nt.tl.fuse(embedding)
 
 
-@pytest.mark.parametrize("wrong", [None, {"pathway": BLOCKS["pathway"]}, "newt-human", np.ones((3, 2))], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", [None, {"pathway": BLOCKS["pathway"]}, "newt-human", np.ones((3, 2))], ids=repr
+)
 def test_neither_mudata_nor_embedding(wrong):
     with pytest.raises(TypeError, match="expected a MuData or a gene embedding"):
         nt.tl.fuse(wrong)

@@ -74,7 +74,11 @@ def test_every_way(ref: ad.AnnData, via: str) -> None:
 
 
 def test_unlike_sides_stay_apart_when_aligned(ref: ad.AnnData) -> None:
-    some = joined(query("A" * 30 + "B" * 30), ref[ref.obs["type"].isin(["E", "F"]).to_numpy()].copy(), via="aligned")
+    some = joined(
+        query("A" * 30 + "B" * 30),
+        ref[ref.obs["type"].isin(["E", "F"]).to_numpy()].copy(),
+        via="aligned",
+    )
     told = some.uns["newt_joint"]
     assert told["mixing"] < told["mixing_expected"] / 2
 
@@ -113,7 +117,10 @@ def test_columns_of_both_sides(ref: ad.AnnData, tmp_path: Path) -> None:
 
 def test_a_column_that_is_numbers_here_and_text_there(ref: ad.AnnData, tmp_path: Path) -> None:
     adata, other = query(), ref.copy()
-    adata.obs["cluster"], other.obs["cluster"] = np.arange(60) % 3, [f"c{i % 3}" for i in range(120)]
+    adata.obs["cluster"], other.obs["cluster"] = (
+        np.arange(60) % 3,
+        [f"c{i % 3}" for i in range(120)],
+    )
     joined(adata, other).write_h5ad(tmp_path / "joint.h5ad")
 
 
@@ -170,12 +177,24 @@ def test_errors(ref: ad.AnnData) -> None:
     for adata, other, params, error, text in (
         ("a.h5ad", ref, {}, TypeError, "expected AnnData"),
         (query(), "a.safetensors", {}, TypeError, "a saved reference has no cells"),
-        (query(), ref, {"via": "auto"}, ValueError, "via is 'auto', expected one of 'rotated', 'aligned'"),
+        (
+            query(),
+            ref,
+            {"via": "auto"},
+            ValueError,
+            "via is 'auto', expected one of 'rotated', 'aligned'",
+        ),
         (query(), ref, {"via": "shared"}, ValueError, "share fewer than 10 genes"),
         (query(), ref, {"label": "nothing"}, KeyError, "'nothing' is not in ref.obs"),
         (query(), ref, {"layer": "counts"}, KeyError, "layer 'counts'"),
         (query(), ref, {"n_neighbors": 0}, ValueError, "n_neighbors"),
-        (query(), ref, {"n_neighbors": 180}, ValueError, "n_neighbors is 180; expected fewer than the 180 cells"),
+        (
+            query(),
+            ref,
+            {"n_neighbors": 180},
+            ValueError,
+            "n_neighbors is 180; expected fewer than the 180 cells",
+        ),
     ):
         with pytest.raises(error, match=text):
             joined(adata, other, **params)  # type: ignore[arg-type]

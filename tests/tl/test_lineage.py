@@ -23,7 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:PAGA's graph")  # the planted gr
 GENES = [f"GENE{i}" for i in range(200)]
 
 
-def planted(sizes: tuple[int, ...] = (30, 30, 30, 30), *, noise: float = 0.3, seed: int = 0) -> ad.AnnData:
+def planted(
+    sizes: tuple[int, ...] = (30, 30, 30, 30), *, noise: float = 0.3, seed: int = 0
+) -> ad.AnnData:
     """Four groups, ((a, b), (c, d)) far apart; genes 0-9 split the pairs, 10-14 split a from b."""
     rng = np.random.default_rng(seed)
     codes = np.repeat(np.arange(4), sizes)
@@ -33,7 +35,9 @@ def planted(sizes: tuple[int, ...] = (30, 30, 30, 30), *, noise: float = 0.3, se
     centers = np.array([[3, 1, 0, 0], [3, -1, 0, 0], [-3, 0, 1, 0], [-3, 0, -1, 0]], float)
     adata = ad.AnnData(X.astype(np.float32), var=pd.DataFrame(index=GENES))
     adata.obs["group"] = pd.Categorical(np.array(list("abcd"))[codes])
-    adata.obsm["X_newt"] = (centers[codes] + noise * rng.standard_normal((codes.size, 4))).astype(np.float32)
+    adata.obsm["X_newt"] = (centers[codes] + noise * rng.standard_normal((codes.size, 4))).astype(
+        np.float32
+    )
     return adata
 
 
@@ -42,13 +46,17 @@ def clades(text: str) -> set[frozenset[str]]:
 
     tree = nt.io.read_newick(text)
     leaves = {node for node in tree if not tree.out_degree(node)}
-    return {frozenset(nx.descendants(tree, node) & leaves) for node in tree if tree.out_degree(node)}
+    return {
+        frozenset(nx.descendants(tree, node) & leaves) for node in tree if tree.out_degree(node)
+    }
 
 
 @pytest.mark.parametrize("method", ["average", "complete", "ward", "nj"])
 def test_a_planted_tree_comes_out(method: Any) -> None:
     adata = planted()
-    nt.tl.lineage(adata, "group", use_rep="X_newt", method=method, metric="euclidean", n_resamples=20)
+    nt.tl.lineage(
+        adata, "group", use_rep="X_newt", method=method, metric="euclidean", n_resamples=20
+    )
     info = adata.uns["newt_lineage"]
     table = nt.get.lineage(adata)
     inner = table[table["support"].notna()]
@@ -75,7 +83,9 @@ def test_large_groups_do_not_move_the_origin() -> None:
     for adata in (few, many):
         nt.tl.lineage(adata, "group", use_rep="X_newt", n_resamples=0)
     np.testing.assert_allclose(
-        few.uns["newt_lineage"]["linkage"][:, 2], many.uns["newt_lineage"]["linkage"][:, 2], atol=0.05
+        few.uns["newt_lineage"]["linkage"][:, 2],
+        many.uns["newt_lineage"]["linkage"][:, 2],
+        atol=0.05,
     )
 
 
@@ -98,10 +108,17 @@ def test_a_chain_is_a_chain_in_the_spanning_tree() -> None:
     adata = ad.AnnData(np.zeros((100, 1), np.float32))
     adata.obs["stage"] = stage
     angle = stage * 0.5
-    adata.obsm["X_newt"] = np.column_stack([np.cos(angle), np.sin(angle)]) + 0.12 * rng.standard_normal((100, 2))
+    adata.obsm["X_newt"] = np.column_stack(
+        [np.cos(angle), np.sin(angle)]
+    ) + 0.12 * rng.standard_normal((100, 2))
     nt.tl.lineage(adata, "stage", use_rep="X_newt", root="0", metric="euclidean", n_resamples=10)
     edges = nt.get.lineage(adata, kind="spanning_tree")
-    assert list(zip(edges["parent"], edges["child"], strict=True)) == [("0", "1"), ("1", "2"), ("2", "3"), ("3", "4")]
+    assert list(zip(edges["parent"], edges["child"], strict=True)) == [
+        ("0", "1"),
+        ("1", "2"),
+        ("2", "3"),
+        ("3", "4"),
+    ]
     assert edges["in_paga"].all()
     assert adata.uns["newt_lineage"]["paga"]["shared"] == 1
 
@@ -127,15 +144,22 @@ def test_a_group_of_one_cell_has_dimensions_drawn() -> None:
 
 def test_written_read_and_copied(tmp_path: Path) -> None:
     adata = planted()
-    out = nt.tl.lineage(adata, "group", use_rep="X_newt", root="a", key_added="mine", n_resamples=5, copy=True)
+    out = nt.tl.lineage(
+        adata, "group", use_rep="X_newt", root="a", key_added="mine", n_resamples=5, copy=True
+    )
     assert out is not None
     assert "mine" not in adata.uns
-    nt.tl.lineage_programs(out, {"one": GENES[:10], "two": GENES[50:60]}, key="mine", n_permutations=50)
+    nt.tl.lineage_programs(
+        out, {"one": GENES[:10], "two": GENES[50:60]}, key="mine", n_permutations=50
+    )
     out.write_h5ad(tmp_path / "a.h5ad")
     back = ad.read_h5ad(tmp_path / "a.h5ad")
     for table in (nt.get.lineage, nt.get.lineage_programs):
         pd.testing.assert_frame_equal(
-            table(back, key="mine"), table(out, key="mine"), check_dtype=False, check_categorical=False
+            table(back, key="mine"),
+            table(out, key="mine"),
+            check_dtype=False,
+            check_categorical=False,
         )
     again = nt.tl.lineage(adata, "group", use_rep="X_newt", root="a", n_resamples=5, copy=True)
     assert again is not None
@@ -152,7 +176,10 @@ def test_stored_paga_is_used() -> None:
     found = adata.uns["newt_lineage"]["paga"]
     assert (found["source"], found["n_edges"], found["n_components"]) == ("uns", 3, 1)
     edges = nt.get.lineage(adata, kind="spanning_tree")
-    shared = [{a, b} in ({"a", "c"}, {"c", "b"}, {"b", "d"}) for a, b in edges[["parent", "child"]].to_numpy()]
+    shared = [
+        {a, b} in ({"a", "c"}, {"c", "b"}, {"b", "d"})
+        for a, b in edges[["parent", "child"]].to_numpy()
+    ]
     assert edges["in_paga"].tolist() == shared
     assert found["shared"] == sum(shared) / 3
     adata.obs["other"] = adata.obs["group"].cat.rename_categories(str.upper)
@@ -219,11 +246,13 @@ def test_bad_input_is_refused_and_changes_nothing() -> None:
         nt.get.lineage(adata)
 
 
-# -- genes -----------------------------------------------------------------------------------------------------------
+# -- genes -----------------------------------------------------------------------------------------
 
 
 def expressed(organism: str = "human", *, n: int = 6) -> ad.AnnData:
-    """Log-normalised counts of four types, ((a, b), (c, d)); the cell cycle says ((a, c), (b, d)), and louder."""
+    """Log-normalised counts of four types, ((a, b), (c, d)); the cell cycle says ((a, c), (b, d)),
+    and louder.
+    """
     rng = np.random.default_rng(0)
     table, cycle = nt.genes.table(), nt.genes.nuisance()[:400]
     coding = table.loc[table["locus_group"] == "protein-coding gene", "symbol"]
@@ -232,12 +261,25 @@ def expressed(organism: str = "human", *, n: int = 6) -> ad.AnnData:
     mean = rng.gamma(0.5, 2, len(names))
     strength = np.ones((4, len(names)))
     strength[[0, 2], :200] = 8
-    for group, of in ((0, 400), (1, 400), (2, 460), (3, 460), (0, 520), (1, 540), (2, 560), (3, 580)):
+    for group, of in (
+        (0, 400),
+        (1, 400),
+        (2, 460),
+        (3, 460),
+        (0, 520),
+        (1, 540),
+        (2, 560),
+        (3, 580),
+    ):
         strength[group, of : of + (60 if of < 520 else 20)] = 8
     counts = rng.poisson(mean * strength[codes])
     X = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
     if organism == "mouse":
-        pairs = nt.genes.orthologs().drop_duplicates("human_symbol").set_index("human_symbol")["mouse_symbol"]
+        pairs = (
+            nt.genes.orthologs()
+            .drop_duplicates("human_symbol")
+            .set_index("human_symbol")["mouse_symbol"]
+        )
         mouse = pairs.drop_duplicates().reindex(names).to_numpy(dtype=object)
         X, names = X[:, pd.notna(mouse)], mouse[pd.notna(mouse)].tolist()
     adata = ad.AnnData(X, var=pd.DataFrame(index=names))
@@ -260,10 +302,18 @@ def test_genes_are_scanpys_without_the_cell_cycle_and_of_the_centroids() -> None
     assert info["genes"]["n_left_out"] == gone.sum() == 400
     rest = adata[:, ~gone].copy()
     sc.pp.highly_variable_genes(rest, n_top_genes=2000, flavor="seurat")
-    means = pd.DataFrame(rest.X, columns=rest.var_names).groupby(adata.obs["group"].to_numpy()).mean()
+    means = (
+        pd.DataFrame(rest.X, columns=rest.var_names).groupby(adata.obs["group"].to_numpy()).mean()
+    )
     means -= means.mean()
     second = means.var().nlargest(2000).index
-    D = sum(pdist(means[genes], "correlation") for genes in (rest.var_names[rest.var["highly_variable"]], second)) / 2
+    D = (
+        sum(
+            pdist(means[genes], "correlation")
+            for genes in (rest.var_names[rest.var["highly_variable"]], second)
+        )
+        / 2
+    )
     np.testing.assert_allclose(info["linkage"], hierarchy.linkage(D, "average"), rtol=1e-3)
 
 
@@ -305,7 +355,9 @@ def test_bootstrap_draws_cells_within_groups() -> None:
     for group in (0, 2):
         own = X[codes == group]
         np.testing.assert_allclose(found[:, group].mean(axis=0), own.mean(axis=0), atol=0.05)
-        np.testing.assert_allclose(found[:, group].var(axis=0), own.var(axis=0) / sizes[group], rtol=0.15)
+        np.testing.assert_allclose(
+            found[:, group].var(axis=0), own.var(axis=0) / sizes[group], rtol=0.15
+        )
     assert any(len(np.unique(part)) < 7 for (part,) in parts)  # one group has one cell
     in_rows = _lineage._Space(sparse.csr_matrix(X), space.parts)
     for (one, _), (other, _) in zip(
@@ -321,7 +373,11 @@ def test_values_and_names_that_do_not_fit() -> None:
     scaled.X -= 1
     raw.X = np.expm1(raw.X)
     flat.X[:] = 1.5
-    for data, text in ((scaled, "looks scaled"), (raw, "without a logarithm"), (flat, "none differs")):
+    for data, text in (
+        (scaled, "looks scaled"),
+        (raw, "without a logarithm"),
+        (flat, "none differs"),
+    ):
         with pytest.raises(ValueError, match=text):
             nt.tl.lineage(data, "group")
         assert "newt_lineage" not in data.uns
@@ -330,7 +386,7 @@ def test_values_and_names_that_do_not_fit() -> None:
         nt.tl.lineage(other, "group", n_resamples=0)
 
 
-# -- programs --------------------------------------------------------------------------------------------------------
+# -- programs --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -372,7 +428,9 @@ def test_planted_programs_are_found_where_they_are(rooted: ad.AnnData, array_typ
     )
     b = (rooted.obs["group"] == "b").to_numpy()
     each = (X[b].mean(axis=0) - X[cells & ~b].mean(axis=0)) / X[cells].std(axis=0)
-    assert abs(every.loc["b only", "difference"]) == pytest.approx(abs(each[10:15].mean()), rel=1e-3)
+    assert abs(every.loc["b only", "difference"]) == pytest.approx(
+        abs(each[10:15].mean()), rel=1e-3
+    )
     signed = each[10:16] @ np.array([1, 1, 1, -1, -1, -1]) / 6
     assert abs(every.loc["TF", "difference"]) == pytest.approx(abs(signed), rel=1e-3)
 
@@ -380,7 +438,9 @@ def test_planted_programs_are_found_where_they_are(rooted: ad.AnnData, array_typ
 def test_p_of_null_sets_is_uniform_though_genes_go_together() -> None:
     adata = planted()
     rng = np.random.default_rng(1)
-    adata.X[:, 20:60] += 2 * rng.standard_normal((adata.n_obs, 1)).astype(np.float32)  # a program of no branch
+    adata.X[:, 20:60] += 2 * rng.standard_normal((adata.n_obs, 1)).astype(
+        np.float32
+    )  # a program of no branch
     nt.tl.lineage(adata, "group", use_rep="X_newt", metric="euclidean", n_resamples=0)
     sets = {f"s{i}": list(rng.choice(GENES[20:], 12, replace=False)) for i in range(150)}
     nt.tl.lineage_programs(adata, {"together": GENES[20:60], **sets}, n_permutations=300)
@@ -419,7 +479,7 @@ def test_bad_programs_are_refused(rooted: ad.AnnData) -> None:
         nt.tl.lineage_programs(changed, good)
 
 
-# -- other tools on obsm ---------------------------------------------------------------------------------------------
+# -- other tools on obsm ---------------------------------------------------------------------------
 
 
 def test_cellrank_reads_the_representation() -> None:
@@ -429,7 +489,9 @@ def test_cellrank_reads_the_representation() -> None:
     adata = planted()
     sc.pp.neighbors(adata, use_rep="X_newt")
     kernel = cellrank.kernels.ConnectivityKernel(adata).compute_transition_matrix()
-    np.testing.assert_allclose(np.asarray(kernel.transition_matrix.sum(axis=1)).ravel(), 1, rtol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(kernel.transition_matrix.sum(axis=1)).ravel(), 1, rtol=1e-5
+    )
 
 
 def test_palantir_reads_the_representation() -> None:

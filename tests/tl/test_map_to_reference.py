@@ -60,7 +60,8 @@ def space(adata: ad.AnnData, ref: Any, **params: Any) -> tuple[Any, ...]:
     """Both sides, how they were brought together, their places and what was told."""
     call: dict[str, Any] = {
         "label": "type", "pseudotime": None, "via": "auto", "types": "auto", "embedding": EMBEDDING,
-        "modalities": None, "layer": None, "orthologs": None, "random_state": 0, "mask_var": DEFAULT_MASK,
+        "modalities": None, "layer": None, "orthologs": None, "random_state": 0,
+        "mask_var": DEFAULT_MASK,
     }  # fmt: skip
     return sides_in_one_space(adata, ref, **{**call, **params})
 
@@ -78,18 +79,25 @@ def assert_unchanged(adata: ad.AnnData, before: tuple[Any, ...]) -> None:
     assert (uns, obsm) == before[3:]
 
 
-# -- what is carried -------------------------------------------------------------------------------------------------
+# -- what is carried -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("via", ["auto", "shared", "aligned", "rotated"])
 @pytest.mark.parametrize("apart", [False, True])
-def test_labels_and_times_are_carried(whole: ad.AnnData, half: ad.AnnData, via: str, apart: bool) -> None:
+def test_labels_and_times_are_carried(
+    whole: ad.AnnData, half: ad.AnnData, via: str, apart: bool
+) -> None:
     if apart and via == "shared":
         pytest.skip("no gene is shared")
     adata = query(genes=SECOND if apart else slice(None))
     before = snapshot(adata)
     ref = half if apart else whole
-    assert nt.tl.map_to_reference(adata, ref, label="type", pseudotime="time", via=via, embedding=EMBEDDING) is None
+    assert (
+        nt.tl.map_to_reference(
+            adata, ref, label="type", pseudotime="time", via=via, embedding=EMBEDDING
+        )
+        is None
+    )
     assert accuracy(adata) == 1
     assert np.corrcoef(adata.obs["newt_mapping_pseudotime"], adata.obs["time"])[0, 1] > 0.99
     assert not adata.obs["newt_mapping_abstained"].any()
@@ -109,14 +117,20 @@ def test_control_of_shuffled_vectors(half: ad.AnnData) -> None:
     """The planted data tell something: without the vectors nothing is carried."""
     shuffled = EMBEDDING.copy()
     shuffled.X = np.asarray(EMBEDDING.X)[np.random.default_rng(0).permutation(EMBEDDING.n_obs)]
-    assert accuracy(mapped(query(genes=SECOND), half, via="aligned", types="all", embedding=shuffled)) < 0.6
+    assert (
+        accuracy(mapped(query(genes=SECOND), half, via="aligned", types="all", embedding=shuffled))
+        < 0.6
+    )
 
 
 def test_ensembl_ids(whole: ad.AnnData, half: ad.AnnData) -> None:
     ids = nt.genes.table().set_index("symbol")["ensembl"]
     for genes, ref, via in ((slice(None), whole, "shared"), (SECOND, half, "rotated")):
         adata = query(genes=genes)
-        known = [isinstance(ids.get(name), str) and ids[name].startswith("ENSG") for name in adata.var_names]
+        known = [
+            isinstance(ids.get(name), str) and ids[name].startswith("ENSG")
+            for name in adata.var_names
+        ]
         adata = adata[:, known].copy()
         adata.var_names = [ids[name] for name in adata.var_names]
         out = mapped(adata, ref)
@@ -133,13 +147,20 @@ def test_genes_mapped_before(whole: ad.AnnData, half: ad.AnnData) -> None:
         nt.pp.map_genes(adata, column="symbol")
         named.append(adata)
     assert mapped(named[0], whole).uns["newt_mapping"]["choice"]["n_shared_genes"] == 600
-    for adata, ref in ((named[0], whole), (named[0], named[2]), (query(), named[2]), (named[1], half)):
+    for adata, ref in (
+        (named[0], whole),
+        (named[0], named[2]),
+        (query(), named[2]),
+        (named[1], half),
+    ):
         assert accuracy(mapped(adata, ref)) == 1
 
 
 def mouse(adata: ad.AnnData) -> ad.AnnData:
     table = nt.genes.orthologs()
-    table = table.drop_duplicates("human_symbol", keep=False).drop_duplicates("mouse_symbol", keep=False)
+    table = table.drop_duplicates("human_symbol", keep=False).drop_duplicates(
+        "mouse_symbol", keep=False
+    )
     names = table.set_index("human_symbol")["mouse_symbol"]
     out = adata[:, adata.var_names.isin(names.index)].copy()
     out.var_names = names.loc[out.var_names].to_numpy()
@@ -157,7 +178,7 @@ def test_mouse_and_human(whole: ad.AnnData, half: ad.AnnData) -> None:
     assert accuracy(mapped(query(), mouse(whole))) == 1
 
 
-# -- orthologs of one's own ------------------------------------------------------------------------------------------
+# -- orthologs of one's own ------------------------------------------------------------------------
 
 
 def newts(adata: ad.AnnData) -> tuple[ad.AnnData, dict[str, str]]:
@@ -184,7 +205,10 @@ def test_orthologs(half: ad.AnnData, tmp_path: Path, kind: str) -> None:
     assert accuracy(out) == 1
     assert out.uns["newt_mapping"]["genes"]["n_matched"] == 300
     assert out.var_names.equals(adata.var_names)
-    assert accuracy(mapped(adata, half, orthologs=str(given) if isinstance(given, Path) else given)) == 1
+    assert (
+        accuracy(mapped(adata, half, orthologs=str(given) if isinstance(given, Path) else given))
+        == 1
+    )
 
 
 @pytest.mark.filterwarnings("ignore:None of the .* genes, such as:newt_sc.errors.NewtWarning")
@@ -213,7 +237,10 @@ def test_orthologs_of_two_genes_that_are_one_human_gene(whole: ad.AnnData) -> No
 
 
 def test_orthologs_that_fit_no_gene(whole: ad.AnnData, tmp_path: Path) -> None:
-    with pytest.warns(NewtWarning, match=r"None of the 600 genes, such as 'A1BG', is in the first column of orthologs"):
+    with pytest.warns(
+        NewtWarning,
+        match=r"None of the 600 genes, such as 'A1BG', is in the first column of orthologs",
+    ):
         out = mapped(query(), whole, orthologs={"nobody": "TP53"})
     assert accuracy(out) == 1
     (tmp_path / "one.tsv").write_text("gene\nA\n")
@@ -229,7 +256,7 @@ def test_orthologs_that_fit_no_gene(whole: ad.AnnData, tmp_path: Path) -> None:
         mapped(query(), whole, orthologs=tmp_path / "absent.tsv")
 
 
-# -- which way -------------------------------------------------------------------------------------------------------
+# -- which way -------------------------------------------------------------------------------------
 
 
 def test_auto_takes_shared_genes(whole: ad.AnnData) -> None:
@@ -241,7 +268,9 @@ def test_auto_takes_shared_genes(whole: ad.AnnData) -> None:
     assert told["choice"]["batch_shift"] < 0.1
 
 
-@pytest.mark.filterwarnings("ignore:Only .* genes of adata.var_names were found:newt_sc.errors.NewtWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Only .* genes of adata.var_names were found:newt_sc.errors.NewtWarning"
+)
 @pytest.mark.parametrize(("n", "shared"), [(12, False), (60, True), (200, True)])
 def test_auto_tries_few_shared_genes(half: ad.AnnData, n: int, shared: bool) -> None:
     out = mapped(query(genes=np.union1d(SECOND, FIRST[:n])), half)
@@ -259,7 +288,9 @@ def test_auto_takes_no_account_of_fewer_than_ten_genes(half: ad.AnnData) -> None
     told = mapped(adata, half).uns["newt_mapping"]
     assert told["choice"]["n_shared_genes"] == 0
     assert "trial_shared" not in told["choice"]
-    with pytest.raises(ValueError, match="the sides share fewer than 10 genes: use via='aligned' or 'rotated'"):
+    with pytest.raises(
+        ValueError, match="the sides share fewer than 10 genes: use via='aligned' or 'rotated'"
+    ):
         mapped(adata, half, via="shared")
 
 
@@ -299,18 +330,23 @@ def test_one_type_alone(whole: ad.AnnData, half: ad.AnnData, kind: str) -> None:
         assert accuracy(mapped(query(kind * 40, genes=SECOND), half)) == 1
 
 
-# -- types -----------------------------------------------------------------------------------------------------------
+# -- types -----------------------------------------------------------------------------------------
 
 
 def test_types_that_may_be_called(whole: ad.AnnData, half: ad.AnnData) -> None:
     adata = query("AD" * 30, genes=SECOND)
-    with pytest.warns(NewtWarning, match=r"looks like A, D alone, so B, C, E, F cannot be called\. Say types='all'"):
+    with pytest.warns(
+        NewtWarning,
+        match=r"looks like A, D alone, so B, C, E, F cannot be called\. Say types='all'",
+    ):
         found = mapped(adata, half, types="auto")
     assert found.uns["newt_mapping"]["types"].tolist() == ["A", "D"]
     assert list(found.obs["newt_mapping_label"].cat.categories) == list(TYPES)
     for types in (["A", "D"], ("D", "A")):
         given = mapped(adata, half, types=types)  # no warning: it was asked for
-        pd.testing.assert_series_equal(given.obs["newt_mapping_label"], found.obs["newt_mapping_label"])
+        pd.testing.assert_series_equal(
+            given.obs["newt_mapping_label"], found.obs["newt_mapping_label"]
+        )
         assert given.uns["newt_mapping"]["types"].tolist() == ["A", "D"]
     one = mapped(query(), whole, types="C")
     assert set(one.obs["newt_mapping_label"]) == {"C"}
@@ -341,7 +377,7 @@ def test_many_types_are_named_in_short(half: ad.AnnData) -> None:
         mapped(adata, ref)
 
 
-# -- votes and confidence --------------------------------------------------------------------------------------------
+# -- votes and confidence --------------------------------------------------------------------------
 
 
 def weights(distance: np.ndarray) -> np.ndarray:
@@ -357,20 +393,28 @@ def test_votes_are_sklearns(whole: ad.AnnData, via: str) -> None:
     model = KNeighborsClassifier(9, metric="cosine", algorithm="brute", weights=weights)
     model.fit(placed.ref, ref.obs["noise"].to_numpy())
     share = model.predict_proba(placed.query)
-    np.testing.assert_array_equal(out.obs["newt_mapping_label"].astype(str), model.predict(placed.query))
+    np.testing.assert_array_equal(
+        out.obs["newt_mapping_label"].astype(str), model.predict(placed.query)
+    )
     np.testing.assert_allclose(out.obs["newt_mapping_votes"], share.max(axis=1), rtol=1e-5)
     times = KNeighborsRegressor(9, metric="cosine", algorithm="brute", weights=weights)
     times.fit(placed.ref, ref.obs["time"].to_numpy())
-    np.testing.assert_allclose(out.obs["newt_mapping_pseudotime"], times.predict(placed.query), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        out.obs["newt_mapping_pseudotime"], times.predict(placed.query), rtol=1e-5, atol=1e-6
+    )
     square = times.fit(placed.ref, ref.obs["time"].to_numpy() ** 2).predict(placed.query)
     sd = np.sqrt(np.maximum(square - out.obs["newt_mapping_pseudotime"].astype(float) ** 2, 0))
     np.testing.assert_allclose(out.obs["newt_mapping_pseudotime_sd"], sd, atol=2e-3)
     distance, _ = model.kneighbors(placed.query)
-    np.testing.assert_allclose(out.obs["newt_mapping_similarity"], 1 - distance.mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(
+        out.obs["newt_mapping_similarity"], 1 - distance.mean(axis=1), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", ["numpy", "csr_matrix", "csc_array", "dask"])
-def test_genes_are_read_from_the_cells_that_vote(whole: ad.AnnData, half: ad.AnnData, kind: str) -> None:
+def test_genes_are_read_from_the_cells_that_vote(
+    whole: ad.AnnData, half: ad.AnnData, kind: str
+) -> None:
     adata, ref = query(genes=SECOND), half.copy()
     *_, placed, _ = space(adata, ref, types="all")
     model = KNeighborsRegressor(9, metric="cosine", algorithm="brute", weights=weights)
@@ -390,9 +434,18 @@ def test_genes_that_the_query_lacks_are_told(half: ad.AnnData) -> None:
     truth = np.asarray(full[:, half.var_names].X)
     found = []
     for embedding in (EMBEDDING, shuffled):
-        out = mapped(query(genes=SECOND), half, via="aligned", types="all", genes=half.var_names, embedding=embedding)
+        out = mapped(
+            query(genes=SECOND),
+            half,
+            via="aligned",
+            types="all",
+            genes=half.var_names,
+            embedding=embedding,
+        )
         read = out.obsm["newt_mapping_genes"].to_numpy()
-        found.append(np.mean([np.corrcoef(read[:, i], truth[:, i])[0, 1] for i in range(truth.shape[1])]))
+        found.append(
+            np.mean([np.corrcoef(read[:, i], truth[:, i])[0, 1] for i in range(truth.shape[1])])
+        )
     assert found[0] > 0.5
     assert found[0] > found[1] + 0.3
 
@@ -412,7 +465,9 @@ def test_genes_of_cells_that_abstain_and_of_earlier_calls(whole: ad.AnnData) -> 
 @pytest.mark.parametrize("types", ["ABCDEF", "AD", "F"])
 @pytest.mark.parametrize("apart", [False, True])
 def test_shares_are_shares(whole: ad.AnnData, half: ad.AnnData, types: str, apart: bool) -> None:
-    out = mapped(query(types * 15, genes=SECOND if apart else slice(None)), half if apart else whole)
+    out = mapped(
+        query(types * 15, genes=SECOND if apart else slice(None)), half if apart else whole
+    )
     for name in ("votes", "confidence"):
         values = out.obs[f"newt_mapping_{name}"]
         assert values.dtype == np.float32
@@ -433,7 +488,9 @@ def test_a_type_that_the_reference_lacks_is_less_certain(whole: ad.AnnData) -> N
         assert out.obs["newt_mapping_votes"].notna().all()
 
 
-def test_what_confidence_is_enough_depends_on_the_space(whole: ad.AnnData, half: ad.AnnData) -> None:
+def test_what_confidence_is_enough_depends_on_the_space(
+    whole: ad.AnnData, half: ad.AnnData
+) -> None:
     shift = np.random.default_rng(5).uniform(0, 4, planted.N_GENES)
     for adata, ref, via, least in (
         (query(), whole, "shared", 0.7),
@@ -445,7 +502,10 @@ def test_what_confidence_is_enough_depends_on_the_space(whole: ad.AnnData, half:
         assert out.uns["newt_mapping"]["params"]["min_confidence"] == least
         low = (out.obs["newt_mapping_confidence"] < least).to_numpy()
         np.testing.assert_array_equal(out.obs["newt_mapping_abstained"], low)
-    assert mapped(query(), whole, min_confidence=0.2).uns["newt_mapping"]["params"]["min_confidence"] == 0.2
+    assert (
+        mapped(query(), whole, min_confidence=0.2).uns["newt_mapping"]["params"]["min_confidence"]
+        == 0.2
+    )
 
 
 @pytest.mark.filterwarnings("ignore:The query looks like")
@@ -483,7 +543,9 @@ def test_reference_cells_without_label_or_time_do_not_vote(whole: ad.AnnData) ->
         again = ref.copy()
         again.obs["some"] = again.obs["some"].astype(kind)
         pd.testing.assert_series_equal(
-            mapped(query(), again, label="some").obs["newt_mapping_label"], out.obs["m_label"], check_names=False
+            mapped(query(), again, label="some").obs["newt_mapping_label"],
+            out.obs["m_label"],
+            check_names=False,
         )
 
 
@@ -492,7 +554,10 @@ def test_labels_that_are_numbers(whole: ad.AnnData) -> None:
     ref.obs["cluster"] = ref.obs["type"].cat.codes.astype(int)
     ref.obs["flag"] = ref.obs["type"].isin(["A", "B", "C"])
     adata = query()
-    assert (mapped(adata, ref, label="cluster").obs["newt_mapping_label"].astype(int) == adata.obs["time"]).all()
+    assert (
+        mapped(adata, ref, label="cluster").obs["newt_mapping_label"].astype(int)
+        == adata.obs["time"]
+    ).all()
     found = mapped(adata, ref, label="flag").obs["newt_mapping_label"].astype(str)
     assert (found == (adata.obs["time"] < 3).astype(str)).all()
 
@@ -505,12 +570,15 @@ def test_pseudotime_without_labels(whole: ad.AnnData, half: ad.AnnData) -> None:
         assert not out.obs["newt_mapping_abstained"].any()
 
 
-# -- odd sizes and containers ----------------------------------------------------------------------------------------
+# -- odd sizes and containers ----------------------------------------------------------------------
 
 
 def test_a_reference_of_one_type(whole: ad.AnnData) -> None:
     one = planted.cells(EMBEDDING, "A" * 40)
-    for adata, ref in ((query("A" * 20), one), (query("A" * 20, genes=SECOND), one[:, FIRST].copy())):
+    for adata, ref in (
+        (query("A" * 20), one),
+        (query("A" * 20, genes=SECOND), one[:, FIRST].copy()),
+    ):
         out = mapped(adata, ref)
         assert (out.obs["newt_mapping_label"] == "A").all()
         assert out.uns["newt_mapping"]["params"]["via"] in ("shared", "aligned")
@@ -519,12 +587,19 @@ def test_a_reference_of_one_type(whole: ad.AnnData) -> None:
 @pytest.mark.filterwarnings("ignore:The query looks like")
 @pytest.mark.filterwarnings("ignore:. of 2 cells abstain")
 def test_two_cells(whole: ad.AnnData, half: ad.AnnData) -> None:
-    for adata, ref in ((query("AD"), whole), (query("AD", genes=SECOND), half), (query(), whole[:2].copy())):
+    for adata, ref in (
+        (query("AD"), whole),
+        (query("AD", genes=SECOND), half),
+        (query(), whole[:2].copy()),
+    ):
         for via in ("auto", "aligned", "rotated"):
             out = mapped(adata, ref, via=via)
             assert np.isfinite(out.obs["newt_mapping_confidence"]).all()
     assert accuracy(mapped(query("AD"), whole)) == 1
-    for one, other, text in ((query("A"), whole, "adata has 1 cells"), (query(), whole[:1].copy(), "ref has 1 cells")):
+    for one, other, text in (
+        (query("A"), whole, "adata has 1 cells"),
+        (query(), whole[:1].copy(), "ref has 1 cells"),
+    ):
         with pytest.raises(ValueError, match=text):
             mapped(one, other)
 
@@ -597,7 +672,9 @@ def test_layer_of_dask(whole: ad.AnnData) -> None:
     for one in held:
         one.layers["log"] = da.from_array(np.asarray(one.X), chunks=(17, -1))
         one.X = np.random.default_rng(0).random(one.shape).astype(np.float32)
-    pd.testing.assert_frame_equal(mapped(*held, layer="log", via="shared").obs, expected, rtol=1e-3, atol=1e-3)
+    pd.testing.assert_frame_equal(
+        mapped(*held, layer="log", via="shared").obs, expected, rtol=1e-3, atol=1e-3
+    )
 
 
 def test_genes_that_are_used() -> None:
@@ -609,7 +686,9 @@ def test_genes_that_are_used() -> None:
     rows = Rows(ref.X, "X")
     mask = variable_genes(ref, rows, DEFAULT_MASK)
     assert (mask.sum(), mask.dtype) == (2000, bool)
-    marked = sc.pp.highly_variable_genes(ref, n_top_genes=2000, flavor="seurat", inplace=False)["highly_variable"]
+    marked = sc.pp.highly_variable_genes(ref, n_top_genes=2000, flavor="seurat", inplace=False)[
+        "highly_variable"
+    ]
     np.testing.assert_array_equal(mask, marked)
     assert variable_genes(ref, rows, None).all()
     few = ref[:, :2000].copy()
@@ -620,7 +699,9 @@ def test_genes_that_are_used() -> None:
     ref.var["highly_variable"] = adata.var["highly_variable"] = ~quiet
     ref.var["mine"] = adata.var["mine"] = np.arange(2400) < 600
     for name, n in ((DEFAULT_MASK, 1900), ("mine", 600)):
-        one, other, *_ = space(adata, ref, via="aligned", types="all", embedding=embedding, mask_var=name)
+        one, other, *_ = space(
+            adata, ref, via="aligned", types="all", embedding=embedding, mask_var=name
+        )
         assert (len(one.genes), len(other.genes)) == (n, n)
 
 
@@ -651,7 +732,9 @@ def test_fewer_counts(whole: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> Non
         rate = np.expm1(np.asarray(adata.X, dtype=np.float64))
         counts = np.random.default_rng(seed).poisson(depth * rate / rate.sum(axis=1, keepdims=True))
         out = adata.copy()
-        out.X = np.log1p(1e4 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)).astype(np.float32)
+        out.X = np.log1p(1e4 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)).astype(
+            np.float32
+        )
         return out
 
     ref = counted(whole, 20_000, 0)
@@ -661,7 +744,9 @@ def test_fewer_counts(whole: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> Non
         assert out.uns["newt_mapping"]["params"]["via"] == "shared"
         assert out.uns["newt_mapping"]["choice"]["centered"] == "together"
         assert accuracy(out) > 0.95
-    monkeypatch.setattr(_place, "_SAME_KIND", 0)  # each side about its own mean, as for another kind of experiment
+    monkeypatch.setattr(
+        _place, "_SAME_KIND", 0
+    )  # each side about its own mean, as for another kind of experiment
     assert accuracy(mapped(adata, ref)) < 0.5
 
 
@@ -675,7 +760,7 @@ def test_another_kind_of_experiment(whole: ad.AnnData) -> None:
     assert accuracy(out) == 1
 
 
-# -- what is written -------------------------------------------------------------------------------------------------
+# -- what is written -------------------------------------------------------------------------------
 
 
 def test_written_and_read_back(whole: ad.AnnData, half: ad.AnnData, tmp_path: Path) -> None:
@@ -696,7 +781,9 @@ def test_written_and_read_back(whole: ad.AnnData, half: ad.AnnData, tmp_path: Pa
 def test_copy_and_key(whole: ad.AnnData) -> None:
     adata = query()
     before = snapshot(adata)
-    out = nt.tl.map_to_reference(adata, whole, label="type", embedding=EMBEDDING, key_added="mine", copy=True)
+    out = nt.tl.map_to_reference(
+        adata, whole, label="type", embedding=EMBEDDING, key_added="mine", copy=True
+    )
     assert_unchanged(adata, before)
     assert out is not None
     assert {"mine_label", "mine_votes"} <= set(out.obs)
@@ -715,7 +802,9 @@ def test_modalities_and_n_comps(half: ad.AnnData) -> None:
     blocks.obsm["bad"] = np.random.default_rng(0).normal(size=EMBEDDING.shape).astype(np.float32)
     blocks.X = blocks.obsm["bad"].copy()
     adata = query(genes=SECOND)
-    out = mapped(adata, half, embedding=blocks, modalities=["good"], types="all", via="aligned", n_comps=7)
+    out = mapped(
+        adata, half, embedding=blocks, modalities=["good"], types="all", via="aligned", n_comps=7
+    )
     assert accuracy(out) == 1
     assert list(out.uns["newt_mapping"]["params"]["n_comps"]) == [7, 7]
     assert accuracy(mapped(adata, half, embedding=blocks, types="all", via="aligned")) < 0.6
@@ -726,11 +815,13 @@ def test_modalities_and_n_comps(half: ad.AnnData) -> None:
 def test_values_that_are_not_log_normalised(whole: ad.AnnData) -> None:
     adata = query()
     adata.X = np.round(adata.X * 3)
-    with pytest.warns(NewtWarning, match=r"adata\.X has whole numbers only: it looks like raw counts"):
+    with pytest.warns(
+        NewtWarning, match=r"adata\.X has whole numbers only: it looks like raw counts"
+    ):
         mapped(adata, whole)
 
 
-# -- what is refused -------------------------------------------------------------------------------------------------
+# -- what is refused -------------------------------------------------------------------------------
 
 
 def test_errors(whole: ad.AnnData, half: ad.AnnData, tmp_path: Path) -> None:
@@ -755,29 +846,73 @@ def test_errors(whole: ad.AnnData, half: ad.AnnData, tmp_path: Path) -> None:
         (adata, ref, {"pseudotime": "late"}, ValueError, "has no finite value"),
         (adata, ref, {"layer": "counts"}, KeyError, "layer 'counts' is not in the layers of ref"),
         (adata, ref, {"mask_var": "mine"}, KeyError, "mine"),
-        (adata, ref, {"types": ["A", "Q"]}, KeyError, r"\['Q'\] are not in the reference, which has \['A'"),
-        (adata, ref, {"via": "harmony"}, ValueError, "via is 'harmony', expected one of 'auto', 'shared'"),
+        (
+            adata,
+            ref,
+            {"types": ["A", "Q"]},
+            KeyError,
+            r"\['Q'\] are not in the reference, which has \['A'",
+        ),
+        (
+            adata,
+            ref,
+            {"via": "harmony"},
+            ValueError,
+            "via is 'harmony', expected one of 'auto', 'shared'",
+        ),
         (adata, ref, {"organism": "newt"}, ValueError, "newt"),
         (adata, ref, {"n_comps": 600}, ValueError, "n_comps is 600"),
-        (adata, ref, {"n_neighbors": 0}, ValueError, "n_neighbors is 0, expected a whole number from 1 up"),
+        (
+            adata,
+            ref,
+            {"n_neighbors": 0},
+            ValueError,
+            "n_neighbors is 0, expected a whole number from 1 up",
+        ),
         (adata, ref, {"n_neighbors": True}, ValueError, "n_neighbors is True"),
         (adata, ref, {"n_neighbors": 2.5}, ValueError, "n_neighbors is 2.5"),
-        (adata, ref, {"min_confidence": 2}, ValueError, "min_confidence is 2, expected a number from 0 to 1"),
+        (
+            adata,
+            ref,
+            {"min_confidence": 2},
+            ValueError,
+            "min_confidence is 2, expected a number from 0 to 1",
+        ),
         (adata, ref, {"min_confidence": np.nan}, ValueError, "min_confidence is nan"),
-        (adata, ref, {"min_confidence": "high"}, ValueError, "min_confidence is 'high', expected a number from 0 to 1"),
+        (
+            adata,
+            ref,
+            {"min_confidence": "high"},
+            ValueError,
+            "min_confidence is 'high', expected a number from 0 to 1",
+        ),
         (adata, ref, {"embedding": "nothing"}, (ValueError, OSError), "nothing"),  # type: ignore[list-item]
         (query(genes=SECOND), half, {"via": "shared"}, ValueError, "share fewer than 10 genes"),
         (odd, ref, {}, ValueError, "adata.X has NaN or infinite values"),
         (nan, ref, {"via": "aligned"}, ValueError, "adata.X has NaN or infinite values"),
         (adata, bad_ref, {}, ValueError, "ref.X has NaN or infinite values"),
         (other, ref, {}, GeneMatchError, "adata.var_names"),
-        (adata, tmp_path / "absent.safetensors", {}, FileNotFoundError, "does not exist: give an AnnData, or a file"),
-        (adata, str(tmp_path / "text.safetensors"), {}, FormatError, "it is no reference of newt_sc.tl.save_reference"),
+        (
+            adata,
+            tmp_path / "absent.safetensors",
+            {},
+            FileNotFoundError,
+            "does not exist: give an AnnData, or a file",
+        ),
+        (
+            adata,
+            str(tmp_path / "text.safetensors"),
+            {},
+            FormatError,
+            "it is no reference of newt_sc.tl.save_reference",
+        ),
     ]
     for one, given, params, error, text in cases:
         before = snapshot(one) if isinstance(one, ad.AnnData) else None
         with pytest.raises(error, match=text):
-            nt.tl.map_to_reference(one, given, **{"label": "type", "embedding": EMBEDDING, **params})  # type: ignore[arg-type]
+            nt.tl.map_to_reference(
+                one, given, **{"label": "type", "embedding": EMBEDDING, **params}
+            )  # type: ignore[arg-type]
         if before is not None:
             assert_unchanged(one, before)
     with pytest.raises(GeneMatchError):
@@ -797,7 +932,9 @@ def test_numbers_of_components(half: ad.AnnData, n_comps: Any) -> None:
         mapped(query(genes=SECOND), half, n_comps=n_comps)
 
 
-@pytest.mark.filterwarnings("ignore:Only .* genes of adata.var_names were found:newt_sc.errors.NewtWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Only .* genes of adata.var_names were found:newt_sc.errors.NewtWarning"
+)
 def test_a_trial_with_few_variable_genes(half: ad.AnnData) -> None:
     ref = half.copy()
     ref.var["highly_variable"] = np.arange(ref.n_vars) < 3
@@ -837,7 +974,9 @@ def test_nothing_is_left_of_an_earlier_call(whole: ad.AnnData) -> None:
         ({"genes": [GENE, GENE]}, ValueError, "is there twice"),
     ],
 )
-def test_wrong_arguments_write_nothing(whole: ad.AnnData, params: dict[str, Any], error: Any, text: str) -> None:
+def test_wrong_arguments_write_nothing(
+    whole: ad.AnnData, params: dict[str, Any], error: Any, text: str
+) -> None:
     adata = query()
     columns = list(adata.obs)
     with pytest.raises(error, match=text):
@@ -859,7 +998,9 @@ def test_many_types_are_not_searched(half: ad.AnnData, monkeypatch: pytest.Monke
     ref = half.copy()
     ref.obs["many"] = [f"t{i % 70}" for i in range(ref.n_obs)]
     monkeypatch.setattr(nt.kernels, "present_types", None, raising=False)
-    out = nt.tl.map_to_reference(query(genes=SECOND), ref, label="many", embedding=EMBEDDING, copy=True)
+    out = nt.tl.map_to_reference(
+        query(genes=SECOND), ref, label="many", embedding=EMBEDDING, copy=True
+    )
     assert out is not None
     assert out.uns["newt_mapping"]["params"]["via"] == "aligned"
     mapped(query(genes=SECOND), half, types="all")

@@ -25,16 +25,22 @@ def names(n: int = 60) -> list[str]:
 @pytest.fixture
 def embedding() -> ad.AnnData:
     rng = np.random.default_rng(0)
-    return ad.AnnData(rng.normal(size=(70, 16)).astype(np.float32), obs=pd.DataFrame(index=names(70)))
+    return ad.AnnData(
+        rng.normal(size=(70, 16)).astype(np.float32), obs=pd.DataFrame(index=names(70))
+    )
 
 
 @pytest.fixture
 def signatures() -> ad.AnnData:
     rng = np.random.default_rng(1)
-    obs = pd.DataFrame({"target": [f"T{i % 5}" for i in range(N)]}, index=[f"c{i}" for i in range(N)])
+    obs = pd.DataFrame(
+        {"target": [f"T{i % 5}" for i in range(N)]}, index=[f"c{i}" for i in range(N)]
+    )
     X = rng.standard_t(4, size=(N, 60)).astype(np.float32)
     out = ad.AnnData(X, obs=obs, var=pd.DataFrame(index=names()))
-    out.uns["targets"] = pd.DataFrame({"compound": ["c0", "c1", "c1", "c2"], "target": ["A", "A", "B", "A"]})
+    out.uns["targets"] = pd.DataFrame(
+        {"compound": ["c0", "c1", "c1", "c2"], "target": ["A", "A", "B", "A"]}
+    )
     return out
 
 
@@ -45,7 +51,10 @@ def cells(signatures) -> ad.AnnData:
     X = rng.gamma(3.0, 0.5, size=(40, 60))
     state = np.repeat(["a", "b"], 20)
     X[20:] = np.maximum(X[20:] + 0.7 * signatures.X[3], 0)
-    obs = pd.DataFrame({"state": state, "donor": np.tile(list("uvwxyz12"), 5)}, index=[f"cell{i}" for i in range(40)])
+    obs = pd.DataFrame(
+        {"state": state, "donor": np.tile(list("uvwxyz12"), 5)},
+        index=[f"cell{i}" for i in range(40)],
+    )
     return ad.AnnData(X.astype(np.float32), obs=obs, var=pd.DataFrame(index=names()))
 
 
@@ -55,7 +64,7 @@ def match(cells: Any, signatures: Any, embedding: ad.AnnData, **options: Any) ->
     return nt.tl.match_compounds(cells, signatures, embedding=embedding, **options)
 
 
-# -- what comes out --------------------------------------------------------------------------------------------------
+# -- what comes out --------------------------------------------------------------------------------
 
 
 def test_the_compound_that_makes_the_change_comes_first(cells, signatures, embedding):
@@ -101,7 +110,11 @@ def test_whitened_scores(signatures, embedding):
 
 @pytest.mark.parametrize("replicates", [None, "donor"])
 def test_the_change_of_cells_is_their_signature(cells, signatures, embedding, replicates):
-    how = {"method": "t-test"} if replicates is None else {"method": "pseudobulk", "replicates": replicates}
+    how = (
+        {"method": "t-test"}
+        if replicates is None
+        else {"method": "pseudobulk", "replicates": replicates}
+    )
     z = nt.pp.signatures(cells, groupby="state", reference="a", **how)
     change = pd.Series(z.X[0], index=z.var_names)
     a = match(cells, signatures, embedding, replicates=replicates)
@@ -127,14 +140,18 @@ def test_per(cells, signatures, embedding, tmp_path):
     assert by_column["n_signatures"].eq(6).all()
     for per in ("targets", signatures.uns["targets"]):
         table = match(cells, signatures, embedding, per=per)
-        assert table.loc["A", "score"] == pytest.approx(each.loc[["c0", "c1", "c2"], "score"].mean(), abs=1e-5)
+        assert table.loc["A", "score"] == pytest.approx(
+            each.loc[["c0", "c1", "c2"], "score"].mean(), abs=1e-5
+        )
         assert table.loc["B", "n_signatures"] == 1
         assert table.loc["B", "z"] == pytest.approx(each.loc["c1", "z"], abs=1e-4)
 
 
 def test_mudata_and_names(cells, signatures, embedding):
     signatures.obs["name"] = [f"Compound {i}" for i in range(N)]
-    other = ad.AnnData(-signatures.X, obs=pd.DataFrame(index=[f"k{i}" for i in range(N)]), var=signatures.var)
+    other = ad.AnnData(
+        -signatures.X, obs=pd.DataFrame(index=[f"k{i}" for i in range(N)]), var=signatures.var
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mdata = md.MuData({"compound": signatures, "knockdown": other}, axis=1)
@@ -156,8 +173,34 @@ def test_every_array_type(cells, signatures, embedding, array_type):
 
 
 def test_mouse_cells():
-    human = ["TP53", "MDM2", "EGFR", "MYC", "MAX", "GAPDH", "ACTB", "CDKN1A", "BRCA1", "PTEN", "KRAS", "NRAS"]
-    mouse = ["Trp53", "Mdm2", "Egfr", "Myc", "Max", "Gapdh", "Actb", "Cdkn1a", "Brca1", "Pten", "Kras", "Nras"]
+    human = [
+        "TP53",
+        "MDM2",
+        "EGFR",
+        "MYC",
+        "MAX",
+        "GAPDH",
+        "ACTB",
+        "CDKN1A",
+        "BRCA1",
+        "PTEN",
+        "KRAS",
+        "NRAS",
+    ]
+    mouse = [
+        "Trp53",
+        "Mdm2",
+        "Egfr",
+        "Myc",
+        "Max",
+        "Gapdh",
+        "Actb",
+        "Cdkn1a",
+        "Brca1",
+        "Pten",
+        "Kras",
+        "Nras",
+    ]
     rng = np.random.default_rng(0)
     embedding = ad.AnnData(rng.normal(size=(12, 5)), obs=pd.DataFrame(index=human))
     signatures = ad.AnnData(rng.normal(size=(25, 12)), var=pd.DataFrame(index=human))
@@ -168,7 +211,7 @@ def test_mouse_cells():
     np.testing.assert_allclose(a["score_correlation"], b["score_correlation"], atol=1e-6)
 
 
-# -- too little of something -----------------------------------------------------------------------------------------
+# -- too little of something -----------------------------------------------------------------------
 
 
 def test_few_cells(cells, signatures, embedding):
@@ -208,7 +251,9 @@ def test_what_is_not_measured(cells, signatures, embedding):
     change = nt.pp.signatures(cells, groupby="state", reference="a", method="t-test").X[0]
     known = np.isfinite(signatures.X[4])
     rho = stats.spearmanr(signatures.X[4, known], change[known]).statistic
-    assert table.loc["c4", "score_correlation"] == pytest.approx(rho, abs=0.05)  # ranks are those of all 60 genes
+    assert table.loc["c4", "score_correlation"] == pytest.approx(
+        rho, abs=0.05
+    )  # ranks are those of all 60 genes
 
 
 def test_few_shared_genes(cells, signatures, embedding):
@@ -223,7 +268,8 @@ def test_few_shared_genes(cells, signatures, embedding):
 def test_disjoint_genes_meet_in_the_embedding(signatures, embedding):
     """Genes with the same vectors, but other names, carry the change: no gene is shared."""
     twins = ad.AnnData(
-        np.vstack([embedding.X, embedding.X]), obs=pd.DataFrame(index=[*names(70), *(f"TWIN{i}" for i in range(70))])
+        np.vstack([embedding.X, embedding.X]),
+        obs=pd.DataFrame(index=[*names(70), *(f"TWIN{i}" for i in range(70))]),
     )
     change = pd.Series(signatures.X[3], index=[f"TWIN{i}" for i in range(60)])
     with pytest.warns(NewtWarning, match="share 0 genes"):
@@ -233,7 +279,7 @@ def test_disjoint_genes_meet_in_the_embedding(signatures, embedding):
     assert abs(table.loc["c3", "z_shuffled"]) < 3
 
 
-# -- what is refused -------------------------------------------------------------------------------------------------
+# -- what is refused -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -269,7 +315,10 @@ def test_objects(cells, signatures, embedding):
     with pytest.raises(ValueError, match="nothing to match"):
         match(cells, signatures[:0].copy(), embedding)
     change = pd.Series(1.0, index=names())
-    for options, message in (({"groupby": "state"}, "leave groupby"), ({"null": "labels"}, "null is 'labels'")):
+    for options, message in (
+        ({"groupby": "state"}, "leave groupby"),
+        ({"null": "labels"}, "null is 'labels'"),
+    ):
         with pytest.raises(ValueError, match=message):
             match(change, signatures, embedding, **options)
     with pytest.raises(ValueError, match="nothing to match"):
@@ -285,7 +334,7 @@ def test_objects(cells, signatures, embedding):
         match(cells, signatures, embedding)
 
 
-# -- the real files --------------------------------------------------------------------------------------------------
+# -- the real files --------------------------------------------------------------------------------
 
 
 def test_a_compound_finds_its_twin(data_dir, monkeypatch):

@@ -61,7 +61,11 @@ def test_scores_are_means_over_other_drugs() -> None:
     rng = np.random.default_rng(0)
     K, has, drug = rng.random((5, 5)), rng.random((5, 3)) < 0.6, np.array([0, 1, 1, 2, 3])
     found = mechanism_scores(K, has, drug)
-    of_drugs = [has[1, 0] * K[0, 1] / 2 + has[2, 0] * K[0, 2] / 2, has[3, 0] * K[0, 3], has[4, 0] * K[0, 4]]
+    of_drugs = [
+        has[1, 0] * K[0, 1] / 2 + has[2, 0] * K[0, 2] / 2,
+        has[3, 0] * K[0, 3],
+        has[4, 0] * K[0, 4],
+    ]
     n = has[1, 0] / 2 + has[2, 0] / 2 + has[3, 0] + has[4, 0]
     assert found[0, 0] == pytest.approx(sum(of_drugs) / (n + 2))
 

@@ -57,7 +57,9 @@ def test_blocks_that_do_not_know_a_gene(embedding):
     near = table.iloc[0]
     right = embedding.obsm["right"] - np.nanmean(embedding.obsm["right"], axis=0)
     a, b = (right[embedding.obs_names.get_loc(near[k])] for k in ("gene", "neighbor"))
-    assert near["cosine_right"] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-5)
+    assert near["cosine_right"] == pytest.approx(
+        a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-5
+    )
 
 
 def test_shared_features_rarest_first(embedding):
@@ -65,7 +67,9 @@ def test_shared_features_rarest_first(embedding):
     same = table["neighbor"].map(OF) == 1
     assert table.loc[same, "shared"].str.contains("s|group1", regex=False).all()
     assert not table["shared"].str.contains("d|c", regex=False).any()
-    many = nt.tl.nearest_genes(embedding, GENES[2], n_neighbors=119, knowledge=knowledge(), n_features=1)
+    many = nt.tl.nearest_genes(
+        embedding, GENES[2], n_neighbors=119, knowledge=knowledge(), n_features=1
+    )
     assert many["neighbor"].nunique() == 119
     top = many.set_index("neighbor")["shared"]
     assert top[GENES[8]] == "s|few"  # of 3 genes, before s|group2 of 20
@@ -77,7 +81,9 @@ def test_model(embedding):
     table = nt.tl.nearest_genes(embedding, GENES[9], n_neighbors=3, model=Model(embedding))
     assert "contribution_other" not in table
     model, one = Model(embedding), table.iloc[0]
-    z = model.get_latent_representation(embedding[[one["gene"], one["neighbor"]]], modalities=["right", "noise"])
+    z = model.get_latent_representation(
+        embedding[[one["gene"], one["neighbor"]]], modalities=["right", "noise"]
+    )
     cosine = z[0] @ z[1] / np.linalg.norm(z[0]) / np.linalg.norm(z[1])
     assert one["contribution_left"] == pytest.approx(one["similarity"] - cosine, abs=1e-5)
 
@@ -85,7 +91,9 @@ def test_model(embedding):
 def test_fusion_that_is_not_linear(embedding):
     other = embedding.copy()
     other.X = np.random.default_rng(0).standard_normal(other.shape).astype(np.float32)
-    with pytest.warns(nt.errors.NewtWarning, match="Contributions of modalities are left out.*no linear map"):
+    with pytest.warns(
+        nt.errors.NewtWarning, match="Contributions of modalities are left out.*no linear map"
+    ):
         table = nt.tl.nearest_genes(other, GENES[3])
     assert "cosine_left" in table
     assert "contribution_left" not in table

@@ -22,7 +22,12 @@ def example(**changed: Any) -> ad.AnnData:
     adata = _compounds.compounds()
     adata.obs["name"] = [f"Drug {i}" for i in range(adata.n_obs)]
     adata.obs["moa"] = [f"class {i % 4}" if i % 5 else "" for i in range(adata.n_obs)]
-    options = {"similarity": "signature", "embedding": _compounds.embedding(), "n_rewirings": 10, "whitening": 0}
+    options = {
+        "similarity": "signature",
+        "embedding": _compounds.embedding(),
+        "n_rewirings": 10,
+        "whitening": 0,
+    }
     nt.tl.pharmacology_network(adata, **(options | changed))
     return adata
 
@@ -75,7 +80,9 @@ def test_noise_has_no_links_no_communities_and_no_failure(tmp_path: Path) -> Non
     adata = _compounds.compounds()
     adata.X = np.random.default_rng(5).standard_normal(adata.shape).astype(np.float32)
     del adata.uns["targets"]
-    nt.tl.pharmacology_network(adata, similarity="signature", embedding=_compounds.embedding(), fdr=0.01)
+    nt.tl.pharmacology_network(
+        adata, similarity="signature", embedding=_compounds.embedding(), fdr=0.01
+    )
     info = adata.uns["newt_network"]
     assert adata.obsp["newt_network"].nnz == 0
     assert len(info["edges"]) == len(info["enrichment"]) == len(info["organisation"]) == 0
@@ -92,7 +99,9 @@ def test_noise_has_no_links_no_communities_and_no_failure(tmp_path: Path) -> Non
 def test_twins_are_one_drug_and_not_linked() -> None:
     adata = _compounds.compounds()
     adata.X[1] = 3 * adata.X[0]
-    nt.tl.pharmacology_network(adata, similarity="signature", embedding=_compounds.embedding(), n_rewirings=0)
+    nt.tl.pharmacology_network(
+        adata, similarity="signature", embedding=_compounds.embedding(), n_rewirings=0
+    )
     drug = adata.uns["newt_network"]["nodes"]["drug"]
     assert drug[0] == drug[1]
     assert adata.obsp["newt_network"][0, 1] == 0
@@ -103,23 +112,29 @@ def test_known_and_predicted_targets_and_genes() -> None:
     nt.tl.predict_targets(mdata, model=_compounds.model(), embedding=_compounds.embedding())
     for similarity in ("profile", "both"):
         nt.tl.pharmacology_network(
-            mdata, similarity=similarity, embedding=_compounds.embedding(), min_z=1, min_probability=0.2, n_rewirings=2
+            mdata, similarity=similarity, embedding=_compounds.embedding(), min_z=1,
+            min_probability=0.2, n_rewirings=2,
         )  # fmt: skip
         edges = mdata["compound"].uns["newt_network"]["edges"]
         assert set(edges["kind"]) == {"similar", "known", "predicted", "gene"}
     labels = mdata["compound"].uns["targets"]
     known = edges[edges["kind"] == "known"]
     assert set(zip(known["source"], known["target"], strict=True)) == {
-        (compound, f"gene:{target}") for compound, target in zip(labels["compound"], labels["target"], strict=True)
+        (compound, f"gene:{target}")
+        for compound, target in zip(labels["compound"], labels["target"], strict=True)
     }
     predicted = edges[edges["kind"] == "predicted"]
     assert (predicted["z"] >= 1).all()
     assert (predicted["probability"] >= 0.2).all()
-    table = nt.get.targets(mdata, compound=predicted["source"].iloc[0], top=None).set_index("target")
+    table = nt.get.targets(mdata, compound=predicted["source"].iloc[0], top=None).set_index(
+        "target"
+    )
     assert table.loc[predicted["target"].iloc[0][5:], "z"] == pytest.approx(predicted["z"].iloc[0])
     genes = edges[edges["kind"] == "gene"]
     place = {name: i % 4 for i, name in enumerate(_compounds.names())}
-    same = [place[a[5:]] == place[b[5:]] for a, b in zip(genes["source"], genes["target"], strict=True)]
+    same = [
+        place[a[5:]] == place[b[5:]] for a, b in zip(genes["source"], genes["target"], strict=True)
+    ]
     assert np.mean(same) > 0.9
 
 
@@ -133,7 +148,9 @@ def test_unusable_signatures_are_left_out() -> None:
     adata.X[0] = np.nan
     adata.X[1] = 0
     with pytest.warns(NewtWarning, match="2 of 60"):
-        nt.tl.pharmacology_network(adata, similarity="signature", embedding=_compounds.embedding(), n_rewirings=0)
+        nt.tl.pharmacology_network(
+            adata, similarity="signature", embedding=_compounds.embedding(), n_rewirings=0
+        )
     assert adata.obsp["newt_network"][[0, 1]].nnz == 0
     assert adata.obs["newt_network_community"].isna()[:2].all()
     assert adata.obsp["newt_network"].nnz > 0
@@ -152,7 +169,9 @@ def test_duplicate_ids_are_refused_and_duplicate_names_are_not() -> None:
     adata = _compounds.compounds()
     adata.obs["name"] = ""
     adata.obs.iloc[:3, adata.obs.columns.get_loc("name")] = "Same"
-    nt.tl.pharmacology_network(adata, similarity="signature", embedding=_compounds.embedding(), n_rewirings=0)
+    nt.tl.pharmacology_network(
+        adata, similarity="signature", embedding=_compounds.embedding(), n_rewirings=0
+    )
     graph = nt.get.network(adata, compound="Same")
     assert "drug0" in graph
     with warnings.catch_warnings():
@@ -178,7 +197,9 @@ def test_duplicate_ids_are_refused_and_duplicate_names_are_not() -> None:
 )
 def test_parameters_out_of_range(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        nt.tl.pharmacology_network(_compounds.compounds(), **({"similarity": "signature"} | options))
+        nt.tl.pharmacology_network(
+            _compounds.compounds(), **({"similarity": "signature"} | options)
+        )
 
 
 def test_same_seed_same_network(network: ad.AnnData) -> None:
@@ -190,7 +211,8 @@ def test_same_seed_same_network(network: ad.AnnData) -> None:
 def test_survives_disk_and_copy(tmp_path: Path) -> None:
     mdata = _compounds.mdata()
     out = nt.tl.pharmacology_network(
-        mdata, similarity="signature", embedding=_compounds.embedding(), n_rewirings=3, key_added="mine", copy=True
+        mdata, similarity="signature", embedding=_compounds.embedding(), n_rewirings=3,
+        key_added="mine", copy=True,
     )  # fmt: skip
     assert "mine" not in mdata["compound"].uns
     with warnings.catch_warnings():

@@ -17,7 +17,11 @@ from newt_sc.errors import GeneMatchError, NewtWarning
 from newt_sc.tl._predict_targets import predict_blocks
 from tests.tl import _compounds as planted
 
-SLOT, PROBABILITY, CONNECTIVITY = "newt_targets", "newt_targets_probability", "newt_targets_connectivity"
+SLOT, PROBABILITY, CONNECTIVITY = (
+    "newt_targets",
+    "newt_targets_probability",
+    "newt_targets_connectivity",
+)
 
 
 def predict(data: Any, **options: Any) -> Any:
@@ -42,7 +46,7 @@ def plain() -> ad.AnnData:
     return predict(unlabelled(), model=planted.model(), copy=True)
 
 
-# -- what is written -------------------------------------------------------------------------------------------------
+# -- what is written -------------------------------------------------------------------------------
 
 
 def test_labels_train_a_model_and_scores_are_cross_fitted(trained: ad.AnnData) -> None:
@@ -67,7 +71,9 @@ def test_known_targets(trained: ad.AnnData, tmp_path: Any) -> None:
     predict(adata, known_targets=True)
     assert adata.uns[SLOT]["params"]["known_targets"]
     assert not trained.uns[SLOT]["params"]["known_targets"]
-    model = nt.models.TargetPredictor(planted.compounds(), embedding=planted.embedding(), known_targets=True).train()
+    model = nt.models.TargetPredictor(
+        planted.compounds(), embedding=planted.embedding(), known_targets=True
+    ).train()
     np.testing.assert_allclose(adata.obsm[SLOT], model.predict().X, atol=1e-5)
     adata.write_h5ad(tmp_path / "known.h5ad")
     table = nt.get.targets(ad.read_h5ad(tmp_path / "known.h5ad"), compound="drug0")
@@ -118,7 +124,11 @@ def test_aliases_in_labels_are_known_by_their_symbol() -> None:
     adata = planted.compounds()
     adata.uns["targets"]["target"] = table["ensembl"].loc[adata.uns["targets"]["target"]].to_numpy()
     predict(adata)
-    assert set(adata.uns[SLOT]["labels"]["target"]) == set(adata.uns[SLOT]["targets"]) <= set(planted.names())
+    assert (
+        set(adata.uns[SLOT]["labels"]["target"])
+        == set(adata.uns[SLOT]["targets"])
+        <= set(planted.names())
+    )
 
 
 def test_min_reliability() -> None:
@@ -166,7 +176,7 @@ def test_survives_the_disk(kind: str, tmp_path: Any) -> None:
     assert info["cross_fitted"].dtype == bool
 
 
-# -- models ----------------------------------------------------------------------------------------------------------
+# -- models ----------------------------------------------------------------------------------------
 
 
 def test_model_on_disk_is_not_cross_fitted(tmp_path: Any, plain: ad.AnnData) -> None:
@@ -187,12 +197,16 @@ def test_training_compounds_by_name_and_signature(trained: ad.AnnData, plain: ad
     expected = np.arange(adata.n_obs) < planted.N_COMPOUNDS
     expected[7] = False
     np.testing.assert_array_equal(adata.uns[SLOT]["cross_fitted"], expected)
-    np.testing.assert_allclose(adata.obsm[SLOT][expected], trained.obsm[SLOT][expected[:60]], atol=1e-4)
+    np.testing.assert_allclose(
+        adata.obsm[SLOT][expected], trained.obsm[SLOT][expected[:60]], atol=1e-4
+    )
     np.testing.assert_allclose(adata.obsm[SLOT][60:], plain.obsm[SLOT][:3], atol=1e-4)
     np.testing.assert_allclose(adata.obsm[SLOT][7], plain.obsm[SLOT][8], atol=1e-4)
 
 
-def test_no_labels_ask_for_the_shipped_model(monkeypatch: pytest.MonkeyPatch, plain: ad.AnnData) -> None:
+def test_no_labels_ask_for_the_shipped_model(
+    monkeypatch: pytest.MonkeyPatch, plain: ad.AnnData
+) -> None:
     asked = []
 
     def load(path: str, *, embedding: Any) -> nt.models.TargetPredictor:
@@ -207,7 +221,7 @@ def test_no_labels_ask_for_the_shipped_model(monkeypatch: pytest.MonkeyPatch, pl
     np.testing.assert_allclose(adata.obsm[SLOT], plain.obsm[SLOT], atol=1e-5)
 
 
-# -- kinds of input --------------------------------------------------------------------------------------------------
+# -- kinds of input --------------------------------------------------------------------------------
 
 
 def test_array_types(array_type: Any, plain: ad.AnnData) -> None:
@@ -274,7 +288,9 @@ def test_missing_landmarks_are_said() -> None:
 
 def test_more_genes_change_nothing(plain: ad.AnnData) -> None:
     other = ad.AnnData(
-        np.ones((60, 9), np.float32), obs=unlabelled().obs, var=pd.DataFrame(index=[f"no{i}" for i in range(9)])
+        np.ones((60, 9), np.float32),
+        obs=unlabelled().obs,
+        var=pd.DataFrame(index=[f"no{i}" for i in range(9)]),
     )
     adata = ad.concat([other, unlabelled()], axis=1)
     predict(adata, model=planted.model())
@@ -309,12 +325,14 @@ def test_same_signature_twice_is_one_drug() -> None:
     twin.obs_names = ["twin"]
     both = ad.concat([adata, twin])
     labels = adata.uns["targets"]
-    both.uns["targets"] = pd.concat([labels, labels[labels["compound"] == "drug0"].assign(compound="twin")])
+    both.uns["targets"] = pd.concat(
+        [labels, labels[labels["compound"] == "drug0"].assign(compound="twin")]
+    )
     predict(both)
     np.testing.assert_allclose(both.obsm[SLOT][0], both.obsm[SLOT][-1], atol=1e-4)
 
 
-# -- pooling ---------------------------------------------------------------------------------------------------------
+# -- pooling ---------------------------------------------------------------------------------------
 
 
 def replicates() -> tuple[ad.AnnData, np.ndarray]:
@@ -324,7 +342,8 @@ def replicates() -> tuple[ad.AnnData, np.ndarray]:
     X = base.X[row] + 0.5 * rng.standard_normal((row.size, base.n_vars)).astype(np.float32)
     X[rng.random(X.shape) < 0.1] = np.nan
     obs = pd.DataFrame(
-        {"drug": base.obs_names[row], "cell": rng.choice(["A", "B"], row.size)}, [f"s{i}" for i in range(row.size)]
+        {"drug": base.obs_names[row], "cell": rng.choice(["A", "B"], row.size)},
+        [f"s{i}" for i in range(row.size)],
     )
     adata = ad.AnnData(X, obs=obs, var=base.var)
     adata.uns["targets"] = base.uns["targets"]
@@ -335,9 +354,16 @@ def test_groupby_pools_by_stouffer() -> None:
     adata, _ = replicates()
     predict(adata, groupby="drug")
     names = list(dict.fromkeys(adata.obs["drug"]))
-    X = np.stack([np.nansum(some := adata.X[(adata.obs["drug"] == name).to_numpy()], axis=0)
-                  / np.sqrt(np.maximum(np.isfinite(some).sum(axis=0), 1)) for name in names])  # fmt: skip
-    measured = np.stack([np.isfinite(adata.X[(adata.obs["drug"] == name).to_numpy()]).any(axis=0) for name in names])
+    X = np.stack(
+        [
+            np.nansum(some := adata.X[(adata.obs["drug"] == name).to_numpy()], axis=0)
+            / np.sqrt(np.maximum(np.isfinite(some).sum(axis=0), 1))
+            for name in names
+        ]
+    )
+    measured = np.stack(
+        [np.isfinite(adata.X[(adata.obs["drug"] == name).to_numpy()]).any(axis=0) for name in names]
+    )
     pooled = ad.AnnData(np.where(measured, X, np.nan), obs=pd.DataFrame(index=names), var=adata.var)
     pooled.uns["targets"] = adata.uns["targets"]
     predict(pooled)
@@ -351,7 +377,9 @@ def test_labels_of_signatures_go_to_their_group() -> None:
     adata, _ = replicates()
     expected = predict(adata, groupby=["drug"], copy=True)
     first = adata.obs.reset_index().drop_duplicates("drug").set_index("drug")["index"]
-    adata.uns["targets"] = adata.uns["targets"].assign(compound=lambda t: first.loc[t["compound"]].to_numpy())
+    adata.uns["targets"] = adata.uns["targets"].assign(
+        compound=lambda t: first.loc[t["compound"]].to_numpy()
+    )
     predict(adata, groupby="drug")
     np.testing.assert_allclose(adata.obsm[SLOT], expected.obsm[SLOT], atol=1e-6)
     assert set(adata.uns[SLOT]["labels"]["compound"]) <= set(adata.obs["drug"])
@@ -393,7 +421,7 @@ def test_groupby_errors() -> None:
         predict(adata, groupby="drug")
 
 
-# -- connectivity ----------------------------------------------------------------------------------------------------
+# -- connectivity ----------------------------------------------------------------------------------
 
 
 def test_connectivity_is_the_rank_correlation() -> None:
@@ -408,7 +436,9 @@ def test_connectivity_is_the_rank_correlation() -> None:
         rows = np.flatnonzero(knock.obs["target"] == planted.names()[gene])
         # ranks are made over all genes that a signature has, then compared on those of both
         by_hand = [spearmanr(mod.X[row, :30], knock.X[i, :30]).statistic for i in rows]
-        assert found[row, targets.index(planted.names()[gene])] == pytest.approx(np.mean(by_hand), abs=0.03)
+        assert found[row, targets.index(planted.names()[gene])] == pytest.approx(
+            np.mean(by_hand), abs=0.03
+        )
     without = [j for j, name in enumerate(targets) if name not in set(knock.obs["target"])]
     assert without
     assert np.isnan(found[:, without]).all()
@@ -443,7 +473,9 @@ def test_gain_of_function_counts_the_other_way() -> None:
         r = mod.obsm[CONNECTIVITY][:, column]
         assert r[kind == 1].mean() > 0.5
         assert r[kind == 1].mean() > r[kind != 1].mean() + 0.3
-    np.testing.assert_allclose(loss["compound"].obsm[CONNECTIVITY], kept["compound"].obsm[CONNECTIVITY])
+    np.testing.assert_allclose(
+        loss["compound"].obsm[CONNECTIVITY], kept["compound"].obsm[CONNECTIVITY]
+    )
 
 
 def test_sets_without_an_order_count_against_all_other_genes() -> None:
@@ -493,7 +525,7 @@ def test_connectivity_changes_no_score_and_goes_when_not_asked_for() -> None:
     assert CONNECTIVITY not in mod.obsm
 
 
-# -- structures ------------------------------------------------------------------------------------------------------
+# -- structures ------------------------------------------------------------------------------------
 
 
 def test_structure_and_unknown_smiles() -> None:
@@ -509,7 +541,7 @@ def test_structure_and_unknown_smiles() -> None:
         predict(planted.compounds(), structure="absent")
 
 
-# -- refused ---------------------------------------------------------------------------------------------------------
+# -- refused ---------------------------------------------------------------------------------------
 
 
 def fresh() -> nt.models.TargetPredictor:
@@ -526,18 +558,22 @@ def fresh() -> nt.models.TargetPredictor:
         ({"targets": "absent"}, KeyError, "no 'absent' in uns"),
         ({"targets": [("drug0", "TP53")]}, TypeError, "targets is list"),
         ({"targets": pd.DataFrame({"compound": ["drug0"]})}, ValueError, r"lacks \['target'\]"),
-        ({"targets": pd.DataFrame({"compound": ["x"], "target": ["TP53"]})}, ValueError, "None of the compounds"),
+        ({"targets": pd.DataFrame({"compound": ["x"], "target": ["TP53"]})}, ValueError,
+         "None of the compounds"),
         ({"targets": "targets", "model": "x"}, ValueError, "Both targets and model"),
         ({"known_targets": True, "model": "trained"}, ValueError, "known_targets needs labels"),
         ({"model": "no such model"}, FileNotFoundError, "No model 'no such model'"),
         ({"model": "trained", "structure": "smiles"}, ValueError, "the model uses no structures"),
         ({"model": "untrained"}, ValueError, "not trained, or not calibrated"),
         ({"model": "trained", "among": "some"}, ValueError, "among is 'some'"),
-        ({"model": "trained", "among": ["nosuchgene"]}, GeneMatchError, "None of the 1 genes of among"),
+        ({"model": "trained", "among": ["nosuchgene"]}, GeneMatchError,
+         "None of the 1 genes of among"),
         ({"embedding": "absent"}, FileNotFoundError, "absent"),
     ],
 )  # fmt: skip
-def test_refused_and_nothing_written(options: dict[str, Any], error: type[Exception], text: str) -> None:
+def test_refused_and_nothing_written(
+    options: dict[str, Any], error: type[Exception], text: str
+) -> None:
     if isinstance(options.get("model"), str) and options["model"] in ("trained", "untrained"):
         options = options | {"model": planted.model() if options["model"] == "trained" else fresh()}
     mdata = planted.mdata(knockdown=planted.genetic(1, "knockdown"))
@@ -575,7 +611,9 @@ def test_data_that_is_refused() -> None:
     endless.X[0, 0] = np.inf
     with pytest.raises(ValueError, match="infinite"):
         predict(endless, model=planted.model())
-    text = ad.AnnData(np.full((3, 2), "x", dtype=object), var=pd.DataFrame(index=planted.names()[:2]))
+    text = ad.AnnData(
+        np.full((3, 2), "x", dtype=object), var=pd.DataFrame(index=planted.names()[:2])
+    )
     with pytest.raises(TypeError, match="expected a numeric"):
         predict(text, model=planted.model())
     foreign = unlabelled()

@@ -51,7 +51,9 @@ def test_noise_scores_at_chance() -> None:
     rng = np.random.default_rng(1)
     means = []
     for _ in range(8):
-        adata.obs["indication"] = ["|".join(f"ill {j}" for j in range(12) if rng.random() < 0.15) for _ in range(60)]
+        adata.obs["indication"] = [
+            "|".join(f"ill {j}" for j in range(12) if rng.random() < 0.15) for _ in range(60)
+        ]
         means.append(nt.tl.repurpose(adata, indication="ill 1").attrs["accuracy"]["mean_auroc"])
     assert np.mean(means) == pytest.approx(0.5, abs=0.04)
 
@@ -64,7 +66,9 @@ def test_own_drug_does_not_count() -> None:
     changed = has.copy()
     changed[:2] = True
     assert found[0, 0] == _indication_scores(K, changed, drug, other)[0, 0]
-    assert found[0, 0] == pytest.approx((K[0, 3] - K[0, 3]) / 3)  # one other drug has it, and that is all there is
+    assert found[0, 0] == pytest.approx(
+        (K[0, 3] - K[0, 3]) / 3
+    )  # one other drug has it, and that is all there is
 
 
 def test_genes_by_predicted_targets() -> None:
@@ -72,16 +76,21 @@ def test_genes_by_predicted_targets() -> None:
     nt.tl.predict_targets(mdata, model=_compounds.model(), embedding=_compounds.embedding())
     names = _compounds.names()
     found = nt.tl.repurpose(
-        mdata, genes=[names[1], names[5]], embedding=_compounds.embedding(), include_known=True, top=None
+        mdata, genes=[names[1], names[5]], embedding=_compounds.embedding(), include_known=True,
+        top=None,
     )  # fmt: skip
     first = found.head(8)
     assert np.mean([int(name.removeprefix("drug")) % 4 == 1 for name in first["compound"]]) > 0.8
     assert found["auroc"].iloc[0] > 0.8
     known = found[found["known"]]
     assert known["evidence"].str.contains("known target").all()
-    near = nt.tl.repurpose(mdata, genes=[names[61]], embedding=_compounds.embedding(), include_known=True)
+    near = nt.tl.repurpose(
+        mdata, genes=[names[61]], embedding=_compounds.embedding(), include_known=True
+    )
     assert near["evidence"].iloc[0].startswith("predicted target")
-    assert near["evidence"].str.contains(f"like {names[61]}").any()  # itself no target of any compound
+    assert (
+        near["evidence"].str.contains(f"like {names[61]}").any()
+    )  # itself no target of any compound
 
 
 def test_accuracy_is_not_made_up() -> None:
@@ -90,7 +99,9 @@ def test_accuracy_is_not_made_up() -> None:
     info = mdata["compound"].uns["newt_targets"]
     info["cross_fitted"] = np.zeros(60, dtype=bool)
     with pytest.warns(NewtWarning, match="not cross-fitted"):
-        found = nt.tl.repurpose(mdata, genes=_compounds.names()[:1], embedding=_compounds.embedding())
+        found = nt.tl.repurpose(
+            mdata, genes=_compounds.names()[:1], embedding=_compounds.embedding()
+        )
     assert found["auroc"].isna().all()
 
 

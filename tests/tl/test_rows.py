@@ -38,7 +38,9 @@ def check(rows: Rows, X: np.ndarray) -> None:
     """Everything that Rows offers, against numpy."""
     stats = rows.stats()
     np.testing.assert_allclose(stats.mean, X.mean(axis=0, dtype=np.float64), rtol=1e-10)
-    np.testing.assert_allclose(stats.variance, X.var(axis=0, ddof=1, dtype=np.float64), rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(
+        stats.variance, X.var(axis=0, ddof=1, dtype=np.float64), rtol=1e-9, atol=1e-14
+    )
     assert (stats.minimum, stats.maximum) == (X.min(), X.max())
     assert stats.n_empty == (X == 0).all(axis=1).sum()
     assert stats.integer == bool((np.rint(X) == X).all())
@@ -63,7 +65,11 @@ def check(rows: Rows, X: np.ndarray) -> None:
     assert Z.dtype == np.float32
     np.testing.assert_allclose(Z, (X - X.mean(axis=0)) @ E, atol=1e-5)
     np.testing.assert_allclose(rows.project(E, None), X @ E, atol=1e-5)
-    assert sum(rows.map(lambda block: block.shape[0])) == rows.reduce(lambda block: block.shape[0]) == len(X)
+    assert (
+        sum(rows.map(lambda block: block.shape[0]))
+        == rows.reduce(lambda block: block.shape[0])
+        == len(X)
+    )
 
     used = np.arange(X.shape[1]) != 2
     kept = np.where(used[:, None], E, 0)
@@ -103,7 +109,9 @@ def test_other_dtypes(matrix: np.ndarray, make: Make, dtype: type) -> None:
 
 
 @pytest.mark.usefixtures("blocks")
-@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["dense", "csr", "csc"])
+@pytest.mark.parametrize(
+    "make", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["dense", "csr", "csc"]
+)
 def test_backed(matrix: np.ndarray, make: Make, tmp_path: Path) -> None:
     ad.AnnData(make(matrix)).write_h5ad(tmp_path / "x.h5ad")
     backed = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
@@ -128,7 +136,9 @@ def test_means_far_from_zero_cost_no_precision(matrix: np.ndarray, tmp_path: Pat
     wide = X.astype(np.float64)
     done = Rows(backed.X, "X").project_once(E, np.ones(len(E), dtype=bool), None)
     np.testing.assert_allclose(done.Z, (wide - wide.mean(axis=0)) @ E, atol=2e-2)
-    np.testing.assert_allclose(done.variance, ((wide - wide.mean(axis=0)) @ E).var(axis=0, ddof=1), rtol=1e-3)
+    np.testing.assert_allclose(
+        done.variance, ((wide - wide.mean(axis=0)) @ E).var(axis=0, ddof=1), rtol=1e-3
+    )
     backed.file.close()
 
 
@@ -145,7 +155,9 @@ def test_dask_is_lazy(matrix: np.ndarray) -> None:
     Z = Rows(X, "X").project(np.ones((matrix.shape[1], 2)), None)
     assert isinstance(Z, da.Array)
     assert not seen
-    np.testing.assert_allclose(Z[:7].compute(), np.repeat(matrix[:7].sum(axis=1)[:, None], 2, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(
+        Z[:7].compute(), np.repeat(matrix[:7].sum(axis=1)[:, None], 2, axis=1), rtol=1e-5
+    )
     assert sorted(seen) == [5, 5]
 
 
@@ -182,12 +194,16 @@ def test_operator_is_the_covariance(matrix: np.ndarray, monkeypatch: pytest.Monk
 
 
 def test_few_values_of_many_genes_are_an_operator() -> None:
-    """Where products with the cells are cheaper than a table of genes x genes, there is no such table."""
+    """Where products with the cells are cheaper than a table of genes x genes, there is no such
+    table.
+    """
     X = sparse.random(60, 700, 0.05, format="csr", random_state=np.random.default_rng(0))
     genes = np.arange(650)[::-1]
     operator = Rows(X, "X").moments(genes, np.array([3, 5]))
     assert isinstance(operator.covariance, LinearOperator)
-    np.testing.assert_allclose(operator.covariance @ np.eye(650), np.cov(X.toarray()[:, genes].T), atol=1e-12)
+    np.testing.assert_allclose(
+        operator.covariance @ np.eye(650), np.cov(X.toarray()[:, genes].T), atol=1e-12
+    )
     np.testing.assert_array_equal(operator.sample, X.toarray()[[3, 5]][:, genes])
     assert isinstance(Rows(X, "X").moments(genes[:500], np.arange(0)).covariance, np.ndarray)
 
@@ -196,7 +212,9 @@ def test_few_values_of_many_genes_are_an_operator() -> None:
 def far_off() -> np.ndarray:
     """Values of which the first rows have means far from those of all, which are far from zero."""
     rng = np.random.default_rng(0)
-    return rng.normal(size=(40, 11)) + 1e5 * (1 + np.arange(11)) - 50.0 * (np.arange(40) < 6)[:, None]
+    return (
+        rng.normal(size=(40, 11)) + 1e5 * (1 + np.arange(11)) - 50.0 * (np.arange(40) < 6)[:, None]
+    )
 
 
 @pytest.mark.parametrize("kind", ["backed", "backed csr", "dask", "dask csr"])
@@ -239,12 +257,16 @@ def test_moments_of_what_is_not_in_memory_are_read_once(
     X = da.from_array(matrix, chunks=(5, -1)).map_blocks(read, dtype=matrix.dtype, meta=matrix[:0])
     moments = Rows(X, "X").moments(np.arange(genes), np.array([1, 22]))
     assert sorted(seen) == [3, 5, 5, 5, 5, 5]
-    np.testing.assert_allclose(moments.covariance, np.cov(matrix[:, :genes].T), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        moments.covariance, np.cov(matrix[:, :genes].T), rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("at", [0, 22], ids=["first block", "last block"])
 @pytest.mark.parametrize("kind", ["memory", "backed", "dask"])
-def test_moments_of_values_that_are_not_finite(matrix: np.ndarray, kind: str, at: int, tmp_path: Path) -> None:
+def test_moments_of_values_that_are_not_finite(
+    matrix: np.ndarray, kind: str, at: int, tmp_path: Path
+) -> None:
     matrix[at, 10] = np.nan
     X: Any = matrix
     if kind == "backed":
@@ -260,7 +282,9 @@ def test_moments_of_values_that_are_not_finite(matrix: np.ndarray, kind: str, at
 
 
 @pytest.mark.parametrize(
-    "X", [None, "text", np.zeros(3), np.array([["a"]]), np.zeros((2, 2), complex), [[1.0]]], ids=repr
+    "X",
+    [None, "text", np.zeros(3), np.array([["a"]]), np.zeros((2, 2), complex), [[1.0]]],
+    ids=repr,
 )
 def test_what_is_no_matrix_of_numbers(X: Any) -> None:
     with pytest.raises(TypeError, match=r"layer 'z' is .*expected a numeric cells x genes matrix"):
@@ -291,7 +315,9 @@ class Chunked:
 
 
 @pytest.mark.usefixtures("blocks")
-@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["dense", "csr", "csc"])
+@pytest.mark.parametrize(
+    "make", [np.asarray, sparse.csr_matrix, sparse.csc_matrix], ids=["dense", "csr", "csc"]
+)
 def test_what_is_on_disk_is_written_by_whole_chunks(matrix: np.ndarray, make: Make) -> None:
     rows = Rows(make(matrix), "X")
     E = np.random.default_rng(1).normal(size=(matrix.shape[1], 4))
@@ -301,11 +327,15 @@ def test_what_is_on_disk_is_written_by_whole_chunks(matrix: np.ndarray, make: Ma
     assert out.written == whole
     np.testing.assert_allclose(out.array, matrix @ E, atol=1e-5)
     assert rows.project_once(E, np.ones(len(E), dtype=bool), None, out=out).Z is out
-    assert sorted(out.written[4:]) == sorted(2 * whole)  # written, and moved by what the means turn out to be
+    assert sorted(out.written[4:]) == sorted(
+        2 * whole
+    )  # written, and moved by what the means turn out to be
     np.testing.assert_allclose(out.array, (matrix - matrix.mean(axis=0)) @ E, atol=1e-5)
 
 
-def test_an_error_on_another_thread_is_raised(matrix: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_on_another_thread_is_raised(
+    matrix: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_rows, "_BLOCK_BYTES", 5 * 11 * 8)
 
     class Full(Chunked):
@@ -317,7 +347,9 @@ def test_an_error_on_another_thread_is_raised(matrix: np.ndarray, monkeypatch: p
         rows.project(np.ones((11, 4)), None, out=Full((23, 4), 6))
     bad = np.where(np.arange(23)[:, None] == 20, np.nan, matrix)
     with pytest.raises(ValueError, match="X has NaN"):
-        Rows(bad, "X").project_once(np.ones((11, 4)), np.ones(11, dtype=bool), None, out=np.empty((23, 4)))
+        Rows(bad, "X").project_once(
+            np.ones((11, 4)), np.ones(11, dtype=bool), None, out=np.empty((23, 4))
+        )
 
 
 @pytest.mark.parametrize("kind", ["csr_matrix", "csc_matrix", "csr_array"])
@@ -325,9 +357,12 @@ def test_what_is_stored_twice_is_summed(kind: str) -> None:
     """Squares of parts are not the square of their sum."""
     rng = np.random.default_rng(0)
     X = sparse.random(30, 8, 0.5, format="csr", random_state=rng)
-    twice = sparse.csr_matrix((np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), X.indptr * 2), shape=X.shape)
+    twice = sparse.csr_matrix(
+        (np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), X.indptr * 2), shape=X.shape
+    )
     given = getattr(sparse, kind)(twice) if kind != "csc_matrix" else sparse.csc_matrix(
-        (np.repeat(X.tocsc().data / 2, 2), np.repeat(X.tocsc().indices, 2), X.tocsc().indptr * 2), shape=X.shape
+        (np.repeat(X.tocsc().data / 2, 2), np.repeat(X.tocsc().indices, 2), X.tocsc().indptr * 2),
+        shape=X.shape,
     )  # fmt: skip
     stored = given.nnz
     stats = Rows(given, "X").stats()

@@ -1,4 +1,6 @@
-"""References in one file: as good as the cells, without a cell, and refused where they are not what they say."""
+"""References in one file: as good as the cells, without a cell, and refused where they are not what
+they say.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ def test_the_file_is_as_good_as_the_cells(
     if apart and via == "shared":
         pytest.skip("no gene is shared")
     adata = query(genes=SECOND if apart else slice(None))
-    ref, path = (half, folder / "half.safetensors") if apart else (whole, folder / "whole.safetensors")
+    ref, path = (
+        (half, folder / "half.safetensors") if apart else (whole, folder / "whole.safetensors")
+    )
     cells = mapped(adata, ref, via=via, pseudotime="time")
     file = mapped(adata, path, via=via, pseudotime="time")
     assert accuracy(cells) > 0.9
@@ -117,7 +121,9 @@ def test_the_file_holds_no_cell(whole: ad.AnnData, folder: Path) -> None:
     words = (folder / "whole.safetensors").read_bytes()
     assert not any(name.encode() in words for name in whole.obs_names)
     order = np.argsort(np.unique(whole.obs["type"]))
-    level = np.stack([whole.X[(whole.obs["type"] == TYPES[i]).to_numpy()].mean(axis=0) for i in order])
+    level = np.stack(
+        [whole.X[(whole.obs["type"] == TYPES[i]).to_numpy()].mean(axis=0) for i in order]
+    )
     np.testing.assert_allclose(tensors["level"], level, rtol=1e-4)
 
 
@@ -136,9 +142,13 @@ def test_small_types(tmp_path: Path) -> None:
     ref.X[25:55] = ref.X[25]
     save(ref, tmp_path / "few.safetensors")
     tensors = load_file(tmp_path / "few.safetensors")
-    np.testing.assert_array_equal(np.bincount(tensors["codes"], weights=tensors["size"]), [2, 3, 9, 11, 30, 30])
+    np.testing.assert_array_equal(
+        np.bincount(tensors["codes"], weights=tensors["size"]), [2, 3, 9, 11, 30, 30]
+    )
     assert tensors["size"].min() >= 2
-    file, cells = (accuracy(mapped(query(), one, types="all")) for one in (tmp_path / "few.safetensors", ref))
+    file, cells = (
+        accuracy(mapped(query(), one, types="all")) for one in (tmp_path / "few.safetensors", ref)
+    )
     assert file > cells - 0.1
 
 
@@ -152,7 +162,10 @@ def test_size_of_the_file(tmp_path: Path) -> None:
         rng = np.random.default_rng(0)
         rows = rng.integers(0, ref.n_obs, n)
         X = np.asarray(ref.X)[rows] + 0.1 * rng.random((n, ref.n_vars), dtype=np.float32)
-        many = ad.AnnData(X, obs=pd.DataFrame({"type": ref.obs["type"].to_numpy()[rows]}, index=map(str, range(n))))
+        many = ad.AnnData(
+            X,
+            obs=pd.DataFrame({"type": ref.obs["type"].to_numpy()[rows]}, index=map(str, range(n))),
+        )
         many.var_names = ref.var_names
         save(many, tmp_path / f"{n}.safetensors", n_comps=10)
         sizes[n] = len(load_file(tmp_path / f"{n}.safetensors")["size"])
@@ -175,12 +188,16 @@ def test_pseudotime_of_cells_without_label(whole: ad.AnnData, tmp_path: Path) ->
     ref.obs.loc[ref.obs["type"].isin(["A", "B"]), "type"] = np.nan
     save(ref, tmp_path / "some.safetensors", pseudotime="time")
     cells = mapped(query(), ref, pseudotime="time").obs["newt_mapping_pseudotime"]
-    file = mapped(query(), tmp_path / "some.safetensors", pseudotime="time").obs["newt_mapping_pseudotime"]
+    file = mapped(query(), tmp_path / "some.safetensors", pseudotime="time").obs[
+        "newt_mapping_pseudotime"
+    ]
     assert np.abs(file - cells).mean() < 0.2
 
 
 def test_pseudotime_alone(half: ad.AnnData, tmp_path: Path) -> None:
-    nt.tl.save_reference(half, tmp_path / "time.safetensors", pseudotime="time", embedding=EMBEDDING)
+    nt.tl.save_reference(
+        half, tmp_path / "time.safetensors", pseudotime="time", embedding=EMBEDDING
+    )
     out = mapped(query(genes=SECOND), tmp_path / "time.safetensors", label=None, pseudotime="time")
     assert np.corrcoef(out.obs["newt_mapping_pseudotime"], out.obs["time"])[0, 1] > 0.8
     with pytest.raises(KeyError, match="was saved with label None, not 'type'"):
@@ -205,13 +222,15 @@ def test_ensembl_ids_and_names_of_another_species(half: ad.AnnData, tmp_path: Pa
     ref.var_names = names.dropna().to_numpy()
     save(ref, tmp_path / "ids.safetensors")
     assert accuracy(mapped(query(genes=SECOND), tmp_path / "ids.safetensors", types="all")) > 0.9
-    invented = ad.AnnData(half.X, obs=half.obs, var=pd.DataFrame(index=[f"nwt-{i}" for i in range(half.n_vars)]))
+    invented = ad.AnnData(
+        half.X, obs=half.obs, var=pd.DataFrame(index=[f"nwt-{i}" for i in range(half.n_vars)])
+    )
     pairs = dict(zip(invented.var_names, half.var_names, strict=True))
     save(invented, tmp_path / "newt.safetensors", orthologs=pairs)
     assert accuracy(mapped(query(genes=SECOND), tmp_path / "newt.safetensors", types="all")) > 0.9
 
 
-# -- what is refused -------------------------------------------------------------------------------------------------
+# -- what is refused -------------------------------------------------------------------------------
 
 
 def test_other_embeddings_and_columns(folder: Path) -> None:
@@ -219,7 +238,11 @@ def test_other_embeddings_and_columns(folder: Path) -> None:
     other = EMBEDDING.copy()
     other.X = np.asarray(EMBEDDING.X) * 2
     for params, error, text in (
-        ({"embedding": other}, ValueError, "was made with the embedding 'AnnData' .* give the same embedding"),
+        (
+            {"embedding": other},
+            ValueError,
+            "was made with the embedding 'AnnData' .* give the same embedding",
+        ),
         ({"label": "kind"}, KeyError, "was saved with label 'type', not 'kind'"),
         ({"pseudotime": "later"}, KeyError, "was saved with pseudotime 'time', not 'later'"),
     ):
@@ -235,10 +258,20 @@ def test_other_modalities(half: ad.AnnData, tmp_path: Path) -> None:
         mapped(query(genes=SECOND), tmp_path / "one.safetensors", embedding=blocks)
 
 
-def tampered(source: Path, target: Path, tensors: dict[str, Any] | None = None, told: Any = None) -> Path:
+def tampered(
+    source: Path, target: Path, tensors: dict[str, Any] | None = None, told: Any = None
+) -> Path:
     arrays = {**load_file(source), **(tensors or {})}
-    arrays = {name: np.ascontiguousarray(value) for name, value in arrays.items() if value is not None}
-    text = json.dumps(metadata(source)) if told is None else told if isinstance(told, str) else json.dumps(told)
+    arrays = {
+        name: np.ascontiguousarray(value) for name, value in arrays.items() if value is not None
+    }
+    text = (
+        json.dumps(metadata(source))
+        if told is None
+        else told
+        if isinstance(told, str)
+        else json.dumps(told)
+    )
     safetensors.numpy.save_file(arrays, target, metadata={"newt": text})
     return target
 
@@ -253,8 +286,10 @@ def test_files_that_are_no_reference(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="it is no reference"):
         mapped(query(), tmp_path / "other.safetensors")
     good = metadata(path)
-    for told in ("{{{", "[]", '"text"', "3", *({k: v for k, v in good.items() if k != name} for name in
-                 ("format", "genes", "types", "embedding")), {**good, "format": "newt-reference-0"}):  # fmt: skip
+    needed = ("format", "genes", "types", "embedding")
+    lacking = [{k: v for k, v in good.items() if k != name} for name in needed]
+    other = {**good, "format": "newt-reference-0"}
+    for told in ("{{{", "[]", '"text"', "3", *lacking, other):
         with pytest.raises(FormatError, match="it is no reference"):
             mapped(query(), tampered(path, tmp_path / "told.safetensors", told=told))
     for absent in (tmp_path / "absent.safetensors", tmp_path):
@@ -285,10 +320,14 @@ def test_shapes_that_do_not_fit(folder: Path, tmp_path: Path) -> None:
 def test_metadata_that_do_not_fit(folder: Path, tmp_path: Path, told: dict[str, Any]) -> None:
     path = folder / "whole.safetensors"
     with pytest.raises(FormatError):
-        mapped(query(), tampered(path, tmp_path / "told.safetensors", told={**metadata(path), **told}))
+        mapped(
+            query(), tampered(path, tmp_path / "told.safetensors", told={**metadata(path), **told})
+        )
 
 
-@pytest.mark.parametrize("name", ["mean", "loadings", "scores", "share", "first", "second", "level", "variance", "sd"])
+@pytest.mark.parametrize(
+    "name", ["mean", "loadings", "scores", "share", "first", "second", "level", "variance", "sd"]
+)
 def test_values_that_are_not_finite(folder: Path, tmp_path: Path, name: str) -> None:
     path = folder / "whole.safetensors"
     wrong = np.full_like(load_file(path)[name], np.nan)
@@ -297,7 +336,9 @@ def test_values_that_are_not_finite(folder: Path, tmp_path: Path, name: str) -> 
             mapped(query(), tampered(path, tmp_path / "nan.safetensors", {name: wrong}), via=via)
 
 
-@pytest.mark.parametrize(("name", "value"), [("codes", 77), ("codes", -1), ("size", 0), ("size", -3)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("codes", 77), ("codes", -1), ("size", 0), ("size", -3)]
+)
 def test_codes_and_sizes_out_of_range(folder: Path, tmp_path: Path, name: str, value: int) -> None:
     path = folder / "whole.safetensors"
     wrong = np.full_like(load_file(path)[name], value)
@@ -308,7 +349,10 @@ def test_codes_and_sizes_out_of_range(folder: Path, tmp_path: Path, name: str, v
 def test_scores_of_one_dimension(folder: Path, tmp_path: Path) -> None:
     path = folder / "whole.safetensors"
     with pytest.raises(FormatError):
-        mapped(query(), tampered(path, tmp_path / "flat.safetensors", {"scores": np.zeros(40, np.float32)}))
+        mapped(
+            query(),
+            tampered(path, tmp_path / "flat.safetensors", {"scores": np.zeros(40, np.float32)}),
+        )
 
 
 def test_what_cannot_be_saved(whole: ad.AnnData, tmp_path: Path) -> None:

@@ -24,13 +24,17 @@ SETS = {"p53": ["TP53", "MDM2", "CDKN1A", "BRCA1"], "myc": ["MYC", "MAX", "EGFR"
 def embedding() -> ad.AnnData:
     rng = np.random.default_rng(0)
     genes = [*reversed(GENES), "KRAS", "NRAS"]
-    return ad.AnnData(rng.normal(size=(len(genes), 4)).astype(np.float32), obs=pd.DataFrame(index=genes))
+    return ad.AnnData(
+        rng.normal(size=(len(genes), 4)).astype(np.float32), obs=pd.DataFrame(index=genes)
+    )
 
 
 @pytest.fixture
 def cells() -> ad.AnnData:
     rng = np.random.default_rng(2)
-    x = rng.gamma(2.0, rng.gamma(2.0, 0.3, len(GENES)), size=(30, len(GENES))) * (rng.random((30, len(GENES))) < 0.7)
+    x = rng.gamma(2.0, rng.gamma(2.0, 0.3, len(GENES)), size=(30, len(GENES))) * (
+        rng.random((30, len(GENES))) < 0.7
+    )
     obs = pd.DataFrame(index=[f"cell{i}" for i in range(30)])
     return ad.AnnData(x.astype(np.float32), obs=obs, var=pd.DataFrame(index=GENES))
 
@@ -45,7 +49,7 @@ def peer(adata: ad.AnnData, genes: list[str], **options: object) -> np.ndarray:
     return out.obs["score"].to_numpy()
 
 
-# -- what is written -------------------------------------------------------------------------------------------------
+# -- what is written -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
@@ -55,7 +59,9 @@ def test_genes_that_are_measured_are_scored_as_scanpy_does(cells, embedding, kin
     cells.X = kind(cells.X)
     out = score(cells, embedding=embedding)
     for name, members in SETS.items():
-        np.testing.assert_allclose(out.obsm["newt_programs"][name], peer(cells, members), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(
+            out.obsm["newt_programs"][name], peer(cells, members), rtol=0, atol=1e-6
+        )
     table = out.uns["newt_programs"]["programs"]
     assert table["scored_by"].tolist() == ["genes", "genes"]
     assert table["relatives"].tolist() == ["", ""]
@@ -68,9 +74,13 @@ def test_genes_that_are_measured_are_scored_as_scanpy_does(cells, embedding, kin
 def test_the_seed_is_scanpys(embedding):
     rng = np.random.default_rng(3)
     names = [f"GENE{i}" for i in range(3000)]  # bins of more genes than are drawn
-    many = ad.AnnData(rng.gamma(2.0, size=(20, 3000)).astype(np.float32), var=pd.DataFrame(index=names))
+    many = ad.AnnData(
+        rng.gamma(2.0, size=(20, 3000)).astype(np.float32), var=pd.DataFrame(index=names)
+    )
     out = [
-        score(many, {"a": names[:5]}, embedding=embedding, random_state=seed).obsm["newt_programs"]["a"]
+        score(many, {"a": names[:5]}, embedding=embedding, random_state=seed).obsm["newt_programs"][
+            "a"
+        ]
         for seed in (0, 7)
     ]
     np.testing.assert_allclose(out[0], peer(many, names[:5]), rtol=0, atol=1e-6)
@@ -86,26 +96,41 @@ def nearest(embedding: ad.AnnData, members: list[str], pool: list[str]) -> pd.Se
 
 
 def test_a_program_that_is_not_measured_is_scored_by_its_relatives(cells, embedding):
-    with pytest.warns(NewtWarning, match=r"1 of 2 programs have no gene that varies in adata.*'ras'"):
+    with pytest.warns(
+        NewtWarning, match=r"1 of 2 programs have no gene that varies in adata.*'ras'"
+    ):
         out = score(cells, {"ras": ["KRAS", "NRAS"], "p53": SETS["p53"]}, embedding=embedding)
     expected = nearest(embedding, ["KRAS", "NRAS"], GENES)
     table = out.uns["newt_programs"]["programs"].loc["ras"]
-    assert table[["scored_by", "measured", "n_measured", "n_known"]].tolist() == ["relatives", "", 0, 2]
+    assert table[["scored_by", "measured", "n_measured", "n_known"]].tolist() == [
+        "relatives",
+        "",
+        0,
+        2,
+    ]
     assert table["relatives"].split("|") == list(expected.index)
     assert table["similarity"] == pytest.approx(expected.min(), abs=1e-5)
-    np.testing.assert_allclose(out.obsm["newt_programs"]["ras"], peer(cells, list(expected.index)), atol=1e-6)
+    np.testing.assert_allclose(
+        out.obsm["newt_programs"]["ras"], peer(cells, list(expected.index)), atol=1e-6
+    )
 
 
 def test_few_measured_genes_are_scored_with_relatives(cells, embedding):
     sets = {"some": ["TP53", "MDM2", "KRAS"]}
     with pytest.warns(NewtWarning, match=r"have few genes that vary in adata.*'some'"):
         out = score(cells, sets, embedding=embedding)
-    expected = nearest(embedding, sets["some"], [gene for gene in GENES if gene not in ("TP53", "MDM2")])
+    expected = nearest(
+        embedding, sets["some"], [gene for gene in GENES if gene not in ("TP53", "MDM2")]
+    )
     both = (peer(cells, ["TP53", "MDM2"]) + peer(cells, list(expected.index))) / 2
     np.testing.assert_allclose(out.obsm["newt_programs"]["some"], both, atol=1e-6)
-    assert out.uns["newt_programs"]["programs"].loc["some", ["scored_by", "n_measured"]].tolist() == ["both", 2]
+    assert out.uns["newt_programs"]["programs"].loc[
+        "some", ["scored_by", "n_measured"]
+    ].tolist() == ["both", 2]
     alone = score(cells, sets, embedding=embedding, min_genes=2)
-    np.testing.assert_allclose(alone.obsm["newt_programs"]["some"], peer(cells, ["TP53", "MDM2"]), atol=1e-6)
+    np.testing.assert_allclose(
+        alone.obsm["newt_programs"]["some"], peer(cells, ["TP53", "MDM2"]), atol=1e-6
+    )
 
 
 def test_relatives_are_never_taken_where_none_are_asked_for(cells, embedding):
@@ -130,24 +155,35 @@ def test_entries_that_are_stored_twice(cells, embedding):
     half = (np.r_[half.data, half.data] / 2, (np.r_[half.row, half.row], np.r_[half.col, half.col]))
     twice = sparse.csr_matrix((half[0][:0], ([], [])), shape=cells.shape, dtype=np.float32)
     order = np.argsort(half[1][0], kind="stable")
-    twice.data, twice.indices = half[0][order].astype(np.float32), half[1][1][order].astype(np.int32)
-    twice.indptr = np.r_[0, np.bincount(half[1][0], minlength=cells.n_obs).cumsum()].astype(np.int32)
+    twice.data, twice.indices = (
+        half[0][order].astype(np.float32),
+        half[1][1][order].astype(np.int32),
+    )
+    twice.indptr = np.r_[0, np.bincount(half[1][0], minlength=cells.n_obs).cumsum()].astype(
+        np.int32
+    )
     twice.has_canonical_format = False
     found = score(ad.AnnData(twice, var=cells.var), embedding=embedding).obsm["newt_programs"]
-    np.testing.assert_allclose(found, score(cells, embedding=embedding).obsm["newt_programs"], atol=1e-6)
+    np.testing.assert_allclose(
+        found, score(cells, embedding=embedding).obsm["newt_programs"], atol=1e-6
+    )
 
 
 def test_backed_written_and_read(cells, embedding, tmp_path, monkeypatch):
     cells.write_h5ad(tmp_path / "cells.h5ad")
     monkeypatch.setattr(_rows, "_BLOCK_BYTES", 8 * len(GENES) * 7)
-    out = score(ad.read_h5ad(tmp_path / "cells.h5ad", backed="r"), {"a/b": SETS["p53"]}, embedding=embedding)
+    out = score(
+        ad.read_h5ad(tmp_path / "cells.h5ad", backed="r"), {"a/b": SETS["p53"]}, embedding=embedding
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", DeprecationWarning)  # of other packages
         out.write_h5ad(tmp_path / "out.h5ad")
     back = ad.read_h5ad(tmp_path / "out.h5ad")
     plain = score(cells, embedding=embedding)
-    np.testing.assert_allclose(back.obsm["newt_programs"]["a_b"], plain.obsm["newt_programs"]["p53"], atol=1e-6)
+    np.testing.assert_allclose(
+        back.obsm["newt_programs"]["a_b"], plain.obsm["newt_programs"]["p53"], atol=1e-6
+    )
     table = back.uns["newt_programs"]["programs"]
     assert list(table.index) == ["a/b"]
     assert table.loc["a/b", ["n_genes", "n_known", "n_measured"]].tolist() == [4, 4, 4]
@@ -172,7 +208,9 @@ def test_layer_and_key(cells, embedding):
     expected = score(cells, embedding=embedding).obsm["newt_programs"]
     cells.layers["log"] = cells.X.copy()
     cells.X = np.zeros_like(cells.X)
-    out = nt.tl.score_programs(cells, SETS, embedding=embedding, layer="log", key_added="mine", copy=True)
+    out = nt.tl.score_programs(
+        cells, SETS, embedding=embedding, layer="log", key_added="mine", copy=True
+    )
     assert set(out.obsm) == {"mine"}
     pd.testing.assert_frame_equal(out.obsm["mine"], expected)
 
@@ -180,7 +218,9 @@ def test_layer_and_key(cells, embedding):
 def test_genes_without_a_vector_are_scored_by_their_name(cells, embedding):
     cells.var_names = [*GENES[:-1], "my_transgene"]
     out = score(cells, {"mine": ["my_transgene"], **SETS}, embedding=embedding)
-    np.testing.assert_allclose(out.obsm["newt_programs"]["mine"], peer(cells, ["my_transgene"]), atol=1e-6)
+    np.testing.assert_allclose(
+        out.obsm["newt_programs"]["mine"], peer(cells, ["my_transgene"]), atol=1e-6
+    )
     assert out.uns["newt_programs"]["programs"].loc["mine", "scored_by"] == "genes"
 
 
@@ -195,7 +235,9 @@ def test_genes_that_do_not_vary_are_not_measured(cells, embedding):
 
 
 def test_planted_programs(make_adata):
-    """Cells that express a program's neighbours are found, though none of its own genes is measured."""
+    """Cells that express a program's neighbours are found, though none of its own genes is
+    measured.
+    """
     rng = np.random.default_rng(1)
     E = rng.normal(size=(300, 20)).astype(np.float32)
     E[:40] += 3 * rng.normal(size=20)
@@ -216,10 +258,12 @@ def test_an_empty_program_and_a_network(cells, embedding):
     net = pd.DataFrame([(name, gene, 1.0) for name, members in SETS.items() for gene in members])
     net.columns = ["source", "target", "weight"]
     other = score(cells, net, embedding=embedding)
-    np.testing.assert_array_equal(other.obsm["newt_programs"], out.obsm["newt_programs"][list(SETS)])
+    np.testing.assert_array_equal(
+        other.obsm["newt_programs"], out.obsm["newt_programs"][list(SETS)]
+    )
 
 
-# -- what is refused -------------------------------------------------------------------------------------------------
+# -- what is refused -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

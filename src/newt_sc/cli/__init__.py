@@ -60,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.simplefilter("default")
             warnings.showwarning = show_warning
             module, _, function = options.verb.run.partition(".")
-            report = getattr(import_module(f".{module}", __name__), function)(options.verb, options, say)
+            report = getattr(import_module(f".{module}", __name__), function)(
+                options.verb, options, say
+            )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         sys.stderr.write(f"newt-sc: error: {_line(text)}\n")

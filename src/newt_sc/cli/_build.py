@@ -42,7 +42,8 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         embedding = models.NEWT.load(options.model, mdata).to_embedding()
     name = options.name or str(mdata.uns["newt_bundle"]["name"])
     embedding.uns["newt"] |= {"name": name, "version": __version__}
-    # Vectors of other bundles, or of sources that may not be shipped, carry their sources' terms, not ours.
+    # Vectors of other bundles, or of sources that may not be shipped, carry their sources' terms,
+    # not ours.
     ours = options.model in (None, "newt-human")
     if options.bundle == "newt-human" and options.redistributable_only and ours:
         embedding.uns["newt"]["licence"] = "CC-BY-SA-4.0"
@@ -62,8 +63,15 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         embedding.write_h5ad(path, compression="gzip", compression_opts=9)
     progress("done")
     size = options.output.stat().st_size / 1e6
-    say(f"{options.output}: {embedding.n_obs:,} genes x {embedding.n_vars} dimensions, {size:.1f} MB")
-    told = {"rows": embedding.n_obs, "columns": embedding.n_vars, "newt": facts(embedding.uns["newt"])}
+    say(
+        f"{options.output}: {embedding.n_obs:,} genes x {embedding.n_vars} dimensions,"
+        f" {size:.1f} MB"
+    )
+    told = {
+        "rows": embedding.n_obs,
+        "columns": embedding.n_vars,
+        "newt": facts(embedding.uns["newt"]),
+    }
     return Report(told | {"quantisation_loss": facts(loss)}, [options.output])
 
 

@@ -34,7 +34,9 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     _files.check_input(source_path)
     _files.check_output(output, *verb.outputs["output"])
     started = time.perf_counter()
-    arguments = {name: parameter.default for name, parameter in inspect.signature(embed).parameters.items()}
+    arguments = {
+        name: parameter.default for name, parameter in inspect.signature(embed).parameters.items()
+    }
     del arguments["adata"], arguments["copy"]
     arguments |= given(dict(offered(verb))["tl.embed"], options)
     layer = arguments.pop("layer")
@@ -59,7 +61,9 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
                     written.append(f"varm/{name}")
             if found.mean is not None:
                 # Other columns are copied as they are.
-                _store.write_element(target, "var", adata.var.assign(**{_keys.mean(slot): found.mean}))
+                _store.write_element(
+                    target, "var", adata.var.assign(**{_keys.mean(slot): found.mean})
+                )
                 written.append(f"var/{_keys.mean(slot)}")
             # What an earlier call under this key left would place new cells in another space.
             stale = (f"varm/{_keys.loadings(slot)}", f"var/{_keys.mean(slot)}")
@@ -70,8 +74,8 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
             _store.write_element(target, f"uns/{uns}", info)
     report = info["genes"]
     say(
-        f"{output}: {adata.n_obs:,} cells, {report['n_matched']:,} of {report['n_genes']:,} genes matched, "
-        f"{info['n_genes_used']:,} used, {time.perf_counter() - started:.1f} s"
+        f"{output}: {adata.n_obs:,} cells, {report['n_matched']:,} of {report['n_genes']:,} genes"
+        f" matched, {info['n_genes_used']:,} used, {time.perf_counter() - started:.1f} s"
     )
     told = {"rows": adata.n_obs, "columns": adata.n_vars, "written": sorted(written)}
     return Report(told | {uns: facts(info)}, [output])

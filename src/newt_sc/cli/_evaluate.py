@@ -39,20 +39,42 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         msg = f"No task {sorted(set(tasks) - set(known))}; expected some of {known}, or all."
         raise ValueError(msg)
     embeddings = {name: datasets.resolve_embedding(name) for name in options.embedding}
-    found = {(name, task): metrics.conflicts(embeddings[name], task) for name in embeddings for task in tasks}
-    refused = [f"{name} on {task}: {_name_conflicts(rows)}" for (name, task), rows in found.items() if _holds(rows)]
-    if refused and more.get("on_conflict", "raise") == "raise":  # said of all, before the first is scored
-        msg = f"{'; '.join(refused)}. Choose other tasks, or pass --on-conflict warn and say so beside the score."
+    found = {
+        (name, task): metrics.conflicts(embeddings[name], task)
+        for name in embeddings
+        for task in tasks
+    }
+    refused = [
+        f"{name} on {task}: {_name_conflicts(rows)}"
+        for (name, task), rows in found.items()
+        if _holds(rows)
+    ]
+    if (
+        refused and more.get("on_conflict", "raise") == "raise"
+    ):  # said of all, before the first is scored
+        msg = (
+            f"{'; '.join(refused)}. Choose other tasks, or pass --on-conflict warn and say so"
+            " beside the score."
+        )
         raise LeakageError(msg)
     if holdout:
-        logger.warning("hold-out: to be looked at once, when all is chosen; log this look, and choose nothing by it")
+        logger.warning(
+            "hold-out: to be looked at once, when all is chosen; log this look, and choose nothing"
+            " by it"
+        )
     wide = max(map(len, embeddings)), max(map(len, tasks))
     rows: list[dict[str, Any]] = []
     for (name, task), conflicts in found.items():
         table = metrics.evaluate(embeddings[name], task, **more)
         score = metrics.bootstrap_interval(table["score"], random_state=seed)
         named = _name_conflicts(conflicts)
-        row = {"embedding": name, "task": task, "score": score.estimate, "low": score.low, "high": score.high}
+        row = {
+            "embedding": name,
+            "task": task,
+            "score": score.estimate,
+            "low": score.low,
+            "high": score.high,
+        }
         rows.append(row | {"n_items": len(table), "holdout": holdout, "conflicts": named})
         text = f"{name:{wide[0]}}  {task:{wide[1]}}  {score}  {len(table):,} items"
         say(f"{text}  conflicts: {named}" if named else text)
@@ -68,5 +90,12 @@ def _holds(conflicts: DataFrame) -> bool:
 
 def _name_conflicts(conflicts: DataFrame) -> str:
     """Say the sources by severity, such as ``refuse STRING, HI-union; flag WikiPathways``."""
-    named = [(severity, conflicts.loc[conflicts["severity"] == severity, "source"]) for severity in ("refuse", "flag")]
-    return "; ".join(f"{severity} {', '.join(dict.fromkeys(sources))}" for severity, sources in named if len(sources))
+    named = [
+        (severity, conflicts.loc[conflicts["severity"] == severity, "source"])
+        for severity in ("refuse", "flag")
+    ]
+    return "; ".join(
+        f"{severity} {', '.join(dict.fromkeys(sources))}"
+        for severity, sources in named
+        if len(sources)
+    )

@@ -34,7 +34,10 @@ KINDS = {
     "knowledge": ".h5mu with a modality for each source",
     "embedding": "a shipped embedding or a file that newt_sc.io.read_embedding reads",
     "sets": "a GMT file, a table with the columns source and target, or .h5ad with ranked markers",
-    "ranking": "genes, first one first, or a table of gene and score (.txt, .tsv, .rnk), or .h5ad with ranked markers",
+    "ranking": (
+        "genes, first one first, or a table of gene and score (.txt, .tsv, .rnk), or .h5ad with"
+        " ranked markers"
+    ),
     "change": ".h5ad or .zarr, or a table of gene and score (.tsv, .rnk)",
     "table": ".tsv or .csv",
     "regulons": "a table with the columns source and target",
@@ -71,7 +74,7 @@ def check_output(path: Path, *suffixes: str) -> None:
 
 
 def check_outputs(outputs: Sequence[Path], inputs: Iterable[Any] = ()) -> None:
-    """Say before the work that a result would take the place of another one, or of a table that is read."""
+    """Say before the work that a result would replace another one, or a table that is read."""
     seen: set[Path] = set()
     read = {Path(one).resolve() for one in inputs if isinstance(one, str | Path)}
     for path in outputs:
@@ -104,7 +107,9 @@ def read(kind: str, given: Any) -> Any:
     anndata = path.suffix in (".h5ad", ".zarr")
     if kind == "reference" and path.suffix == ".safetensors":
         return path
-    if kind in ("cells", "reference") or (kind in ("sets", "ranking", "change", "cells or table") and anndata):
+    if kind in ("cells", "reference") or (
+        kind in ("sets", "ranking", "change", "cells or table") and anndata
+    ):
         return read_cells(path)
     if kind in ("signatures", "knowledge", "blocks"):
         data = read_signatures(path)
@@ -120,7 +125,10 @@ def read(kind: str, given: Any) -> Any:
 
 
 def read_cells(path: Path, *, backed: bool = False) -> AnnData:
-    """Read an .h5ad or .zarr; whatever a foreign file makes anndata raise becomes an error that names it."""
+    """Read an .h5ad or .zarr.
+
+    Whatever a foreign file makes anndata raise becomes an error that names the file.
+    """
     import anndata as ad
 
     try:
@@ -129,7 +137,10 @@ def read_cells(path: Path, *, backed: bool = False) -> AnnData:
         return ad.read_h5ad(path, backed="r" if backed else None)
     except Exception as error:
         why = " ".join(str(error).split())
-        msg = f"{path} cannot be read as AnnData; expected .h5ad or .zarr ({type(error).__name__}: {why})"
+        msg = (
+            f"{path} cannot be read as AnnData; expected .h5ad or .zarr ({type(error).__name__}:"
+            f" {why})"
+        )
         raise ValueError(msg) from error
 
 
@@ -159,8 +170,12 @@ def read_signatures(path: Path) -> Any:
 def write(data: Any, path: Path) -> None:
     """Write a table, an AnnData or a MuData; ``path`` is one that nothing stands at yet."""
     if hasattr(data, "columns"):
-        named = data.index.name is not None or not data.index.equals(type(data.index)(range(len(data))))
-        data.to_csv(path, sep="\t", index=named, index_label=data.index.name or "name", float_format="%.6g")
+        named = data.index.name is not None or not data.index.equals(
+            type(data.index)(range(len(data)))
+        )
+        data.to_csv(
+            path, sep="\t", index=named, index_label=data.index.name or "name", float_format="%.6g"
+        )
     elif path.suffix == ".zarr":
         data.write_zarr(path)
     else:
@@ -182,15 +197,23 @@ _TEXT = ("name", "cell", "context")
 
 
 def _table(path: Path) -> DataFrame:
-    """Read a table: names as strings, numbers as numbers; rows without one of their names are left out."""
+    """Read a table: names as strings, numbers as numbers.
+
+    Rows without one of their names are left out.
+    """
     from newt_sc.io._table import clean_label, clean_name, infer_numbers, read_strings, warn_missing
 
     table = read_strings(path, sep=None if ".csv" in path.suffixes else "\t")
     lower = {str(name).lower(): name for name in reversed(table.columns)}
-    roles = {role: next((lower[one] for one in names if one in lower), None) for role, names in _ROLES.items()}
+    roles = {
+        role: next((lower[one] for one in names if one in lower), None)
+        for role, names in _ROLES.items()
+    }
     found = {role: name for role, name in roles.items() if name is not None}
     for role, name in found.items():
-        table[name] = [clean_name(value) if role in _OF_GENES else clean_label(value) for value in table[name]]
+        table[name] = [
+            clean_name(value) if role in _OF_GENES else clean_label(value) for value in table[name]
+        ]
     for name in table.columns.difference([*found.values(), *_TEXT]):
         table[name] = infer_numbers(table[name])
     missing = (table[list(found.values())] == "").any(axis=1)
@@ -231,17 +254,31 @@ def _ranking(path: Path) -> Any:
     import pandas as pd
 
     from newt_sc.errors import FormatError
-    from newt_sc.io._table import MISSING, clean_name, is_gene_header, iter_rows, parse_number, warn_missing
+    from newt_sc.io._table import (
+        MISSING,
+        clean_name,
+        is_gene_header,
+        iter_rows,
+        parse_number,
+        warn_missing,
+    )
     from newt_sc.io._text import open_text
 
     names: list[str] = []
     scores: list[float] = []
     with open_text(path) as text:
-        rows = [(number, row) for number, row in iter_rows(path, text, sep=None) if not row[0].startswith("#")]
+        rows = [
+            (number, row)
+            for number, row in iter_rows(path, text, sep=None)
+            if not row[0].startswith("#")
+        ]
     width = len(rows[0][1]) if rows else 1
     for at, (number, row) in enumerate(rows):
         if len(row) != width or width > 2:
-            message = f"found {len(row)} fields, expected a gene alone or a gene and a number, as on every line"
+            message = (
+                f"found {len(row)} fields, expected a gene alone or a gene and a number, as on"
+                " every line"
+            )
             raise FormatError(path, number, message)
         if at == 0 and is_gene_header(row):
             continue
@@ -257,7 +294,9 @@ def _ranking(path: Path) -> Any:
                 names.pop()
                 continue
         if infinite:
-            raise FormatError(path, number, f"found {row[1]!r}, expected a gene, a tab and a number")
+            raise FormatError(
+                path, number, f"found {row[1]!r}, expected a gene, a tab and a number"
+            )
     if width == 1:
         warn_missing(path, names.count(""), "names")
         return list(filter(None, names))

@@ -27,14 +27,18 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     if not path.exists() and path.suffix:
         msg = f"{path} does not exist."
         raise FileNotFoundError(msg)
-    adata = _files.read_cells(path, backed=True) if path.exists() else datasets.embedding(options.what)
+    adata = (
+        _files.read_cells(path, backed=True) if path.exists() else datasets.embedding(options.what)
+    )
     facts: dict[str, Any] = {
         "newt_sc": __version__,
         "identifier tables": genes.release(),
         "shape": list(adata.shape),
         "obsm": {name: list(adata.obsm[name].shape) for name in adata.obsm},
         "varm": {name: list(adata.varm[name].shape) for name in adata.varm},
-        "newt": {str(key): _plain(adata.uns[key]) for key in adata.uns if str(key).startswith("newt")},
+        "newt": {
+            str(key): _plain(adata.uns[key]) for key in adata.uns if str(key).startswith("newt")
+        },
     }
     if adata.isbacked:
         adata.file.close()
@@ -59,7 +63,10 @@ def _show(value: dict[str, Any], depth: int, say: Callable[[str], None]) -> None
         elif isinstance(item, list) and len(item) > 8:
             say(f"{'  ' * depth}{key}: {len(item):,} values, {', '.join(map(str, item[:4]))}, ...")
         else:
-            say(f"{'  ' * depth}{key}: {', '.join(map(str, item)) if isinstance(item, list) else item}")
+            say(
+                f"{'  ' * depth}{key}:"
+                f" {', '.join(map(str, item)) if isinstance(item, list) else item}"
+            )
 
 
 def demo(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:

@@ -1,7 +1,7 @@
 """Options of the command line from the signature and the docstring of a verb, read from its source.
 
-The source is parsed, not imported: help and completion then need neither numpy nor anndata, and a verb's parameters,
-defaults, choices and explanations are written once, where the verb is.
+The source is parsed, not imported: help and completion then need neither numpy nor anndata, and a
+verb's parameters, defaults, choices and explanations are written once, where the verb is.
 """
 
 from __future__ import annotations
@@ -74,11 +74,18 @@ def parameters(verb: str) -> dict[str, Parameter]:
     path, function = _find(verb)
     told = _told(ast.get_docstring(function) or "")
     named = [*function.args.posonlyargs, *function.args.args]
-    defaults: list[ast.expr | None] = [None] * (len(named) - len(function.args.defaults)) + list(function.args.defaults)
-    given = [*zip(named, defaults, strict=True), *zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)]
+    defaults: list[ast.expr | None] = [None] * (len(named) - len(function.args.defaults)) + list(
+        function.args.defaults
+    )
+    given = [
+        *zip(named, defaults, strict=True),
+        *zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True),
+    ]
     out = {}
     for argument, default in given:
-        kinds = [] if argument.annotation is None else list(_alternatives(path, argument.annotation))
+        kinds = (
+            [] if argument.annotation is None else list(_alternatives(path, argument.annotation))
+        )
         names = [kind.id for kind in kinds if isinstance(kind, ast.Name)]
         heads = [ast.unparse(kind.value) for kind in kinds if isinstance(kind, ast.Subscript)]
         nothing = any(isinstance(kind, ast.Constant) and kind.value is None for kind in kinds)
@@ -88,7 +95,9 @@ def parameters(verb: str) -> dict[str, Parameter]:
             default="" if default is None else _show(path, default),
             positional=argument in named,
             choices=tuple(
-                str(kind.value) for kind in kinds if isinstance(kind, ast.Constant) and kind.value is not None
+                str(kind.value)
+                for kind in kinds
+                if isinstance(kind, ast.Constant) and kind.value is not None
             ),
             number=next((_NUMBERS[name] for name in names if name in _NUMBERS), None),
             text="str" in names,
@@ -101,9 +110,14 @@ def parameters(verb: str) -> dict[str, Parameter]:
 
 
 def add_options(
-    parser: argparse.ArgumentParser | argparse._ArgumentGroup, options: Iterable[Parameter], *, required: bool = True
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup,
+    options: Iterable[Parameter],
+    *,
+    required: bool = True,
 ) -> None:
-    """Add an option for each parameter; what is not given stays out of the namespace, so that defaults apply.
+    """Add an option for each parameter.
+
+    What is not given stays out of the namespace, so that defaults apply.
 
     Parameters
     ----------
@@ -121,7 +135,9 @@ def add_options(
             told = told.replace("None", "none") if "None" in told else f"{told}; or none"
         more: dict[str, Any] = {"dest": option.name, "default": argparse.SUPPRESS}
         if option.flag:
-            more["action"] = argparse.BooleanOptionalAction if option.default == "True" else "store_true"
+            more["action"] = (
+                argparse.BooleanOptionalAction if option.default == "True" else "store_true"
+            )
         else:
             if option.default not in ("", "None"):
                 told += f" (default: {option.default.replace('%', '%%')})"
@@ -146,7 +162,9 @@ def _reader(option: Parameter) -> dict[str, Any]:
             try:
                 return number(text)
             except ValueError:
-                expected = " or ".join([{"int": "a whole number", "float": "a number"}[number.__name__], *words])
+                expected = " or ".join(
+                    [{"int": "a whole number", "float": "a number"}[number.__name__], *words]
+                )
                 msg = f"{text!r}, expected {expected}"
                 raise argparse.ArgumentTypeError(msg) from None
 
@@ -207,7 +225,11 @@ def _alias(path: Path, name: str) -> tuple[Path, ast.expr] | None:
     """Find what a name stands for that one module assigns, or imports from another."""
     for node in _parse(path).body:
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name) and target.id == name:
+        if (
+            isinstance(node, ast.Assign | ast.AnnAssign)
+            and isinstance(target, ast.Name)
+            and target.id == name
+        ):
             return None if node.value is None else (path, node.value)
     where = _import(path, name)
     return None if where is None else _alias(where, name)

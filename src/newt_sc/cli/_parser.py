@@ -18,7 +18,10 @@ from ._verbs import GROUPS, VERBS, Verb
 
 __all__ = ["build_parser", "offered"]
 
-_EXIT = "Exit status: 0 on success, 1 on an error (printed to stderr; no output is left behind), 2 on wrong usage."
+_EXIT = (
+    "Exit status: 0 on success, 1 on an error (printed to stderr; no output is left behind), 2 on"
+    " wrong usage."
+)
 _USAGE = "newt-sc [-h] [--version] [--print-completion SHELL] COMMAND ..."
 _SHELLS = ("bash", "zsh", "tcsh")
 _SHORT = 60  # of what a docstring says of an input; longer text tells of objects, not of files
@@ -27,7 +30,9 @@ _SHORT = 60  # of what a docstring says of an input; longer text tells of object
 class _PrintCompletion(argparse.Action):
     """Print what makes a shell complete commands, options and choices."""
 
-    def __call__(self, parser: argparse.ArgumentParser, _: Any, values: Any, __: str | None = None) -> None:
+    def __call__(
+        self, parser: argparse.ArgumentParser, _: Any, values: Any, __: str | None = None
+    ) -> None:
         if find_spec("shtab") is None:
             parser.error("completion needs shtab: pip install 'newt-sc[cli]'")
         import shtab
@@ -60,7 +65,10 @@ def build_parser(
     parser = argparse.ArgumentParser(
         prog="newt-sc",
         usage=_USAGE,
-        description="Gene embeddings fused from six kinds of knowledge, and single cells projected through them.",
+        description=(
+            "Gene embeddings fused from six kinds of knowledge, and single cells projected through"
+            " them."
+        ),
         epilog=f"{_listing()}\n\n`newt-sc COMMAND --help` tells more. {_EXIT}",
         formatter_class=layout,
     )
@@ -72,7 +80,9 @@ def build_parser(
         metavar="SHELL",
         help="print a completion script for bash, zsh or tcsh, and exit",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", prog="newt-sc", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(
+        required=True, metavar="COMMAND", prog="newt-sc", help=argparse.SUPPRESS
+    )
     for verb in VERBS.values():
         examples = "\n".join(f"  newt-sc {line}" for line in verb.examples)
         sub = commands.add_parser(
@@ -114,16 +124,26 @@ def _fill(parser: argparse.ArgumentParser, verb: Verb) -> None:
             )
         )
     for name, suffixes in verb.outputs.items():
-        shown = suffixes[0] if len(suffixes) == 1 else f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        shown = (
+            suffixes[0] if len(suffixes) == 1 else f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        )
         table = "; .tsv for the table" if ".tsv" in suffixes and len(suffixes) > 1 else ""
-        _complete_file(parser.add_argument(name, metavar=name.upper(), type=Path, help=f"{shown} to write{table}"))
+        _complete_file(
+            parser.add_argument(
+                name, metavar=name.upper(), type=Path, help=f"{shown} to write{table}"
+            )
+        )
     extra = _EXTRA.get(verb.name)
     if extra is not None:
         extra(parser)
     for _, options in offered(verb):
         add_options(parser, (_with_kind(verb, option) for option in options))
-    parser.add_argument("--json", action="store_true", help="print a report as JSON instead of text, for pipelines")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but warnings and errors")
+    parser.add_argument(
+        "--json", action="store_true", help="print a report as JSON instead of text, for pipelines"
+    )
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="say nothing but warnings and errors"
+    )
 
 
 def _complete_file(action: argparse.Action) -> None:
@@ -143,7 +163,9 @@ def _listing() -> str:
     width = max(map(len, VERBS)) + 2
     for key, title in GROUPS.items():
         lines += ["", f"{title.lower()}:"]
-        lines += [f"  {verb.name:{width}}{verb.summary}" for verb in VERBS.values() if verb.group == key]
+        lines += [
+            f"  {verb.name:{width}}{verb.summary}" for verb in VERBS.values() if verb.group == key
+        ]
     return "\n".join(lines[1:])
 
 
@@ -160,62 +182,116 @@ def _formatter(prog: str) -> argparse.HelpFormatter:
 
 
 def _embed(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--embedding-only", action="store_true", help="leave X, layers and raw out of the output")
+    parser.add_argument(
+        "--embedding-only", action="store_true", help="leave X, layers and raw out of the output"
+    )
 
 
 def _bundle(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--redistributable-only", action="store_true", help="only sources that may be shipped")
-    parser.add_argument("--all-genes", action="store_true", help="keep genes that are not protein-coding")
-    parser.add_argument("--block-dims", type=int, default=128, help="dimensions of a block (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, dest="random_state", help="Seed (default: %(default)s)")
+    parser.add_argument(
+        "--redistributable-only", action="store_true", help="only sources that may be shipped"
+    )
+    parser.add_argument(
+        "--all-genes", action="store_true", help="keep genes that are not protein-coding"
+    )
+    parser.add_argument(
+        "--block-dims", type=int, default=128, help="dimensions of a block (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, dest="random_state", help="Seed (default: %(default)s)"
+    )
 
 
 def _build(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--identifiers", action="store_true", help="build the identifier tables from NEWT_SC_DATA_DIR")
-    parser.add_argument("--bundle", default="newt-human", help="a shipped manifest or a file (default: %(default)s)")
+    parser.add_argument(
+        "--identifiers",
+        action="store_true",
+        help="build the identifier tables from NEWT_SC_DATA_DIR",
+    )
+    parser.add_argument(
+        "--bundle", default="newt-human", help="a shipped manifest or a file (default: %(default)s)"
+    )
     _bundle(parser)
-    parser.add_argument("--dims", type=int, default=256, help="dimensions of the fused vector, without a model (default: %(default)s)")
-    parser.add_argument("--model", help="vectors of this model instead: a folder, or the name of a shipped one")
-    parser.add_argument("--pack", action="store_true", help="quantise as shipped: float16 vectors, int8 blocks")
+    parser.add_argument(
+        "--dims",
+        type=int,
+        default=256,
+        help="dimensions of the fused vector, without a model (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--model", help="vectors of this model instead: a folder, or the name of a shipped one"
+    )
+    parser.add_argument(
+        "--pack", action="store_true", help="quantise as shipped: float16 vectors, int8 blocks"
+    )
     parser.add_argument("--name", help="name to record (default: that of the bundle)")
 
 
 def _train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", type=Path, help="folder to save the model in")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--bundle", default="newt-human", help="a shipped manifest or a file (default: %(default)s)")
-    source.add_argument("--embedding", help="train on the blocks of a shipped embedding or a file instead")
+    source.add_argument(
+        "--bundle", default="newt-human", help="a shipped manifest or a file (default: %(default)s)"
+    )
+    source.add_argument(
+        "--embedding", help="train on the blocks of a shipped embedding or a file instead"
+    )
     _bundle(parser)
     parser.add_argument("--modalities", nargs="+", help="only these (default: all)")
-    parser.add_argument("--embedding-out", type=Path, help="gene embedding to write, .h5ad or .zarr")
-    parser.add_argument("--n-latent", type=int, default=256, help="dimensions of the vector (default: %(default)s)")
     parser.add_argument(
-        "--n-private", type=int, default=0, help="of these, how many stay the PCA (default: %(default)s)"
+        "--embedding-out", type=Path, help="gene embedding to write, .h5ad or .zarr"
     )
     parser.add_argument(
-        "--pairs", metavar="MODALITY", help="train on the pairs of its networks, too, as interaction has"
+        "--n-latent", type=int, default=256, help="dimensions of the vector (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--n-private",
+        type=int,
+        default=0,
+        help="of these, how many stay the PCA (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pairs",
+        metavar="MODALITY",
+        help="train on the pairs of its networks, too, as interaction has",
     )
     parser.add_argument("--epochs", type=int, help="at most so many (default: the model's own)")
-    parser.add_argument("--accelerator", default="auto", help="cpu, gpu, mps or auto (default: %(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="replace a model that stands there")
+    parser.add_argument(
+        "--accelerator", default="auto", help="cpu, gpu, mps or auto (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a model that stands there"
+    )
 
 
 def _evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "embedding", metavar="EMBEDDING", nargs="*", default=["newt-human"], help=f"{KINDS['embedding']} (newt-human)"
+        "embedding",
+        metavar="EMBEDDING",
+        nargs="*",
+        default=["newt-human"],
+        help=f"{KINDS['embedding']} (newt-human)",
     )
-    parser.add_argument("--task", nargs="+", default=["omim"], help="names of tasks, or all (default: omim)")
+    parser.add_argument(
+        "--task", nargs="+", default=["omim"], help="names of tasks, or all (default: omim)"
+    )
     parser.add_argument("--output", type=Path, help="table to write, .tsv")
 
 
 def _info(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "what", metavar="WHAT", nargs="?", default="newt-human", help="shipped embedding, .h5ad or .zarr (newt-human)"
+        "what",
+        metavar="WHAT",
+        nargs="?",
+        default="newt-human",
+        help="shipped embedding, .h5ad or .zarr (newt-human)",
     )
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", type=Path, default=Path("demo_output"), help="folder (default: %(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo_output"), help="folder (default: %(default)s)"
+    )
 
 
 _EXTRA: dict[str, Callable[[argparse.ArgumentParser], None]] = {

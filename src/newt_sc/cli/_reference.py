@@ -27,4 +27,6 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     save_reference(ref, options.output, **arguments)
     size = options.output.stat().st_size
     say(f"{options.output}: {ref.n_obs:,} cells in {size / 1e6:.1f} MB")
-    return Report({"rows": int(ref.n_obs), "columns": int(ref.n_vars), "bytes": size}, [options.output])
+    return Report(
+        {"rows": int(ref.n_obs), "columns": int(ref.n_vars), "bytes": size}, [options.output]
+    )

@@ -53,15 +53,25 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     outputs = [getattr(options, name) for name in verb.outputs]
     for path, suffixes in zip(outputs, verb.outputs.values(), strict=True):
         _files.check_output(path, *suffixes)
-    inputs_given = (getattr(options, name, None) for name in (*(one.parameter for one in verb.inputs), *verb.files))
+    inputs_given = (
+        getattr(options, name, None)
+        for name in (*(one.parameter for one in verb.inputs), *verb.files)
+    )
     _files.check_outputs(outputs, inputs_given)
     calls = dict(offered(verb))
     function, options_of = next(iter(calls.items()))
     of_table = [option for call in [*calls][1:] for option in calls[call]]
     if all(path.suffix in (".h5ad", ".zarr", ".h5mu") for path in outputs):
-        stray = [f"--{option.name.replace('_', '-')}" for option in of_table if hasattr(options, option.name)]
+        stray = [
+            f"--{option.name.replace('_', '-')}"
+            for option in of_table
+            if hasattr(options, option.name)
+        ]
         if stray:
-            msg = f"{', '.join(stray)} is for the table, and {outputs[0]} is none: name an output that ends in .tsv."
+            msg = (
+                f"{', '.join(stray)} is for the table, and {outputs[0]} is none: name an output"
+                " that ends in .tsv."
+            )
             raise ValueError(msg)
     inputs = [_files.read(entry.kind, getattr(options, entry.parameter)) for entry in verb.inputs]
     keywords = given(options_of, options, verb.files, inputs[0])
@@ -70,7 +80,9 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     found = _resolve(function)(*inputs, **keywords)
     found = inputs[0] if found is None else found
     results = found if isinstance(found, tuple) else (found,)
-    written = [name for name, value in _slots(results[0]).items() if not _same(before.get(name), value)]
+    written = [
+        name for name, value in _slots(results[0]).items() if not _same(before.get(name), value)
+    ]
     told: list[dict[str, Any]] = []
     with ExitStack() as stack:
         from newt_sc.io._atomic import atomic_path
@@ -86,16 +98,21 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
                 told.append(_describe(shaped, written))
     seconds = time.perf_counter() - started
     for path, one in zip(outputs, told, strict=True):
-        text = ", ".join(f"{value:,} {name}" for name, value in one.items() if isinstance(value, int))
+        text = ", ".join(
+            f"{value:,} {name}" for name, value in one.items() if isinstance(value, int)
+        )
         slots = f"; {', '.join(one['written'])}" if one.get("written") else ""
         say(f"{path}: {text}{slots}, {seconds:.1f} s")
     return Report(told[0] if len(told) == 1 else told, outputs)
 
 
 def given(
-    parameters: list[Parameter], options: Namespace, files: Mapping[str, str] | None = None, first: Any = None
+    parameters: list[Parameter],
+    options: Namespace,
+    files: Mapping[str, str] | None = None,
+    first: Any = None,
 ) -> dict[str, Any]:
-    """Collect the keyword arguments that were given on the command line; files that they name are read.
+    """Collect the keyword arguments given on the command line, and read the files they name.
 
     Parameters
     ----------
@@ -132,11 +149,15 @@ def _resolve(call: str) -> Callable[..., Any]:
     return function
 
 
-def _shape(verb: Verb, result: Any, path: Path, options: Namespace, of_table: list[Parameter]) -> Any:
+def _shape(
+    verb: Verb, result: Any, path: Path, options: Namespace, of_table: list[Parameter]
+) -> Any:
     """Return what goes into the file: the object, its table, or its graph."""
     if path.suffix in (".h5ad", ".zarr", ".h5mu"):
         if (path.suffix == ".h5mu") != _files.is_mudata(result):
-            kind, suffix = ("a MuData", ".h5mu") if _files.is_mudata(result) else ("an AnnData", ".h5ad")
+            kind, suffix = (
+                ("a MuData", ".h5mu") if _files.is_mudata(result) else ("an AnnData", ".h5ad")
+            )
             msg = f"{path}: the result is {kind}; name an output that ends in {suffix}."
             raise ValueError(msg)
         return result
@@ -170,9 +191,13 @@ def _table(call: str, adata: Any, key: str | None) -> DataFrame:
 
 
 def _slots(data: Any) -> dict[str, Any]:
-    """Return what an AnnData or MuData holds, by ``slot/name``; two of them tell what was written."""
+    """Return what an AnnData or MuData holds, by ``slot/name``; two tell what was written."""
     if _files.is_mudata(data):
-        return {f"{name}/{slot}": item for name, mod in data.mod.items() for slot, item in _slots(mod).items()}
+        return {
+            f"{name}/{slot}": item
+            for name, mod in data.mod.items()
+            for slot, item in _slots(mod).items()
+        }
     if not hasattr(data, "obsm"):
         return {}
     out: dict[str, Any] = {}
@@ -189,14 +214,22 @@ def _same(old: Any, new: Any) -> bool:
 
 def _describe(data: Any, written: list[str]) -> dict[str, Any]:
     if hasattr(data, "columns"):
-        told = {"rows": len(data), "columns": len(data.columns), "names": [str(name) for name in data.columns]}
+        told = {
+            "rows": len(data),
+            "columns": len(data.columns),
+            "names": [str(name) for name in data.columns],
+        }
         if {"compound", "answered"} <= {*data.columns}:
             first = data.drop_duplicates("compound")
             told |= {"compounds": len(first), "answered": int(first["answered"].sum())}
         return told | {str(name): facts(value) for name, value in data.attrs.items()}
     told = {"rows": int(data.n_obs), "columns": int(data.n_vars), "written": written}
     uns = {name: _find(data, name) for name in written if "uns/" in name}
-    return told | {name.rpartition("uns/")[2]: facts(value) for name, value in uns.items() if isinstance(value, dict)}
+    return told | {
+        name.rpartition("uns/")[2]: facts(value)
+        for name, value in uns.items()
+        if isinstance(value, dict)
+    }
 
 
 def _find(data: Any, name: str) -> Any:
@@ -209,7 +242,11 @@ def facts(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {str(key): facts(item) for key, item in value.items()}
         return {key: item for key, item in kept.items() if item is not None}
-    if hasattr(value, "tolist") and getattr(value, "ndim", 2) < 2 and getattr(value, "size", 99) <= 20:
+    if (
+        hasattr(value, "tolist")
+        and getattr(value, "ndim", 2) < 2
+        and getattr(value, "size", 99) <= 20
+    ):
         value = value.tolist()
     if isinstance(value, list | tuple) and len(value) <= 20:
         return [facts(item) for item in value]

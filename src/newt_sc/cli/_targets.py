@@ -26,7 +26,10 @@ _WHOLE = ("targets", "groupby", "genetic", "known_targets")
 
 
 def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Report:
-    """Predict targets: by blocks where a trained model scores a table of signatures, otherwise at once."""
+    """Predict targets at once, or by blocks where a trained model scores a table.
+
+    The table is one of signatures.
+    """
     from newt_sc import get, tl
 
     path = Path(options.mdata)
@@ -47,7 +50,11 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Repo
     if defaults["targets"] is not None and defaults["model"] is not None:
         msg = "--targets trains a model and --model takes one: leave one out."
         raise ValueError(msg)
-    whole = any(defaults[name] for name in _WHOLE) or path.suffix == ".h5mu" or options.output.suffix != ".tsv"
+    whole = (
+        any(defaults[name] for name in _WHOLE)
+        or path.suffix == ".h5mu"
+        or options.output.suffix != ".tsv"
+    )
     if not whole:
         data = _files.read_signatures(path)
         if "targets" not in data.uns:
@@ -57,7 +64,9 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Repo
     return _run.run(verb, options, say)
 
 
-def _stream(data: AnnData, given: dict[str, Any], output: Path, say: Callable[[str], None]) -> _run.Report:
+def _stream(
+    data: AnnData, given: dict[str, Any], output: Path, say: Callable[[str], None]
+) -> _run.Report:
     from newt_sc.io._text import create_text
 
     started = time.perf_counter()
@@ -66,11 +75,15 @@ def _stream(data: AnnData, given: dict[str, Any], output: Path, say: Callable[[s
         for table in _tables(data, given):
             table.to_csv(file, sep="\t", index=False, header=n == 0, float_format="%.6g")
             first = table[table["rank"] <= 1]
-            n, answered, rows = n + len(first), answered + int(first["answered"].sum()), rows + len(table)
+            n, answered, rows = (
+                n + len(first),
+                answered + int(first["answered"].sum()),
+                rows + len(table),
+            )
             logger.info("%d compounds, %.0f s", n, time.perf_counter() - started)
     say(
-        f"{output}: {rows:,} rows, {len(table.columns)} columns, {n:,} compounds, {answered:,} answered, "
-        f"{time.perf_counter() - started:.1f} s"
+        f"{output}: {rows:,} rows, {len(table.columns)} columns, {n:,} compounds, {answered:,}"
+        f" answered, {time.perf_counter() - started:.1f} s"
     )
     told = {"rows": rows, "columns": len(table.columns), "names": list(table.columns)}
     return _run.Report(told | {"compounds": n, "answered": answered}, [output])
@@ -93,10 +106,18 @@ def _tables(data: AnnData, given: dict[str, Any]) -> Iterator[DataFrame]:
             block.var_names,
             block.X,
             block.layers["probability"],
-            of_targets={name: block.var[name].to_numpy() for name in ("prior", "n_compounds", "auroc")},
-            of_compounds={"reliability": reliability, "answered": reliability >= given["min_reliability"]},
+            of_targets={
+                name: block.var[name].to_numpy() for name in ("prior", "n_compounds", "auroc")
+            },
+            of_compounds={
+                "reliability": reliability,
+                "answered": reliability >= given["min_reliability"],
+            },
             top=given["top"],
             sort_by=given["sort_by"],
         )
     if lost:
-        logger.warning("warning: %d signatures are all zero, constant or not measured: they have no target", lost)
+        logger.warning(
+            "warning: %d signatures are all zero, constant or not measured: they have no target",
+            lost,
+        )

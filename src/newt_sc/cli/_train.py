@@ -34,7 +34,10 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         _files.check_output(options.embedding_out, ".h5ad", ".zarr")
         _files.check_outputs([options.model, options.embedding_out])
     if options.embedding is not None and (options.redistributable_only or options.all_genes):
-        msg = "--redistributable-only and --all-genes choose from a bundle; leave them out with --embedding."
+        msg = (
+            "--redistributable-only and --all-genes choose from a bundle; leave them out with"
+            " --embedding."
+        )
         raise ValueError(msg)
     if options.embedding is not None and options.pairs is not None:
         msg = "--pairs reads the networks of a bundle; leave it out with --embedding."
@@ -56,13 +59,21 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         pairs = pp.gene_pairs(knowledge, modality=options.pairs)
         progress(f"{len(pairs):,} pairs of {options.pairs}")
     model = models.NEWT(
-        knowledge, n_latent=options.n_latent, n_private=options.n_private, random_state=options.random_state
+        knowledge,
+        n_latent=options.n_latent,
+        n_private=options.n_private,
+        random_state=options.random_state,
     )
     progress("training")
     epochs = {} if options.epochs is None else {"max_epochs": options.epochs}
     try:
         with redirect_stdout(sys.stderr):  # the progress bar; stdout is for results
-            model.train(**epochs, pairs=pairs, accelerator=options.accelerator, enable_progress_bar=not options.quiet)
+            model.train(
+                **epochs,
+                pairs=pairs,
+                accelerator=options.accelerator,
+                enable_progress_bar=not options.quiet,
+            )
     except MisconfigurationException as error:  # such as an accelerator that is not there
         raise ValueError(str(error)) from error
     embedding = model.to_embedding()
@@ -76,7 +87,11 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     if options.embedding_out is not None:
         outputs.append(options.embedding_out)
         say(f"{options.embedding_out}: {options.embedding_out.stat().st_size / 1e6:.1f} MB")
-    told = {"rows": embedding.n_obs, "columns": embedding.n_vars, "newt": facts(embedding.uns["newt"])}
+    told = {
+        "rows": embedding.n_obs,
+        "columns": embedding.n_vars,
+        "newt": facts(embedding.uns["newt"]),
+    }
     return Report(told, outputs)
 
 

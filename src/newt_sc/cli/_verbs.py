@@ -39,7 +39,8 @@ class Verb:
     summary
         What it does, in one sentence.
     calls
-        Public functions whose parameters are its options. The first is called; a second, of ``get``, makes the table.
+        Public functions whose parameters are its options. The first is called; a second, of
+        ``get``, makes the table.
     inputs
         What it reads, by position.
     outputs
@@ -77,7 +78,7 @@ GROUPS = {
 }
 
 _LISTED = (
-    # -- cells -------------------------------------------------------------------------------------------------------
+    # -- cells -------------------------------------------------------------------------------------
     Verb(
         "embed",
         "Embed the cells of a file, which is read and written by blocks.",
@@ -95,7 +96,8 @@ _LISTED = (
     ),
     Verb(
         "score-programs",
-        "Score gene programs in each cell, by genes that are like theirs where these are not measured.",
+        "Score gene programs in each cell, by genes that are like theirs where these are not"
+        " measured.",
         ("tl.score_programs",),
         (Input("adata", "cells"), Input("gene_sets", "sets")),
         {"output": (*OBJECT, *TABLE)},
@@ -136,7 +138,10 @@ _LISTED = (
         files={"orthologs": "table"},
         examples=(
             "map-to-reference query.h5ad reference.h5ad mapped.h5ad --label cell_type",
-            "map-to-reference query.h5ad blood.safetensors labels.tsv --label cell_type --via aligned",
+            (
+                "map-to-reference query.h5ad blood.safetensors labels.tsv --label cell_type --via"
+                " aligned"
+            ),
         ),
         group="cells",
     ),
@@ -159,7 +164,10 @@ _LISTED = (
         (Input("adata", "cells"), Input("ref", "cells")),
         {"output": OBJECT},
         files={"orthologs": "table"},
-        examples=("joint-map query.h5ad reference.h5ad joint.h5ad", "joint-map a.h5ad b.h5ad joint.h5ad --via harmony"),
+        examples=(
+            "joint-map query.h5ad reference.h5ad joint.h5ad",
+            "joint-map a.h5ad b.h5ad joint.h5ad --via harmony",
+        ),
         group="cells",
     ),
     Verb(
@@ -168,7 +176,9 @@ _LISTED = (
         ("pp.shared_genes",),
         (Input("adata", "cells"), Input("ref", "cells")),
         {"output": OBJECT, "ref_output": OBJECT},
-        examples=("shared-genes query.h5ad reference.h5ad query2.h5ad reference2.h5ad --n-top-genes 500",),
+        examples=(
+            "shared-genes query.h5ad reference.h5ad query2.h5ad reference2.h5ad --n-top-genes 500",
+        ),
         group="cells",
     ),
     Verb(
@@ -177,13 +187,17 @@ _LISTED = (
         ("pp.map_genes",),
         (Input("adata", "cells"),),
         {"output": (*OBJECT, *TABLE)},
-        examples=("map-genes cells.h5ad mapped.h5ad", "map-genes cells.h5ad genes.tsv --column gene_ids"),
+        examples=(
+            "map-genes cells.h5ad mapped.h5ad",
+            "map-genes cells.h5ad genes.tsv --column gene_ids",
+        ),
         group="cells",
     ),
-    # -- sets --------------------------------------------------------------------------------------------------------
+    # -- sets --------------------------------------------------------------------------------------
     Verb(
         "compare-sets",
-        "Compare every set of genes of one file with every set of another by what their genes are like.",
+        "Compare every set of genes of one file with every set of another by what their genes are"
+        " like.",
         ("tl.compare_sets",),
         (Input("a", "sets"),),
         {"output": TABLE},
@@ -204,7 +218,7 @@ _LISTED = (
         examples=("rank-sets scores.rnk reactome.gmt ranked.tsv --min-size 10",),
         group="sets",
     ),
-    # -- signatures --------------------------------------------------------------------------------------------------
+    # -- signatures --------------------------------------------------------------------------------
     Verb(
         "signatures",
         "Make signatures of perturbations from cells or from tables of differential expression.",
@@ -212,7 +226,9 @@ _LISTED = (
         (Input("data", "cells or table"),),
         {"output": (".h5ad",)},
         skip=("columns",),
-        examples=("signatures perturbed.h5ad signatures.h5ad --groupby perturbation --reference control",),
+        examples=(
+            "signatures perturbed.h5ad signatures.h5ad --groupby perturbation --reference control",
+        ),
         group="signatures",
     ),
     Verb(
@@ -280,12 +296,15 @@ _LISTED = (
         {"output": TABLE},
         files={"per": "column or table"},
         examples=(
-            "match-compounds cells.h5ad l1000.h5mu matched.tsv --groupby stage --source progenitor --target mature",
+            (
+                "match-compounds cells.h5ad l1000.h5mu matched.tsv --groupby stage --source"
+                " progenitor --target mature"
+            ),
             "match-compounds change.tsv l1000.h5mu matched.tsv --compound knockdown --per target",
         ),
         group="signatures",
     ),
-    # -- genes -------------------------------------------------------------------------------------------------------
+    # -- genes -------------------------------------------------------------------------------------
     Verb(
         "build",
         "Build a gene embedding from a knowledge bundle.",
@@ -315,7 +334,10 @@ _LISTED = (
         (Input("knowledge", "blocks"),),
         {"output": OBJECT},
         skip=("weights",),
-        examples=("fuse encoded.h5mu genes.h5ad", "fuse newt-human no-go.h5ad --modalities coexpression pathway"),
+        examples=(
+            "fuse encoded.h5mu genes.h5ad",
+            "fuse newt-human no-go.h5ad --modalities coexpression pathway",
+        ),
         group="genes",
     ),
     Verb(
@@ -376,7 +398,7 @@ _LISTED = (
         examples=("nearest-genes newt-human near.tsv --genes GATA1 SPI1 --n-neighbors 20",),
         group="genes",
     ),
-    # -- other -------------------------------------------------------------------------------------------------------
+    # -- other -------------------------------------------------------------------------------------
     Verb(
         "info",
         "Say what a file or a shipped embedding holds.",

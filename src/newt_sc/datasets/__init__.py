@@ -1,4 +1,7 @@
-"""What comes with the package and what is fetched: knowledge bundles, gene embeddings and signatures."""
+"""Knowledge bundles, gene embeddings and signatures.
+
+Some come with the package, others are fetched.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,13 @@ from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
     from ._bundle import bundle
-    from ._embedding import describe_embedding, embedding, pack_embedding, resolve_embedding, unpack_embedding
+    from ._embedding import (
+        describe_embedding,
+        embedding,
+        pack_embedding,
+        resolve_embedding,
+        unpack_embedding,
+    )
     from ._l1000 import l1000
     from ._manifest import read_manifest
 

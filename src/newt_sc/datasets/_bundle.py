@@ -17,7 +17,13 @@ from scipy import sparse
 
 from newt_sc import _keys, genes, io
 from newt_sc.datasets._go import read_go_sets, read_ontology
-from newt_sc.datasets._manifest import COLUMNS, describe_manifest, manifest_folder, read_files, read_manifest
+from newt_sc.datasets._manifest import (
+    COLUMNS,
+    describe_manifest,
+    manifest_folder,
+    read_files,
+    read_manifest,
+)
 from newt_sc.errors import FormatError, NewtWarning
 from newt_sc.io._table import clean_label, clean_name, read_strings, warn_missing
 
@@ -46,22 +52,24 @@ def bundle(
 ) -> MuData:
     """Read a knowledge bundle into one MuData of genes.
 
-    Files are looked for beside a manifest of your own, in ``settings.data_dir``, in the cache, and then fetched from
-    ``settings.data_url``; their sha256 is checked always.
+    Files are looked for beside a manifest of your own, in ``settings.data_dir``, in the cache, and
+    then fetched from ``settings.data_url``; their sha256 is checked always.
 
     Parameters
     ----------
     name
-        Name of a shipped manifest (``"newt-human"``, ``"newt-human-frozen"``), or the path of one (see
+        Name of a shipped manifest (``"newt-human"``, ``"newt-human-frozen"``), or the path of one
+        (see
         :func:`read_manifest`).
     modalities
         Read only these.
     redistributable_only
         Leave out files from which no trained vector may be shipped.
     protein_coding_only
-        Keep only genes that code for protein: the protein-coding locus group of HGNC and, of its other loci
-        (protocadherin clusters, immunoglobulins, T-cell receptors), those with a UniProt entry. Names that no
-        identifier table knows are then dropped; otherwise they are kept as they are.
+        Keep only genes that code for protein: the protein-coding locus group of HGNC and, of its
+        other loci (protocadherin clusters, immunoglobulins, T-cell receptors), those with a UniProt
+        entry. Names that no identifier table knows are then dropped; otherwise they are kept as
+        they are.
     organism
         ``"human"``, or ``"mouse"`` to take the names through the ortholog table.
     progress
@@ -69,11 +77,11 @@ def bundle(
 
     Returns
     -------
-    MuData with genes (approved human symbols) as the shared observations and one modality for each kind of knowledge:
-    ``X`` is genes x features (float32; NaN where not measured), ``var["source"]`` the file a feature is from and
-    ``var["kind"]`` what it is: ``set``, ``partner``, ``regulator``, ``target`` or ``condition`` (of the data set
-    ``var["group"]``). A gene that a modality does not know is absent from it. ``uns["newt_bundle"]`` holds the
-    manifest.
+    MuData with genes (approved human symbols) as the shared observations and one modality for each
+    kind of knowledge: ``X`` is genes x features (float32; NaN where not measured),
+    ``var["source"]`` the file a feature is from and ``var["kind"]`` what it is: ``set``,
+    ``partner``, ``regulator``, ``target`` or ``condition`` (of the data set ``var["group"]``). A
+    gene that a modality does not know is absent from it. ``uns["newt_bundle"]`` holds the manifest.
 
     Raises
     ------
@@ -86,7 +94,8 @@ def bundle(
     DataUnavailableError
         If a file is nowhere.
     ValueError
-        If a modality asked for is not in the manifest, ``organism`` is not known, or no file or gene is left.
+        If a modality asked for is not in the manifest, ``organism`` is not known, or no file or
+        gene is left.
 
     Examples
     --------
@@ -109,20 +118,30 @@ def bundle(
         table = table[table["redistributable"]]
     table = table[table["modality"].isin(known)]
     if table.empty:
-        msg = f"No file of the bundle is left of the modalities {known}: none of theirs is redistributable."
+        msg = (
+            f"No file of the bundle is left of the modalities {known}: none of theirs is"
+            " redistributable."
+        )
         raise ValueError(msg)
     parts: dict[str, list[tuple[str, _Features]]] = {}
     for row, read in read_files(name, table, _READERS, progress=progress):
         for features in read:
             parts.setdefault(row["modality"], []).append((row["source"], features))
-    every = pd.Index(sorted({gene for group in parts.values() for _, part in group for gene in part.genes}))
+    every = pd.Index(
+        sorted({gene for group in parts.values() for _, part in group for gene in part.genes})
+    )
     canonical = canonical_symbols(every, protein_coding_only=protein_coding_only, organism=organism)
     mods = {modality: _stack(group, canonical) for modality, group in parts.items()}
     mods = {modality: block for modality, block in mods.items() if block.n_obs}
     if not mods:
-        msg = "No gene of the bundle is known: are the files of another species, or their genes given by other ids?"
+        msg = (
+            "No gene of the bundle is known: are the files of another species, or their genes given"
+            " by other ids?"
+        )
         raise ValueError(msg)
-    with warnings.catch_warnings():  # mudata 0.3 warns of what 0.4 no longer does on update; nothing is pulled here
+    with (
+        warnings.catch_warnings()
+    ):  # mudata 0.3 warns of what 0.4 no longer does on update; nothing is pulled here
         warnings.simplefilter("ignore", FutureWarning)
         mdata = MuData(mods)
     mdata.uns[_keys.BUNDLE] = describe_manifest(name, table)
@@ -130,7 +149,10 @@ def bundle(
 
 
 def canonical_symbols(
-    names: pd.Index, *, protein_coding_only: bool = True, organism: Literal["human", "mouse"] = "human"
+    names: pd.Index,
+    *,
+    protein_coding_only: bool = True,
+    organism: Literal["human", "mouse"] = "human",
 ) -> pd.Series:
     """Find the approved symbol of each name; missing where the gene is to be left out."""
     found = genes.resolve(names, organism=organism)
@@ -161,9 +183,13 @@ def _stack(group: Sequence[tuple[str, _Features]], canonical: pd.Series) -> ad.A
         names = [f"{source}|{feature}" for feature in part.names]
         if part.kind == "target":
             names = [f"{name}|target" for name in names]
-        var.append(pd.DataFrame({"source": source, "kind": part.kind, "group": part.group}, index=names))
+        var.append(
+            pd.DataFrame({"source": source, "kind": part.kind, "group": part.group}, index=names)
+        )
     if any(isinstance(block, np.ndarray) for block in blocks):
-        X: Any = np.hstack([block if isinstance(block, np.ndarray) else block.toarray() for block in blocks])
+        X: Any = np.hstack(
+            [block if isinstance(block, np.ndarray) else block.toarray() for block in blocks]
+        )
         present = np.isfinite(X).any(axis=1) & (np.nan_to_num(X) != 0).any(axis=1)
     else:
         X = sparse.csr_matrix(sparse.hstack(blocks, format="csr"))
@@ -177,44 +203,58 @@ def _merge_rows(X: sparse.csr_array, at: np.ndarray, n_rows: int) -> sparse.csr_
     table = pd.DataFrame({"row": at[coo.row], "col": coo.col, "value": coo.data})
     table = table.loc[table["value"].abs().sort_values(ascending=False, kind="stable").index]
     table = table.drop_duplicates(["row", "col"])
-    return sparse.csr_array((table["value"], (table["row"], table["col"])), shape=(n_rows, X.shape[1]))
+    return sparse.csr_array(
+        (table["value"], (table["row"], table["col"])), shape=(n_rows, X.shape[1])
+    )
 
 
 def _read_sets(path: Path) -> list[_Features]:
     return [_membership(io.read_gmt(path))]
 
 
-def _read_go(path: Path, *, ontology: Path, min_size: int = 5, max_size: int = 2000) -> list[_Features]:
+def _read_go(
+    path: Path, *, ontology: Path, min_size: int = 5, max_size: int = 2000
+) -> list[_Features]:
     sets, graph = read_go_sets(path), read_ontology(ontology)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "no term has", NewtWarning)  # which is an error here
             closure = io.propagate_annotations(sets, graph, min_size=min_size, max_size=max_size)
     except ValueError as error:
-        raise FormatError(path, None, f"cannot be propagated on {ontology.name}: {error}") from error
+        raise FormatError(
+            path, None, f"cannot be propagated on {ontology.name}: {error}"
+        ) from error
     if not closure:
         raise FormatError(path, None, f"no term has from {min_size} to {max_size} genes.")
     return [_membership(closure)]
 
 
 def _membership(sets: dict[str, list[str]]) -> _Features:
-    rows, row_names = pd.factorize(np.array([gene for members in sets.values() for gene in members], dtype=object))
+    rows, row_names = pd.factorize(
+        np.array([gene for members in sets.values() for gene in members], dtype=object)
+    )
     cols = np.repeat(np.arange(len(sets)), [len(members) for members in sets.values()])
-    X = sparse.csr_array((np.ones(len(rows), np.float32), (rows, cols)), shape=(len(row_names), len(sets)))
+    X = sparse.csr_array(
+        (np.ones(len(rows), np.float32), (rows, cols)), shape=(len(row_names), len(sets))
+    )
     return _Features(pd.Index(row_names), pd.Index(sets), "set", X)
 
 
 def _incidence(rows: pd.Series, cols: pd.Series, weight: pd.Series, kind: str) -> _Features:
     at, row_names = pd.factorize(rows)
     to, col_names = pd.factorize(cols)
-    X = sparse.coo_array((weight.to_numpy(np.float32), (at, to)), shape=(len(row_names), len(col_names))).tocsr()
+    X = sparse.coo_array(
+        (weight.to_numpy(np.float32), (at, to)), shape=(len(row_names), len(col_names))
+    ).tocsr()
     return _Features(pd.Index(row_names), pd.Index(col_names), kind, X)
 
 
 def _partners(edges: pd.DataFrame) -> list[_Features]:
     edges = edges[(edges["source"] != edges["target"]) & (edges["weight"] != 0)]
     both = pd.concat([edges, edges.rename(columns={"source": "target", "target": "source"})])
-    both = both.sort_values("weight", ascending=False, kind="stable").drop_duplicates(["source", "target"])
+    both = both.sort_values("weight", ascending=False, kind="stable").drop_duplicates(
+        ["source", "target"]
+    )
     return [_incidence(both["source"], both["target"], both["weight"], "partner")]
 
 
@@ -246,13 +286,21 @@ def _read_expression(path: Path, *, group: str = "source") -> list[_Features]:
     X = adata.X.toarray() if sparse.issparse(adata.X) else np.asarray(adata.X)
     if X.ndim != 2 or X.dtype.kind not in "biuf":
         raise FormatError(
-            path, None, f"X has dtype {X.dtype} and shape {X.shape}, expected numbers, genes x conditions."
+            path,
+            None,
+            f"X has dtype {X.dtype} and shape {X.shape}, expected numbers, genes x conditions.",
         )
     names = adata.var_names.astype(str)
     if group in adata.var:
         parts = adata.var[group].astype(str).to_numpy()
         return [
-            _Features(adata.obs_names, names[parts == part], "condition", X[:, parts == part].astype(np.float32), part)
+            _Features(
+                adata.obs_names,
+                names[parts == part],
+                "condition",
+                X[:, parts == part].astype(np.float32),
+                part,
+            )
             for part in dict.fromkeys(parts)
         ]
     return [_Features(adata.obs_names, names, "condition", X.astype(np.float32))]
@@ -261,13 +309,17 @@ def _read_expression(path: Path, *, group: str = "source") -> list[_Features]:
 def _read_modules(path: Path) -> list[_Features]:
     table = read_strings(path, sep="\t")
     if table.empty or table.shape[1] < 2:
-        raise FormatError(path, None, f"found {table.shape[0]} genes x {table.shape[1] - 1} tissues.")
+        raise FormatError(
+            path, None, f"found {table.shape[0]} genes x {table.shape[1] - 1} tissues."
+        )
     table = table.map(clean_label).rename(columns={table.columns[0]: "gene"})
     table["gene"] = table["gene"].map(clean_name)
     warn_missing(path, int((table["gene"] == "").sum()), "genes")
     long = table.melt("gene", var_name="tissue", value_name="module")
     long = long[(long[["gene", "module"]] != "").all(axis=1)]
-    edges = pd.DataFrame({"gene": long["gene"], "set": long["tissue"] + "|" + long["module"]}).drop_duplicates()
+    edges = pd.DataFrame(
+        {"gene": long["gene"], "set": long["tissue"] + "|" + long["module"]}
+    ).drop_duplicates()
     return [_incidence(edges["gene"], edges["set"], pd.Series(1.0, index=edges.index), "set")]
 
 

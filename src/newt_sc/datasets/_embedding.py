@@ -17,7 +17,13 @@ from newt_sc import _keys, io
 from newt_sc._docs import with_docs
 from newt_sc.errors import ChecksumError
 
-__all__ = ["describe_embedding", "embedding", "pack_embedding", "resolve_embedding", "unpack_embedding"]
+__all__ = [
+    "describe_embedding",
+    "embedding",
+    "pack_embedding",
+    "resolve_embedding",
+    "unpack_embedding",
+]
 
 _PACKED = "newt_packed"
 """``uns`` key of the scales of a packed embedding."""
@@ -41,13 +47,15 @@ def embedding(name: str = "newt-human") -> ad.AnnData:
     ----------
     name
         ``"newt-human"``: human protein-coding genes, six modalities, method ``spectral``. A trained
-        :class:`newt_sc.models.NEWT` of its blocks comes along: ``NEWT.load("newt-human", embedding)``.
+        :class:`newt_sc.models.NEWT` of its blocks comes along:
+        ``NEWT.load("newt-human", embedding)``.
 
     Returns
     -------
-    AnnData of genes x dimensions (float32), ``obs_names`` approved human symbols; ``obsm[modality]`` the blocks of
-    each modality (float32, NaN rows where it does not know the gene); ``obs["n_modalities"]``; ``uns["newt"]`` how it
-    was made, from which files, and its hash. The vectors are licensed CC-BY-SA-4.0.
+    AnnData of genes x dimensions (float32), ``obs_names`` approved human symbols;
+    ``obsm[modality]`` the blocks of each modality (float32, NaN rows where it does not know the
+    gene); ``obs["n_modalities"]``; ``uns["newt"]`` how it was made, from which files, and its hash.
+    The vectors are licensed CC-BY-SA-4.0.
 
     Raises
     ------
@@ -61,7 +69,10 @@ def embedding(name: str = "newt-human") -> ad.AnnData:
     """
     shipped = shipped_embeddings()
     if name not in shipped:
-        msg = f"No embedding {name!r} comes with the package; there is {', '.join(shipped) or 'none'}."
+        msg = (
+            f"No embedding {name!r} comes with the package; there is"
+            f" {', '.join(shipped) or 'none'}."
+        )
         raise KeyError(msg)
     return _load(shipped[name]).copy()
 
@@ -97,13 +108,19 @@ def resolve_embedding(embedding: str | PathLike[str] | ad.AnnData) -> ad.AnnData
         _check(embedding)
         return embedding
     if not isinstance(embedding, str | PathLike):
-        msg = f"embedding is {type(embedding).__name__}, expected a name, a path or an AnnData of genes x dimensions."
+        msg = (
+            f"embedding is {type(embedding).__name__}, expected a name, a path or an AnnData of"
+            " genes x dimensions."
+        )
         raise TypeError(msg)
     shipped = shipped_embeddings()
     if isinstance(embedding, str) and embedding in shipped:
         return _load(shipped[embedding])
     if not Path(embedding).exists():
-        msg = f"embedding {str(embedding)!r} is neither a shipped one ({', '.join(shipped)}) nor a file."
+        msg = (
+            f"embedding {str(embedding)!r} is neither a shipped one ({', '.join(shipped)}) nor a"
+            " file."
+        )
         raise FileNotFoundError(msg)
     read = io.read_embedding(embedding)
     if _PACKED in read.uns:
@@ -114,14 +131,23 @@ def resolve_embedding(embedding: str | PathLike[str] | ad.AnnData) -> ad.AnnData
 
 def _check(embedding: ad.AnnData) -> None:
     if embedding.n_obs == 0 or embedding.n_vars == 0 or embedding.X is None:
-        msg = f"The embedding has shape {embedding.shape}: expected genes x dimensions with vectors in X."
+        msg = (
+            f"The embedding has shape {embedding.shape}: expected genes x dimensions with vectors"
+            " in X."
+        )
         raise ValueError(msg)
     if not embedding.obs_names.is_unique:
         twice = embedding.obs_names[embedding.obs_names.duplicated()].unique()[:5].tolist()
-        msg = f"The embedding lists some genes more than once, such as {twice}. Keep one row per gene."
+        msg = (
+            f"The embedding lists some genes more than once, such as {twice}. Keep one row per"
+            " gene."
+        )
         raise ValueError(msg)
     if not isinstance(embedding.X, np.ndarray):
-        msg = f"The embedding has X of type {type(embedding.X).__name__}: expected a dense numpy array."
+        msg = (
+            f"The embedding has X of type {type(embedding.X).__name__}: expected a dense numpy"
+            " array."
+        )
         raise ValueError(msg)
     values = embedding.X
     if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
@@ -167,7 +193,9 @@ def vectors_sha256(embedding: ad.AnnData) -> str:
 
 
 def pack_embedding(embedding: ad.AnnData) -> tuple[ad.AnnData, dict[str, float]]:
-    """Quantise an embedding for shipping: vectors and attention to float16, blocks to int8 with a scale per column.
+    """Quantise an embedding for shipping.
+
+    Vectors and attention become float16; blocks become int8 with a scale per column.
 
     Parameters
     ----------
@@ -176,8 +204,8 @@ def pack_embedding(embedding: ad.AnnData) -> tuple[ad.AnnData, dict[str, float]]
 
     Returns
     -------
-    The packed embedding (``uns["newt_packed"]`` holds the scales), and for the vectors and each block the loss:
-    the mean over genes of 1 - cosine between what was and what is read back.
+    The packed embedding (``uns["newt_packed"]`` holds the scales), and for the vectors and each
+    block the loss: the mean over genes of 1 - cosine between what was and what is read back.
 
     Examples
     --------
@@ -190,13 +218,18 @@ def pack_embedding(embedding: ad.AnnData) -> tuple[ad.AnnData, dict[str, float]]
     for name in embedding.uns[_keys.EMBED]["modalities"]:
         block = np.asarray(embedding.obsm[name], dtype=np.float32)
         known = np.asarray(np.isfinite(block).all(axis=1))
-        scale = np.maximum(np.abs(block[known]).max(axis=0, initial=0) / 127, np.finfo(np.float32).tiny).astype(
-            np.float32
+        scale = np.maximum(
+            np.abs(block[known]).max(axis=0, initial=0) / 127, np.finfo(np.float32).tiny
+        ).astype(np.float32)
+        packed[name] = np.where(known[:, None], np.rint(np.nan_to_num(block) / scale), -128).astype(
+            np.int8
         )
-        packed[name] = np.where(known[:, None], np.rint(np.nan_to_num(block) / scale), -128).astype(np.int8)
         scales[name] = scale
     out = ad.AnnData(
-        np.asarray(embedding.X, dtype=np.float16), obs=embedding.obs.copy(), var=embedding.var.copy(), obsm=packed
+        np.asarray(embedding.X, dtype=np.float16),
+        obs=embedding.obs.copy(),
+        var=embedding.var.copy(),
+        obsm=packed,
     )
     out.uns[_keys.EMBED] = embedding.uns[_keys.EMBED] | {"sha256": vectors_sha256(embedding)}
     if _keys.ATTENTION in embedding.obsm:
@@ -239,13 +272,21 @@ def unpack_embedding(packed: ad.AnnData) -> ad.AnnData:
         wide = block.astype(np.float32) * np.asarray(scale, dtype=np.float32)
         wide[(block == -128).all(axis=1)] = np.nan
         blocks[name] = wide
-    out = ad.AnnData(np.asarray(packed.X).astype(np.float32), obs=packed.obs.copy(), var=packed.var.copy(), obsm=blocks)
+    out = ad.AnnData(
+        np.asarray(packed.X).astype(np.float32),
+        obs=packed.obs.copy(),
+        var=packed.var.copy(),
+        obsm=blocks,
+    )
     if _keys.ATTENTION in packed.obsm:
         out.obsm[_keys.ATTENTION] = packed.obsm[_keys.ATTENTION].astype(np.float32)
     out.uns[_keys.EMBED] = packed.uns[_keys.EMBED]
     stated = out.uns[_keys.EMBED].get("sha256")
     if stated is not None and stated != vectors_sha256(out):
-        msg = f"The vectors and genes do not have the sha256 that is stated with them, {stated}: changed or damaged."
+        msg = (
+            f"The vectors and genes do not have the sha256 that is stated with them, {stated}:"
+            " changed or damaged."
+        )
         raise ChecksumError(msg)
     return out
 

@@ -36,19 +36,29 @@ def safe_relative(file: str) -> str:
         If it names no file, is absolute, or climbs out with ``..``.
     """
     posix, windows = PurePosixPath(file), PureWindowsPath(file)
-    outside = posix.is_absolute() or bool(windows.drive or windows.root) or ".." in {*posix.parts, *windows.parts}
+    outside = (
+        posix.is_absolute()
+        or bool(windows.drive or windows.root)
+        or ".." in {*posix.parts, *windows.parts}
+    )
     if outside or not posix.name:
-        msg = f"{file!r} is not a path inside the bundle's folder: expected a relative path without '..'."
+        msg = (
+            f"{file!r} is not a path inside the bundle's folder: expected a relative path without"
+            " '..'."
+        )
         raise ValueError(msg)
     return file
 
 
-def fetch(file: str, digest: str, *, folders: tuple[Path, ...] = (), progress: bool = False) -> Path:
+def fetch(
+    file: str, digest: str, *, folders: tuple[Path, ...] = (), progress: bool = False
+) -> Path:
     """Find a file of a bundle, or download it.
 
-    Looked for in this order: ``folders``, ``settings.data_dir``, the cache, ``settings.data_url``. A file of another
-    content than ``digest`` is never used: in a folder of the user's it is an error, in the cache it is fetched anew.
-    A download goes to a temporary file and is renamed when its content is right, so several processes may ask at once.
+    Looked for in this order: ``folders``, ``settings.data_dir``, the cache, ``settings.data_url``.
+    A file of another content than ``digest`` is never used: in a folder of the user's it is an
+    error, in the cache it is fetched anew. A download goes to a temporary file and is renamed when
+    its content is right, so several processes may ask at once.
 
     Parameters
     ----------
@@ -80,8 +90,9 @@ def fetch(file: str, digest: str, *, folders: tuple[Path, ...] = (), progress: b
             found = sha256(path)
             if found != digest:
                 msg = (
-                    f"{path} has sha256 {found}, but the manifest says {digest}. "
-                    "It is another version or damaged: replace it, or write its sha256 into a manifest of your own."
+                    f"{path} has sha256 {found}, but the manifest says {digest}. It is another"
+                    " version or damaged: replace it, or write its sha256 into a manifest of your"
+                    " own."
                 )
                 raise ChecksumError(msg)
             return path
@@ -91,11 +102,14 @@ def fetch(file: str, digest: str, *, folders: tuple[Path, ...] = (), progress: b
     if not settings.data_url:
         where = ", ".join(str(folder) for folder in own) or "no data directory is set"
         msg = (
-            f"{file} was not found ({where}; cache {cache_dir()}). Set NEWT_SC_DATA_DIR or newt_sc.settings.data_dir "
-            "to the folder that holds the files, or NEWT_SC_DATA_URL to a base URL to fetch them from."
+            f"{file} was not found ({where}; cache {cache_dir()}). Set NEWT_SC_DATA_DIR or"
+            " newt_sc.settings.data_dir to the folder that holds the files, or NEWT_SC_DATA_URL to"
+            " a base URL to fetch them from."
         )
         raise DataUnavailableError(msg)
-    return _download(f"{settings.data_url.rstrip('/')}/{quote(file)}", digest, cached, progress=progress)
+    return _download(
+        f"{settings.data_url.rstrip('/')}/{quote(file)}", digest, cached, progress=progress
+    )
 
 
 def _download(url: str, digest: str, target: Path, *, progress: bool) -> Path:
@@ -111,7 +125,10 @@ def _download(url: str, digest: str, target: Path, *, progress: bool) -> Path:
             downloader=pooch.HTTPDownloader(progressbar=progress, timeout=60),
         )
     except OSError as error:  # first: what requests says of a malformed URL is a ValueError, too
-        msg = f"{url} could not be fetched to {target}: {error}. Check NEWT_SC_DATA_URL, the network and the disk."
+        msg = (
+            f"{url} could not be fetched to {target}: {error}. Check NEWT_SC_DATA_URL, the network"
+            " and the disk."
+        )
         raise DataUnavailableError(msg) from error
     except ValueError as error:
         if "hash" not in str(error).lower():

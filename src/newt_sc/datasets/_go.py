@@ -28,9 +28,10 @@ def read_ontology(path: Path) -> nx.MultiDiGraph:
     Parameters
     ----------
     path
-        A file whose name ends in ``.obo`` or ``.obo.gz``, or a tab-separated table, one row per term and parent, with
-        the columns ``go_id``, ``Term``, ``Ontology`` (``BP``, ``MF``, ``CC``), ``relationship`` (``isa``,
-        ``part of``, ...) and ``parent`` (``all`` above the roots), as GO.db and GOSemSim hold it.
+        A file whose name ends in ``.obo`` or ``.obo.gz``, or a tab-separated table, one row per
+        term and parent, with the columns ``go_id``, ``Term``, ``Ontology`` (``BP``, ``MF``,
+        ``CC``), ``relationship`` (``isa``, ``part of``, ...) and ``parent`` (``all`` above the
+        roots), as GO.db and GOSemSim hold it.
 
     Returns
     -------
@@ -55,11 +56,16 @@ def read_ontology(path: Path) -> nx.MultiDiGraph:
             term, name, namespace, relation, parent = (row[column] for column in _COLUMNS)
             if not (term and namespace and relation and parent) or namespace not in _NAMESPACES:
                 found = list(row.values())
-                message = f"found {found}, expected a term, its name, one of {list(_NAMESPACES)}, a relation, a parent."
+                message = (
+                    f"found {found}, expected a term, its name, one of {list(_NAMESPACES)}, a"
+                    " relation, a parent."
+                )
                 raise FormatError(path, rows.line_num, message)
             graph.add_node(term, name=name, namespace=_NAMESPACES[namespace])
             if parent != "all":
-                graph.add_edge(term, parent, key=_RELATIONS.get(relation, relation.replace(" ", "_")))
+                graph.add_edge(
+                    term, parent, key=_RELATIONS.get(relation, relation.replace(" ", "_"))
+                )
     if not graph:
         raise FormatError(path, None, "found no term, expected one row per term and parent.")
     return graph
@@ -86,6 +92,8 @@ def read_go_sets(path: Path) -> dict[str, list[str]]:
     for name, members in io.read_gmt(path).items():
         found = _TERM.findall(name)
         if len(found) != 1 or found[0] in out:
-            raise FormatError(path, None, f"the set {name!r} must hold one GO id, such as GO:0000002, of its own.")
+            raise FormatError(
+                path, None, f"the set {name!r} must hold one GO id, such as GO:0000002, of its own."
+            )
         out[found[0]] = members
     return out

@@ -35,60 +35,71 @@ _HUB = {"MOA": "moa", "Disease Area": "disease_area", "Indication": "indication"
 _HUB_ITEM = re.compile(r", (?!like \()")  # one mechanism has a comma in its name
 
 
-def l1000(name: str | PathLike[str] = "l1000", *, redistributable_only: bool = False, progress: bool = False) -> MuData:
+def l1000(
+    name: str | PathLike[str] = "l1000",
+    *,
+    redistributable_only: bool = False,
+    progress: bool = False,
+) -> MuData:
     r"""Load L1000 signatures of compounds and of genetic perturbations, with known targets.
 
-    Files are found and checked as those of :func:`bundle` are: in ``settings.data_dir``, in the cache, or fetched from
-    ``settings.data_url``. Genes come by their approved human symbols. One that is named more than once in a signature
-    keeps its largest change; one that no identifier table knows is left out, and counted in ``uns["newt_l1000"]``.
+    Files are found and checked as those of :func:`bundle` are: in ``settings.data_dir``, in the
+    cache, or fetched from ``settings.data_url``. Genes come by their approved human symbols. One
+    that is named more than once in a signature keeps its largest change; one that no identifier
+    table knows is left out, and counted in ``uns["newt_l1000"]``.
 
     Parameters
     ----------
     name
-        Name of the shipped manifest, or the path of one. Its formats, each at most once and the first always:
-        ``l1000_zscores`` (compounds x Entrez ids), ``drugbank_compounds``, ``repurposing_hub``,
-        ``compound_binds_gene``, ``drugbank_proteins``, ``l1000_changes`` (one row per signature and gene),
-        ``l1000_sets`` (GMT of ``gene,weight``) and ``l1000_genes``.
+        Name of the shipped manifest, or the path of one. Its formats, each at most once and the
+        first always: ``l1000_zscores`` (compounds x Entrez ids), ``drugbank_compounds``,
+        ``repurposing_hub``, ``compound_binds_gene``, ``drugbank_proteins``, ``l1000_changes`` (one
+        row per signature and gene), ``l1000_sets`` (GMT of ``gene,weight``) and ``l1000_genes``.
     redistributable_only
-        Keep what a model that is shipped may be trained on: files that are redistributable and, of files that state
-        a licence for each row (option ``licence_column``), rows under CC BY, CC BY-SA or CC0. What such a row has from
-        DrugBank (actions, and DrugBank among its sources) is left out, too.
+        Keep what a model that is shipped may be trained on: files that are redistributable and, of
+        files that state a licence for each row (option ``licence_column``), rows under CC BY, CC
+        BY-SA or CC0. What such a row has from DrugBank (actions, and DrugBank among its sources) is
+        left out, too.
     progress
         Show a progress bar while downloading.
 
     Returns
     -------
-    MuData with shared genes (``axis=1``). ``X`` is signatures x genes, float32, NaN where not measured;
-    ``var["entrez"]``; ``var["status"]``: ``measured`` or ``imputed`` by L1000, empty for other genes. Missing text is
-    ``""``, missing numbers are NaN. Several values in one field are joined by ``|``.
+    MuData with shared genes (``axis=1``). ``X`` is signatures x genes, float32, NaN where not
+    measured; ``var["entrez"]``; ``var["status"]``: ``measured`` or ``imputed`` by L1000, empty for
+    other genes. Missing text is ``""``, missing numbers are NaN. Several values in one field are
+    joined by ``|``.
 
     ``compound``
-        1,170 compounds x 978 landmark genes: consensus z-scores as published, with heavy tails (\|z\| up to 207).
-        ``obs_names`` are DrugBank ids. ``obs``: ``drugbank_id``; from DrugBank ``name``, ``inchikey``, ``groups``,
-        ``atc_codes``; from the Drug Repurposing Hub, matched by the first block of the InChIKey, ``hub_name``,
-        ``smiles``, ``moa``, ``disease_area``, ``indication``, ``phase``. ``uns["targets"]``, one row per compound,
-        target and label set: ``compound``, ``target`` (symbol), ``source``, ``action``, ``licence``, ``label_set`` and
-        ``affinity_nM`` (nM; NaN where not stated). Label sets: ``binds`` (compound binds gene, by Hetionet),
-        ``drugbank`` (human proteins of category *target*) and ``hub``.
+        1,170 compounds x 978 landmark genes: consensus z-scores as published, with heavy tails
+        (\|z\| up to 207). ``obs_names`` are DrugBank ids. ``obs``: ``drugbank_id``; from DrugBank
+        ``name``, ``inchikey``, ``groups``, ``atc_codes``; from the Drug Repurposing Hub, matched by
+        the first block of the InChIKey, ``hub_name``, ``smiles``, ``moa``, ``disease_area``,
+        ``indication``, ``phase``. ``uns["targets"]``, one row per compound, target and label set:
+        ``compound``, ``target`` (symbol), ``source``, ``action``, ``licence``, ``label_set`` and
+        ``affinity_nM`` (nM; NaN where not stated). Label sets: ``binds`` (compound binds gene, by
+        Hetionet), ``drugbank`` (human proteins of category *target*) and ``hub``.
     ``overexpression``
-        2,088 genes, over-expressed: z-scores of the genes that changed significantly. ``obs``: ``target`` (empty if
-        the gene is not known any more), ``entrez``. ``layers["measured"]``: bool, False where no value is given.
+        2,088 genes, over-expressed: z-scores of the genes that changed significantly. ``obs``:
+        ``target`` (empty if the gene is not known any more), ``entrez``. ``layers["measured"]``:
+        bool, False where no value is given.
     ``knockdown``
-        Sets of 300 genes: -1 for a gene of a set that went down, 1 of one that went up. 729 are L1000 knock-downs of
-        472 genes, down only; 57 are sets of other kinds from GEO, up only: see ``obs["perturbation"]``. ``obs``:
-        ``target``, ``perturbation``, ``cell_line``, ``time_h`` (hours), ``origin`` (``l1000`` or ``geo``),
-        ``accession``, ``direction`` (``down`` or ``up``). ``layers["measured"]`` as above.
+        Sets of 300 genes: -1 for a gene of a set that went down, 1 of one that went up. 729 are
+        L1000 knock-downs of 472 genes, down only; 57 are sets of other kinds from GEO, up only: see
+        ``obs["perturbation"]``. ``obs``: ``target``, ``perturbation``, ``cell_line``, ``time_h``
+        (hours), ``origin`` (``l1000`` or ``geo``), ``accession``, ``direction`` (``down`` or
+        ``up``). ``layers["measured"]`` as above.
 
-    ``uns["newt_l1000"]`` holds the manifest, the number of signatures, genes and labels, and for each modality the
-    report of how genes were matched (as in :class:`newt_sc.genes.Alignment`).
+    ``uns["newt_l1000"]`` holds the manifest, the number of signatures, genes and labels, and for
+    each modality the report of how genes were matched (as in :class:`newt_sc.genes.Alignment`).
 
     Raises
     ------
     FileNotFoundError
         If there is no such manifest.
     FormatError
-        If the manifest or a file is malformed, a format comes twice, there is no file of ``l1000_zscores``, or one of
-        ``repurposing_hub`` without ``drugbank_compounds``.
+        If the manifest or a file is malformed, a format comes twice, there is no file of
+        ``l1000_zscores``, or one of ``repurposing_hub`` without ``drugbank_compounds``.
     ChecksumError
         If a file is not the one that the manifest names.
     DataUnavailableError
@@ -96,12 +107,13 @@ def l1000(name: str | PathLike[str] = "l1000", *, redistributable_only: bool = F
 
     Notes
     -----
-    The files are from several sources, under several licences; those of DrugBank are for evaluation only.
+    The files are from several sources, under several licences; those of DrugBank are for evaluation
+    only.
 
     References
     ----------
-    Subramanian et al. (2017), Cell 171:1437, on L1000; Corsello et al. (2017), Nature Medicine 23:405, on the Drug
-    Repurposing Hub.
+    Subramanian et al. (2017), Cell 171:1437, on L1000; Corsello et al. (2017), Nature Medicine
+    23:405, on the Drug Repurposing Hub.
 
     Examples
     --------
@@ -114,14 +126,24 @@ def l1000(name: str | PathLike[str] = "l1000", *, redistributable_only: bool = F
         table = table[table["redistributable"] | by_row]
     kinds = table["format"]
     if "l1000_zscores" not in set(kinds):
-        raise FormatError(str(name), None, "found no file of the format 'l1000_zscores' that may be used.")
+        raise FormatError(
+            str(name), None, "found no file of the format 'l1000_zscores' that may be used."
+        )
     if "repurposing_hub" in set(kinds) and "drugbank_compounds" not in set(kinds):
-        message = "found 'repurposing_hub' without 'drugbank_compounds', whose InChIKeys it is matched by."
+        message = (
+            "found 'repurposing_hub' without 'drugbank_compounds', whose InChIKeys it is"
+            " matched by."
+        )
         raise FormatError(str(name), None, message)
     if kinds.duplicated().any():
         twice = kinds[kinds.duplicated()]
-        raise FormatError(str(name), int(twice.index[0]) + 2, f"the format {twice.iloc[0]!r} comes twice.")
-    files = {row["format"]: (row, read) for row, read in read_files(name, table, _READERS, progress=progress)}
+        raise FormatError(
+            str(name), int(twice.index[0]) + 2, f"the format {twice.iloc[0]!r} comes twice."
+        )
+    files = {
+        row["format"]: (row, read)
+        for row, read in read_files(name, table, _READERS, progress=progress)
+    }
     read = {kind: part for kind, (_, part) in files.items()}
 
     gene_table = _gene_table(read.get("l1000_genes"))
@@ -131,7 +153,9 @@ def l1000(name: str | PathLike[str] = "l1000", *, redistributable_only: bool = F
     row, column = np.nonzero(z.notna().to_numpy())
     gene = pd.Categorical.from_codes(column, z.columns)
     changes = pd.DataFrame({"row": row, "gene": gene, "value": z.to_numpy()[row, column]})
-    obs, hub_targets = _annotate(z.index, read.get("drugbank_compounds"), read.get("repurposing_hub"))
+    obs, hub_targets = _annotate(
+        z.index, read.get("drugbank_compounds"), read.get("repurposing_hub")
+    )
     mods["compound"], reports["compound"] = _signatures(obs, changes, gene_table)
     if "l1000_changes" in read:
         obs, changes = _overexpression(read["l1000_changes"])
@@ -144,18 +168,23 @@ def l1000(name: str | PathLike[str] = "l1000", *, redistributable_only: bool = F
     labels = {label_set: read[kind] for label_set, kind in _LABELS.items() if kind in read}
     if hub_targets is not None:
         labels["hub"] = hub_targets.assign(
-            source=files["repurposing_hub"][0]["source"], licence=files["repurposing_hub"][0]["licence"]
+            source=files["repurposing_hub"][0]["source"],
+            licence=files["repurposing_hub"][0]["licence"],
         )
     if "drugbank" in labels:
         origin = files["drugbank_proteins"][0]
-        labels["drugbank"] = labels["drugbank"].assign(source=origin["source"], licence=origin["licence"])
+        labels["drugbank"] = labels["drugbank"].assign(
+            source=origin["source"], licence=origin["licence"]
+        )
     if redistributable_only and "binds" in labels:
         labels["binds"] = _open_rows(labels["binds"])
     targets = _targets(labels, z.index)
     if not targets.empty:
         symbol, reports[_TARGETS] = _symbols(targets["target"])
         targets["target"] = symbol[targets["target"]].to_numpy()
-        targets = targets.dropna(subset="target").drop_duplicates(["compound", "target", "label_set"])
+        targets = targets.dropna(subset="target").drop_duplicates(
+            ["compound", "target", "label_set"]
+        )
     mods["compound"].uns[_TARGETS] = targets.reset_index(drop=True)
 
     for what, report in reports.items():
@@ -165,45 +194,61 @@ def l1000(name: str | PathLike[str] = "l1000", *, redistributable_only: bool = F
                 "%s: %d of %d genes left out (%s), %d share a gene with another",
                 *(what, len(lost), report["n_genes"], some(lost), report["n_shared"]),
             )
-    with warnings.catch_warnings():  # mudata 0.3 warns of what 0.4 no longer does: columns are pulled
+    with (
+        warnings.catch_warnings()
+    ):  # mudata 0.3 warns of what 0.4 no longer does: columns are pulled
         warnings.simplefilter("ignore", FutureWarning)
         mdata = MuData(mods, axis=1)
     mdata.obs = mdata.obs[[]]
     mdata.var = gene_table.reindex(mdata.var_names).fillna("").rename_axis(None)
     mdata.uns[_KEY] = describe_manifest(name, table) | {
         "redistributable_only": redistributable_only,
-        "counts": {
-            modality: {"n_signatures": int(mod.n_obs), "n_genes": int(mod.n_vars)} for modality, mod in mods.items()
-        }
-        | {
-            _TARGETS: {
-                str(label_set): {
-                    "n_labels": len(part),
-                    "n_compounds": int(part["compound"].nunique()),
-                    "n_targets": int(part["target"].nunique()),
-                }
-                for label_set, part in targets.groupby("label_set")
+        "counts": (
+            {
+                modality: {"n_signatures": int(mod.n_obs), "n_genes": int(mod.n_vars)}
+                for modality, mod in mods.items()
             }
-        },
+            | {
+                _TARGETS: {
+                    str(label_set): {
+                        "n_labels": len(part),
+                        "n_compounds": int(part["compound"].nunique()),
+                        "n_targets": int(part["target"].nunique()),
+                    }
+                    for label_set, part in targets.groupby("label_set")
+                }
+            }
+        ),
         "genes": reports,
     }
     return mdata
 
 
-# -- files -----------------------------------------------------------------------------------------------------------
+# -- files -----------------------------------------------------------------------------------------
 
 
 def _read_table(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read a tab-separated table: those columns as text, or all, the first as text and numbers as numbers."""
+    """Read a tab-separated table.
+
+    Given columns are read as text. Otherwise all are read: the first as text, numbers as numbers.
+    """
     kind: Any = str if columns else {0: str}
     try:
         with open_text(path) as text:
-            table = pd.read_csv(text, sep="\t", dtype=kind, keep_default_na=False, na_values=None if columns else [""])
+            table = pd.read_csv(
+                text,
+                sep="\t",
+                dtype=kind,
+                keep_default_na=False,
+                na_values=None if columns else [""],
+            )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise FormatError(path, None, f"not a tab-separated table: {error}") from error
     missing = [column for column in columns or () if column not in table]
     if missing:
-        raise FormatError(path, 1, f"columns {missing} are missing; found {some(list(table.columns))}.")
+        raise FormatError(
+            path, 1, f"columns {missing} are missing; found {some(list(table.columns))}."
+        )
     if table.empty or not isinstance(table.index, pd.RangeIndex):
         raise FormatError(path, 2, "found no row, or rows with more fields than the header.")
     if columns is not None and table.isna().any(axis=None):
@@ -218,14 +263,18 @@ def _numbers(path: Path, values: pd.Series) -> pd.Series:
     odd = values[~np.isfinite(numbers)]
     if (odd != "").any():
         found = odd[odd != ""].iloc[0]
-        raise FormatError(path, None, f"found {found!r} in {values.name!r}, expected a finite number.")
+        raise FormatError(
+            path, None, f"found {found!r} in {values.name!r}, expected a finite number."
+        )
     return numbers
 
 
 def _check_unique(path: Path, names: pd.Series) -> None:
     bad = names.duplicated() | names.isna() | (names == "")
     if bad.any():
-        raise FormatError(path, None, f"{names.name} {names[bad].iloc[0]!r} is empty or comes more than once.")
+        raise FormatError(
+            path, None, f"{names.name} {names[bad].iloc[0]!r} is empty or comes more than once."
+        )
 
 
 def _read_zscores(path: Path) -> pd.DataFrame:
@@ -234,10 +283,17 @@ def _read_zscores(path: Path) -> pd.DataFrame:
     _check_unique(path, ids)
     wrong = [name for name, kind in table.dtypes.items() if kind.kind not in "fi"]
     if wrong or table.columns.empty:
-        raise FormatError(path, None, f"expected numbers in every column but the first, found text in {some(wrong)}.")
+        raise FormatError(
+            path,
+            None,
+            f"expected numbers in every column but the first, found text in {some(wrong)}.",
+        )
     z = table.to_numpy(dtype=np.float32)
     if np.isinf(z).any() or np.isnan(z).all():
-        message = "found an infinite value or none at all, expected finite numbers, or nothing where not measured."
+        message = (
+            "found an infinite value or none at all, expected finite numbers, or nothing where not"
+            " measured."
+        )
         raise FormatError(path, None, message)
     return pd.DataFrame(z, index=ids.to_numpy(), columns=table.columns)
 
@@ -256,8 +312,8 @@ def _read_sets(path: Path) -> pd.DataFrame:
     for name in sets:
         if not (match := _SET_NAME.fullmatch(name)):
             message = (
-                f"the set {name!r} is not named as GENE_perturbation_96h_CELL_dn or GENE_perturbation_1_GSE1_up, "
-                "with _up or _dn at the end."
+                f"the set {name!r} is not named as GENE_perturbation_96h_CELL_dn or"
+                " GENE_perturbation_1_GSE1_up, with _up or _dn at the end."
             )
             raise FormatError(path, None, message)
         names.append((name, *match.groups(default="")))
@@ -266,8 +322,13 @@ def _read_sets(path: Path) -> pd.DataFrame:
     members = [member.rpartition(",") for members in sets.values() for member in members]
     if not members:
         raise FormatError(path, None, "found no gene in any set.")
-    weight = _numbers(path, pd.Series([weight if gene else "1" for gene, _, weight in members], name="the weights"))
-    return table.assign(member=[gene or name for gene, _, name in members], weight=weight.to_numpy())
+    weight = _numbers(
+        path,
+        pd.Series([weight if gene else "1" for gene, _, weight in members], name="the weights"),
+    )
+    return table.assign(
+        member=[gene or name for gene, _, name in members], weight=weight.to_numpy()
+    )
 
 
 def _read_genes(path: Path) -> pd.DataFrame:
@@ -285,7 +346,9 @@ def _read_hub(path: Path) -> pd.DataFrame:
     keys, smiles = table["InChIKey"].str.split(", "), table["SMILES"].str.split(", ")
     odd = np.flatnonzero(keys.str.len() != smiles.str.len())
     if odd.size:
-        raise FormatError(path, int(odd[0]) + 2, "found not as many SMILES as InChIKeys, expected pairs.")
+        raise FormatError(
+            path, int(odd[0]) + 2, "found not as many SMILES as InChIKeys, expected pairs."
+        )
     return table.assign(InChIKey=keys, SMILES=smiles)
 
 
@@ -294,16 +357,21 @@ def _read_binds(path: Path, *, licence_column: str) -> pd.DataFrame:
     table = _read_table(path, columns)
     table.columns = pd.Index(["compound", "gene", "source", "action", "licence", "affinity_nM"])
     return table.assign(
-        licence=table["licence"].str.replace(" ", "-"), affinity_nM=_numbers(path, table["affinity_nM"])
+        licence=table["licence"].str.replace(" ", "-"),
+        affinity_nM=_numbers(path, table["affinity_nM"]),
     )
 
 
 def _read_proteins(path: Path) -> pd.DataFrame:
     table = _read_table(path, ["drugbank_id", "entrez_gene_id", "category", "organism", "actions"])
-    table = table[(table["category"] == "target") & (table["organism"] == "Human") & (table["entrez_gene_id"] != "")]
-    return table.rename(columns={"drugbank_id": "compound", "entrez_gene_id": "gene", "actions": "action"}).assign(
-        affinity_nM=np.float32(np.nan)
-    )
+    table = table[
+        (table["category"] == "target")
+        & (table["organism"] == "Human")
+        & (table["entrez_gene_id"] != "")
+    ]
+    return table.rename(
+        columns={"drugbank_id": "compound", "entrez_gene_id": "gene", "actions": "action"}
+    ).assign(affinity_nM=np.float32(np.nan))
 
 
 _READERS: dict[str, Callable[..., pd.DataFrame]] = {
@@ -319,13 +387,15 @@ _READERS: dict[str, Callable[..., pd.DataFrame]] = {
 _LABELS = {"binds": "compound_binds_gene", "drugbank": "drugbank_proteins"}
 
 
-# -- signatures ------------------------------------------------------------------------------------------------------
+# -- signatures ------------------------------------------------------------------------------------
 
 
 def _symbols(names: pd.Series | pd.Index) -> tuple[pd.Series, dict[str, Any]]:
     """Approved symbol of each distinct name, missing where there is none, and the report."""
     distinct = pd.Index(pd.unique(names))
-    found = resolve_names(distinct, organism="human", quiet=True)  # of their time; the report names them
+    found = resolve_names(
+        distinct, organism="human", quiet=True
+    )  # of their time; the report names them
     report = make_report(found, [-1 if gene is None else gene for gene in found.gene], found.rule)
     return pd.Series(found.gene, index=distinct, dtype=object), report
 
@@ -340,7 +410,9 @@ def _gene_table(l1000_genes: pd.DataFrame | None) -> pd.DataFrame:
     return table
 
 
-def _signatures(obs: pd.DataFrame, changes: pd.DataFrame, table: pd.DataFrame) -> tuple[ad.AnnData, dict[str, Any]]:
+def _signatures(
+    obs: pd.DataFrame, changes: pd.DataFrame, table: pd.DataFrame
+) -> tuple[ad.AnnData, dict[str, Any]]:
     """Signatures x genes from rows of ``row``, ``gene`` and ``value``."""
     code, distinct = pd.factorize(changes["gene"])
     symbol, report = _symbols(pd.Index(distinct, dtype=object))
@@ -358,9 +430,14 @@ def _overexpression(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     symbol, _ = _symbols(table["perturbagen"])
     target = symbol.fillna("")
     unique = target.mask(target.eq("") | target.duplicated(keep=False), symbol.index.to_series())
-    obs = pd.DataFrame({"target": target.to_numpy(), "entrez": symbol.index}, index=("overexpression:" + unique).array)
+    obs = pd.DataFrame(
+        {"target": target.to_numpy(), "entrez": symbol.index},
+        index=("overexpression:" + unique).array,
+    )
     rows = symbol.index.get_indexer(table["perturbagen"])
-    return obs, pd.DataFrame({"row": rows, "gene": table["entrez_gene_id"], "value": table["z_score"]})
+    return obs, pd.DataFrame(
+        {"row": rows, "gene": table["entrez_gene_id"], "value": table["z_score"]}
+    )
 
 
 def _knockdown(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -380,10 +457,12 @@ def _knockdown(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
     sign = np.where(table["direction"] == "up", 1, -1)
     rows = pd.Index(sets["name"]).get_indexer(table["name"])
-    return obs, pd.DataFrame({"row": rows, "gene": table["member"], "value": sign * table["weight"]})
+    return obs, pd.DataFrame(
+        {"row": rows, "gene": table["member"], "value": sign * table["weight"]}
+    )
 
 
-# -- compounds -------------------------------------------------------------------------------------------------------
+# -- compounds -------------------------------------------------------------------------------------
 
 
 def _annotate(
@@ -400,7 +479,9 @@ def _annotate(
         match = _match_hub(obs, hub)
         obs["hub_name"], obs["smiles"] = match["Name"], match["smiles"]
         for theirs, ours in _HUB.items():
-            obs[ours] = match[theirs].map(lambda cell: "|".join(dict.fromkeys(_HUB_ITEM.split(cell))))
+            obs[ours] = match[theirs].map(
+                lambda cell: "|".join(dict.fromkeys(_HUB_ITEM.split(cell)))
+            )
         gene = match["Target"].str.split(", ").explode()
         targets = gene[gene != ""].rename("gene").rename_axis("compound").reset_index()
         targets = targets.assign(action="", affinity_nM=np.float32(np.nan))
@@ -409,24 +490,38 @@ def _annotate(
 
 
 def _match_hub(obs: pd.DataFrame, hub: pd.DataFrame) -> pd.DataFrame:
-    """Row of the hub for each compound, by the first block of the InChIKey; empty where there is none.
+    """Row of the hub for each compound, by the first block of the InChIKey.
 
-    Where several rows share the block, as stereoisomers and salts do: the one with the full InChIKey, then the one of
-    the same name, then the one of which the compound is the largest part, then the first.
+    It is empty where there is none.
+
+    Where several rows share the block, as stereoisomers and salts do: the one with the full
+    InChIKey, then the one of the same name, then the one of which the compound is the largest part,
+    then the first.
     """
-    pairs = hub[["Name", "InChIKey", "SMILES"]].explode(["InChIKey", "SMILES"]).rename_axis("row").reset_index()
-    pairs["block"] = pairs["InChIKey"].str[:14]
-    pairs["share"] = pairs.groupby(["row", "block"])["row"].transform("size") / pairs.groupby("row")["row"].transform(
-        "size"
+    pairs = (
+        hub[["Name", "InChIKey", "SMILES"]]
+        .explode(["InChIKey", "SMILES"])
+        .rename_axis("row")
+        .reset_index()
     )
-    known = obs.loc[obs["inchikey"] != "", ["name", "inchikey"]].rename_axis("compound").reset_index()
+    pairs["block"] = pairs["InChIKey"].str[:14]
+    pairs["share"] = pairs.groupby(["row", "block"])["row"].transform("size") / pairs.groupby(
+        "row"
+    )["row"].transform("size")
+    known = (
+        obs.loc[obs["inchikey"] != "", ["name", "inchikey"]].rename_axis("compound").reset_index()
+    )
     found = known.assign(block=known["inchikey"].str[:14]).merge(pairs, on="block")
     found["same_key"] = found["inchikey"] == found["InChIKey"]
     found["same_name"] = _letters(found["name"]) == _letters(found["Name"])
     found = found.sort_values(
-        ["same_key", "same_name", "share", "row"], ascending=[False, False, False, True], kind="stable"
+        ["same_key", "same_name", "share", "row"],
+        ascending=[False, False, False, True],
+        kind="stable",
     ).drop_duplicates("compound")
-    rows = hub.loc[found["row"]].set_axis(found["compound"]).assign(smiles=found["SMILES"].to_numpy())
+    rows = (
+        hub.loc[found["row"]].set_axis(found["compound"]).assign(smiles=found["SMILES"].to_numpy())
+    )
     return rows[["Name", *_HUB, "Target", "smiles"]].reindex(obs.index).fillna("")
 
 
@@ -439,14 +534,21 @@ def _open_rows(labels: pd.DataFrame) -> pd.DataFrame:
     labels = labels[labels["licence"].str.fullmatch(_OPEN_LICENCE)]
     sources = labels["source"].str.split("|")
     drugbank = labels["source"].str.contains("DrugBank")
-    kept = sources.map(lambda names: "|".join(name for name in names if not name.startswith("DrugBank")))
+    kept = sources.map(
+        lambda names: "|".join(name for name in names if not name.startswith("DrugBank"))
+    )
     return labels.assign(source=kept, action=labels["action"].mask(drugbank, ""))
 
 
 def _targets(labels: Mapping[str, pd.DataFrame], ids: pd.Index) -> pd.DataFrame:
     """Labels of all sets for these compounds, targets as they are named in the files."""
     columns = ["compound", "target", "source", "action", "licence", "label_set"]
-    empty = pd.DataFrame({name: pd.Series(dtype=object) for name in columns}).assign(affinity_nM=np.float32(np.nan))
-    parts = [part.rename(columns={"gene": "target"}).assign(label_set=name) for name, part in labels.items()]
+    empty = pd.DataFrame({name: pd.Series(dtype=object) for name in columns}).assign(
+        affinity_nM=np.float32(np.nan)
+    )
+    parts = [
+        part.rename(columns={"gene": "target"}).assign(label_set=name)
+        for name, part in labels.items()
+    ]
     parts = [part.loc[part["compound"].isin(ids), empty.columns] for part in parts]
     return pd.concat([part for part in parts if not part.empty] or [empty], ignore_index=True)

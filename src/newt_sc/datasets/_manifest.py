@@ -51,7 +51,10 @@ def _manifest_path(name: str | PathLike[str]) -> Path:
     path = shipped if isinstance(name, str) and shipped.is_file() else Path(name)
     if not path.is_file():
         known = sorted(p.name.removesuffix(".bundle.tsv") for p in folder.glob("*.bundle.tsv"))
-        msg = f"No bundle {str(name)!r}: expected a shipped one ({', '.join(known)}) or the path of a manifest."
+        msg = (
+            f"No bundle {str(name)!r}: expected a shipped one ({', '.join(known)}) or the path of a"
+            " manifest."
+        )
         raise FileNotFoundError(msg)
     return path
 
@@ -64,19 +67,20 @@ def manifest_folder(name: str | PathLike[str]) -> Path:
 def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
     """Read the manifest of a bundle of files.
 
-    A manifest is a tab-separated table with one row per file and the columns ``modality``, ``file`` (path relative to
-    the data directory or to the manifest's own folder), ``format`` (``gmt``, ``edges``, ``string``, ``regulon``,
-    ``expression``, ``modules``: a table of genes x tissues with module labels, or ``go``: a GMT of GO terms, to be
-    propagated on the option ``ontology``; or one of those of :func:`l1000`), ``source`` (a short name), ``version``,
-    ``date``, ``origin``, ``licence``, ``redistributable`` (``True`` or ``False``), ``sha256`` and, if needed,
-    ``options`` (JSON, passed to the reader; an option ``{"file": ..., "sha256": ...}`` is a second file, found as the
-    first is).
+    A manifest is a tab-separated table with one row per file and the columns ``modality``, ``file``
+    (path relative to the data directory or to the manifest's own folder), ``format`` (``gmt``,
+    ``edges``, ``string``, ``regulon``, ``expression``, ``modules``: a table of genes x tissues with
+    module labels, or ``go``: a GMT of GO terms, to be propagated on the option ``ontology``; or one
+    of those of :func:`l1000`), ``source`` (a short name), ``version``, ``date``, ``origin``,
+    ``licence``, ``redistributable`` (``True`` or ``False``), ``sha256`` and, if needed, ``options``
+    (JSON, passed to the reader; an option ``{"file": ..., "sha256": ...}`` is a second file, found
+    as the first is).
 
     Parameters
     ----------
     name
-        Name of a shipped manifest (``"newt-human"``; ``"newt-human-frozen"``: sources of 2023 and older only, for
-        evaluation on what was found later; ``"l1000"``), or the path of one.
+        Name of a shipped manifest (``"newt-human"``; ``"newt-human-frozen"``: sources of 2023 and
+        older only, for evaluation on what was found later; ``"l1000"``), or the path of one.
 
     Returns
     -------
@@ -104,24 +108,42 @@ def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
     if table.empty:
         raise FormatError(path, 2, "no file is listed.")
     if not isinstance(table.index, pd.RangeIndex):
-        raise FormatError(path, 2, f"rows have more fields than the header, which has {table.shape[1]}.")
+        raise FormatError(
+            path, 2, f"rows have more fields than the header, which has {table.shape[1]}."
+        )
     options: list[dict[str, Any]] = []
     for number, row in enumerate(table.to_dict("records"), start=2):
         options.append(_checked(path, number, row))
     if table.duplicated(["modality", "source"]).any():
-        twice = table.loc[table.duplicated(["modality", "source"]), ["modality", "source"]].iloc[0].tolist()
-        raise FormatError(path, None, f"modality and source {twice} occur twice: give each file its own source.")
-    return table.assign(redistributable=table["redistributable"].str.lower().isin(_TRUE), options=options)
+        twice = (
+            table.loc[table.duplicated(["modality", "source"]), ["modality", "source"]]
+            .iloc[0]
+            .tolist()
+        )
+        raise FormatError(
+            path, None, f"modality and source {twice} occur twice: give each file its own source."
+        )
+    return table.assign(
+        redistributable=table["redistributable"].str.lower().isin(_TRUE), options=options
+    )
 
 
 def _checked(path: Path, line: int, row: dict[str, Any]) -> dict[str, Any]:
     if row["format"] not in KNOWLEDGE + SIGNATURES:
-        raise FormatError(path, line, f"format {row['format']!r} is not one of {sorted(KNOWLEDGE + SIGNATURES)}.")
+        raise FormatError(
+            path, line, f"format {row['format']!r} is not one of {sorted(KNOWLEDGE + SIGNATURES)}."
+        )
     if row["redistributable"].lower() not in _TRUE | _FALSE:
-        raise FormatError(path, line, f"redistributable is {row['redistributable']!r}, expected True or False.")
+        raise FormatError(
+            path, line, f"redistributable is {row['redistributable']!r}, expected True or False."
+        )
     _check_digest(path, line, row["sha256"])
     if not row["modality"].isidentifier() or not row["source"]:
-        raise FormatError(path, line, "modality must be a plain name such as 'function', and source must not be empty.")
+        raise FormatError(
+            path,
+            line,
+            "modality must be a plain name such as 'function', and source must not be empty.",
+        )
     try:
         safe_relative(row["file"])
         options = json.loads(row.get("options") or "{}")
@@ -131,8 +153,12 @@ def _checked(path: Path, line: int, row: dict[str, Any]) -> dict[str, Any]:
         raise FormatError(path, line, f"options {options!r} is not a JSON object.")
     for name, value in options.items():
         if isinstance(value, dict):
-            if value.keys() != {"file", "sha256"} or not all(isinstance(text, str) for text in value.values()):
-                raise FormatError(path, line, f"option {name!r} is {value}, expected a file and its sha256.")
+            if value.keys() != {"file", "sha256"} or not all(
+                isinstance(text, str) for text in value.values()
+            ):
+                raise FormatError(
+                    path, line, f"option {name!r} is {value}, expected a file and its sha256."
+                )
             _check_digest(path, line, value["sha256"])
             try:
                 safe_relative(value["file"])
@@ -178,13 +204,21 @@ def read_files(
     path = _manifest_path(name)
     for line, row in zip(table.index + 2, table.to_dict("records"), strict=True):
         if row["format"] not in readers:
-            other = "newt_sc.datasets.l1000" if row["format"] in SIGNATURES else "newt_sc.datasets.bundle"
-            raise FormatError(path, int(line), f"files of the format {row['format']!r} are read by {other}.")
+            other = (
+                "newt_sc.datasets.l1000"
+                if row["format"] in SIGNATURES
+                else "newt_sc.datasets.bundle"
+            )
+            raise FormatError(
+                path, int(line), f"files of the format {row['format']!r} are read by {other}."
+            )
         file = fetch(row["file"], row["sha256"], folders=(path.parent,), progress=progress)
         options = {
-            key: fetch(value["file"], value["sha256"], folders=(path.parent,), progress=progress)
-            if isinstance(value, dict)
-            else value
+            key: (
+                fetch(value["file"], value["sha256"], folders=(path.parent,), progress=progress)
+                if isinstance(value, dict)
+                else value
+            )
             for key, value in row["options"].items()
         }
         try:
@@ -200,5 +234,8 @@ def describe_manifest(name: str | PathLike[str], table: pd.DataFrame) -> dict[st
     return {
         "name": Path(str(name)).name.removesuffix(".tsv").removesuffix(".bundle"),
         "options": np.array([json.dumps(options) for options in table["options"]], dtype=str),
-        **{column: table[column].to_numpy(dtype=bool if column == "redistributable" else str) for column in COLUMNS},
+        **{
+            column: table[column].to_numpy(dtype=bool if column == "redistributable" else str)
+            for column in COLUMNS
+        },
     }

@@ -20,7 +20,9 @@ __all__ = ["partner_graph", "partner_symbols"]
 def partner_symbols(mod: AnnData) -> pd.Series:
     """Approved symbol of the gene that each feature is."""
     sources = mod.var["source"].astype(str)
-    raw = [name.removeprefix(f"{source}|") for name, source in zip(mod.var_names, sources, strict=True)]
+    raw = [
+        name.removeprefix(f"{source}|") for name, source in zip(mod.var_names, sources, strict=True)
+    ]
     return canonical_symbols(pd.Index(sorted(set(raw))), protein_coding_only=False)[raw]
 
 

@@ -1,7 +1,7 @@
 """Gene identifiers: the one place where genes are matched.
 
-:func:`resolve` turns names of any common kind into approved human symbols, :func:`align` finds the names of one
-object among the names of another. Both say what they did with every name, and why.
+:func:`resolve` turns names of any common kind into approved human symbols, :func:`align` finds the
+names of one object among the names of another. Both say what they did with every name, and why.
 """
 
 from __future__ import annotations

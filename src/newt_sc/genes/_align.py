@@ -14,7 +14,15 @@ from newt_sc._missing import MISSING
 from newt_sc.errors import GeneMatchError, NewtWarning
 
 from ._lookup import release
-from ._resolve import HINTS, Names, Organism, Resolution, check_names, contested_names, resolve_names
+from ._resolve import (
+    HINTS,
+    Names,
+    Organism,
+    Resolution,
+    check_names,
+    contested_names,
+    resolve_names,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -31,23 +39,25 @@ class Alignment:
     Attributes
     ----------
     index
-        Row of the reference for each name, -1 where there is none; shape ``(n_names,)``, dtype ``intp``.
+        Row of the reference for each name, -1 where there is none; shape ``(n_names,)``, dtype
+        ``intp``.
     gene
         The reference's own name of that row, ``""`` where there is none; dtype object.
     rule
-        The rule of :func:`resolve` that found the gene, or ``exact`` for a name that no rule knows but that the
-        reference has; where there is no row: ``absent`` (a known gene that the reference lacks), ``ambiguous`` or
-        ``unmapped``; dtype object.
+        The rule of :func:`resolve` that found the gene, or ``exact`` for a name that no rule knows
+        but that the reference has; where there is no row: ``absent`` (a known gene that the
+        reference lacks), ``ambiguous`` or ``unmapped``; dtype object.
     report
-        Counts and names, fit for ``uns``: ``organism``, ``reference_organism``, ``table_release``, ``n_genes``,
-        ``n_reference``; ``n_matched`` and ``matched_by`` (rule -> count); ``n_ambiguous`` and ``ambiguous``
-        (names) with ``candidates`` (what each may mean, joined by ``|``); ``n_dropped`` and ``dropped``
-        (names without a row that are not ambiguous), of which ``n_absent`` are known genes; ``n_contested`` and
-        ``contested`` (names that are the previous symbol of one gene, which was taken, and an alias of another) with
-        ``alternatives`` (what was not taken); ``n_shared`` and
-        ``shared`` (names that share their row with another name); ``n_reference_duplicates`` (rows passed over
-        because another row is the same gene); ``hints`` (why -> names). ``n_genes`` is the sum of ``n_matched``,
-        ``n_ambiguous`` and ``n_dropped``.
+        Counts and names, fit for ``uns``: ``organism``, ``reference_organism``, ``table_release``,
+        ``n_genes``, ``n_reference``; ``n_matched`` and ``matched_by`` (rule -> count);
+        ``n_ambiguous`` and ``ambiguous`` (names) with ``candidates`` (what each may mean, joined by
+        ``|``); ``n_dropped`` and ``dropped`` (names without a row that are not ambiguous), of which
+        ``n_absent`` are known genes; ``n_contested`` and ``contested`` (names that are the previous
+        symbol of one gene, which was taken, and an alias of another) with ``alternatives`` (what
+        was not taken); ``n_shared`` and ``shared`` (names that share their row with another name);
+        ``n_reference_duplicates`` (rows passed over because another row is the same gene);
+        ``hints`` (why -> names). ``n_genes`` is the sum of ``n_matched``, ``n_ambiguous`` and
+        ``n_dropped``.
 
     Examples
     --------
@@ -63,14 +73,20 @@ class Alignment:
 
 
 def align(
-    names: Names, reference: Names, *, organism: Organism = "auto", what: str = "names", quiet: bool = False
+    names: Names,
+    reference: Names,
+    *,
+    organism: Organism = "auto",
+    what: str = "names",
+    quiet: bool = False,
 ) -> Alignment:
     """Find each name among the names of a reference, such as the genes of an embedding.
 
-    Both sides are resolved (:func:`resolve`) and meet in the approved human symbol, or in the mouse gene if both are
-    mouse. A name that does not resolve matches the same name in the reference if that does not resolve either, so
-    embeddings with names of their own work too. If several rows of the reference are the same gene, the row with the
-    approved symbol wins, then a row with it in other letter case, then the first. Several names may share a row.
+    Both sides are resolved (:func:`resolve`) and meet in the approved human symbol, or in the mouse
+    gene if both are mouse. A name that does not resolve matches the same name in the reference if
+    that does not resolve either, so embeddings with names of their own work too. If several rows of
+    the reference are the same gene, the row with the approved symbol wins, then a row with it in
+    other letter case, then the first. Several names may share a row.
 
     Nothing found is no error here: see :func:`require_overlap`.
 
@@ -79,8 +95,8 @@ def align(
     names
         Names to find.
     reference
-        Names to find them in. Their organism is told as ``"auto"`` does; where no name speaks for one, it is that
-        of ``names``.
+        Names to find them in. Their organism is told as ``"auto"`` does; where no name speaks for
+        one, it is that of ``names``.
     organism
         Organism of ``names``: ``"human"``, ``"mouse"`` or ``"auto"``.
     what
@@ -144,7 +160,10 @@ def _resolve_reference(names: tuple[str, ...], default: Literal["human", "mouse"
 def _keys(found: Resolution, native: bool) -> list[tuple[bool, str]]:
     """Whether the gene is known, and what it is matched by."""
     genes = found.native if native else found.gene
-    return [(gene is not None, name if gene is None else gene) for gene, name in zip(genes, found.name, strict=True)]
+    return [
+        (gene is not None, name if gene is None else gene)
+        for gene, name in zip(genes, found.name, strict=True)
+    ]
 
 
 @lru_cache(maxsize=4)
@@ -194,7 +213,9 @@ def make_report(
         "n_shared": int(shared.sum()),
         "matched_by": {str(key): int(n) for key, n in sorted(Counter(rules[matched]).items())},
         "ambiguous": query[ambiguous].astype(str),
-        "candidates": np.array(["|".join(found.candidates[i]) for i in np.flatnonzero(ambiguous)], dtype=str),
+        "candidates": np.array(
+            ["|".join(found.candidates[i]) for i in np.flatnonzero(ambiguous)], dtype=str
+        ),
         "contested": np.array(list(contested), dtype=str),
         "alternatives": np.array([other for _, other in contested.values()], dtype=str),
         "dropped": query[dropped].astype(str),
@@ -223,19 +244,24 @@ def require_overlap(alignment: Alignment, names: Names, reference: Names, *, wha
     Examples
     --------
     >>> names, reference = ["EGFR", "TP53"], ["TP53", "INS"]
-    >>> nt.genes.require_overlap(nt.genes.align(names, reference), names, reference, what="my genes")
+    >>> nt.genes.require_overlap(
+    ...     nt.genes.align(names, reference), names, reference, what="my genes"
+    ... )
     """
     if (alignment.index >= 0).any():
         return
     given, known = check_names(names, what), check_names(reference, "reference")
     msg = (
-        f"None of the {len(given)} genes of {what} is among the {len(known)} that the reference knows. "
-        f"Found {some(given)}; the reference has {some(known)}. {guess_cause(alignment.report)}"
+        f"None of the {len(given)} genes of {what} is among the {len(known)} that the reference"
+        f" knows. Found {some(given)}; the reference has {some(known)}."
+        f" {guess_cause(alignment.report)}"
     )
     raise GeneMatchError(msg)
 
 
-def warn_coverage(alignment: Alignment, threshold: float = 0.5, *, what: str = "the data", stacklevel: int = 2) -> None:
+def warn_coverage(
+    alignment: Alignment, threshold: float = 0.5, *, what: str = "the data", stacklevel: int = 2
+) -> None:
     """Warn if few names were found, or if names show signs of damage.
 
     Parameters
@@ -252,7 +278,8 @@ def warn_coverage(alignment: Alignment, threshold: float = 0.5, *, what: str = "
     Warns
     -----
     NewtWarning
-        If fewer than ``threshold`` were found; if dropped names look like dates or carry the prefix of a genome.
+        If fewer than ``threshold`` were found; if dropped names look like dates or carry the prefix
+        of a genome.
 
     Examples
     --------
@@ -270,8 +297,8 @@ def coverage_messages(report: dict[str, Any], threshold: float, what: str) -> li
     if found < threshold * n:
         lost = [*report["dropped"], *report["ambiguous"]]
         messages.append(
-            f"Only {found} of the {n} genes of {what} were found ({found / n:.0%}), read as {report['organism']}. "
-            f"Not found: {some(lost)}. {guess_cause(report)}"
+            f"Only {found} of the {n} genes of {what} were found ({found / n:.0%}), read as"
+            f" {report['organism']}. Not found: {some(lost)}. {guess_cause(report)}"
         )
     for hint in ("date", "species_prefix"):
         if hint in report["hints"]:
@@ -288,14 +315,18 @@ def guess_cause(report: dict[str, Any]) -> str:
         if 2 * len(names) >= dropped:
             return f"{len(names)} of them {HINTS[hint]}."
     if 2 * report["n_absent"] > dropped:
-        return f"{report['n_absent']} of them are known genes that the reference lacks: is it the right reference?"
+        return (
+            f"{report['n_absent']} of them are known genes that the reference lacks: is it the"
+            " right reference?"
+        )
     if dropped and all(name.strip().isdecimal() for name in report["dropped"]):
         return (
-            f"They are all digits and were read as Entrez ids of {report['organism']}: pass organism= if that is wrong."
+            f"They are all digits and were read as Entrez ids of {report['organism']}: pass"
+            " organism= if that is wrong."
         )
     return (
-        "Most are no gene that is known: are the names of the genes in another column? Is organism= right? "
-        "Genes of organisms other than human and mouse must be mapped to human first."
+        "Most are no gene that is known: are the names of the genes in another column? Is organism="
+        " right? Genes of organisms other than human and mouse must be mapped to human first."
     )
 
 

@@ -79,7 +79,13 @@ NUISANCE = {
     },
     "hallmark": {
         f"HALLMARK_{name}": name.lower()
-        for name in ("G2M CHECKPOINT", "E2F TARGETS", "MITOTIC SPINDLE", "MYC TARGETS V1", "MYC TARGETS V2")
+        for name in (
+            "G2M CHECKPOINT",
+            "E2F TARGETS",
+            "MITOTIC SPINDLE",
+            "MYC TARGETS V1",
+            "MYC TARGETS V2",
+        )
     },
 }
 """Sets of the cell cycle and of housekeeping."""
@@ -116,12 +122,16 @@ _PRODUCT = re.compile(r"ENS[TP]\d")
 
 
 def build_tables(data_dir: str | PathLike[str], out_dir: str | PathLike[str]) -> dict[str, Any]:
-    """Write ``human.tsv.gz``, ``orthologs.tsv.gz``, ``mouse.tsv.gz``, ``nuisance.tsv.gz`` and ``release.json``.
+    """Write the tables of genes and orthologs, and a record of their releases.
 
-    Every HGNC locus is kept, coding or not, because the approved symbol of one gene may be an alias of another.
-    Genes that only Ensembl has are added; aliases that are transcript or protein ids are left out. The human side
-    of an ortholog is brought to its approved symbol by symbol, then Ensembl, then Entrez id; rows that have none
-    are left out. Mouse genes keep their synonyms, among which NCBI counts previous symbols.
+    The files are ``human.tsv.gz``, ``orthologs.tsv.gz``, ``mouse.tsv.gz``, ``nuisance.tsv.gz`` and
+    ``release.json``.
+
+    Every HGNC locus is kept, coding or not, because the approved symbol of one gene may be an alias
+    of another. Genes that only Ensembl has are added; aliases that are transcript or protein ids
+    are left out. The human side of an ortholog is brought to its approved symbol by symbol, then
+    Ensembl, then Entrez id; rows that have none are left out. Mouse genes keep their synonyms,
+    among which NCBI counts previous symbols.
 
     Parameters
     ----------
@@ -152,7 +162,12 @@ def build_tables(data_dir: str | PathLike[str], out_dir: str | PathLike[str]) ->
     release: dict[str, Any] = {
         "release": "HGNC 2024-10-18, Ensembl 109, HCOP babelgene 22.9, NCBI Gene 2023-03-23",
         "sources": {
-            name: {**source, "sha256": hashlib.sha256((Path(data_dir) / source["file"]).read_bytes()).hexdigest()}
+            name: {
+                **source,
+                "sha256": (
+                    hashlib.sha256((Path(data_dir) / source["file"]).read_bytes()).hexdigest()
+                ),
+            }
             for name, source in SOURCES.items()
         },
         "tables": {},
@@ -162,7 +177,10 @@ def build_tables(data_dir: str | PathLike[str], out_dir: str | PathLike[str]) ->
     for file, (header, lines) in rows.items():
         text = "".join("\t".join(row) + "\n" for row in [header, *lines]).encode()
         (out / file).write_bytes(gzip.compress(text, compresslevel=9, mtime=0))
-        release["tables"][file] = {"rows": len(lines), "sha256_of_text": hashlib.sha256(text).hexdigest()}
+        release["tables"][file] = {
+            "rows": len(lines),
+            "sha256_of_text": hashlib.sha256(text).hexdigest(),
+        }
     (out / "release.json").write_text(json.dumps(release, indent=1) + "\n", encoding="utf-8")
     return release
 
@@ -191,15 +209,28 @@ def _read(data_dir: Path, name: str) -> pd.DataFrame:
     path = _file(data_dir, name)
     frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     if missing := set(COLUMNS[name]) - set(frame.columns):
-        raise FormatError(path, 1, f"columns {sorted(missing)} are missing; found {list(frame.columns)}")
+        raise FormatError(
+            path, 1, f"columns {sorted(missing)} are missing; found {list(frame.columns)}"
+        )
     return frame
 
 
 def _human(hgnc: pd.DataFrame, ensembl: pd.DataFrame) -> list[tuple[str, ...]]:
     known = set(hgnc["ensembl_gene_id"])
-    other = {s: e for s, e in zip(ensembl["symbol"], ensembl["ensembl"], strict=True) if e not in known}
+    other = {
+        s: e for s, e in zip(ensembl["symbol"], ensembl["ensembl"], strict=True) if e not in known
+    }
     rows = [
-        (symbol, hgnc_id, group, entrez, _join([gene_id, other.get(symbol, "")]), uniprot, previous, alias)
+        (
+            symbol,
+            hgnc_id,
+            group,
+            entrez,
+            _join([gene_id, other.get(symbol, "")]),
+            uniprot,
+            previous,
+            alias,
+        )
         for symbol, hgnc_id, group, entrez, gene_id, uniprot, previous, alias in zip(
             hgnc["symbol"],
             hgnc["hgnc_id"].str.removeprefix("HGNC:"),
@@ -216,7 +247,8 @@ def _human(hgnc: pd.DataFrame, ensembl: pd.DataFrame) -> list[tuple[str, ...]]:
     rows += [
         (symbol, "", group or "protein-coding gene", entrez, gene_id, uniprot, "", "")
         for symbol, group, entrez, gene_id, uniprot in zip(
-            *(extra[c] for c in ("symbol", "locus_group", "entrez", "ensembl", "uniprot_ids")), strict=True
+            *(extra[c] for c in ("symbol", "locus_group", "entrez", "ensembl", "uniprot_ids")),
+            strict=True,
         )
     ]
     return sorted(rows)
@@ -227,7 +259,9 @@ def _orthologs(hcop: pd.DataFrame, human: Sequence[tuple[str, ...]]) -> list[tup
     by_entrez = {row[3]: row[0] for row in human if row[3]}
     by_ensembl = {gene_id: row[0] for row in human for gene_id in row[4].split("|") if gene_id}
     best: dict[tuple[str, ...], int] = {}
-    for symbol, entrez, gene_id, *mouse, support in hcop[list(COLUMNS["hcop"])].itertuples(index=False):
+    for symbol, entrez, gene_id, *mouse, support in hcop[list(COLUMNS["hcop"])].itertuples(
+        index=False
+    ):
         gene = symbol if symbol in symbols else by_ensembl.get(gene_id) or by_entrez.get(entrez)
         if gene:
             key = (*mouse, gene)

@@ -40,8 +40,8 @@ class Mouse:
     Attributes
     ----------
     pairs
-        ``pairs[rule][name]`` are the pairs of orthologs that ``name`` is in under ``rule``. A symbol of a gene without
-        ortholog has none.
+        ``pairs[rule][name]`` are the pairs of orthologs that ``name`` is in under ``rule``. A
+        symbol of a gene without ortholog has none.
     synonyms
         Symbols of the genes that a synonym, or previous symbol, may mean.
     """
@@ -62,11 +62,14 @@ class Mouse:
         return symbols, synonyms
 
     def find(self, rule: str, name: str) -> tuple[tuple[str, ...], str] | None:
-        """Return what a name may mean: human genes, and the id of the mouse gene; ``None`` if it is not known.
+        """Return what a name may mean: human genes, and the id of the mouse gene.
 
-        A gene's id is that of Ensembl, or its symbol where it has none, or ``""`` where the name may mean several. Its
-        ortholog is the one that most sources support; on a tie what is called the same; several if that cannot tell.
-        Of a synonym of several genes, some without an ortholog, ``""`` stands for their human gene.
+        It is ``None`` if the name is not known.
+
+        A gene's id is that of Ensembl, or its symbol where it has none, or ``""`` where the name
+        may mean several. Its ortholog is the one that most sources support; on a tie what is called
+        the same; several if that cannot tell. Of a synonym of several genes, some without an
+        ortholog, ``""`` stands for their human gene.
         """
         if rule in self.pairs:
             pairs = self.pairs[rule].get(name)
@@ -100,18 +103,28 @@ def table() -> pd.DataFrame:
 
     Returns
     -------
-    One row per gene, sorted by symbol: ``symbol``, ``locus_group``, ``ensembl``, ``entrez``, ``uniprot`` (accessions
-    joined by ``|``), ``hgnc_id``. Identifiers are strings, missing where there is none. Yours to change.
+    One row per gene, sorted by symbol: ``symbol``, ``locus_group``, ``ensembl``, ``entrez``,
+    ``uniprot`` (accessions joined by ``|``), ``hgnc_id``. Identifiers are strings, missing where
+    there is none. Yours to change.
 
     Examples
     --------
     >>> nt.genes.table()  # doctest: +SKIP
     """
     rows = [
-        (symbol, group, ensembl.partition("|")[0] or None, entrez or None, uniprot or None, hgnc and f"HGNC:{hgnc}")
+        (
+            symbol,
+            group,
+            ensembl.partition("|")[0] or None,
+            entrez or None,
+            uniprot or None,
+            hgnc and f"HGNC:{hgnc}",
+        )
         for symbol, hgnc, group, entrez, ensembl, uniprot, _, _ in _rows("human.tsv.gz")
     ]
-    frame = pd.DataFrame(rows, columns=["symbol", "locus_group", "ensembl", "entrez", "uniprot", "hgnc_id"])
+    frame = pd.DataFrame(
+        rows, columns=["symbol", "locus_group", "ensembl", "entrez", "uniprot", "hgnc_id"]
+    )
     frame["hgnc_id"] = frame["hgnc_id"].where(frame["hgnc_id"] != "")
     return frame
 
@@ -121,8 +134,9 @@ def orthologs() -> pd.DataFrame:
 
     Returns
     -------
-    One row per pair: ``mouse_symbol``, ``mouse_entrez``, ``mouse_ensembl``, ``human_symbol`` and ``support_n``, the
-    number of sources that agree. Identifiers are strings, missing where there is none. Yours to change.
+    One row per pair: ``mouse_symbol``, ``mouse_entrez``, ``mouse_ensembl``, ``human_symbol`` and
+    ``support_n``, the number of sources that agree. Identifiers are strings, missing where there is
+    none. Yours to change.
 
     Examples
     --------
@@ -136,10 +150,10 @@ def orthologs() -> pd.DataFrame:
 def nuisance() -> pd.Index:
     """Human genes of the cell cycle and of housekeeping, which tell little of lineages.
 
-    Members of ten GO terms (cell cycle, DNA replication, cell division, translation, RNA processing, ribosome
-    biogenesis, oxidative phosphorylation, electron transport chain, protein folding, mitochondrion organization) and of
-    five Hallmark sets (G2M checkpoint, E2F targets, mitotic spindle, MYC targets V1 and V2). :func:`newt_sc.tl.lineage`
-    leaves them out.
+    Members of ten GO terms (cell cycle, DNA replication, cell division, translation, RNA
+    processing, ribosome biogenesis, oxidative phosphorylation, electron transport chain, protein
+    folding, mitochondrion organization) and of five Hallmark sets (G2M checkpoint, E2F targets,
+    mitotic spindle, MYC targets V1 and V2). :func:`newt_sc.tl.lineage` leaves them out.
 
     Returns
     -------
@@ -158,8 +172,8 @@ def release() -> dict[str, Any]:
 
     Returns
     -------
-    ``release`` (one line that names all releases), ``sources`` (origin, url, licence and sha256 of each input) and
-    ``tables`` (rows and sha256 of what was made of them).
+    ``release`` (one line that names all releases), ``sources`` (origin, url, licence and sha256 of
+    each input) and ``tables`` (rows and sha256 of what was made of them).
 
     Examples
     --------
@@ -170,7 +184,9 @@ def release() -> dict[str, Any]:
 
 @cache
 def _release() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((files(__package__) / "_tables" / "release.json").read_text("utf-8"))
+    content: dict[str, Any] = json.loads(
+        (files(__package__) / "_tables" / "release.json").read_text("utf-8")
+    )
     return content
 
 
@@ -197,11 +213,20 @@ def _index(rows: list[list[str]]) -> dict[str, Index]:
             index["hgnc"][f"HGNC:{hgnc}"] = only
         if entrez:
             index["entrez"][entrez] = only
-        for rule, names in (("ensembl", ensembl), ("uniprot", uniprot), ("previous", previous), ("alias", alias)):
+        for rule, names in (
+            ("ensembl", ensembl),
+            ("uniprot", uniprot),
+            ("previous", previous),
+            ("alias", alias),
+        ):
             if names:
                 _add(index[rule], names.split("|"), only)
         if previous:
-            _add(folded, [upper for upper in previous.upper().split("|") if upper not in approved], only)
+            _add(
+                folded,
+                [upper for upper in previous.upper().split("|") if upper not in approved],
+                only,
+            )
     return index
 
 
@@ -227,5 +252,9 @@ def mouse() -> Mouse:
     synonyms: Index = {}
     for symbol, _, names in rows:
         if names:
-            _add(synonyms, [name for name in names.split("|") if name not in pairs["mouse_symbol"]], (symbol,))
+            _add(
+                synonyms,
+                [name for name in names.split("|") if name not in pairs["mouse_symbol"]],
+                (symbol,),
+            )
     return Mouse(pairs, synonyms)

@@ -23,24 +23,36 @@ Organism = Literal["auto", "human", "mouse"]
 Names = Iterable[str]
 
 HINTS = {
-    "date": "look like dates that a spreadsheet made of genes such as MARCHF1 or SEPTIN2; "
-    "go back to the names before the spreadsheet, or use Ensembl ids",
-    "species_prefix": "carry the prefix of a genome; keep the genes of one species and strip the prefix, "
-    "as in adata.var_names.str.replace('^GRCh38_+', '', regex=True)",
+    "date": (
+        "look like dates that a spreadsheet made of genes such as MARCHF1 or SEPTIN2; "
+        "go back to the names before the spreadsheet, or use Ensembl ids"
+    ),
+    "species_prefix": (
+        "carry the prefix of a genome; keep the genes of one species and strip the prefix, "
+        "as in adata.var_names.str.replace('^GRCh38_+', '', regex=True)"
+    ),
     "product": "are ids of transcripts or proteins; give the ids of their genes",
-    "other_organism": "are ids of another organism; pass organism=, or map them to human genes first",
+    "other_organism": (
+        "are ids of another organism; pass organism=, or map them to human genes first"
+    ),
     "joined": "join several names; keep one name for each gene",
-    "made_unique": "are names that were made unique by a suffix; "
-    "give the ids of the genes, or sum the columns that share a name",
+    "made_unique": (
+        "are names that were made unique by a suffix; "
+        "give the ids of the genes, or sum the columns that share a name"
+    ),
     "float": "are numbers with a decimal point; turn ids into integers before they become strings",
     "missing": "say that a value is missing, though genes have such aliases",
     "empty": "are empty",
 }
 """Why a name may have found no gene: key -> what to do, as it follows "12 names"."""
 
-_ENSEMBL = re.compile(r"(?:(?!(?:hg|GRCh)\d).+[._|-])?(ENSG[\dR]\d{10})(?:\.\d+(?:[_-]\d+)?)?(?:[_-]PAR[_-]Y)?")
+_ENSEMBL = re.compile(
+    r"(?:(?!(?:hg|GRCh)\d).+[._|-])?(ENSG[\dR]\d{10})(?:\.\d+(?:[_-]\d+)?)?(?:[_-]PAR[_-]Y)?"
+)
 _ENSEMBL_MOUSE = re.compile(r"(?:(?!(?:mm|GRCm)\d).+[._|-])?(ENSMUSG\d{11})(?:\.\d+(?:[_-]\d+)?)?")
-_UNIPROT = re.compile(r"((?:[OPQ][0-9][A-Z0-9]{3}[0-9])|(?:[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}))(?:-\d+)?")
+_UNIPROT = re.compile(
+    r"((?:[OPQ][0-9][A-Z0-9]{3}[0-9])|(?:[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}))(?:-\d+)?"
+)
 _LOC = re.compile(r"LOC([0-9]+)")
 _DIGITS = re.compile(r"[0-9]+")
 _NUMBER = re.compile(r"[0-9]+(?:\.0)?")
@@ -69,15 +81,20 @@ _SERIAL = re.compile(r"[34]\d{4}(?:\.0)?")  # days since 1900: 1982 to 2036
 _SUFFIX = re.compile(r"(.+)[-.]\d{1,2}")
 
 _MORE_NAMES = 2
-"""So many more names must be mouse symbols, whatever their letter case, before capitals are read as mouse.
+"""So many more names must be mouse symbols, whatever their letter case, before capitals are read as
+mouse.
 
-Of 300 random lists of 5 to 1,000 human symbols, previous or not, none comes near; of 20 mouse symbols 86 % do.
-"""
+Of 300 random lists of 5 to 1,000 human symbols, previous or not, none comes near; of 20 mouse
+symbols 86 % do. """
 _ONE_IN = 100
-"""More than one in so many names must speak for mouse: a few symbols, such as ``a``, are words of any list."""
+"""More than one in so many names must speak for mouse: a few symbols, such as ``a``, are words of
+any list.
+"""
 _FEWEST_NUMBERS = 10
 _ENTREZ_SHARE = 0.9
-"""Less than so many of row numbers are Entrez ids (of 0 to 764: 0.69); of a list of Entrez ids nearly all are."""
+"""Less than so many of row numbers are Entrez ids (of 0 to 764: 0.69); of a list of Entrez ids
+nearly all are.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +135,24 @@ class Resolution:
     alternatives: list[tuple[str, ...]]
 
     def hints(self) -> list[str]:
-        """Give a key of :data:`HINTS` for each name without a gene, where there is one; else an empty string."""
+        """Give a key of :data:`HINTS` for each name without a gene; empty if there is none."""
         names = set(self.name)
-        patterns = [*_HINT_PATTERNS, ("other_organism", _OTHER_MOUSE if self.organism == "mouse" else _OTHER_HUMAN)]
+        patterns = [
+            *_HINT_PATTERNS,
+            ("other_organism", _OTHER_MOUSE if self.organism == "mouse" else _OTHER_HUMAN),
+        ]
         if 2 * sum(_NUMBER.fullmatch(name) is not None for name in names) < len(names):
             patterns.insert(0, ("date", _SERIAL))
-        symbols = mouse().pairs["mouse_symbol"].keys() if self.organism == "mouse" else human().symbols
+        symbols = (
+            mouse().pairs["mouse_symbol"].keys() if self.organism == "mouse" else human().symbols
+        )
         hints = []
         for name, gene in zip(self.name, self.gene, strict=True):
-            hint = "" if gene else next((key for key, pattern in patterns if pattern.fullmatch(name)), "")
+            hint = (
+                ""
+                if gene
+                else next((key for key, pattern in patterns if pattern.fullmatch(name)), "")
+            )
             if not gene and not hint and (match := _SUFFIX.fullmatch(name)):
                 hint = "made_unique" if match[1] in names or match[1] in symbols else ""
             hints.append(hint)
@@ -146,8 +172,8 @@ def resolve(names: Names, *, organism: Organism = "auto") -> pd.DataFrame:
     ``hgnc``
         It is an HGNC id, ``HGNC:5``.
     ``entrez``
-        It is all digits: an NCBI (Entrez) gene id. Also ``LOC`` and digits, as NCBI calls genes that have no
-        symbol yet, once the rules below except the last have been tried.
+        It is all digits: an NCBI (Entrez) gene id. Also ``LOC`` and digits, as NCBI calls genes
+        that have no symbol yet, once the rules below except the last have been tried.
     ``uniprot``
         It is a UniProt accession, with or without isoform.
     ``previous``, ``alias``
@@ -155,39 +181,42 @@ def resolve(names: Names, *, organism: Organism = "auto") -> pd.DataFrame:
     ``case_insensitive``
         It is an approved symbol, or else a previous one, in other letter case.
 
-    A name that the deciding rule gives to several genes is ``ambiguous`` and gets none. A name that is the previous
-    symbol of one gene and an alias of another, such as TAZ, is taken as the former, with a warning. For mouse the
-    rules are ``mouse_symbol`` (exact letter case), ``mouse_ensembl``, ``mouse_entrez``, ``case_insensitive`` (a symbol
-    in other letter case), ``mouse_alias`` (a synonym of NCBI Gene, which counts previous symbols among them) and
-    ``case_insensitive`` again (a synonym in other letter case). The human gene is the ortholog that most sources of
-    HCOP support; a tie goes to the ortholog that is called the same but for letter case, else the name is ambiguous. A
-    mouse gene without ortholog stays without, even if a human gene is called alike. Several mouse genes may have the
-    same ortholog. Names of the other organism are not mapped.
+    A name that the deciding rule gives to several genes is ``ambiguous`` and gets none. A name that
+    is the previous symbol of one gene and an alias of another, such as TAZ, is taken as the former,
+    with a warning. For mouse the rules are ``mouse_symbol`` (exact letter case), ``mouse_ensembl``,
+    ``mouse_entrez``, ``case_insensitive`` (a symbol in other letter case), ``mouse_alias`` (a
+    synonym of NCBI Gene, which counts previous symbols among them) and ``case_insensitive`` again
+    (a synonym in other letter case). The human gene is the ortholog that most sources of HCOP
+    support; a tie goes to the ortholog that is called the same but for letter case, else the name
+    is ambiguous. A mouse gene without ortholog stays without, even if a human gene is called alike.
+    Several mouse genes may have the same ortholog. Names of the other organism are not mapped.
 
-    The strings that other programs write for a missing value (``NA``, ``NaN`` and the like) are no genes, though two
-    genes have such aliases: they are unmapped, with a warning that counts them.
+    The strings that other programs write for a missing value (``NA``, ``NaN`` and the like) are no
+    genes, though two genes have such aliases: they are unmapped, with a warning that counts them.
 
     Prefixes such as ``GRCh38_`` are not stripped: an index that has them often holds two species.
 
     Parameters
     ----------
     names
-        Names of any of these kinds, also mixed: list, array, :class:`pandas.Index` or :class:`pandas.Series`.
+        Names of any of these kinds, also mixed: list, array, :class:`pandas.Index` or
+        :class:`pandas.Series`.
     organism
-        ``"human"``, ``"mouse"``, or ``"auto"``: told from ``names`` as a whole. It is the one whose symbols, in their
-        letter case, and Ensembl ids occur more often; mouse by one in a hundred names. If that is not mouse, letter
-        case is left aside: symbols of mouse in capitals are told, with a warning, by at least two more names that are
-        symbols of mouse than are symbols, previous ones too, of human. On a tie it is human, hence for ids that are
-        all digits, with a warning.
+        ``"human"``, ``"mouse"``, or ``"auto"``: told from ``names`` as a whole. It is the one whose
+        symbols, in their letter case, and Ensembl ids occur more often; mouse by one in a hundred
+        names. If that is not mouse, letter case is left aside: symbols of mouse in capitals are
+        told, with a warning, by at least two more names that are symbols of mouse than are symbols,
+        previous ones too, of human. On a tie it is human, hence for ids that are all digits, with a
+        warning.
 
     Returns
     -------
-    One row for each name, numbered from 0: ``query``, ``gene`` (missing if there is none), ``rule`` (``ambiguous``
-    or ``unmapped`` if there is none), ``candidates`` (tuple of the symbols that a name may mean if these are several,
-    the one that was taken first) and ``hint`` (``date``, ``species_prefix``, ``product``, ``other_organism``,
-    ``joined``, ``made_unique``, ``float``, ``missing`` or ``empty`` where that may be why there is none, else an empty
-    string). ``attrs["organism"]`` is the organism,
-    ``attrs["table_release"]`` the release of the tables.
+    One row for each name, numbered from 0: ``query``, ``gene`` (missing if there is none), ``rule``
+    (``ambiguous`` or ``unmapped`` if there is none), ``candidates`` (tuple of the symbols that a
+    name may mean if these are several, the one that was taken first) and ``hint`` (``date``,
+    ``species_prefix``, ``product``, ``other_organism``, ``joined``, ``made_unique``, ``float``,
+    ``missing`` or ``empty`` where that may be why there is none, else an empty string).
+    ``attrs["organism"]`` is the organism, ``attrs["table_release"]`` the release of the tables.
 
     Raises
     ------
@@ -201,8 +230,9 @@ def resolve(names: Names, *, organism: Organism = "auto") -> pd.DataFrame:
     Warns
     -----
     NewtWarning
-        If names are decided that may be meant otherwise: ids that are all digits, symbols of mouse in capitals,
-        previous symbols that are an alias of another gene, and strings for missing values.
+        If names are decided that may be meant otherwise: ids that are all digits, symbols of mouse
+        in capitals, previous symbols that are an alias of another gene, and strings for missing
+        values.
 
     Examples
     --------
@@ -218,7 +248,9 @@ def resolve(names: Names, *, organism: Organism = "auto") -> pd.DataFrame:
             "rule": found.rule,
             "candidates": [
                 (str(gene), *other) if other else several
-                for gene, several, other in zip(found.gene, found.candidates, found.alternatives, strict=True)
+                for gene, several, other in zip(
+                    found.gene, found.candidates, found.alternatives, strict=True
+                )
             ],
             "hint": found.hints(),
         }
@@ -255,11 +287,13 @@ def resolve_names(
     stripped = [name.strip() for name in query]
     if is_row_numbers(stripped):
         msg = (
-            f"The {len(query)} entries of {what} are row numbers ({query[0]!r}, ..., {query[-1]!r}), no genes. "
-            "Expected symbols or ids: use the column that has them."
+            f"The {len(query)} entries of {what} are row numbers ({query[0]!r}, ...,"
+            f" {query[-1]!r}), no genes. Expected symbols or ids: use the column that has them."
         )
         raise GeneMatchError(msg)
-    decided, evident, capitals = (organism, True, False) if organism != "auto" else _decide(stripped, default)
+    decided, evident, capitals = (
+        (organism, True, False) if organism != "auto" else _decide(stripped, default)
+    )
 
     find = _find_mouse if decided == "mouse" else _find_human
     gene: list[str | None] = []
@@ -276,7 +310,9 @@ def resolve_names(
         native_rule.append(by if own else rule[-1])
         meant = human().index["alias"].get(name, ()) if only and by == "previous" else ()
         alternatives.append(tuple(other for other in meant if other != only))
-    found = Resolution(query, stripped, decided, evident, gene, rule, candidates, native, native_rule, alternatives)
+    found = Resolution(
+        query, stripped, decided, evident, gene, rule, candidates, native, native_rule, alternatives
+    )
     if not quiet:
         for message in _messages(found, what, capitals=capitals, asked=organism != "auto"):
             warnings.warn(message, NewtWarning, stacklevel=3)
@@ -303,28 +339,37 @@ def _messages(found: Resolution, what: str, *, capitals: bool, asked: bool) -> I
     n_digits = sum(_DIGITS.fullmatch(name) is not None for name in found.name)
     if not asked and not found.evident and n_digits > n / 2:
         yield (
-            f"{n_digits} of {n} names are all digits and are taken as Entrez ids of {found.organism} genes. If they "
-            "are not, pass organism=."
+            f"{n_digits} of {n} names are all digits and are taken as Entrez ids of"
+            f" {found.organism} genes. If they are not, pass organism=."
         )
     if capitals:
         yield (
-            f"The {n} {names} are taken as symbols of mouse in capitals: more of them are symbols of mouse "
-            "than of human. If they are human, pass organism='human'."
+            f"The {n} {names} are taken as symbols of mouse in capitals: more of them are symbols"
+            " of mouse than of human. If they are human, pass organism='human'."
         )
     lost = [name for name in found.name if name in MISSING]
     if lost:
         listed = ", ".join(map(repr, dict.fromkeys(lost)))
-        yield f"{len(lost)} of {n} {names} are {listed}: taken as missing, not as genes that are called so."
-    if contested := contested_names(found):
-        listed = "; ".join(f"{name} is {gene}, not {other}" for name, (gene, other) in list(contested.items())[:5])
         yield (
-            f"{len(contested)} of {n} {names} are the previous symbol of one gene and an alias of another, and "
-            f"are taken as the former: {listed}{'; ...' if len(contested) > 5 else ''}. Give ids if the other is meant."
+            f"{len(lost)} of {n} {names} are {listed}: taken as missing, not as genes that are"
+            " called so."
+        )
+    if contested := contested_names(found):
+        listed = "; ".join(
+            f"{name} is {gene}, not {other}" for name, (gene, other) in list(contested.items())[:5]
+        )
+        yield (
+            f"{len(contested)} of {n} {names} are the previous symbol of one gene and an alias of"
+            " another, and are taken as the former:"
+            f" {listed}{'; ...' if len(contested) > 5 else ''}. Give ids if the other is meant."
         )
 
 
 def contested_names(found: Resolution) -> dict[str, tuple[str, str]]:
-    """Names that are the previous symbol of one gene and an alias of others: what was taken, and what was not."""
+    """Names that are the previous symbol of one gene and an alias of others.
+
+    Each comes with what was taken, and what was not.
+    """
     return {
         name: (str(gene), " or ".join(other))
         for name, gene, other in zip(found.query, found.gene, found.alternatives, strict=True)
@@ -354,20 +399,30 @@ def check_names(names: Names, what: str) -> list[str]:
         if isinstance(name, bytes):
             msg = f"{where} is bytes ({name!r}), expected str; decode it first: name.decode()"
         else:
-            msg = f"{where} is {type(name).__name__} ({name!r}), expected str; if these are ids, turn them into strings"
+            msg = (
+                f"{where} is {type(name).__name__} ({name!r}), expected str; if these are ids, turn"
+                " them into strings"
+            )
         raise TypeError(msg)
     return [str(name) for name in listed]
 
 
-def _decide(names: list[str], default: Literal["human", "mouse"]) -> tuple[Literal["human", "mouse"], bool, bool]:
-    """Tell the organism, whether any name speaks for it, and whether letter case had to be left aside."""
+def _decide(
+    names: list[str], default: Literal["human", "mouse"]
+) -> tuple[Literal["human", "mouse"], bool, bool]:
+    """Tell the organism.
+
+    Also tell whether any name speaks for it, and whether letter case had to be left aside.
+    """
     symbols = human().symbols
     n_human = sum(name in symbols or _ensembl(name) is not None for name in names)
     if n_human == len(names):  # mouse can do no better, and its table need not be read
         return "human", True, False
     known = mouse()
     mouse_symbols = known.pairs["mouse_symbol"]
-    n_mouse = sum(name in mouse_symbols or _ENSEMBL_MOUSE.fullmatch(name) is not None for name in names)
+    n_mouse = sum(
+        name in mouse_symbols or _ENSEMBL_MOUSE.fullmatch(name) is not None for name in names
+    )
     if n_mouse > n_human + len(names) / _ONE_IN:
         return "mouse", True, False
     folded, mouse_folded = human().index["case_insensitive"], known.folded[0]
@@ -417,7 +472,10 @@ def _human_keys(name: str) -> Iterator[tuple[str, str]]:
 
 
 def _find_mouse(name: str) -> tuple[str, tuple[str, ...], str | None]:
-    """Rule, human symbols, and the id of the mouse gene; ``""`` among the symbols is a gene without ortholog."""
+    """Rule, human symbols, and the id of the mouse gene.
+
+    ``""`` among the symbols is a gene without ortholog.
+    """
     known = mouse()
     for rule, key in _mouse_keys(name):
         if found := known.find(rule, key):

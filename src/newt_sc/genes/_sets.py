@@ -36,8 +36,8 @@ class AlignedSets:
     names
         Names of the sets; dtype object.
     members
-        Sets x genes of the reference, 1 where a gene is a member; CSR, float32, indices sorted. A set without any
-        known gene is an empty row.
+        Sets x genes of the reference, 1 where a gene is a member; CSR, float32, indices sorted. A
+        set without any known gene is an empty row.
     n_given
         Distinct names of genes that each set was given with.
     alignment
@@ -45,7 +45,9 @@ class AlignedSets:
 
     Examples
     --------
-    >>> sets = nt.genes.align_sets({"insulin": ["INS", "INSR"], "mine": ["EGFR"]}, ["INSR", "EGFR", "INS"])
+    >>> sets = nt.genes.align_sets(
+    ...     {"insulin": ["INS", "INSR"], "mine": ["EGFR"]}, ["INSR", "EGFR", "INS"]
+    ... )
     >>> sets.members.toarray().astype(int)
     array([[1, 0, 1],
            [0, 1, 0]])
@@ -71,22 +73,24 @@ def gene_sets(
 ) -> dict[str, list[str]]:
     """Get sets of genes from a mapping, a GMT file, a network or the markers of groups of cells.
 
-    The names of genes stay as they are: :func:`newt_sc.genes.align_sets` looks them up. Strings that other programs
-    write for a missing value, such as ``NA``, are left out with a warning that counts them.
+    The names of genes stay as they are: :func:`newt_sc.genes.align_sets` looks them up. Strings
+    that other programs write for a missing value, such as ``NA``, are left out with a warning that
+    counts them.
 
     Parameters
     ----------
     sets
-        A mapping from the name of a set to its genes; the path of a GMT file; a network as decoupler has them, a
-        DataFrame with the columns ``source`` and ``target`` (a ``weight`` tells nothing of membership and is not
-        read); or an AnnData after :func:`scanpy.tl.rank_genes_groups`, whose groups become sets.
+        A mapping from the name of a set to its genes; the path of a GMT file; a network as
+        decoupler has them, a DataFrame with the columns ``source`` and ``target`` (a ``weight``
+        tells nothing of membership and is not read); or an AnnData after
+        :func:`scanpy.tl.rank_genes_groups`, whose groups become sets.
     key
         Key of ``uns`` with the ranked genes; for an AnnData only.
     n_genes
         At most so many genes of each group, best score first; for an AnnData only.
     fdr
-        Largest adjusted p of a gene, and its score must be above 0; for an AnnData only. Methods without p, such as
-        logistic regression, are cut by ``n_genes`` alone.
+        Largest adjusted p of a gene, and its score must be above 0; for an AnnData only. Methods
+        without p, such as logistic regression, are cut by ``n_genes`` alone.
 
     Returns
     -------
@@ -123,7 +127,10 @@ def gene_sets(
     listed = ", ".join(map(repr, dict.fromkeys(lost)))
     msg = f"{len(lost)} names of genes of the sets are {listed}: taken as missing, and left out."
     warnings.warn(msg, NewtWarning, stacklevel=2)
-    return {name: [gene for gene in given if gene.strip() not in MISSING] for name, given in found.items()}
+    return {
+        name: [gene for gene in given if gene.strip() not in MISSING]
+        for name, given in found.items()
+    }
 
 
 def _read(sets: Any, key: str, n_genes: int, fdr: float) -> dict[str, list[str]]:
@@ -137,8 +144,9 @@ def _read(sets: Any, key: str, n_genes: int, fdr: float) -> dict[str, list[str]]
         return _from_markers(sets, key, n_genes, fdr)
     if not isinstance(sets, Mapping):
         msg = (
-            f"sets is {type(sets).__name__}, expected a mapping such as {{'my set': ['TP53', 'MDM2']}}, the path of a "
-            "GMT file, a DataFrame with the columns source and target, or an AnnData with ranked genes."
+            f"sets is {type(sets).__name__}, expected a mapping such as {{'my set': ['TP53',"
+            " 'MDM2']}, the path of a GMT file, a DataFrame with the columns source and target,"
+            " or an AnnData with ranked genes."
         )
         raise TypeError(msg)
     out = {}
@@ -154,7 +162,10 @@ def _read(sets: Any, key: str, n_genes: int, fdr: float) -> dict[str, list[str]]
             listed.sort(key=str)  # the order of a set differs between runs
         for gene in listed:
             if not isinstance(gene, str):
-                msg = f"the set {name!r} has the gene {gene!r} of type {type(gene).__name__}, expected str."
+                msg = (
+                    f"the set {name!r} has the gene {gene!r} of type {type(gene).__name__},"
+                    " expected str."
+                )
                 raise TypeError(msg)
             if not gene.strip():
                 msg = f"the set {name!r} has a gene with an empty name: remove it."
@@ -168,18 +179,26 @@ def _read(sets: Any, key: str, n_genes: int, fdr: float) -> dict[str, list[str]]
 def _from_network(net: pd.DataFrame) -> dict[str, list[str]]:
     missing = [column for column in ("source", "target") if column not in net]
     if missing:
-        msg = f"The network lacks the columns {missing}; found {list(map(str, net.columns))}. Rename them."
+        msg = (
+            f"The network lacks the columns {missing}; found {list(map(str, net.columns))}. Rename"
+            " them."
+        )
         raise KeyError(msg)
     edges = net[["source", "target"]]
     if (bad := edges.isna().any(axis=1)).any():
-        msg = f"{bad.sum()} rows of the network have no source or no target: drop them by net.dropna()."
+        msg = (
+            f"{bad.sum()} rows of the network have no source or no target: drop them by"
+            " net.dropna()."
+        )
         raise ValueError(msg)
     if edges.empty:
         raise ValueError("There is no set: the network has no rows.")
     edges = edges.astype(str).drop_duplicates()
     codes, names = pd.factorize(edges["source"])
     order = np.argsort(codes, kind="stable")
-    parts = np.split(edges["target"].to_numpy(dtype=object)[order], np.cumsum(np.bincount(codes))[:-1])
+    parts = np.split(
+        edges["target"].to_numpy(dtype=object)[order], np.cumsum(np.bincount(codes))[:-1]
+    )
     return {str(name): part.tolist() for name, part in zip(names, parts, strict=True)}
 
 
@@ -208,8 +227,9 @@ def ranked_groups(adata: AnnData, key: str = "rank_genes_groups") -> dict[str, p
 
     Returns
     -------
-    Group -> its genes, largest score first: ``names``, ``scores`` and, where they are known, ``pvals_adj``. Where
-    :func:`newt_sc.pp.map_genes` was run, names are the symbols that it found, and genes without one are left out.
+    Group -> its genes, largest score first: ``names``, ``scores`` and, where they are known,
+    ``pvals_adj``. Where :func:`newt_sc.pp.map_genes` was run, names are the symbols that it found,
+    and genes without one are left out.
 
     Raises
     ------
@@ -224,7 +244,8 @@ def ranked_groups(adata: AnnData, key: str = "rank_genes_groups") -> dict[str, p
     found: Any = adata.uns.get(key)
     if found is None or "names" not in found or "scores" not in found:
         msg = (
-            f"adata.uns has no ranked genes under {key!r}; found {list(adata.uns)}. Run sc.tl.rank_genes_groups first."
+            f"adata.uns has no ranked genes under {key!r}; found {list(adata.uns)}. Run"
+            " sc.tl.rank_genes_groups first."
         )
         raise KeyError(msg)
     mapped = None
@@ -232,12 +253,16 @@ def ranked_groups(adata: AnnData, key: str = "rank_genes_groups") -> dict[str, p
         mapped = adata.var[_keys.GENES].astype(object)[~adata.var_names.duplicated()]
     out = {}
     for group in found["names"].dtype.names:
-        columns = {name: found[name][group] for name in ("names", "scores", "pvals_adj") if name in found}
+        columns = {
+            name: found[name][group] for name in ("names", "scores", "pvals_adj") if name in found
+        }
         table = pd.DataFrame(columns)
         if mapped is not None:
             table["names"] = mapped.reindex(table["names"]).to_numpy()
         table = table.dropna(subset=["names", "scores"])
-        out[str(group)] = table.sort_values("scores", ascending=False, kind="stable", ignore_index=True)
+        out[str(group)] = table.sort_values(
+            "scores", ascending=False, kind="stable", ignore_index=True
+        )
     return out
 
 
@@ -254,11 +279,13 @@ def align_sets(
     Parameters
     ----------
     sets
-        Name of the set -> its genes, as :func:`newt_sc.genes.gene_sets` returns them. A set may be empty.
+        Name of the set -> its genes, as :func:`newt_sc.genes.gene_sets` returns them. A set may be
+        empty.
     reference
         Names to find them in.
     organism
-        Organism of the sets, told from all of their genes together by ``"auto"``: ``"human"`` or ``"mouse"``.
+        Organism of the sets, told from all of their genes together by ``"auto"``: ``"human"`` or
+        ``"mouse"``.
     what
         What errors and warnings call the sets.
     threshold
@@ -289,7 +316,9 @@ def align_sets(
     if not size.sum():
         msg = f"No set of {what} has a gene: {len(given)} sets, all empty."
         raise ValueError(msg)
-    codes, distinct = pd.factorize(np.array([gene for genes in given for gene in genes], dtype=object))
+    codes, distinct = pd.factorize(
+        np.array([gene for genes in given for gene in genes], dtype=object)
+    )
     alignment = align(distinct, reference, organism=organism, what=what)
     require_overlap(alignment, distinct, reference, what=what)
     warn_coverage(alignment, threshold, what=what, stacklevel=3)
@@ -297,7 +326,14 @@ def align_sets(
     names = sparse.csr_array((np.ones(codes.size), (row, codes)), shape=(size.size, len(distinct)))
     known = column >= 0
     shape = (size.size, alignment.report["n_reference"])
-    members = sparse.csr_array((np.ones(known.sum(), np.float32), (row[known], column[known])), shape=shape)
+    members = sparse.csr_array(
+        (np.ones(known.sum(), np.float32), (row[known], column[known])), shape=shape
+    )
     members.sum_duplicates()
     members.data[:] = 1
-    return AlignedSets(np.array(list(sets), dtype=object), members, np.diff(names.indptr).astype(np.intp), alignment)
+    return AlignedSets(
+        np.array(list(sets), dtype=object),
+        members,
+        np.diff(names.indptr).astype(np.intp),
+        alignment,
+    )

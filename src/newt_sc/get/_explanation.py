@@ -30,14 +30,15 @@ def explanation(
     key
         Its ``key_added``.
     names
-        What to call features instead, such as the ids of terms and their names. The source before ``|`` is kept.
+        What to call features instead, such as the ids of terms and their names. The source before
+        ``|`` is kept.
 
     Returns
     -------
-    One row for each modality that knows the gene: ``modality``; ``effect`` and ``neighbor_effect``; beside them
-    ``attention``, NaN where there is none; ``agree``, whether the modality has the same rank by attention and by effect, missing where one
-    of the two is; and ``features``, joined by ``"; "``, the largest contribution first. Largest effect first, whatever
-    the attention says.
+    One row for each modality that knows the gene: ``modality``; ``effect`` and ``neighbor_effect``;
+    beside them ``attention``, NaN where there is none; ``agree``, whether the modality has the same
+    rank by attention and by effect, missing where one of the two is; and ``features``, joined by
+    ``"; "``, the largest contribution first. Largest effect first, whatever the attention says.
 
     Raises
     ------
@@ -59,21 +60,38 @@ def explanation(
     effect = embedding.obsm[info["slots"]["effect"]][modalities].iloc[row].to_numpy(float)
     moved = embedding.obsm[info["slots"]["neighbor_effect"]][modalities].iloc[row].to_numpy(float)
     table: Any = embedding.obsm.get(_keys.ATTENTION) if info["attention"] else None
-    attention = np.full(len(modalities), np.nan) if table is None else table[modalities].iloc[row].to_numpy(float)
-    known = np.array([bool(np.isfinite(np.asarray(embedding.obsm[name][row])).all()) for name in modalities])
+    attention = (
+        np.full(len(modalities), np.nan)
+        if table is None
+        else table[modalities].iloc[row].to_numpy(float)
+    )
+    known = np.array(
+        [bool(np.isfinite(np.asarray(embedding.obsm[name][row])).all()) for name in modalities]
+    )
     if known.sum() > 1 and not np.isfinite(effect).any():
-        msg = f"Gene {embedding.obs_names[row]!r} was not explained: name it in genes= of newt_sc.tl.explain."
+        msg = (
+            f"Gene {embedding.obs_names[row]!r} was not explained: name it in genes= of"
+            " newt_sc.tl.explain."
+        )
         raise ValueError(msg)
-    out = pd.DataFrame({"modality": modalities, "effect": effect, "neighbor_effect": moved, "attention": attention})[
-        known
-    ]
+    out = pd.DataFrame(
+        {"modality": modalities, "effect": effect, "neighbor_effect": moved, "attention": attention}
+    )[known]
     both = out["attention"].notna() & out["effect"].notna()
-    same = out.loc[both, "attention"].rank(ascending=False) == out.loc[both, "effect"].rank(ascending=False)
+    same = out.loc[both, "attention"].rank(ascending=False) == out.loc[both, "effect"].rank(
+        ascending=False
+    )
     out["agree"] = same.astype("boolean").reindex(out.index)
     found = features(embedding, gene, key=key, names=names) if "features" in info else None
-    joined = {} if found is None else found.groupby("modality", observed=True)["feature"].agg("; ".join).to_dict()
+    joined = (
+        {}
+        if found is None
+        else found.groupby("modality", observed=True)["feature"].agg("; ".join).to_dict()
+    )
     out["features"] = [joined.get(name, "") for name in out["modality"]]
-    return out.sort_values(["effect", "attention"], ascending=False, kind="stable", ignore_index=True)
+    return out.sort_values(
+        ["effect", "attention"], ascending=False, kind="stable", ignore_index=True
+    )
 
 
 def features(
@@ -90,12 +108,13 @@ def features(
     key
         Its ``key_added``.
     names
-        What to call features instead, such as the ids of terms and their names. The source before ``|`` is kept.
+        What to call features instead, such as the ids of terms and their names. The source before
+        ``|`` is kept.
 
     Returns
     -------
-    One row per feature, modality by modality, largest contribution first: ``modality``, ``feature``, ``kind``,
-    ``contribution``, ``weight``, ``similarity`` and ``n_genes``.
+    One row per feature, modality by modality, largest contribution first: ``modality``,
+    ``feature``, ``kind``, ``contribution``, ``weight``, ``similarity`` and ``n_genes``.
 
     Raises
     ------

@@ -17,7 +17,10 @@ __all__ = ["lineage", "lineage_info", "lineage_programs"]
 
 
 def lineage(
-    adata: AnnData, *, key: str | None = None, kind: Literal["hierarchy", "spanning_tree"] = "hierarchy"
+    adata: AnnData,
+    *,
+    key: str | None = None,
+    kind: Literal["hierarchy", "spanning_tree"] = "hierarchy",
 ) -> pd.DataFrame:
     """Get the branches that :func:`newt_sc.tl.lineage` found.
 
@@ -28,14 +31,15 @@ def lineage(
     key
         Its ``key_added``.
     kind
-        ``"hierarchy"``: its nodes. ``"spanning_tree"``: the edges of the tree in which groups are inner nodes.
+        ``"hierarchy"``: its nodes. ``"spanning_tree"``: the edges of the tree in which groups are
+        inner nodes.
 
     Returns
     -------
-    One row per node of the hierarchy: ``node`` (leaves first), ``parent`` (-1 for the root), ``name`` (of a leaf),
-    ``length`` of the branch above it, ``support`` (NaN where any tree has the split), ``n_groups``, ``n_cells``, and
-    ``groups`` below it, joined by ``"; "``. Of the spanning tree one row an edge: ``parent``, ``child``,
-    ``distance``, ``support``, ``in_paga``.
+    One row per node of the hierarchy: ``node`` (leaves first), ``parent`` (-1 for the root),
+    ``name`` (of a leaf), ``length`` of the branch above it, ``support`` (NaN where any tree has the
+    split), ``n_groups``, ``n_cells``, and ``groups`` below it, joined by ``"; "``. Of the spanning
+    tree one row an edge: ``parent``, ``child``, ``distance``, ``support``, ``in_paga``.
 
     Raises
     ------
@@ -82,8 +86,9 @@ def lineage_programs(
 
     Returns
     -------
-    One row per branch and set: ``branch``, ``kind``, ``name``, ``n_genes``, ``difference``, ``z``, ``p``, ``fdr``, and
-    ``higher_in`` and ``lower_in``, the groups below the two children, joined by ``"; "``.
+    One row per branch and set: ``branch``, ``kind``, ``name``, ``n_genes``, ``difference``, ``z``,
+    ``p``, ``fdr``, and ``higher_in`` and ``lower_in``, the groups below the two children, joined by
+    ``"; "``.
 
     Raises
     ------
@@ -110,7 +115,11 @@ def lineage_programs(
     table = table.drop(columns=["higher", "lower"])
     if fdr is not None:
         table = table[table["fdr"] <= fdr]
-    table = table.assign(size=-np.abs(table["z"])).sort_values(["branch", "size"], kind="stable").drop(columns="size")
+    table = (
+        table.assign(size=-np.abs(table["z"]))
+        .sort_values(["branch", "size"], kind="stable")
+        .drop(columns="size")
+    )
     if top is not None:
         table = table.groupby("branch").head(top)
     return table.reset_index(drop=True)

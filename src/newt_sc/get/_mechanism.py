@@ -16,16 +16,21 @@ __all__ = ["mechanism"]
 
 
 def mechanism(
-    mdata: MuData | AnnData, *, compound: str | None = None, modality: str = "compound", key: str | None = None
+    mdata: MuData | AnnData,
+    *,
+    compound: str | None = None,
+    modality: str = "compound",
+    key: str | None = None,
 ) -> pd.DataFrame:
-    """Get the mechanisms that :func:`newt_sc.tl.mechanism` called, or the neighbours that one compound's call is from.
+    """Get the mechanisms that :func:`newt_sc.tl.mechanism` called, or the neighbours of one call.
 
     Parameters
     ----------
     mdata
         MuData, or an AnnData of signatures, after :func:`newt_sc.tl.mechanism`.
     compound
-        A compound, by its id or name: get its nearest compounds of known mechanism instead of all calls.
+        A compound, by its id or name: get its nearest compounds of known mechanism instead of all
+        calls.
     modality
         Modality of the compounds; not asked of an AnnData.
     key
@@ -33,10 +38,10 @@ def mechanism(
 
     Returns
     -------
-    One row per compound: ``compound``, ``name``, ``mechanism``, ``confidence``, ``answered``, ``score``, ``margin``,
-    ``known``. Of one compound, a row for each neighbour: ``compound``, ``rank``, ``neighbor``, ``name``,
-    ``similarity``, ``mechanism``. ``attrs["accuracy"]`` says how often calls are right, by
-    confidence, as a dict of lists.
+    One row per compound: ``compound``, ``name``, ``mechanism``, ``confidence``, ``answered``,
+    ``score``, ``margin``, ``known``. Of one compound, a row for each neighbour: ``compound``,
+    ``rank``, ``neighbor``, ``name``, ``similarity``, ``mechanism``. ``attrs["accuracy"]`` says how
+    often calls are right, by confidence, as a dict of lists.
 
     Raises
     ------
@@ -64,6 +69,8 @@ def mechanism(
             msg = f"No compound {compound!r}; there are {list(ids[:3])} and others."
             raise KeyError(msg)
         near: pd.DataFrame = info["neighbors"]
-        out = near[(near["compound"].astype(str) == found.iloc[0]).to_numpy()].reset_index(drop=True)
+        out = near[(near["compound"].astype(str) == found.iloc[0]).to_numpy()].reset_index(
+            drop=True
+        )
     out.attrs["accuracy"] = info["accuracy"].to_dict("list")
     return out

@@ -32,7 +32,8 @@ def network(
     mdata
         MuData, or an AnnData of signatures, after :func:`newt_sc.tl.pharmacology_network`.
     compound
-        A compound, by its id or name: take it, what it is linked to, and the links among these alone.
+        A compound, by its id or name: take it, what it is linked to, and the links among these
+        alone.
     kinds
         Kinds of edges to take: ``"similar"``, ``"known"``, ``"predicted"``, ``"gene"``.
     modality
@@ -42,10 +43,11 @@ def network(
 
     Returns
     -------
-    Graph. Nodes are ids of compounds, and ``gene:SYMBOL`` of targets that have an edge of these kinds, with ``kind``
-    (``compound`` or ``target``), ``name``, ``community`` (-1 for none), ``mechanism``, ``drug``, ``degree``, ``x``,
-    ``y`` and further annotations; edges have ``kind``, ``weight``, ``fdr``, and, to targets, ``z`` and
-    ``probability``, where there are some. :func:`newt_sc.io.write_graphml`, :func:`newt_sc.io.write_cytoscape` and
+    Graph. Nodes are ids of compounds, and ``gene:SYMBOL`` of targets that have an edge of these
+    kinds, with ``kind`` (``compound`` or ``target``), ``name``, ``community`` (-1 for none),
+    ``mechanism``, ``drug``, ``degree``, ``x``, ``y`` and further annotations; edges have ``kind``,
+    ``weight``, ``fdr``, and, to targets, ``z`` and ``probability``, where there are some.
+    :func:`newt_sc.io.write_graphml`, :func:`newt_sc.io.write_cytoscape` and
     :func:`newt_sc.io.write_network_html` write it.
 
     Raises
@@ -75,6 +77,9 @@ def network(
         node for node, name in graph.nodes(data="name") if name == compound
     ]
     if not at:
-        msg = f"No compound or target {compound!r} in the network; there are {list(graph)[:3]} and others."
+        msg = (
+            f"No compound or target {compound!r} in the network; there are {list(graph)[:3]} and"
+            " others."
+        )
         raise KeyError(msg)
     return graph.subgraph([at[0], *graph[at[0]]]).copy()

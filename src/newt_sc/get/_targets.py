@@ -44,18 +44,19 @@ def targets(
     key
         ``key_added`` of :func:`newt_sc.tl.predict_targets`.
     sort_by
-        ``"z"``: how much more this compound than others is like one that binds the target. ``"probability"``: also by
-        how often the target is hit at all, which puts the same few targets first for most compounds.
+        ``"z"``: how much more this compound than others is like one that binds the target.
+        ``"probability"``: also by how often the target is hit at all, which puts the same few
+        targets first for most compounds.
 
     Returns
     -------
-    One row per compound and target: ``compound``; ``rank``, from 1; ``target``; ``z``; ``probability``; ``prior``
-    (share of training compounds with the target); ``connectivity`` (if there are genetic signatures);
-    ``n_compounds`` and
-    ``auroc`` of the target in training; ``reliability`` of the compound's first target by z; ``answered``, whether that
-    is enough; ``known``, whether the labels have the pair (if there are labels). Compounds stay in their
-    order, and those that are not answered are there, too. One without a usable signature has a single row of rank 0,
-    without a target.
+    One row per compound and target: ``compound``; ``rank``, from 1; ``target``; ``z``;
+    ``probability``; ``prior`` (share of training compounds with the target); ``connectivity`` (if
+    there are genetic signatures); ``n_compounds`` and ``auroc`` of the target in training;
+    ``reliability`` of the compound's first target by z; ``answered``, whether that is enough;
+    ``known``, whether the labels have the pair (if there are labels). Compounds stay in their
+    order, and those that are not answered are there, too. One without a usable signature has a
+    single row of rank 0, without a target.
 
     Raises
     ------
@@ -72,7 +73,9 @@ def targets(
     if sort_by not in _SORTS:
         msg = f"sort_by is {sort_by!r}, expected one of {_SORTS}."
         raise ValueError(msg)
-    if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
+    if top is not None and (
+        isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1
+    ):
         msg = f"top is {top!r}, expected a whole number above 0, or None for all."
         raise ValueError(msg)
     mod: AnnData = _keys.in_modality(mdata, modality)
@@ -80,12 +83,17 @@ def targets(
     info = _info(mod, slot)
     at = pd.Index(np.asarray(info["signatures"], dtype=object)).get_indexer(mod.obs_names)
     if (at < 0).any():
-        msg = f"{int((at < 0).sum()):,} signatures are not in uns[{slot!r}]: run newt_sc.tl.predict_targets again."
+        msg = (
+            f"{int((at < 0).sum()):,} signatures are not in uns[{slot!r}]: run"
+            " newt_sc.tl.predict_targets again."
+        )
         raise ValueError(msg)
     names = pd.Index(np.asarray(info["compound"], dtype=object)[at])
     rows = np.flatnonzero(~names.duplicated())
     if compound is not None:
-        rows = _find([compound] if isinstance(compound, str) else list(compound), names, mod.obs_names)
+        rows = _find(
+            [compound] if isinstance(compound, str) else list(compound), names, mod.obs_names
+        )
     evidence = mod.obsm.get(f"{slot}_connectivity")
     labels = info.get("labels")
     return rank_targets(
@@ -94,7 +102,9 @@ def targets(
         np.asarray(mod.obsm[slot])[rows],
         np.asarray(mod.obsm[f"{slot}_probability"])[rows],
         of_targets={name: np.asarray(info[name]) for name in ("prior", "n_compounds", "auroc")},
-        of_compounds={name: np.asarray(info[name])[at][rows] for name in ("reliability", "answered")},
+        of_compounds={
+            name: np.asarray(info[name])[at][rows] for name in ("reliability", "answered")
+        },
         connectivity=None if evidence is None else np.asarray(evidence)[rows],
         labels=None if labels is None else pd.DataFrame(labels),
         top=top,
@@ -120,7 +130,9 @@ def rank_targets(
     order = np.broadcast_to(np.arange(len(names)), z.shape)
     if sort_by == "z" and top is not None and top < len(names):
         order = np.sort(np.argpartition(-z, top - 1, axis=1)[:, :top], axis=1)
-    for score in (z, probability) if sort_by == "probability" else (z,):  # ties go by z, then as the targets stand
+    for score in (
+        (z, probability) if sort_by == "probability" else (z,)
+    ):  # ties go by z, then as the targets stand
         by = np.argsort(-np.take_along_axis(score, order, 1), axis=1, kind="stable")  # NaN last
         order = np.take_along_axis(order, by, 1)
     order = order[:, :top]
@@ -146,7 +158,9 @@ def rank_targets(
     for name, values in of_compounds.items():
         out[name] = values[row]
     if labels is not None:
-        pairs = pd.MultiIndex.from_arrays([labels[name].astype(object) for name in ("compound", "target")])
+        pairs = pd.MultiIndex.from_arrays(
+            [labels[name].astype(object) for name in ("compound", "target")]
+        )
         out["known"] = pd.MultiIndex.from_frame(out[["compound", "target"]]).isin(pairs)
     return out
 

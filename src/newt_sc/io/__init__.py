@@ -1,7 +1,8 @@
 """File formats to and from AnnData, DataFrames and dicts.
 
-Text is read as a stream, gzip is recognised by its first bytes, and a file that is not what its format asks for raises
-:class:`newt_sc.errors.FormatError` with the line. Files are written next to their place and renamed when complete.
+Text is read as a stream, gzip is recognised by its first bytes, and a file that is not what its
+format asks for raises :class:`newt_sc.errors.FormatError` with the line. Files are written next to
+their place and renamed when complete.
 """
 
 from __future__ import annotations

@@ -20,16 +20,18 @@ _ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path to write to, and move it to its place when the ``with`` block ends without an error.
+    """Give a temporary path to write to.
 
-    Works for files and for directories such as zarr stores. After an error the temporary path is removed and what
-    stood at ``path`` is as it was.
+    It moves to its place when the ``with`` block ends without an error.
+
+    Works for files and for directories such as zarr stores. After an error the temporary path is
+    removed and what stood at ``path`` is as it was.
 
     Parameters
     ----------
     path
-        Where the result shall be. A symbolic link is followed. An existing file is replaced; an existing directory
-        only if it is empty or a zarr store, and only by a directory.
+        Where the result shall be. A symbolic link is followed. An existing file is replaced; an
+        existing directory only if it is empty or a zarr store, and only by a directory.
 
     Yields
     ------
@@ -44,13 +46,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "the directory to write into does not exist; make it", str(target.parent))
+        raise FileNotFoundError(
+            errno.ENOENT, "the directory to write into does not exist; make it", str(target.parent)
+        )
     _check_replaceable(target)
     temporary = target.with_name(f".{uuid4().hex}{''.join(target.suffixes[-2:])}")
     try:
         yield temporary
         if not temporary.exists():
-            raise FileNotFoundError(errno.ENOENT, "nothing was written to the temporary path", str(temporary))
+            raise FileNotFoundError(
+                errno.ENOENT, "nothing was written to the temporary path", str(temporary)
+            )
         _check_replaceable(target)
         _move(temporary, target)
     finally:
@@ -58,9 +64,15 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _check_replaceable(target: Path) -> None:
-    if target.is_dir() and any(target.iterdir()) and not any((target / mark).exists() for mark in _ZARR_MARKS):
+    if (
+        target.is_dir()
+        and any(target.iterdir())
+        and not any((target / mark).exists() for mark in _ZARR_MARKS)
+    ):
         raise FileExistsError(
-            errno.EEXIST, "found a directory that is no zarr store, which is not replaced; choose another", str(target)
+            errno.EEXIST,
+            "found a directory that is no zarr store, which is not replaced; choose another",
+            str(target),
         )
 
 
@@ -69,7 +81,9 @@ def _move(temporary: Path, target: Path) -> None:
         temporary.replace(target)
         return
     if target.is_dir() and not temporary.is_dir():
-        raise FileExistsError(errno.EEXIST, "found a directory, which a file does not replace", str(target))
+        raise FileExistsError(
+            errno.EEXIST, "found a directory, which a file does not replace", str(target)
+        )
     if not target.exists():
         temporary.rename(target)
         return

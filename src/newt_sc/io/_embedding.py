@@ -69,61 +69,68 @@ def read_embedding(
 ) -> ad.AnnData:
     """Read a gene embedding.
 
-    ===============  ===============================================================================================
-    ``word2vec``     A line ``genes dimensions`` (optional), then a gene and its numbers on each line, separated by
-                     white space. The text format of word2vec and Gene2vec.
-    ``csv, tsv``     A gene and its numbers on each line, with or without a header. Quotes are understood. FRoGS is
-                     such a csv.
-    ``npz``          Arrays ``genes`` (or ``gene_names``, ``symbols``, ``names``; strings) and ``X`` (or ``embedding``,
-                     ``embeddings``, ``vectors``; genes x dimensions), and optionally ``dims``, names of the
-                     dimensions.
-    ``safetensors``  A tensor of genes x dimensions (float16, bfloat16, float32 or float64), and its genes: as a JSON
-                     list in the metadata ``genes``, or in a JSON file, ``<name>.json`` or ``vocab.json`` beside it, as
-                     a list in the order of the rows or as an object of gene -> row. scGPT and Geneformer in
-                     safetensors. Special tokens, such as ``<pad>``, ``<cls>`` and ``[MASK]``, are left out.
+    ===============  ===============================================================================
+    ``word2vec``     A line ``genes dimensions`` (optional), then a gene and its numbers on each
+                     line, separated by white space. The text format of word2vec and Gene2vec.
+    ``csv, tsv``     A gene and its numbers on each line, with or without a header. Quotes are
+                     understood. FRoGS is such a csv.
+    ``npz``          Arrays ``genes`` (or ``gene_names``, ``symbols``, ``names``; strings) and ``X``
+                     (or ``embedding``, ``embeddings``, ``vectors``; genes x dimensions), and
+                     optionally ``dims``, names of the dimensions.
+    ``safetensors``  A tensor of genes x dimensions (float16, bfloat16, float32 or float64), and its
+                     genes: as a JSON list in the metadata ``genes``, or in a JSON file,
+                     ``<name>.json`` or ``vocab.json`` beside it, as a list in the order of the rows
+                     or as an object of gene -> row. scGPT and Geneformer in safetensors. Special
+                     tokens, such as ``<pad>``, ``<cls>`` and ``[MASK]``, are left out.
     ``h5ad``         AnnData, genes x dimensions; everything in it is kept.
     ``zarr``         The same as a zarr store.
-    ===============  ===============================================================================================
+    ===============  ===============================================================================
 
-    A first line of a ``csv`` or ``tsv`` is a header if one of its fields after the first is no number. In these and in
-    ``word2vec``, it is one if the first field is empty or says what the column holds, such as ``gene``, ``index``,
-    ``symbol`` or ``ensembl_id``, or if the others, three at least, count from 0 or 1.
+    A first line of a ``csv`` or ``tsv`` is a header if one of its fields after the first is no
+    number. In these and in ``word2vec``, it is one if the first field is empty or says what the
+    column holds, such as ``gene``, ``index``, ``symbol`` or ``ensembl_id``, or if the others, three
+    at least, count from 0 or 1.
 
-    A gene whose numbers are all NaN has no vector and is left out with a warning, and so is a vector whose gene is
-    missing (``NA``, ``NaN``, ``None``, ...); a gene with some NaN is an error. An Entrez id ``7157.0`` is
-    read as ``7157``.
+    A gene whose numbers are all NaN has no vector and is left out with a warning, and so is a
+    vector whose gene is missing (``NA``, ``NaN``, ``None``, ...); a gene with some NaN is an error.
+    An Entrez id ``7157.0`` is read as ``7157``.
 
-    What is published as a pickle, as GenePT and scGPT are, is refused: a pickle can execute code when it is opened.
-    The page "Bring any gene embedding" of the documentation has a script that converts it, apart from newt_sc.
+    What is published as a pickle, as GenePT and scGPT are, is refused: a pickle can execute code
+    when it is opened. The page "Bring any gene embedding" of the documentation has a script that
+    converts it, apart from newt_sc.
 
     Parameters
     ----------
     path
         File (text may be gzip, recognised by its first bytes) or zarr directory.
     format
-        Format of the file. The default is told from its first bytes, its suffix and, for text, its first line.
+        Format of the file. The default is told from its first bytes, its suffix and, for text, its
+        first line.
     tensor
-        For ``safetensors``, the name of the table. The default is ``X``, ``embedding``, ``embeddings``, ``vectors``,
-        ``encoder.embedding.weight`` (scGPT), ``bert.embeddings.word_embeddings.weight`` (Geneformer),
+        For ``safetensors``, the name of the table. The default is ``X``, ``embedding``,
+        ``embeddings``, ``vectors``, ``encoder.embedding.weight`` (scGPT),
+        ``bert.embeddings.word_embeddings.weight`` (Geneformer),
         ``embeddings.word_embeddings.weight``, ``embedding.weight``, or the only table.
     vocab
-        For ``safetensors``, the JSON file with the genes, instead of the metadata and the file beside it.
+        For ``safetensors``, the JSON file with the genes, instead of the metadata and the file
+        beside it.
 
     Returns
     -------
-    Genes x dimensions, ``X`` dense and float32, ``obs_names`` the genes as the file spells them: symbols, Entrez or
-    Ensembl identifiers. They are matched when the embedding is used.
+    Genes x dimensions, ``X`` dense and float32, ``obs_names`` the genes as the file spells them:
+    symbols, Entrez or Ensembl identifiers. They are matched when the embedding is used.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file is not in its format or may hold a Python pickle; if genes are empty or come more than once; if
-        lines differ in length, or the genes of a table are not as many as its rows; or if numbers are infinite or
-        partly NaN.
+        If the file is not in its format or may hold a Python pickle; if genes are empty or come
+        more than once; if lines differ in length, or the genes of a table are not as many as its
+        rows; or if numbers are infinite or partly NaN.
     ValueError
-        If ``format`` is unknown, or ``tensor`` or ``vocab`` is given for another format than ``safetensors``.
+        If ``format`` is unknown, or ``tensor`` or ``vocab`` is given for another format than
+        ``safetensors``.
 
     Warns
     -----
@@ -136,22 +143,27 @@ def read_embedding(
 
     References
     ----------
-    Du et al. (2019), BMC Genomics 20:82 (Gene2vec); Chen et al. (2024), Nature Communications 15:1853 (FRoGS); Chen and
-    Zou (2025), Nature Biomedical Engineering 9:483 (GenePT); Cui et al. (2024), Nature Methods 21:1470 (scGPT);
-    Theodoris et al. (2023), Nature 618:616 (Geneformer).
+    Du et al. (2019), BMC Genomics 20:82 (Gene2vec); Chen et al. (2024), Nature Communications
+    15:1853 (FRoGS); Chen and Zou (2025), Nature Biomedical Engineering 9:483 (GenePT); Cui et al.
+    (2024), Nature Methods 21:1470 (scGPT); Theodoris et al. (2023), Nature 618:616 (Geneformer).
 
     Examples
     --------
     >>> nt.io.read_embedding("gene2vec_dim_200_iter_9_w2v.txt")  # doctest: +SKIP
     """
     if format is not None and format not in get_args(EmbeddingFormat):
-        raise ValueError(f"format must be one of {list(get_args(EmbeddingFormat))} or None, found {format!r}")
+        raise ValueError(
+            f"format must be one of {list(get_args(EmbeddingFormat))} or None, found {format!r}"
+        )
     found = _sniff(path)
     kind = format or found
     if kind == "safetensors":
         return _check(path, *read_safetensors(path, tensor=tensor, vocab=vocab))
     if tensor is not None or vocab is not None:
-        raise ValueError(f"tensor= and vocab= are for safetensors, found a file in the format {kind!r}; leave them out")
+        raise ValueError(
+            f"tensor= and vocab= are for safetensors, found a file in the format {kind!r}; leave"
+            " them out"
+        )
     if kind in ("h5ad", "zarr"):
         return _read_anndata(path, kind)
     if kind == "npz":
@@ -159,12 +171,14 @@ def read_embedding(
     return _check(path, *_read_text(path, kind))
 
 
-def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFormat | None = None) -> None:
+def write_embedding(
+    embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFormat | None = None
+) -> None:
     """Write a gene embedding; it appears when it is complete.
 
-    ``h5ad`` and ``zarr`` keep all of the AnnData; ``csv``, ``tsv``, ``npz`` and ``safetensors`` the genes, the vectors
-    and the names of the dimensions; ``word2vec`` the genes and the vectors. Numbers in text have nine digits, which
-    gives back the same float32.
+    ``h5ad`` and ``zarr`` keep all of the AnnData; ``csv``, ``tsv``, ``npz`` and ``safetensors`` the
+    genes, the vectors and the names of the dimensions; ``word2vec`` the genes and the vectors.
+    Numbers in text have nine digits, which gives back the same float32.
 
     Parameters
     ----------
@@ -173,31 +187,38 @@ def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFo
     path
         File to write, or directory for zarr. Text is gzip if the name ends in ``.gz``.
     format
-        See :func:`newt_sc.io.read_embedding`. The default is told from the suffix: ``.csv``, ``.tsv``, ``.npz``,
-        ``.safetensors``, ``.h5ad``, ``.zarr``; ``.txt``, ``.vec`` and ``.w2v`` for word2vec.
+        See :func:`newt_sc.io.read_embedding`. The default is told from the suffix: ``.csv``,
+        ``.tsv``, ``.npz``, ``.safetensors``, ``.h5ad``, ``.zarr``; ``.txt``, ``.vec`` and ``.w2v``
+        for word2vec.
 
     Raises
     ------
     TypeError
         If ``embedding`` is no AnnData.
     ValueError
-        If the format is unknown; if there is no gene or no ``X``; if genes are empty or missing (``NA``), come more
-        than once or cannot be written in the format; or if numbers are not finite.
+        If the format is unknown; if there is no gene or no ``X``; if genes are empty or missing
+        (``NA``), come more than once or cannot be written in the format; or if numbers are not
+        finite.
 
     Examples
     --------
     >>> nt.io.write_embedding(embedding, "genes.npz")  # doctest: +SKIP
     """
     if not isinstance(embedding, ad.AnnData):
-        raise TypeError(f"embedding must be an AnnData of genes x dimensions, found {type(embedding).__name__}")
+        raise TypeError(
+            f"embedding must be an AnnData of genes x dimensions, found {type(embedding).__name__}"
+        )
     kind = format or _SUFFIXES.get(_suffix(path))
     if kind is None or kind not in get_args(EmbeddingFormat):
         raise ValueError(
-            f"no format is known for {format or str(path)!r}; give format= as one of {list(get_args(EmbeddingFormat))} "
-            f"or a name that ends in one of {list(_SUFFIXES)}"
+            f"no format is known for {format or str(path)!r}; give format= as one of"
+            f" {list(get_args(EmbeddingFormat))} or a name that ends in one of {list(_SUFFIXES)}"
         )
     if embedding.n_obs == 0 or embedding.n_vars == 0 or embedding.X is None:
-        raise ValueError(f"the embedding has no genes, no dimensions or no X: {embedding.n_obs} x {embedding.n_vars}")
+        raise ValueError(
+            f"the embedding has no genes, no dimensions or no X: {embedding.n_obs} x"
+            f" {embedding.n_vars}"
+        )
     X = _dense(embedding.X[:] if embedding.isbacked else embedding.X)
     genes = [check_name(gene, "the gene") for gene in embedding.obs_names]
     if len(set(genes)) != len(genes):
@@ -205,7 +226,9 @@ def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFo
     bad = ~np.isfinite(X).all(axis=1)
     if bad.any():
         some = _some(np.asarray(genes, dtype=object)[bad])
-        raise ValueError(f"{bad.sum()} genes have numbers that are not finite: {some}; leave them out")
+        raise ValueError(
+            f"{bad.sum()} genes have numbers that are not finite: {some}; leave them out"
+        )
     dims = [str(name) for name in embedding.var_names]
 
     if kind in ("h5ad", "zarr"):
@@ -215,8 +238,12 @@ def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFo
             if kind == "h5ad":
                 whole.write_h5ad(temporary)
             else:
-                with warnings.catch_warnings():  # anndata announces that it will write another version of zarr
-                    warnings.filterwarnings("ignore", message="Writing zarr v2", category=UserWarning)
+                with (
+                    warnings.catch_warnings()
+                ):  # anndata announces that it will write another version of zarr
+                    warnings.filterwarnings(
+                        "ignore", message="Writing zarr v2", category=UserWarning
+                    )
                     whole.write_zarr(temporary)
     elif kind == "npz":
         with atomic_path(path) as temporary, temporary.open("wb") as file:
@@ -227,17 +254,24 @@ def write_embedding(embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFo
     elif kind == "word2vec":
         split = [gene for gene in genes if gene.split() != [gene]]
         if split:
-            raise ValueError(f"word2vec text cannot hold genes with white space: {_some(split)}; write csv or tsv")
+            raise ValueError(
+                f"word2vec text cannot hold genes with white space: {_some(split)}; write csv"
+                " or tsv"
+            )
         line = " %.9g" * X.shape[1] + "\n"
         with create_text(path) as text:
             text.write(f"{X.shape[0]} {X.shape[1]}\n")
-            text.writelines(gene + line % tuple(row.tolist()) for gene, row in zip(genes, X, strict=True))
+            text.writelines(
+                gene + line % tuple(row.tolist()) for gene, row in zip(genes, X, strict=True)
+            )
     else:
         with create_text(path) as text:
             writer = csv.writer(text, delimiter=_SEPARATORS[kind], lineterminator="\n")
             writer.writerow(["gene", *(check_field(name, "the dimension") for name in dims)])
             rows = zip(genes, X, strict=True)
-            writer.writerows([gene, *[f"{value:.9g}" for value in row.tolist()]] for gene, row in rows)
+            writer.writerows(
+                [gene, *[f"{value:.9g}" for value in row.tolist()]] for gene, row in rows
+            )
 
 
 def _suffix(path: StrPath) -> str:
@@ -246,12 +280,17 @@ def _suffix(path: StrPath) -> str:
 
 
 def _sniff(path: StrPath) -> EmbeddingFormat:
-    """Format of a file by its first bytes, its suffix and its first line. Refuses what may be a pickle."""
+    """Format of a file by its first bytes, its suffix and its first line.
+
+    What may be a pickle is refused.
+    """
     file, suffix = Path(path), _suffix(path)
     if file.is_dir() and suffix not in _PICKLE_SUFFIXES:
         if suffix == ".zarr" or any((file / mark).exists() for mark in ("zarr.json", ".zgroup")):
             return "zarr"
-        raise FormatError(path, None, "found a directory that is no zarr store, expected a gene embedding")
+        raise FormatError(
+            path, None, "found a directory that is no zarr store, expected a gene embedding"
+        )
     try:
         with open_binary(path) as binary:
             head = binary.read(512)
@@ -265,7 +304,10 @@ def _sniff(path: StrPath) -> EmbeddingFormat:
     if looks_like_safetensors(head):
         binary_kind = "safetensors"
     if binary_kind is not None and is_gzip(path):
-        message = f"found {binary_kind} inside of gzip, which only text may be; unpack it first, by gunzip"
+        message = (
+            f"found {binary_kind} inside of gzip, which only text may be; unpack it first, by"
+            " gunzip"
+        )
         raise FormatError(path, None, message)
     if head.startswith(b"\x89HDF\r\n"):
         return "h5ad"
@@ -274,14 +316,23 @@ def _sniff(path: StrPath) -> EmbeddingFormat:
     if head.startswith(b"PK\x03\x04") and suffix not in _PICKLE_SUFFIXES:
         return "npz"
     if head.startswith(b"\x93NUMPY"):
-        message = "a .npy file holds no gene names, and may hold a pickle; save it with its genes: " + _SAVE
+        message = (
+            "a .npy file holds no gene names, and may hold a pickle; save it with its genes: "
+            + _SAVE
+        )
         raise FormatError(path, None, message)
-    if suffix in _PICKLE_SUFFIXES or (head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")):
+    if suffix in _PICKLE_SUFFIXES or (
+        head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+    ):
         raise FormatError(path, None, _PICKLE)
     if not head:
         raise FormatError(path, None, "the file is empty, expected a gene embedding")
     if suffix in (".npz", ".h5ad", ".safetensors"):
-        raise FormatError(path, None, f"the content is not that of a {suffix} file; it may be truncated or misnamed")
+        raise FormatError(
+            path,
+            None,
+            f"the content is not that of a {suffix} file; it may be truncated or misnamed",
+        )
     if suffix in (".csv", ".tsv"):
         return _SUFFIXES[suffix]
     first = next((line for _, line in iter_lines(path) if line.strip()), "")
@@ -292,16 +343,20 @@ def _sniff(path: StrPath) -> EmbeddingFormat:
 
 
 _MAGIC: Final = {b"\x89HDF\r\n": "h5ad", b"PK\x03\x04": "npz"}
-_SAVE: Final = "np.savez('new.npz', genes=np.array(genes, dtype=str), X=np.array(vectors, dtype='float32'))"
+_SAVE: Final = (
+    "np.savez('new.npz', genes=np.array(genes, dtype=str), X=np.array(vectors, dtype='float32'))"
+)
 _PICKLE: Final = (
-    "this file is or may hold a Python pickle, which can execute any code when it is opened, so newt_sc does not. "
-    "Convert it once, apart from your work, with the script convert_embedding.py on the page 'Bring any gene "
-    "embedding' of the documentation (docs/embeddings.md): it turns the pickles of GenePT and the checkpoints of scGPT "
-    "into npz."
+    "this file is or may hold a Python pickle, which can execute any code when it is opened, so"
+    " newt_sc does not. Convert it once, apart from your work, with the script convert_embedding.py"
+    " on the page 'Bring any gene embedding' of the documentation (docs/embeddings.md): it turns"
+    " the pickles of GenePT and the checkpoints of scGPT into npz."
 )
 
 
-def _read_text(path: StrPath, kind: EmbeddingFormat) -> tuple[list[str], np.ndarray, list[str] | None]:
+def _read_text(
+    path: StrPath, kind: EmbeddingFormat
+) -> tuple[list[str], np.ndarray, list[str] | None]:
     with_header = kind != "word2vec"
     with open_text(path) as text:
         dims: list[str] | None = None
@@ -310,24 +365,33 @@ def _read_text(path: StrPath, kind: EmbeddingFormat) -> tuple[list[str], np.ndar
             rows = iter_rows(path, text, sep=_SEPARATORS[kind])
             dims, vectors = _split_header(path, rows)
         else:
-            lines = ((number, line.split()) for number, line in enumerate(text, start=1) if line.strip())
+            lines = (
+                (number, line.split()) for number, line in enumerate(text, start=1) if line.strip()
+            )
             expected, width, dims, vectors = _split_counts(lines)
         genes, X = _collect(path, vectors)
     if expected is not None and (expected, width) != X.shape:
         message = (
-            f"the first line says {expected} genes x {width} dimensions, found {X.shape[0]} x {X.shape[1]}; "
-            "the file may be truncated"
+            f"the first line says {expected} genes x {width} dimensions, found {X.shape[0]} x"
+            f" {X.shape[1]}; the file may be truncated"
         )
         raise FormatError(path, 1, message)
     if dims is not None and len(dims) != X.shape[1]:
-        raise FormatError(path, 1, f"the header names {len(dims)} dimensions, found {X.shape[1]} numbers on a line")
+        raise FormatError(
+            path,
+            1,
+            f"the header names {len(dims)} dimensions, found {X.shape[1]} numbers on a line",
+        )
     return genes, X, dims
 
 
 def _split_counts(
     lines: Iterator[tuple[int, list[str]]],
 ) -> tuple[int | None, int, list[str] | None, Iterator[Vector]]:
-    """Numbers of genes and dimensions, or names of dimensions, where a first line has them, and the rest."""
+    """Numbers of genes and dimensions, or names of dimensions, and the remaining lines.
+
+    Numbers and names are those of the first line, where it has them.
+    """
     first = next(lines, None)
     if first is None:
         return None, 0, None, iter(())
@@ -338,7 +402,9 @@ def _split_counts(
     return None, 0, None, _as_vectors(chain([first], lines))
 
 
-def _split_header(path: StrPath, rows: Iterator[tuple[int, list[str]]]) -> tuple[list[str] | None, Iterator[Vector]]:
+def _split_header(
+    path: StrPath, rows: Iterator[tuple[int, list[str]]]
+) -> tuple[list[str] | None, Iterator[Vector]]:
     first = next(rows, None)
     if first is None:
         return None, iter(())
@@ -346,12 +412,16 @@ def _split_header(path: StrPath, rows: Iterator[tuple[int, list[str]]]) -> tuple
     second = next(rows, None)
     rest = _as_vectors(chain([] if second is None else [second], rows))
     dims = fields[1:]
-    if second is not None and len(second[1]) == len(fields) + 1:  # a header without a name for the genes, as R writes
+    if (
+        second is not None and len(second[1]) == len(fields) + 1
+    ):  # a header without a name for the genes, as R writes
         dims = fields
     elif not _is_header(fields):
         return None, chain(_as_vectors([first]), rest)
     if len(set(dims)) != len(dims):
-        raise FormatError(path, first[0], f"names of dimensions come more than once: {_some(_repeated(dims))}")
+        raise FormatError(
+            path, first[0], f"names of dimensions come more than once: {_some(_repeated(dims))}"
+        )
     return dims, rest
 
 
@@ -382,14 +452,22 @@ def _collect(path: StrPath, vectors: Iterator[Vector]) -> tuple[list[str], np.nd
             if width < 0:
                 width = len(fields)
                 if not width:
-                    raise FormatError(path, number, f"found {gene!r} without numbers; is the separator right?")
+                    raise FormatError(
+                        path, number, f"found {gene!r} without numbers; is the separator right?"
+                    )
             if len(fields) != width:
-                raise FormatError(path, number, f"found {len(fields)} numbers for {gene!r}, expected {width} as before")
+                raise FormatError(
+                    path,
+                    number,
+                    f"found {len(fields)} numbers for {gene!r}, expected {width} as before",
+                )
             if not (gene := clean_name(gene)):
                 n_missing += 1
                 continue
             if gene in lines:
-                message = f"the gene {gene!r} stands on line {lines[gene]} already; genes must be unique"
+                message = (
+                    f"the gene {gene!r} stands on line {lines[gene]} already; genes must be unique"
+                )
                 raise FormatError(path, number, message)
             lines[gene] = number
             if i % _BLOCK == 0:
@@ -398,9 +476,14 @@ def _collect(path: StrPath, vectors: Iterator[Vector]) -> tuple[list[str], np.nd
             try:
                 row[:] = parse_numbers(["nan" if field in MISSING else field for field in fields])
             except ValueError as error:
-                raise FormatError(path, number, f"found a field of {gene!r} that is no number: {error}") from error
+                raise FormatError(
+                    path, number, f"found a field of {gene!r} that is no number: {error}"
+                ) from error
             if not np.isfinite(row).all() and (np.isinf(row).any() or not np.isnan(row).all()):
-                message = f"the vector of {gene!r} has infinite numbers or some NaN, expected finite numbers"
+                message = (
+                    f"the vector of {gene!r} has infinite numbers or some NaN, expected finite"
+                    " numbers"
+                )
                 raise FormatError(path, number, message)
     if not blocks:
         raise FormatError(path, None, "found no gene, expected a gene and its numbers on each line")
@@ -414,14 +497,21 @@ def _read_npz(path: StrPath) -> tuple[list[str], np.ndarray, list[str] | None]:
         with zipfile.ZipFile(path) as archive:
             if any(not name.endswith(".npy") for name in archive.namelist()):
                 pickled = any(name.endswith(".pkl") for name in archive.namelist())
-                message = _PICKLE if pickled else "found a zip file with other files than arrays, expected npz"
+                message = (
+                    _PICKLE
+                    if pickled
+                    else "found a zip file with other files than arrays, expected npz"
+                )
                 raise FormatError(path, None, message)
         with np.load(path, allow_pickle=False) as arrays:
-            keys = [next((key for key in known if key in arrays), None) for known in (_GENE_KEYS, _VECTOR_KEYS)]
+            keys = [
+                next((key for key in known if key in arrays), None)
+                for known in (_GENE_KEYS, _VECTOR_KEYS)
+            ]
             if keys[0] is None or keys[1] is None:
                 message = (
-                    f"found the arrays {sorted(arrays)}, expected one of {_GENE_KEYS} with the genes "
-                    f"and one of {_VECTOR_KEYS} with the vectors"
+                    f"found the arrays {sorted(arrays)}, expected one of {_GENE_KEYS} with the"
+                    f" genes and one of {_VECTOR_KEYS} with the vectors"
                 )
                 raise FormatError(path, None, message)
             names, X = arrays[keys[0]], arrays[keys[1]]
@@ -429,20 +519,40 @@ def _read_npz(path: StrPath) -> tuple[list[str], np.ndarray, list[str] | None]:
     except FormatError:
         raise
     except ValueError as error:
-        message = f"({error}) {_PICKLE}" if "allow_pickle" in str(error) else f"the arrays cannot be read: {error}"
+        message = (
+            f"({error}) {_PICKLE}"
+            if "allow_pickle" in str(error)
+            else f"the arrays cannot be read: {error}"
+        )
         raise FormatError(path, None, message) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, NotImplementedError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        KeyError,
+        NotImplementedError,
+    ) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
-        raise FormatError(path, None, f"the npz file is truncated or damaged ({error}); fetch it again") from error
+        raise FormatError(
+            path, None, f"the npz file is truncated or damaged ({error}); fetch it again"
+        ) from error
     if names.dtype.kind not in "US" or names.ndim != 1:
-        message = f"found genes as {names.dtype} with {names.ndim} axes, expected one axis of strings"
+        message = (
+            f"found genes as {names.dtype} with {names.ndim} axes, expected one axis of strings"
+        )
         raise FormatError(path, None, message)
     if X.ndim != 2 or X.dtype.kind not in "fiu" or X.shape[0] != len(names):
-        message = f"found vectors as {X.dtype} of shape {X.shape}, expected numbers of {len(names)} genes x dimensions"
+        message = (
+            f"found vectors as {X.dtype} of shape {X.shape}, expected numbers of {len(names)} genes"
+            " x dimensions"
+        )
         raise FormatError(path, None, message)
     if dims is not None and dims.shape != X.shape[1:]:
-        raise FormatError(path, None, f"found {dims.shape} names of dimensions, expected {X.shape[1:]}")
+        raise FormatError(
+            path, None, f"found {dims.shape} names of dimensions, expected {X.shape[1:]}"
+        )
     try:
         genes = np.char.decode(names, "utf-8") if names.dtype.kind == "S" else names
     except UnicodeDecodeError as error:
@@ -483,7 +593,9 @@ def _check(path: StrPath, genes: list[str], X: np.ndarray, dims: list[str] | Non
 def _check_vectors(path: StrPath, genes: list[str], X: np.ndarray) -> np.ndarray:
     """Mask of the genes that have a vector."""
     if not X.size:
-        raise FormatError(path, None, f"found {X.shape[0]} genes x {X.shape[1]} dimensions, expected some of both")
+        raise FormatError(
+            path, None, f"found {X.shape[0]} genes x {X.shape[1]} dimensions, expected some of both"
+        )
     named = np.array([bool(gene) for gene in genes])
     if not named.any():
         raise FormatError(path, None, "found vectors without a gene name")
@@ -497,11 +609,17 @@ def _check_vectors(path: StrPath, genes: list[str], X: np.ndarray) -> np.ndarray
     bad = named & (np.isinf(X).any(axis=1) | (~keep & ~np.isnan(X).all(axis=1)))
     if bad.any():
         some = _some(np.asarray(genes, dtype=object)[bad])
-        raise FormatError(path, None, f"{bad.sum()} genes have infinite numbers or some NaN: {some}")
+        raise FormatError(
+            path, None, f"{bad.sum()} genes have infinite numbers or some NaN: {some}"
+        )
     if not (keep & named).any():
         raise FormatError(path, None, "all vectors are NaN")
     some = _some(np.asarray(genes, dtype=object)[~keep])
-    warnings.warn(f"{(~keep).sum()} genes of {path} are all NaN and were left out: {some}", NewtWarning, stacklevel=4)
+    warnings.warn(
+        f"{(~keep).sum()} genes of {path} are all NaN and were left out: {some}",
+        NewtWarning,
+        stacklevel=4,
+    )
     keep &= named
     return keep
 

@@ -1,4 +1,7 @@
-"""Gene embeddings in safetensors: a table of vectors, and its genes in the header or in a JSON vocabulary."""
+"""Gene embeddings in safetensors.
+
+A file has a table of vectors; its genes are in the header or in a JSON vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,9 @@ def looks_like_safetensors(head: bytes) -> bool:
 def read_safetensors(
     path: StrPath, *, tensor: str | None = None, vocab: StrPath | None = None
 ) -> tuple[list[str], np.ndarray, list[str] | None]:
-    """Read genes (without special tokens), vectors (genes x dimensions, float32) and names of dimensions, if any.
+    """Read genes, vectors and names of dimensions, if any.
+
+    Genes come without special tokens, vectors as genes x dimensions, float32.
 
     Parameters
     ----------
@@ -82,45 +87,65 @@ def read_safetensors(
     keep = np.array([_SPECIAL.fullmatch(gene) is None for gene in genes], dtype=bool)
     if not keep.all():
         genes, table = [gene for gene, kept in zip(genes, keep, strict=True) if kept], table[keep]
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite and refused by the caller
+    with np.errstate(
+        over="ignore"
+    ):  # what float32 cannot hold is infinite and refused by the caller
         X = np.ascontiguousarray(table, dtype=np.float32)
     dims = _parse(path, metadata[_DIMS]) if _DIMS in metadata else None
     if dims is not None and not (_is_strings(dims) and len(dims) == X.shape[1]):
-        message = f"the metadata {_DIMS!r} is not the JSON list of {X.shape[1]} names that the table asks for"
+        message = (
+            f"the metadata {_DIMS!r} is not the JSON list of {X.shape[1]} names that the table"
+            " asks for"
+        )
         raise FormatError(path, None, message)
     return genes, X, dims
 
 
 def write_safetensors(path: Path, genes: Sequence[str], X: np.ndarray, dims: Sequence[str]) -> None:
-    """Write ``X`` as the tensor ``X``, with ``genes`` and ``dims`` as JSON lists in the metadata."""
-    save_file({"X": X}, path, metadata={_GENES: json.dumps(list(genes)), _DIMS: json.dumps(list(dims))})
+    """Write the tensor ``X``, with ``genes`` and ``dims`` as JSON lists in the metadata."""
+    save_file(
+        {"X": X}, path, metadata={_GENES: json.dumps(list(genes)), _DIMS: json.dumps(list(dims))}
+    )
 
 
-def _choose(path: StrPath, tensor: str | None, shapes: Mapping[str, tuple[int, ...]], dtypes: Mapping[str, str]) -> str:
+def _choose(
+    path: StrPath,
+    tensor: str | None,
+    shapes: Mapping[str, tuple[int, ...]],
+    dtypes: Mapping[str, str],
+) -> str:
     """Name of the tensor that holds the gene vectors."""
     tables = [name for name, shape in shapes.items() if len(shape) == 2 and dtypes[name] in _DTYPES]
     if tensor is not None:
         if tensor not in shapes:
-            raise FormatError(path, None, f"found no tensor {tensor!r}; the tables in it are {_some(tables)}")
+            raise FormatError(
+                path, None, f"found no tensor {tensor!r}; the tables in it are {_some(tables)}"
+            )
         if tensor not in tables:
             message = (
-                f"the tensor {tensor!r} is {dtypes[tensor]} of shape {shapes[tensor]}, expected genes x dimensions "
-                f"in one of {list(_DTYPES)}"
+                f"the tensor {tensor!r} is {dtypes[tensor]} of shape {shapes[tensor]}, expected"
+                f" genes x dimensions in one of {list(_DTYPES)}"
             )
             raise FormatError(path, None, message)
         return tensor
-    known = [name for name in TENSOR_NAMES if name in tables] or (tables if len(tables) == 1 else [])
+    known = [name for name in TENSOR_NAMES if name in tables] or (
+        tables if len(tables) == 1 else []
+    )
     if not known:
         message = (
-            f"found {len(tables)} tables of numbers ({_some(tables)}) and none with a name that is known, such as "
-            f"{TENSOR_NAMES[0]!r} or {TENSOR_NAMES[4]!r}; say by tensor= which one holds the gene vectors"
+            f"found {len(tables)} tables of numbers ({_some(tables)}) and none with a name that is"
+            f" known, such as {TENSOR_NAMES[0]!r} or {TENSOR_NAMES[4]!r}; say by tensor= which one"
+            " holds the gene vectors"
         )
         raise FormatError(path, None, message)
     return known[0]
 
 
 def _read_bfloat16(path: StrPath, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Read one tensor of a file that safetensors has checked; numpy has no bfloat16, the upper half of a float32."""
+    """Read one tensor of a file that safetensors has checked.
+
+    Numpy has no bfloat16, which is the upper half of a float32.
+    """
     with Path(path).open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         start, stop = json.loads(file.read(size))[name]["data_offsets"]
@@ -130,19 +155,26 @@ def _read_bfloat16(path: StrPath, name: str, shape: tuple[int, ...]) -> np.ndarr
     return wide
 
 
-def _find_genes(path: StrPath, metadata: Mapping[str, str], vocab: StrPath | None) -> tuple[StrPath, Any]:
+def _find_genes(
+    path: StrPath, metadata: Mapping[str, str], vocab: StrPath | None
+) -> tuple[StrPath, Any]:
     """Where the genes stand, and what stands there."""
     if vocab is None and _GENES in metadata:
         return path, _parse(path, metadata[_GENES])
     file = Path(path)
-    beside = [Path(vocab)] if vocab is not None else [file.with_suffix(".json"), file.with_name("vocab.json")]
+    beside = (
+        [Path(vocab)]
+        if vocab is not None
+        else [file.with_suffix(".json"), file.with_name("vocab.json")]
+    )
     for candidate in beside:
         if vocab is not None or candidate.is_file():
             with open_text(candidate) as text:
                 return candidate, _parse(candidate, text.read())
     message = (
-        f"found no genes: neither {_GENES!r} in its metadata nor {beside[0].name} or {beside[1].name} beside it; give "
-        "the JSON file of genes in the order of the rows, or of gene -> row, by vocab="
+        f"found no genes: neither {_GENES!r} in its metadata nor {beside[0].name} or"
+        f" {beside[1].name} beside it; give the JSON file of genes in the order of the rows, or of"
+        " gene -> row, by vocab="
     )
     raise FormatError(path, None, message)
 
@@ -151,7 +183,9 @@ def _parse(path: StrPath, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FormatError(path, None, f"the names of genes or dimensions are no JSON: {error}") from error
+        raise FormatError(
+            path, None, f"the names of genes or dimensions are no JSON: {error}"
+        ) from error
 
 
 def _order(path: StrPath, names: Any, n_rows: int, tensor: str) -> list[str]:
@@ -161,18 +195,24 @@ def _order(path: StrPath, names: Any, n_rows: int, tensor: str) -> list[str]:
     elif isinstance(names, dict) and all(type(row) is int for row in names.values()):
         genes, rows = list(names), list(names.values())
     else:
-        message = "expected a JSON list of genes in the order of the rows, or a JSON object of gene -> row"
+        message = (
+            "expected a JSON list of genes in the order of the rows, or a JSON object of gene"
+            " -> row"
+        )
         raise FormatError(path, None, message)
     if len(rows) != n_rows:
         message = (
-            f"found {len(rows)} genes for the {n_rows} rows of {tensor!r}; the vocabulary must be that of this table"
+            f"found {len(rows)} genes for the {n_rows} rows of {tensor!r}; the vocabulary must be"
+            " that of this table"
         )
         raise FormatError(path, None, message)
     by_row: dict[int, str] = {}
     for gene, row in zip(genes, rows, strict=True):
         if not 0 <= row < n_rows or row in by_row:
             other = f" as {by_row[row]!r} has" if row in by_row else ""
-            message = f"{gene!r} has row {row}{other}, expected every row from 0 to {n_rows - 1} once"
+            message = (
+                f"{gene!r} has row {row}{other}, expected every row from 0 to {n_rows - 1} once"
+            )
             raise FormatError(path, None, message)
         by_row[row] = gene
     return [by_row[row] for row in range(n_rows)]

@@ -42,9 +42,15 @@ COLUMNS: Final = (
 _RELATION, _EVIDENCE, _ASPECT, _TAXON, _DATE = (
     COLUMNS.index(name) for name in ("relation", "evidence", "aspect", "taxon", "date")
 )
-_FILTERED: Final = {"aspects": _ASPECT, "evidence": _EVIDENCE, "relations": _RELATION, "taxon": _TAXON}
+_FILTERED: Final = {
+    "aspects": _ASPECT,
+    "evidence": _EVIDENCE,
+    "relations": _RELATION,
+    "taxon": _TAXON,
+}
 _REQUIRED = tuple(
-    COLUMNS.index(name) for name in ("db", "db_object_id", "symbol", "go_id", "evidence", "aspect", "taxon", "date")
+    COLUMNS.index(name)
+    for name in ("db", "db_object_id", "symbol", "go_id", "evidence", "aspect", "taxon", "date")
 )
 _SYMBOL = COLUMNS.index("symbol")
 _MIN_FIELDS = 15
@@ -52,7 +58,10 @@ _MIN_FIELDS = 15
 _FILTERS: Final = {
     "aspects": (re.compile("[PFC]"), "'P', 'F' and 'C'"),
     "evidence": (re.compile("[A-Z]{2,3}"), "codes such as 'IDA', several as a list"),
-    "relations": (re.compile("(?!NOT)[A-Za-z_]+"), "names such as 'involved_in', several as a list, without 'NOT|'"),
+    "relations": (
+        re.compile("(?!NOT)[A-Za-z_]+"),
+        "names such as 'involved_in', several as a list, without 'NOT|'",
+    ),
     "taxon": (re.compile("taxon:[0-9]+"), "numbers such as 9606"),
 }
 """Filter -> what each of its values has to look like, in a pattern and in words."""
@@ -76,39 +85,41 @@ def read_gaf(
     ----------
     %(path)s
     aspects
-        Aspects to keep: ``"P"`` (biological process), ``"F"`` (molecular function), ``"C"`` (cellular component).
+        Aspects to keep: ``"P"`` (biological process), ``"F"`` (molecular function), ``"C"``
+        (cellular component).
     evidence
         Evidence codes to keep, such as ``["IDA", "IMP"]``. The default keeps all of them.
     relations
         Relations to keep, such as ``"involved_in"``, without ``NOT|``.
     taxon
-        NCBI taxonomy ids of the annotated gene products to keep, such as ``9606``. Where a row names two taxa, the
-        first is that of the gene product.
+        NCBI taxonomy ids of the annotated gene products to keep, such as ``9606``. Where a row
+        names two taxa, the first is that of the gene product.
     negated
         Keep rows that say that a gene product does *not* have the term (relation ``NOT|...``).
 
     Returns
     -------
-    One row an annotation, in the order of the file, with the columns ``db``, ``db_object_id``, ``symbol``,
-    ``relation``, ``go_id``, ``reference``, ``evidence``, ``with_from``, ``aspect``, ``name``, ``synonym``, ``type``,
-    ``taxon``, ``date`` (datetime), ``assigned_by``, ``extension`` and ``gene_product_form``; all but ``date`` are
-    strings, empty where the file has nothing. Empty if no row passes the filters, which gives a warning.
+    One row an annotation, in the order of the file, with the columns ``db``, ``db_object_id``,
+    ``symbol``, ``relation``, ``go_id``, ``reference``, ``evidence``, ``with_from``, ``aspect``,
+    ``name``, ``synonym``, ``type``, ``taxon``, ``date`` (datetime), ``assigned_by``, ``extension``
+    and ``gene_product_form``; all but ``date`` are strings, empty where the file has nothing. Empty
+    if no row passes the filters, which gives a warning.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file does not start with ``!gaf-version: 2.x``, or a row has not 15 to 17 tab-separated fields, lacks a
-        field that GAF requires, or has a malformed date.
+        If the file does not start with ``!gaf-version: 2.x``, or a row has not 15 to 17
+        tab-separated fields, lacks a field that GAF requires, or has a malformed date.
     ValueError
         If a filter holds nothing, or what no row can have, such as the aspect ``"BP"``.
 
     Warns
     -----
     NewtWarning
-        If a value of a filter occurs in no row, or no row passes. If rows were left out whose symbol is missing
-        (``NA``, ``NaN``, ``None``, ...).
+        If a value of a filter occurs in no row, or no row passes. If rows were left out whose
+        symbol is missing (``NA``, ``NaN``, ``None``, ...).
 
     References
     ----------
@@ -142,21 +153,33 @@ def read_gaf(
             key, _, value = line[1:].partition(":")
             if key.strip() == "gaf-version":
                 if not value.strip().startswith("2."):
-                    raise FormatError(path, number, f"found GAF version {value.strip()!r}, expected 2.x")
+                    raise FormatError(
+                        path, number, f"found GAF version {value.strip()!r}, expected 2.x"
+                    )
                 version = True
             continue
         if not line.strip():
             continue
         if not version:
-            raise FormatError(path, number, "found no line '!gaf-version: 2.x' before the first row; is this GAF 2?")
+            raise FormatError(
+                path,
+                number,
+                "found no line '!gaf-version: 2.x' before the first row; is this GAF 2?",
+            )
         fields = line.split("\t")
         if not _MIN_FIELDS <= len(fields) <= len(COLUMNS):
             raise FormatError(
-                path, number, f"found {len(fields)} tab-separated fields, expected 17 (15 to 17 are read)"
+                path,
+                number,
+                f"found {len(fields)} tab-separated fields, expected 17 (15 to 17 are read)",
             )
         for i in _REQUIRED:
             if not fields[i]:
-                raise FormatError(path, number, f"the field {COLUMNS[i]!r} (column {i + 1}) is empty, GAF requires it")
+                raise FormatError(
+                    path,
+                    number,
+                    f"the field {COLUMNS[i]!r} (column {i + 1}) is empty, GAF requires it",
+                )
         date = fields[_DATE]
         if date not in dates:
             dates[date] = _parse_date(path, number, date)
@@ -179,13 +202,24 @@ def read_gaf(
         raise FormatError(path, None, "found no line '!gaf-version: 2.x'; is this GAF 2?")
     for name, values in filters.items():
         if lost := sorted(values - seen[name]):
-            some = ", ".join(value.removeprefix("taxon:") for value in sorted(seen[name] - {""})[:8])
-            message = f"{name}: no row of {path} has {', '.join(lost).replace('taxon:', '')}; the file has {some}"
+            some = ", ".join(
+                value.removeprefix("taxon:") for value in sorted(seen[name] - {""})[:8]
+            )
+            message = (
+                f"{name}: no row of {path} has {', '.join(lost).replace('taxon:', '')}; the file"
+                f" has {some}"
+            )
             warnings.warn(message, NewtWarning, stacklevel=2)
     if filters and not columns[0] and not n_missing:
-        warnings.warn(f"no row of {path} passes all of the filters {sorted(filters)}", NewtWarning, stacklevel=2)
+        warnings.warn(
+            f"no row of {path} passes all of the filters {sorted(filters)}",
+            NewtWarning,
+            stacklevel=2,
+        )
     warn_missing(path, n_missing, "symbols")
-    frame = pd.DataFrame({name: pd.Series(column, dtype=str) for name, column in zip(COLUMNS, columns, strict=True)})
+    frame = pd.DataFrame(
+        {name: pd.Series(column, dtype=str) for name, column in zip(COLUMNS, columns, strict=True)}
+    )
     frame["date"] = pd.to_datetime(frame["date"].map(dates))
     return frame
 
@@ -197,7 +231,9 @@ def _as_set(values: object) -> set[str] | None:
         return {values}
     if isinstance(values, Iterable):
         return set(map(str, values))
-    raise TypeError(f"expected a string or several, found {values!r} of type {type(values).__name__}")
+    raise TypeError(
+        f"expected a string or several, found {values!r} of type {type(values).__name__}"
+    )
 
 
 def _parse_date(path: StrPath, number: int, date: str) -> datetime:

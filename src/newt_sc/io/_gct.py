@@ -29,7 +29,10 @@ __all__ = ["read_gct", "read_gctx", "write_gctx"]
 
 _Columns = Sequence[str] | Literal["all"] | None
 
-_MISSING: Final = (*sorted(MISSING), *("#N/A!", "#NA", "#VALUE!", "-NaN", "-nan", "NULL", "n/a", "na"))
+_MISSING: Final = (
+    *sorted(MISSING),
+    *("#N/A!", "#NA", "#VALUE!", "-NaN", "-nan", "NULL", "n/a", "na"),
+)
 _NULL: Final = -666  # the Connectivity Map's sign for a missing value, in metadata only
 
 _MATRIX: Final = "0/DATA/0/matrix"
@@ -47,10 +50,11 @@ _MAX_STRING_BYTES: Final = 1 << 32
 def read_gct(path: StrPath) -> ad.AnnData:
     """Read signatures from a GCT file, version 1.2 or 1.3.
 
-    Rows of the file are genes, columns are signatures: the result is their transpose. ``""``, ``NA``, ``na``, ``NaN``
-    and their like are missing; ``-666`` is missing in metadata only. Quotes around a field are taken off, rows of tabs
-    alone are skipped, and a row whose id says that it is missing is left out. Large files are better kept as GCTX,
-    which :func:`newt_sc.io.read_gctx` reads by blocks.
+    Rows of the file are genes, columns are signatures: the result is their transpose. ``""``,
+    ``NA``, ``na``, ``NaN`` and their like are missing; ``-666`` is missing in metadata only. Quotes
+    around a field are taken off, rows of tabs alone are skipped, and a row whose id says that it is
+    missing is left out. Large files are better kept as GCTX, which :func:`newt_sc.io.read_gctx`
+    reads by blocks.
 
     Parameters
     ----------
@@ -58,22 +62,24 @@ def read_gct(path: StrPath) -> ad.AnnData:
 
     Returns
     -------
-    Signatures x genes: ``X`` dense, float32, NaN where missing; ``obs`` and ``var`` the metadata of columns and rows,
-    numbers where all values are written as numbers are: ``007`` and ``1E05`` stay names. Names stay as in the file; a
-    version 1.2 file has ``var["Description"]``.
+    Signatures x genes: ``X`` dense, float32, NaN where missing; ``obs`` and ``var`` the metadata of
+    columns and rows, numbers where all values are written as numbers are: ``007`` and ``1E05`` stay
+    names. Names stay as in the file; a version 1.2 file has ``var["Description"]``.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the first line is not ``#1.2`` or ``#1.3``, the dimensions do not agree with the body, ids are empty or come
-        more than once, or a value is no finite number. The message says where.
+        If the first line is not ``#1.2`` or ``#1.3``, the dimensions do not agree with the body,
+        ids are empty or come more than once, or a value is no finite number. The message says
+        where.
 
     Warns
     -----
     NewtWarning
-        If genes were left out because their id says that it is missing (``NA``, ``NaN``, ``None``, ...).
+        If genes were left out because their id says that it is missing (``NA``, ``NaN``, ``None``,
+        ...).
 
     References
     ----------
@@ -95,7 +101,9 @@ def read_gct(path: StrPath) -> ad.AnnData:
         _add_column(path, number, obs, name, fields[n_row_meta:])
     if len(obs) < n_column_meta:
         raise FormatError(
-            path, None, f"found {len(obs)} rows of column metadata, expected {n_column_meta} as in line 2"
+            path,
+            None,
+            f"found {len(obs)} rows of column metadata, expected {n_column_meta} as in line 2",
         )
 
     rows: list[list[str]] = []
@@ -112,7 +120,9 @@ def read_gct(path: StrPath) -> ad.AnnData:
             values.append(rest)
         blocks.append(_parse_numbers(path, numbers[-len(block) :], values, signatures))
     if len(rows) != n_genes:
-        raise FormatError(path, 2, f"found {len(rows)} rows of genes, expected {n_genes} as this line says")
+        raise FormatError(
+            path, 2, f"found {len(rows)} rows of genes, expected {n_genes} as this line says"
+        )
     genes = _check_ids(path, [_bare(row[0]) for row in rows], "row", numbers)
     var: dict[str, pd.Series] = {}
     for i, name in enumerate(header[1 : 1 + n_row_meta], start=1):
@@ -130,13 +140,15 @@ def read_gctx(
 ) -> ad.AnnData:
     """Open the signatures of a GCTX file, the matrix by default as a dask array.
 
-    A lazy ``X`` is read from the file when it is computed, in blocks of whole signatures of about 64 MiB that follow
-    the chunks of the file. The file is open only while a block is read: no handle stays behind, the AnnData can be
-    sent to other processes, and the file must stay in place. ``adata[names].to_memory()`` reads a part. Without dask
-    (extra ``dask``), matrices of up to 2 GiB are read into memory.
+    A lazy ``X`` is read from the file when it is computed, in blocks of whole signatures of about
+    64 MiB that follow the chunks of the file. The file is open only while a block is read: no
+    handle stays behind, the AnnData can be sent to other processes, and the file must stay in
+    place. ``adata[names].to_memory()`` reads a part. Without dask (extra ``dask``), matrices of up
+    to 2 GiB are read into memory.
 
-    A matrix stored as genes x signatures is transposed. Ids are strings (bytes and their padding are decoded) or whole
-    numbers. Nothing outside of the file is followed: links, virtual and external data sets are refused.
+    A matrix stored as genes x signatures is transposed. Ids are strings (bytes and their padding
+    are decoded) or whole numbers. Nothing outside of the file is followed: links, virtual and
+    external data sets are refused.
 
     Parameters
     ----------
@@ -145,22 +157,23 @@ def read_gctx(
     lazy
         Whether ``X`` shall be a dask array; ``False`` reads it into memory, whatever its size.
     obs_columns, var_columns
-        Metadata of signatures and of genes to read beside the ids: a list of names, ``"all"``, or ``None`` for all if
-        there are at most 100,000 signatures (genes), otherwise none.
+        Metadata of signatures and of genes to read beside the ids: a list of names, ``"all"``, or
+        ``None`` for all if there are at most 100,000 signatures (genes), otherwise none.
 
     Returns
     -------
-    Signatures x genes: ``X`` float32, dask or numpy; ``obs`` and ``var`` the metadata asked for, ``-666`` being
-    missing.
+    Signatures x genes: ``X`` float32, dask or numpy; ``obs`` and ``var`` the metadata asked for,
+    ``-666`` being missing.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file is not HDF5 or is damaged, has no ``/0/DATA/0/matrix``, ``/0/META/ROW/id`` or ``/0/META/COL/id``,
-        these are not numbers and strings, their shapes do not agree, ids are empty or come more than once, or data lie
-        outside of the file. Damage of the matrix, and a file that was replaced, show when a lazy ``X`` is computed.
+        If the file is not HDF5 or is damaged, has no ``/0/DATA/0/matrix``, ``/0/META/ROW/id`` or
+        ``/0/META/COL/id``, these are not numbers and strings, their shapes do not agree, ids are
+        empty or come more than once, or data lie outside of the file. Damage of the matrix, and a
+        file that was replaced, show when a lazy ``X`` is computed.
     ImportError
         If a matrix of more than 2 GiB is to be lazy and dask is not installed.
     KeyError
@@ -171,7 +184,8 @@ def read_gctx(
     Warns
     -----
     NewtWarning
-        If genes were left out because their id says that it is missing (``NA``, ``NaN``, ``None``, ...).
+        If genes were left out because their id says that it is missing (``NA``, ``NaN``, ``None``,
+        ...).
 
     See Also
     --------
@@ -193,9 +207,14 @@ def read_gctx(
         }
         shape = len(frames["obs"]), len(frames["var"])
         if dataset.dtype.kind not in "fiu":
-            raise FormatError(path, None, f"/{_MATRIX} is of type {dataset.dtype}, expected numbers")
+            raise FormatError(
+                path, None, f"/{_MATRIX} is of type {dataset.dtype}, expected numbers"
+            )
         if dataset.shape not in (shape, shape[::-1]):
-            message = f"/{_MATRIX} is {dataset.shape}, expected {shape}: {shape[0]} column ids x {shape[1]} row ids"
+            message = (
+                f"/{_MATRIX} is {dataset.shape}, expected {shape}: {shape[0]} column ids x"
+                f" {shape[1]} row ids"
+            )
             raise FormatError(path, None, message)
         transposed = dataset.shape != shape
         chunk = dataset.chunks[int(transposed)] if dataset.chunks else 1
@@ -203,8 +222,12 @@ def read_gctx(
     step = step // chunk * chunk or (chunk if chunk <= 4 * step else step)
     X = _Matrix(path, shape, transposed)
     values = _to_dask(X, step) if lazy else X.read(step)
-    with warnings.catch_warnings():  # anndata looks for duplicates anyway: of a million ids that is not done twice
-        warnings.filterwarnings("error", r"(Observation|Variable) names are not unique", UserWarning)
+    with (
+        warnings.catch_warnings()
+    ):  # anndata looks for duplicates anyway: of a million ids that is not done twice
+        warnings.filterwarnings(
+            "error", r"(Observation|Variable) names are not unique", UserWarning
+        )
         try:
             adata = ad.AnnData(values, **frames)
         except UserWarning:
@@ -217,8 +240,8 @@ def read_gctx(
 def write_gctx(adata: ad.AnnData, path: StrPath) -> None:
     """Write signatures to a GCTX file, as cmapPy does; it appears when it is complete.
 
-    ``X`` is written as float32 in chunks of whole signatures, ``obs`` and ``var`` as vectors of strings or numbers, a
-    missing string as ``-666``. Layers and ``uns`` are not written.
+    ``X`` is written as float32 in chunks of whole signatures, ``obs`` and ``var`` as vectors of
+    strings or numbers, a missing string as ``-666``. Layers and ``uns`` are not written.
 
     Parameters
     ----------
@@ -230,10 +253,11 @@ def write_gctx(adata: ad.AnnData, path: StrPath) -> None:
     Raises
     ------
     TypeError
-        If ``adata`` is no AnnData, or ``X`` or a column of metadata holds neither numbers nor strings.
+        If ``adata`` is no AnnData, or ``X`` or a column of metadata holds neither numbers nor
+        strings.
     ValueError
-        If there are no signatures, genes or ``X``; if names are empty or come more than once; or if a column of
-        metadata is called ``id`` or has a name that cannot stand in HDF5.
+        If there are no signatures, genes or ``X``; if names are empty or come more than once; or if
+        a column of metadata is called ``id`` or has a name that cannot stand in HDF5.
 
     See Also
     --------
@@ -244,10 +268,15 @@ def write_gctx(adata: ad.AnnData, path: StrPath) -> None:
     >>> nt.io.write_gctx(adata, "signatures.gctx")  # doctest: +SKIP
     """
     if not isinstance(adata, ad.AnnData):
-        raise TypeError(f"adata must be an AnnData of signatures x genes, found {type(adata).__name__}")
+        raise TypeError(
+            f"adata must be an AnnData of signatures x genes, found {type(adata).__name__}"
+        )
     X = adata.X
     if X is None or 0 in adata.shape:
-        raise ValueError(f"found {adata.n_obs} signatures x {adata.n_vars} genes, expected an X with some of both")
+        raise ValueError(
+            f"found {adata.n_obs} signatures x {adata.n_vars} genes, expected an X with some of"
+            " both"
+        )
     if np.dtype(X.dtype).kind not in "fiub":
         raise TypeError(f"adata.X is of type {X.dtype}, expected numbers")
     vectors = {
@@ -256,7 +285,10 @@ def write_gctx(adata: ad.AnnData, path: StrPath) -> None:
         for name, vector in _vectors(getattr(adata, axis), axis).items()
     }
     n_genes = adata.n_vars
-    chunks = (min(adata.n_obs, max(1, _CHUNK_BYTES // (4 * n_genes))), min(n_genes, _CHUNK_BYTES // 4))
+    chunks = (
+        min(adata.n_obs, max(1, _CHUNK_BYTES // (4 * n_genes))),
+        min(n_genes, _CHUNK_BYTES // 4),
+    )
     step = max(chunks[0], _BLOCK_BYTES // (4 * n_genes) // chunks[0] * chunks[0])
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["version"] = np.bytes_("GCTX1.0")
@@ -283,55 +315,87 @@ def _named(path: StrPath, adata: ad.AnnData) -> ad.AnnData:
     named = np.array([bool(name) for name in names])
     warn_missing(path, int((~named).sum()), "genes", stacklevel=3)
     if not named.any():
-        raise FormatError(path, None, "the ids of all rows say that they are missing, expected names of genes")
+        raise FormatError(
+            path, None, "the ids of all rows say that they are missing, expected names of genes"
+        )
     adata = adata if named.all() else adata[:, named].copy()
     adata.var_names = _check_ids(path, list(filter(None, names)), "row", None)
     return adata
 
 
-# -- GCT -------------------------------------------------------------------------------------------------------------
+# -- GCT -------------------------------------------------------------------------------------------
 
 
 def _read_sizes(path: StrPath, lines: Iterator[tuple[int, str]]) -> tuple[int, int, int, int]:
     _, first = next(lines, (1, ""))
     version = first.strip()
     if version not in ("#1.2", "#1.3"):
-        raise FormatError(path, 1, f"found {version[:40]!r}, expected the version of a GCT file, '#1.2' or '#1.3'")
+        raise FormatError(
+            path, 1, f"found {version[:40]!r}, expected the version of a GCT file, '#1.2' or '#1.3'"
+        )
     _, second = next(lines, (2, ""))
     fields = second.split()
     expected = 2 if version == "#1.2" else 4
     if len(fields) != expected or not all(field.isdecimal() for field in fields):
-        what = "genes and signatures" if expected == 2 else "genes, signatures, row metadata and column metadata"
-        raise FormatError(path, 2, f"found {second[:80]!r}, expected {expected} whole numbers: {what}")
-    n_genes, n_signatures, n_row_meta, n_column_meta = (int(field) for field in [*fields, "1", "0"][:4])
+        what = (
+            "genes and signatures"
+            if expected == 2
+            else "genes, signatures, row metadata and column metadata"
+        )
+        raise FormatError(
+            path, 2, f"found {second[:80]!r}, expected {expected} whole numbers: {what}"
+        )
+    n_genes, n_signatures, n_row_meta, n_column_meta = (
+        int(field) for field in [*fields, "1", "0"][:4]
+    )
     if not n_genes or not n_signatures:
-        raise FormatError(path, 2, f"found {n_genes} genes and {n_signatures} signatures, expected some of both")
+        raise FormatError(
+            path, 2, f"found {n_genes} genes and {n_signatures} signatures, expected some of both"
+        )
     return n_genes, n_signatures, n_row_meta, n_column_meta
 
 
 def _split(path: StrPath, line: tuple[int, str], width: int) -> list[str]:
     fields = line[1].split("\t")
     if len(fields) != width:
-        raise FormatError(path, line[0], f"found {len(fields)} tab-separated fields, expected {width} as line 2 says")
+        raise FormatError(
+            path,
+            line[0],
+            f"found {len(fields)} tab-separated fields, expected {width} as line 2 says",
+        )
     return fields
 
 
-def _check_ids(path: StrPath, ids: Any, what: str, lines: int | Sequence[int] | None, unique: bool = True) -> pd.Index:
+def _check_ids(
+    path: StrPath, ids: Any, what: str, lines: int | Sequence[int] | None, unique: bool = True
+) -> pd.Index:
     """Index of ids that are not empty and, unless ``unique`` is false, differ."""
     index = pd.Index(ids, dtype=object)
     empty = index == ""
-    bad, problem = (empty, "is empty") if empty.any() or not unique else (index.duplicated(), "comes more than once")
+    bad, problem = (
+        (empty, "is empty")
+        if empty.any() or not unique
+        else (index.duplicated(), "comes more than once")
+    )
     if bad.any():
         at = int(np.flatnonzero(bad)[0])
         line = lines[at] if isinstance(lines, Sequence) else lines
-        raise FormatError(path, line, f"the id {index[at]!r} of {what} {at + 1} {problem}; ids must be unique names")
+        raise FormatError(
+            path,
+            line,
+            f"the id {index[at]!r} of {what} {at + 1} {problem}; ids must be unique names",
+        )
     return index
 
 
-def _add_column(path: StrPath, line: int, columns: dict[str, pd.Series], name: str, fields: list[str]) -> None:
+def _add_column(
+    path: StrPath, line: int, columns: dict[str, pd.Series], name: str, fields: list[str]
+) -> None:
     name = _bare(name)
     if not name or name in columns:
-        raise FormatError(path, line, f"found a column of metadata called {name!r}, expected names that differ")
+        raise FormatError(
+            path, line, f"found a column of metadata called {name!r}, expected names that differ"
+        )
     strings = pd.Series(list(map(_bare, fields)), dtype=object)
     missing = strings.isin([*_MISSING, str(_NULL), f"{_NULL}.0"])
     numbers = infer_numbers(strings.mask(missing, ""))
@@ -349,12 +413,20 @@ def _mask_null(numbers: pd.Series) -> pd.Series:
 
 
 def _mask_strings(strings: pd.Series, missing: pd.Series) -> pd.Series:
-    """Strings, as a categorical if some are missing: other columns with gaps cannot be written to h5ad."""
+    """Strings, as a categorical if some are missing.
+
+    Other columns with gaps cannot be written to h5ad.
+    """
     return strings.mask(missing).astype("category") if missing.any() else strings
 
 
-def _parse_numbers(path: StrPath, lines: list[int], rows: list[str], signatures: pd.Index) -> np.ndarray:
-    """Parse rows of tab-separated numbers as one long column, whose speed does not depend on their width."""
+def _parse_numbers(
+    path: StrPath, lines: list[int], rows: list[str], signatures: pd.Index
+) -> np.ndarray:
+    """Parse rows of tab-separated numbers as one long column.
+
+    Its speed does not depend on their width.
+    """
     text = StringIO("\n".join(rows).replace("\t", "\n") + "\n")
     try:
         values: np.ndarray = pd.read_csv(
@@ -383,11 +455,13 @@ def _parse_numbers(path: StrPath, lines: list[int], rows: list[str], signatures:
             except ValueError:
                 finite = False
             if not finite:
-                raise FormatError(path, line, f"found {value!r} in column {signature!r}, expected a finite number")
+                raise FormatError(
+                    path, line, f"found {value!r} in column {signature!r}, expected a finite number"
+                )
     raise FormatError(path, lines[0], "found a value that is no number here or in the rows below")
 
 
-# -- GCTX ------------------------------------------------------------------------------------------------------------
+# -- GCTX ------------------------------------------------------------------------------------------
 
 
 class _Matrix:
@@ -405,12 +479,17 @@ class _Matrix:
     def __getitem__(self, key: tuple[Any, Any]) -> np.ndarray:
         with _open(self.path) as file:
             if self._get_stamp() != self._stamp:
-                raise FormatError(self.path, None, "the file has changed since it was opened; open it again")
+                raise FormatError(
+                    self.path, None, "the file has changed since it was opened; open it again"
+                )
             dataset = _find(file, self.path, _MATRIX)
             try:
                 part = dataset[key[::-1]].T if self._transposed else dataset[key]
             except OSError as error:
-                message = f"a part of /{_MATRIX} cannot be read: it is damaged or its filter is missing ({error})"
+                message = (
+                    f"a part of /{_MATRIX} cannot be read: it is damaged or its filter is missing"
+                    f" ({error})"
+                )
                 raise FormatError(self.path, None, message) from error
         out: np.ndarray = np.ascontiguousarray(part, dtype=np.float32)
         return out
@@ -433,8 +512,9 @@ def _to_dask(matrix: _Matrix, step: int) -> Any:
         size = 4 * matrix.shape[0] * matrix.shape[1]
         if size > _MAX_MEMORY:
             raise ImportError(
-                f"{matrix.path} holds {size / 2**30:.1f} GiB, which is read lazily by dask, which is not installed; "
-                "install newt-sc[dask], or pass lazy=False to read all of it into memory"
+                f"{matrix.path} holds {size / 2**30:.1f} GiB, which is read lazily by dask, which"
+                " is not installed; install newt-sc[dask], or pass lazy=False to read all of it"
+                " into memory"
             ) from None
         return matrix.read(step)
     meta = np.empty((0, 0), dtype=np.float32)
@@ -446,12 +526,17 @@ def _open(path: StrPath) -> Iterator[h5py.File]:
     with open_binary(path):  # raises what fits if there is no such file
         pass
     if not h5py.is_hdf5(path):
-        message = "found no HDF5 data, expected a GCTX file; read_gct reads text, and gzip must be unpacked first"
+        message = (
+            "found no HDF5 data, expected a GCTX file; read_gct reads text, and gzip must be"
+            " unpacked first"
+        )
         raise FormatError(path, None, message)
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise FormatError(path, None, f"the HDF5 file is truncated or damaged ({error}); fetch it again") from error
+        raise FormatError(
+            path, None, f"the HDF5 file is truncated or damaged ({error}); fetch it again"
+        ) from error
     with file:
         yield file
 
@@ -463,12 +548,18 @@ def _find(file: h5py.File, path: StrPath, name: str) -> h5py.Dataset:
         if not isinstance(node, h5py.Group) or not node.id.links.exists(part.encode()):
             raise FormatError(path, None, f"found no /{name}, expected the layout of GCTX 1.0")
         if node.id.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
-            raise FormatError(path, None, f"found a link on the way to /{name}; links are not followed, copy its data")
+            raise FormatError(
+                path,
+                None,
+                f"found a link on the way to /{name}; links are not followed, copy its data",
+            )
         node = node[part]
     if not isinstance(node, h5py.Dataset):
         raise FormatError(path, None, f"/{name} is no data set, expected the layout of GCTX 1.0")
     if node.is_virtual or node.external:
-        raise FormatError(path, None, f"/{name} is stored in other files, which are not followed; copy its data")
+        raise FormatError(
+            path, None, f"/{name} is stored in other files, which are not followed; copy its data"
+        )
     return node
 
 
@@ -477,26 +568,40 @@ def _read_axis(file: h5py.File, path: StrPath, axis: str, columns: _Columns) -> 
     what = _WHAT[axis]
     ids = _read_vector(file, path, f"{group}/id", None)
     if ids.dtype.kind not in "Oiu":
-        raise FormatError(path, None, f"/{group}/id is of type {ids.dtype}, expected strings or whole numbers")
-    index = _check_ids(path, ids.astype(str) if ids.dtype.kind != "O" else ids, what, None, unique=False)
+        raise FormatError(
+            path, None, f"/{group}/id is of type {ids.dtype}, expected strings or whole numbers"
+        )
+    index = _check_ids(
+        path, ids.astype(str) if ids.dtype.kind != "O" else ids, what, None, unique=False
+    )
     names = [name for name in file[group] if name != "id"]
     if columns is None:
         wanted = names if len(index) <= _MAX_METADATA else []
         if len(wanted) < len(names):
-            logger.info("%s: metadata not read: %s; ask by %s_columns", path, ", ".join(names), axis)
+            logger.info(
+                "%s: metadata not read: %s; ask by %s_columns", path, ", ".join(names), axis
+            )
     elif isinstance(columns, str):
         if columns != "all":
-            raise ValueError(f"{axis}_columns must be a list of names, 'all' or None, found {columns!r}")
+            raise ValueError(
+                f"{axis}_columns must be a list of names, 'all' or None, found {columns!r}"
+            )
         wanted = names
     else:
         wanted = list(columns)
         if absent := [name for name in wanted if name not in names]:
-            raise KeyError(f"{absent} is not among the {what} metadata of {path}, which are {names}")
+            raise KeyError(
+                f"{absent} is not among the {what} metadata of {path}, which are {names}"
+            )
     frame = pd.DataFrame(index=index)
     for name in wanted:
         vector = _read_vector(file, path, f"{group}/{name}", len(index))
         column = pd.Series(vector, index=index)
-        frame[name] = _mask_strings(column, column == str(_NULL)) if vector.dtype == object else _mask_null(column)
+        frame[name] = (
+            _mask_strings(column, column == str(_NULL))
+            if vector.dtype == object
+            else _mask_null(column)
+        )
     return frame
 
 
@@ -508,20 +613,29 @@ def _read_vector(file: h5py.File, path: StrPath, name: str, length: int | None) 
         raise FormatError(path, None, f"/{name} is of shape {dataset.shape}, expected {expected}")
     is_string = h5py.check_string_dtype(dataset.dtype) is not None
     if not is_string and dataset.dtype.kind not in "fiub":
-        raise FormatError(path, None, f"/{name} is of type {dataset.dtype}, expected strings or numbers")
+        raise FormatError(
+            path, None, f"/{name} is of type {dataset.dtype}, expected strings or numbers"
+        )
     if dataset.size * dataset.dtype.itemsize > _MAX_STRING_BYTES:
-        message = f"/{name} holds {len(dataset)} values of {dataset.dtype.itemsize} bytes, more than can be read"
+        message = (
+            f"/{name} holds {len(dataset)} values of {dataset.dtype.itemsize} bytes, more than can"
+            " be read"
+        )
         raise FormatError(path, None, message)
     try:
         values: np.ndarray = dataset[()]
         if is_string:
             strings = list(map(bytes.decode, values.tolist()))
-            if values.dtype.kind == "O" or b" " in values.tobytes():  # numpy drops NULs, some writers pad by blanks
+            if (
+                values.dtype.kind == "O" or b" " in values.tobytes()
+            ):  # numpy drops NULs, some writers pad by blanks
                 strings = [string.strip(" \0") for string in strings]
             values = np.empty(len(strings), dtype=object)
             values[:] = strings
     except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(path, None, f"/{name} cannot be read: it is damaged or not UTF-8 ({error})") from error
+        raise FormatError(
+            path, None, f"/{name} cannot be read: it is damaged or not UTF-8 ({error})"
+        ) from error
     return values
 
 
@@ -529,13 +643,21 @@ def _vectors(frame: pd.DataFrame, axis: str) -> dict[str, np.ndarray]:
     names = [check_field(name, f"a name in adata.{axis}_names") for name in frame.index]
     if not frame.index.is_unique:
         twice = frame.index[frame.index.duplicated()][0]
-        raise ValueError(f"adata.{axis}_names has {twice!r} more than once; call adata.{axis}_names_make_unique()")
+        raise ValueError(
+            f"adata.{axis}_names has {twice!r} more than once; call"
+            f" adata.{axis}_names_make_unique()"
+        )
     vectors = {"id": _encode(names)}
     for name, column in frame.items():
         if check_field(name, f"a column of adata.{axis}") in (*vectors, ".", "..") or "/" in name:
-            raise ValueError(f"adata.{axis}[{name!r}] has a name that is taken or cannot stand in a file; rename it")
+            raise ValueError(
+                f"adata.{axis}[{name!r}] has a name that is taken or cannot stand in a file;"
+                " rename it"
+            )
         if isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.astype(column.cat.categories.dtype if not column.isna().any() else object)
+            column = column.astype(
+                column.cat.categories.dtype if not column.isna().any() else object
+            )
         if pd.api.types.is_bool_dtype(column.dtype) and not column.isna().any():
             vectors[name] = column.to_numpy(dtype=bool)
         elif pd.api.types.is_numeric_dtype(column.dtype):
@@ -544,13 +666,21 @@ def _vectors(frame: pd.DataFrame, axis: str) -> dict[str, np.ndarray]:
             else:
                 vectors[name] = column.to_numpy(dtype=np.float64, na_value=np.nan)
         else:
-            strings = [str(_NULL) if missing else value for value, missing in zip(column, column.isna(), strict=True)]
+            strings = [
+                str(_NULL) if missing else value
+                for value, missing in zip(column, column.isna(), strict=True)
+            ]
             if other := {type(value).__name__ for value in strings if not isinstance(value, str)}:
                 kinds = ", ".join(sorted(other))
-                message = f"adata.{axis}[{name!r}] holds {kinds}, expected numbers or strings; convert or drop it"
+                message = (
+                    f"adata.{axis}[{name!r}] holds {kinds}, expected numbers or strings; convert or"
+                    " drop it"
+                )
                 raise TypeError(message)
             if any("\0" in value for value in strings):
-                raise ValueError(f"adata.{axis}[{name!r}] holds a NUL, which GCTX cannot; remove it")
+                raise ValueError(
+                    f"adata.{axis}[{name!r}] holds a NUL, which GCTX cannot; remove it"
+                )
             vectors[name] = _encode(strings)
     return vectors
 

@@ -20,11 +20,12 @@ __all__ = ["read_gmt", "write_gmt"]
 def read_gmt(path: StrPath) -> dict[str, list[str]]:
     """Read gene sets from a GMT file.
 
-    A line is ``name <tab> description <tab> gene <tab> gene ...``. The description is dropped. Genes keep their
-    order; a gene that is repeated within a set is kept once, and empty fields are ignored. A line whose third field
-    is there but empty is a set without genes. Blank lines are ignored. Quotes around a field are taken off, and an
-    Entrez id ``7157.0`` is read as ``7157``. ``NA``, ``NaN`` and ``None`` are missing, not genes. Weights that some
-    libraries attach to genes (``"TP53,1.0"``) are not split off.
+    A line is ``name <tab> description <tab> gene <tab> gene ...``. The description is dropped.
+    Genes keep their order; a gene that is repeated within a set is kept once, and empty fields are
+    ignored. A line whose third field is there but empty is a set without genes. Blank lines are
+    ignored. Quotes around a field are taken off, and an Entrez id ``7157.0`` is read as ``7157``.
+    ``NA``, ``NaN`` and ``None`` are missing, not genes. Weights that some libraries attach to genes
+    (``"TP53,1.0"``) are not split off.
 
     Parameters
     ----------
@@ -39,7 +40,8 @@ def read_gmt(path: StrPath) -> dict[str, list[str]]:
     FileNotFoundError
         If there is no such file.
     FormatError
-        If a line has fewer than three fields or no name, a name comes twice, or the file holds no set.
+        If a line has fewer than three fields or no name, a name comes twice, or the file holds no
+        set.
 
     Warns
     -----
@@ -63,12 +65,20 @@ def read_gmt(path: StrPath) -> dict[str, list[str]]:
         name, *rest = line.split("\t")
         name = clean_label(name)
         if len(rest) < 2:
-            message = f"found {len(rest) + 1} tab-separated fields, expected at least 3: name, description, genes"
+            message = (
+                f"found {len(rest) + 1} tab-separated fields, expected at least 3: name,"
+                " description, genes"
+            )
             raise FormatError(path, number, message)
         if not name:
-            raise FormatError(path, number, "the gene set has no name; its first field must not be empty")
+            raise FormatError(
+                path, number, "the gene set has no name; its first field must not be empty"
+            )
         if name in sets:
-            message = f"the gene set {name!r} stands on line {lines[name]} already; names must be unique, rename one"
+            message = (
+                f"the gene set {name!r} stands on line {lines[name]} already; names must be unique,"
+                " rename one"
+            )
             raise FormatError(path, number, message)
         fields = [field for field in rest[1:] if unquote(field.strip())]
         genes = list(filter(None, map(clean_name, fields)))
@@ -76,12 +86,16 @@ def read_gmt(path: StrPath) -> dict[str, list[str]]:
         sets[name] = list(dict.fromkeys(genes))
         lines[name] = number
     if not sets:
-        raise FormatError(path, None, "found no gene set, expected lines of name, description and genes")
+        raise FormatError(
+            path, None, "found no gene set, expected lines of name, description and genes"
+        )
     warn_missing(path, n_missing, "genes")
     return sets
 
 
-def write_gmt(sets: Mapping[str, Iterable[str]], path: StrPath, *, description: str | Mapping[str, str] = "") -> None:
+def write_gmt(
+    sets: Mapping[str, Iterable[str]], path: StrPath, *, description: str | Mapping[str, str] = ""
+) -> None:
     """Write gene sets to a GMT file.
 
     :func:`newt_sc.io.read_gmt` reads back the same sets. The file appears when it is complete.
@@ -93,15 +107,16 @@ def write_gmt(sets: Mapping[str, Iterable[str]], path: StrPath, *, description: 
     path
         File to write; gzip if its name ends in ``.gz``.
     description
-        Second field of every line, or a mapping from the name of a set to it (empty where it has none).
+        Second field of every line, or a mapping from the name of a set to it (empty where it has
+        none).
 
     Raises
     ------
     TypeError
         If a name or gene is not a string, or the genes of a set are one string instead of many.
     ValueError
-        If there is no set, or a name or gene is empty, holds tabs or line ends, or would be read as missing (``NA``) or
-        as another (``"quoted"``, ``7157.0``).
+        If there is no set, or a name or gene is empty, holds tabs or line ends, or would be read as
+        missing (``NA``) or as another (``"quoted"``, ``7157.0``).
 
     Examples
     --------
@@ -112,9 +127,13 @@ def write_gmt(sets: Mapping[str, Iterable[str]], path: StrPath, *, description: 
     with create_text(path) as text:
         for name, genes in sets.items():
             if clean_label(check_field(name, "the name of a gene set")) != name:
-                raise ValueError(f"the name of a gene set {name!r} would not be read back the same; rename it")
+                raise ValueError(
+                    f"the name of a gene set {name!r} would not be read back the same; rename it"
+                )
             if isinstance(genes, str | bytes):
-                raise TypeError(f"the genes of {name!r} must be a list of strings, found the single {genes!r}")
+                raise TypeError(
+                    f"the genes of {name!r} must be a list of strings, found the single {genes!r}"
+                )
             about = description if isinstance(description, str) else description.get(name, "")
             if about:
                 check_field(about, "the description")

@@ -20,10 +20,18 @@ from newt_sc.io._atomic import atomic_path
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["network_graph", "network_tables", "write_cytoscape", "write_graphml", "write_network_html"]
+__all__ = [
+    "network_graph",
+    "network_tables",
+    "write_cytoscape",
+    "write_graphml",
+    "write_network_html",
+]
 
 _PAGE: Final = Path(__file__).with_name("_network_page.html")
-_ILLEGAL: Final = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)])
+_ILLEGAL: Final = dict.fromkeys(
+    [*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)]
+)
 
 
 def network_tables(mdata: Any, modality: str, key: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -62,8 +70,9 @@ def write_graphml(graph: nx.Graph, path: str | PathLike[str]) -> None:
     Parameters
     ----------
     graph
-        Network, such as of :func:`newt_sc.get.network`. Attributes that are missing (None, NaN) are left out, those
-        that are no text, number or truth value are written as text, and characters that XML forbids are dropped.
+        Network, such as of :func:`newt_sc.get.network`. Attributes that are missing (None, NaN) are
+        left out, those that are no text, number or truth value are written as text, and characters
+        that XML forbids are dropped.
     path
         File to write; it appears complete or not at all.
 
@@ -83,13 +92,15 @@ def write_graphml(graph: nx.Graph, path: str | PathLike[str]) -> None:
 
 
 def write_cytoscape(graph: nx.Graph, path: str | PathLike[str]) -> None:
-    """Write a network as Cytoscape JSON (``elements`` of ``nodes`` and ``edges``), for Cytoscape and cytoscape.js.
+    """Write a network as Cytoscape JSON, for Cytoscape and cytoscape.js.
+
+    The file has ``elements`` of ``nodes`` and ``edges``.
 
     Parameters
     ----------
     graph
-        Network, such as of :func:`newt_sc.get.network`. Attributes that are missing (None, NaN) are left out; ``x`` and
-        ``y`` of nodes become their ``position``.
+        Network, such as of :func:`newt_sc.get.network`. Attributes that are missing (None, NaN) are
+        left out; ``x`` and ``y`` of nodes become their ``position``.
     path
         File to write; it appears complete or not at all.
 
@@ -114,17 +125,22 @@ def write_cytoscape(graph: nx.Graph, path: str | PathLike[str]) -> None:
         temporary.write_text(text, encoding="utf-8", errors="replace")
 
 
-def write_network_html(graph: nx.Graph, path: str | PathLike[str], *, title: str = "Pharmacological network") -> None:
-    """Write a network as one page for the browser, which needs nothing else: no server, no request, no library.
+def write_network_html(
+    graph: nx.Graph, path: str | PathLike[str], *, title: str = "Pharmacological network"
+) -> None:
+    """Write a network as one page for the browser.
 
-    Compounds are found by name; a click shows neighbours and targets with their scores. ``page.html#compound=NAME``
-    opens with a compound chosen. Names are shown as text, whatever they hold.
+    The page needs nothing else: no server, no request, no library.
+
+    Compounds are found by name; a click shows neighbours and targets with their scores.
+    ``page.html#compound=NAME`` opens with a compound chosen. Names are shown as text, whatever they
+    hold.
 
     Parameters
     ----------
     graph
-        Network of :func:`newt_sc.get.network`: nodes with ``kind``, ``name``, ``x`` and ``y``, edges with ``kind`` and
-        ``weight``.
+        Network of :func:`newt_sc.get.network`: nodes with ``kind``, ``name``, ``x`` and ``y``,
+        edges with ``kind`` and ``weight``.
     path
         File to write; it appears complete or not at all.
     title
@@ -148,18 +164,25 @@ def write_network_html(graph: nx.Graph, path: str | PathLike[str], *, title: str
         raise KeyError(msg)
     rounded = {"x": 4, "y": 4, "weight": 4, "fdr": 5, "z": 2}
     nodes = [
-        {"id": str(node), **{key: _round(value, rounded.get(key)) for key, value in attributes.items()}}
+        {
+            "id": str(node),
+            **{key: _round(value, rounded.get(key)) for key, value in attributes.items()},
+        }
         for node, attributes in plain.nodes(data=True)
     ]
     edges = [
         [at[a], at[b], {key: _round(value, rounded.get(key)) for key, value in attributes.items()}]
         for a, b, attributes in plain.edges(data=True)
     ]
-    data = json.dumps({"nodes": nodes, "edges": edges}, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    data = json.dumps(
+        {"nodes": nodes, "edges": edges}, ensure_ascii=True, allow_nan=False, separators=(",", ":")
+    )
     for sign in "<>&":  # nothing in the data can end the element that holds it
         data = data.replace(sign, f"\\u{ord(sign):04x}")
     parts = {"{{title}}": escape(title), "{{data}}": data}
-    page = re.sub(r"\{\{(?:title|data)\}\}", lambda found: parts[found[0]], _PAGE.read_text(encoding="utf-8"))
+    page = re.sub(
+        r"\{\{(?:title|data)\}\}", lambda found: parts[found[0]], _PAGE.read_text(encoding="utf-8")
+    )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
@@ -188,6 +211,10 @@ def _plain(graph: nx.Graph, *, xml: bool = False) -> nx.Graph:
 
     out = nx.Graph()
     names = {node: str(node).translate(_ILLEGAL) if xml else str(node) for node in graph.nodes}
-    out.add_nodes_from((names[node], some(attributes)) for node, attributes in graph.nodes(data=True))
-    out.add_edges_from((names[a], names[b], some(attributes)) for a, b, attributes in graph.edges(data=True))
+    out.add_nodes_from(
+        (names[node], some(attributes)) for node, attributes in graph.nodes(data=True)
+    )
+    out.add_edges_from(
+        (names[a], names[b], some(attributes)) for a, b, attributes in graph.edges(data=True)
+    )
     return out

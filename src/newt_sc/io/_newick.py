@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["format_newick", "read_newick"]
 
-_TOKEN = re.compile(r"\s*(?:\[[^\]]*\]\s*)*([(),;:]|'(?:[^']|'')*'|[^\s(),;:'\[\]]+(?:[ \t]+[^\s(),;:'\[\]]+)*)")
+_TOKEN = re.compile(
+    r"\s*(?:\[[^\]]*\]\s*)*([(),;:]|'(?:[^']|'')*'|[^\s(),;:'\[\]]+(?:[ \t]+[^\s(),;:'\[\]]+)*)"
+)
 _PLAIN = re.compile(r"[^\s(),;:'\[\]]+")
 
 
 def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
     """Read a tree from Newick text.
 
-    Names in single quotes may hold any character, a quote being doubled; comments in square brackets are dropped, and
-    underscores stay as they are.
+    Names in single quotes may hold any character, a quote being doubled; comments in square
+    brackets are dropped, and underscores stay as they are.
 
     Parameters
     ----------
@@ -34,9 +36,10 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
 
     Returns
     -------
-    A :class:`networkx.DiGraph` with edges from parent to child: leaves by their names; inner nodes numbered from the
-    root, 0, with their label, such as the support, in the attribute ``label`` (``""`` for none). Inner nodes whose
-    label is a name, not a number, and comes once have it as their node. ``length`` of an edge is NaN where it has none.
+    A :class:`networkx.DiGraph` with edges from parent to child: leaves by their names; inner nodes
+    numbered from the root, 0, with their label, such as the support, in the attribute ``label``
+    (``""`` for none). Inner nodes whose label is a name, not a number, and comes once have it as
+    their node. ``length`` of an edge is NaN where it has none.
 
     Raises
     ------
@@ -60,11 +63,15 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
     while at < len(text.rstrip()):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise FormatError(path, None, f"found {text[at : at + 20]!r}, which is no part of a Newick tree")
+            raise FormatError(
+                path, None, f"found {text[at : at + 20]!r}, which is no part of a Newick tree"
+            )
         parts.append(found.group(1))
         at = found.end()
     if not parts or parts[-1] != ";" or parts.count(";") != 1:
-        raise FormatError(path, None, f"found {parts.count(';')} semicolons, expected one, at the end of the tree")
+        raise FormatError(
+            path, None, f"found {parts.count(';')} semicolons, expected one, at the end of the tree"
+        )
     graph = nx.DiGraph()
     labels: dict[int, str] = {0: ""}
     graph.add_node(0)
@@ -89,20 +96,26 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
             try:
                 length = parse_number(part)
             except ValueError:
-                raise FormatError(path, None, f"found the branch length {part!r}, expected a number") from None
+                raise FormatError(
+                    path, None, f"found the branch length {part!r}, expected a number"
+                ) from None
             if current:
                 graph.edges[next(graph.predecessors(current)), current]["length"] = length
         elif part not in ("(", ")", ",", ":") and previous in ("", "(", ")", ","):
             labels[current] = part[1:-1].replace("''", "'") if part[0] == "'" else part
         elif part != ":" or previous not in (")", "name"):
-            raise FormatError(path, None, f"found {part!r} where it cannot stand; are the brackets balanced?")
+            raise FormatError(
+                path, None, f"found {part!r} where it cannot stand; are the brackets balanced?"
+            )
         previous = part if part in ("(", ")", ",", ":") else "length" if previous == ":" else "name"
     if parents:
         raise FormatError(path, None, f"{len(parents)} brackets are not closed")
     leaves = [labels[node] for node in graph if not graph.out_degree(node)]
     if "" in leaves or len(set(leaves)) < len(leaves):
         twice = sorted({name for name in leaves if leaves.count(name) > 1})
-        raise FormatError(path, None, f"leaves need names, each once: found {twice or 'a leaf without'}")
+        raise FormatError(
+            path, None, f"leaves need names, each once: found {twice or 'a leaf without'}"
+        )
     names = list(labels.values())
     rename: dict[int, int | str] = {}
     for node, label in labels.items():

@@ -36,18 +36,18 @@ def read_obo(path: StrPath) -> nx.MultiDiGraph:
 
     Returns
     -------
-    A graph with the terms as nodes and an edge from each term to its parent, whose key is the relation (``"is_a"``,
-    ``"part_of"``, ...). Nodes have the attributes of the file (``name``, ``namespace``, ``alt_id``, ...).
-    ``graph.graph`` holds the header and, under ``"obsolete"``, a dict from the id of each obsolete term to the list of
-    ids that replace it.
+    A graph with the terms as nodes and an edge from each term to its parent, whose key is the
+    relation (``"is_a"``, ``"part_of"``, ...). Nodes have the attributes of the file (``name``,
+    ``namespace``, ``alt_id``, ...). ``graph.graph`` holds the header and, under ``"obsolete"``, a
+    dict from the id of each obsolete term to the list of ids that replace it.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If a line is no ``tag: value``, a term has no id or comes twice, a relationship has not two parts, or the file
-        holds no term.
+        If a line is no ``tag: value``, a term has no id or comes twice, a relationship has not two
+        parts, or the file holds no term.
 
     See Also
     --------
@@ -73,7 +73,9 @@ def read_obo(path: StrPath) -> nx.MultiDiGraph:
             if isinstance(error, UnicodeDecodeError):  # open_text says where
                 raise
             what = f"a stanza without {error}" if isinstance(error, KeyError) else str(error)
-            raise FormatError(path, lines.number, f"this is no valid OBO up to here: {what}") from error
+            raise FormatError(
+                path, lines.number, f"this is no valid OBO up to here: {what}"
+            ) from error
     if not lines.terms:
         raise FormatError(path, None, "found no [Term] stanza, expected an ontology in OBO format")
     obsolete = {
@@ -102,7 +104,9 @@ class _CheckedLines:
         return None
 
     def __iter__(self) -> Iterator[str]:
-        yield f"ontology: {Path(self.path).name}\n"  # a name, unless the header gives one: obonet wants it
+        yield (  # a name, unless the header gives one: obonet wants it
+            f"ontology: {Path(self.path).name}\n"
+        )
         stanza = ""
         for line in self.text:
             self.number += 1
@@ -115,7 +119,9 @@ class _CheckedLines:
             elif not line.startswith("!"):
                 tag, colon, value = line.partition(":")
                 if not colon:
-                    raise FormatError(self.path, self.number, f"found {line.strip()!r}, expected 'tag: value'")
+                    raise FormatError(
+                        self.path, self.number, f"found {line.strip()!r}, expected 'tag: value'"
+                    )
                 if stanza == "[Term]":
                     self._check_term(tag, value.split(" !")[0].split(" {")[0].strip())
             yield line
@@ -125,10 +131,15 @@ class _CheckedLines:
             if not value:
                 raise FormatError(self.path, self.number, "found a term with an empty id")
             if value in self.terms:
-                message = f"the term {value!r} stands on line {self.terms[value]} already; ids must be unique"
+                message = (
+                    f"the term {value!r} stands on line {self.terms[value]} already; ids must be"
+                    " unique"
+                )
                 raise FormatError(self.path, self.number, message)
             self.terms[value] = self.number
-        elif (tag == "is_a" and len(value.split()) != 1) or (tag == "relationship" and len(value.split()) != 2):
+        elif (tag == "is_a" and len(value.split()) != 1) or (
+            tag == "relationship" and len(value.split()) != 2
+        ):
             what = "the id of a term" if tag == "is_a" else "a relation and the id of a term"
             raise FormatError(self.path, self.number, f"found '{tag}: {value}', expected {what}")
 
@@ -144,23 +155,25 @@ def propagate_annotations(
 ) -> dict[str, list[str]]:
     """Give every term the genes of all terms below it (the true path rule).
 
-    Alternative ids are replaced by the main one and obsolete terms by the term that replaces them. Annotations with an
-    id that the ontology does not know, or with an obsolete term that has not exactly one replacement, are left out
-    with a warning. Rows of a GAF that are negated (``NOT|...``) are left out, since the rule does not hold for them.
+    Alternative ids are replaced by the main one and obsolete terms by the term that replaces them.
+    Annotations with an id that the ontology does not know, or with an obsolete term that has not
+    exactly one replacement, are left out with a warning. Rows of a GAF that are negated
+    (``NOT|...``) are left out, since the rule does not hold for them.
 
     Parameters
     ----------
     annotations
-        A DataFrame with the columns ``symbol`` and ``go_id``, as :func:`newt_sc.io.read_gaf` returns it, or a mapping
-        from term to genes.
+        A DataFrame with the columns ``symbol`` and ``go_id``, as :func:`newt_sc.io.read_gaf`
+        returns it, or a mapping from term to genes.
     ontology
-        Graph with an edge from each term to its parent whose key is the relation, as :func:`newt_sc.io.read_obo`
-        returns it.
+        Graph with an edge from each term to its parent whose key is the relation, as
+        :func:`newt_sc.io.read_obo` returns it.
     relations
         Relations along which genes go from a term to its parent.
     namespace
-        Return only terms of this namespace, such as ``"biological_process"``. Genes still pass through other
-        namespaces on their way, as in the Gene Ontology (a function that is part of a process).
+        Return only terms of this namespace, such as ``"biological_process"``. Genes still pass
+        through other namespaces on their way, as in the Gene Ontology (a function that is part of a
+        process).
     min_size
         Leave out terms with fewer genes.
     max_size
@@ -175,29 +188,39 @@ def propagate_annotations(
     TypeError
         If the annotations are neither a DataFrame nor a mapping, or ``relations`` is one string.
     ValueError
-        If columns are missing, no annotation has a term of the ontology, the relations or the namespace do not
-        occur in it, they form a cycle, or ``min_size`` is larger than ``max_size``.
+        If columns are missing, no annotation has a term of the ontology, the relations or the
+        namespace do not occur in it, they form a cycle, or ``min_size`` is larger than
+        ``max_size``.
 
     Warns
     -----
     NewtWarning
-        If annotations were left out because the ontology does not know their term, or no term is left.
+        If annotations were left out because the ontology does not know their term, or no term is
+        left.
 
     Examples
     --------
     >>> ontology = nt.io.read_obo("go-basic.obo")  # doctest: +SKIP
-    >>> sets = nt.io.propagate_annotations(nt.io.read_gaf("goa_human.gaf.gz"), ontology)  # doctest: +SKIP
+    >>> sets = nt.io.propagate_annotations(
+    ...     nt.io.read_gaf("goa_human.gaf.gz"), ontology
+    ... )  # doctest: +SKIP
     """
     import networkx as nx
 
     if isinstance(relations, str):
-        raise TypeError(f"relations must be several strings, found {relations!r}; write ({relations!r},)")
+        raise TypeError(
+            f"relations must be several strings, found {relations!r}; write ({relations!r},)"
+        )
     wanted = frozenset(relations)
     parents = nx.DiGraph()
     parents.add_nodes_from(ontology)
-    parents.add_edges_from((child, parent) for child, parent, key in ontology.edges(keys=True) if key in wanted)
+    parents.add_edges_from(
+        (child, parent) for child, parent, key in ontology.edges(keys=True) if key in wanted
+    )
     if max_size is not None and min_size > max_size:
-        raise ValueError(f"min_size is {min_size} and max_size {max_size}: no term can have so many genes")
+        raise ValueError(
+            f"min_size is {min_size} and max_size {max_size}: no term can have so many genes"
+        )
     if ontology.number_of_edges() and not parents.number_of_edges():
         found = sorted({str(key) for *_, key in ontology.edges(keys=True)})
         raise ValueError(f"the ontology has no relation in {sorted(wanted)}; it has {found}")
@@ -210,8 +233,9 @@ def propagate_annotations(
     except nx.NetworkXUnfeasible:
         cycle = [child for child, _ in nx.find_cycle(parents)]
         raise ValueError(
-            f"the relations {sorted(wanted)} form a cycle in the ontology: {' -> '.join([*cycle, cycle[0]])}; "
-            "choose relations that lead upwards only, or repair the ontology"
+            f"the relations {sorted(wanted)} form a cycle in the ontology:"
+            f" {' -> '.join([*cycle, cycle[0]])}; choose relations that lead upwards only, or"
+            " repair the ontology"
         ) from None
 
     genes = _resolve(_direct(annotations), ontology)
@@ -238,9 +262,17 @@ def _direct(annotations: pd.DataFrame | Mapping[str, Iterable[str]]) -> dict[str
     if isinstance(annotations, pd.DataFrame):
         missing = [name for name in ("symbol", "go_id") if name not in annotations]
         if missing:
-            raise ValueError(f"annotations lack the columns {missing}; found {list(annotations.columns)}")
+            raise ValueError(
+                f"annotations lack the columns {missing}; found {list(annotations.columns)}"
+            )
         if "relation" in annotations:
-            negated = annotations["relation"].astype(str).str.split("|").map(lambda parts: "NOT" in parts).astype(bool)
+            negated = (
+                annotations["relation"]
+                .astype(str)
+                .str.split("|")
+                .map(lambda parts: "NOT" in parts)
+                .astype(bool)
+            )
             annotations = annotations[~negated]
         if annotations[["symbol", "go_id"]].isna().any(axis=None):
             raise ValueError("annotations have rows without symbol or go_id; drop them")
@@ -251,12 +283,18 @@ def _direct(annotations: pd.DataFrame | Mapping[str, Iterable[str]]) -> dict[str
     if isinstance(annotations, Mapping):
         for term, members in annotations.items():
             if isinstance(members, str | bytes):
-                raise TypeError(f"the genes of {term!r} must be a list of strings, found the single {members!r}")
+                raise TypeError(
+                    f"the genes of {term!r} must be a list of strings, found the single {members!r}"
+                )
         return {term: set(members) for term, members in annotations.items()}
-    raise TypeError(f"annotations must be a DataFrame or a mapping, found {type(annotations).__name__}")
+    raise TypeError(
+        f"annotations must be a DataFrame or a mapping, found {type(annotations).__name__}"
+    )
 
 
-def _resolve(direct: Mapping[str, set[str]], ontology: nx.MultiDiGraph) -> defaultdict[str, set[str]]:
+def _resolve(
+    direct: Mapping[str, set[str]], ontology: nx.MultiDiGraph
+) -> defaultdict[str, set[str]]:
     """Gather genes under current terms, from alternative ids and terms that were replaced."""
     main: dict[str, str] = {}
     obsolete: dict[str, list[str]] = dict(ontology.graph.get(_OBSOLETE, {}))
@@ -293,6 +331,9 @@ def _resolve(direct: Mapping[str, set[str]], ontology: nx.MultiDiGraph) -> defau
                 f"none of the {len(lost)} annotated terms is in the ontology (found {some}); "
                 "do annotations and ontology belong together?"
             )
-        message = f"{len(lost)} of {len(direct)} annotated terms are not in the ontology and were left out: {some}"
+        message = (
+            f"{len(lost)} of {len(direct)} annotated terms are not in the ontology and were left"
+            f" out: {some}"
+        )
         warnings.warn(message, NewtWarning, stacklevel=3)
     return genes

@@ -14,8 +14,8 @@ __all__ = ["read_rows"]
 def read_rows(X: Any, entries: int) -> Iterator[sparse.csr_array]:
     """Read a CSR matrix on disk by blocks of rows, in order.
 
-    Reading ends where chunks end, as a chunk is decompressed whole; a row that lies in two pieces is a block of its
-    own.
+    Reading ends where chunks end, as a chunk is decompressed whole; a row that lies in two pieces
+    is a block of its own.
 
     Parameters
     ----------
@@ -34,7 +34,9 @@ def read_rows(X: Any, entries: int) -> Iterator[sparse.csr_array]:
 
     def block(first: int, last: int, values: Any, columns: Any) -> sparse.csr_array:
         small = columns.dtype.itemsize <= 4 and values.size <= np.iinfo(np.int32).max
-        own = (indptr[first : last + 1] - indptr[first]).astype(columns.dtype if small else np.int64)
+        own = (indptr[first : last + 1] - indptr[first]).astype(
+            columns.dtype if small else np.int64
+        )
         return sparse.csr_array((values, columns, own), shape=(last - first, width))
 
     row, at = 0, 0
@@ -47,7 +49,9 @@ def read_rows(X: Any, entries: int) -> Iterator[sparse.csr_array]:
         if begun:
             cut = need - at
             yield block(
-                row, row + 1, *(np.concatenate(p) for p in zip(rest, (values[:cut], columns[:cut]), strict=True))
+                row,
+                row + 1,
+                *(np.concatenate(p) for p in zip(rest, (values[:cut], columns[:cut]), strict=True)),
             )
             row, at, values, columns = row + 1, need, values[cut:], columns[cut:]
         last = n if stop == end else int(np.searchsorted(indptr, stop, side="right")) - 1

@@ -1,4 +1,4 @@
-"""AnnData files that are opened without reading their matrices, copied by blocks and written into."""
+"""AnnData files opened without reading their matrices, copied by blocks and written into."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ from ._text import is_gzip
 if TYPE_CHECKING:
     import os
 
-__all__ = ["cells_on_disk", "copy_elements", "create_store", "new_array", "open_store", "write_element"]
+__all__ = [
+    "cells_on_disk",
+    "copy_elements",
+    "create_store",
+    "new_array",
+    "open_store",
+    "write_element",
+]
 
 _BLOCK_BYTES = 1 << 26
 _SPARSE = ("csr_matrix", "csc_matrix")
@@ -30,8 +37,8 @@ _GROUPS = ("dict", "raw", "anndata")
 def open_store(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Open an .h5ad file or a zarr store for reading: an h5py or zarr group.
 
-    A file of anndata 0.6 or older keeps its tables as records; it is read into memory and opened as a temporary file in
-    today's layout.
+    A file of anndata 0.6 or older keeps its tables as records; it is read into memory and opened as
+    a temporary file in today's layout.
 
     Raises
     ------
@@ -52,7 +59,9 @@ def open_store(path: str | os.PathLike[str]) -> Iterator[Any]:
                 msg = f"it has {sorted(group)[:5]}, not obs and var"
                 raise ValueError(msg)
             if isinstance(group["obs"], h5py.Dataset):
-                group = h5py.File(_modern(path, Path(stack.enter_context(TemporaryDirectory()))), "r")
+                group = h5py.File(
+                    _modern(path, Path(stack.enter_context(TemporaryDirectory()))), "r"
+                )
                 stack.callback(_close, group)
         except Exception as error:
             raise _unreadable(path, error) from error
@@ -71,12 +80,19 @@ def _modern(path: Path, folder: Path) -> Path:
 
 @contextmanager
 def create_store(path: str | os.PathLike[str], like: Any) -> Iterator[Any]:
-    """Make an .h5ad file or a zarr store, of the zarr version of ``like`` where that is one; closed at the end."""
+    """Make an .h5ad file or a zarr store, which is closed at the end.
+
+    A store is of the zarr version of ``like`` where that is one.
+    """
     attributes = {"encoding-type": "anndata", "encoding-version": "0.1.0"}
     if Path(path).suffix == ".zarr":
         import zarr
 
-        version = ad.settings.zarr_write_format if isinstance(like, h5py.Group) else like.metadata.zarr_format
+        version = (
+            ad.settings.zarr_write_format
+            if isinstance(like, h5py.Group)
+            else like.metadata.zarr_format
+        )
         group: Any = zarr.open_group(str(path), mode="w", zarr_format=version)
     else:
         group = h5py.File(path, "w")
@@ -87,8 +103,12 @@ def create_store(path: str | os.PathLike[str], like: Any) -> Iterator[Any]:
         _close(group)
 
 
-def cells_on_disk(group: Any, path: str | os.PathLike[str], *, layer: str | None = None) -> ad.AnnData:
-    """AnnData of one matrix, which stays on disk, with ``obs``, ``var`` and what newt_sc wrote into ``uns``.
+def cells_on_disk(
+    group: Any, path: str | os.PathLike[str], *, layer: str | None = None
+) -> ad.AnnData:
+    """AnnData of one matrix, which stays on disk.
+
+    It has ``obs``, ``var`` and what newt_sc wrote into ``uns``.
 
     Parameters
     ----------
@@ -117,14 +137,22 @@ def cells_on_disk(group: Any, path: str | os.PathLike[str], *, layer: str | None
         X = group["X" if layer is None else f"layers/{layer}"]
         if X.attrs.get("encoding-type") in _SPARSE:
             X = ad.io.sparse_dataset(X)
-        uns = {name: ad.io.read_elem(group[f"uns/{name}"]) for name in group.get("uns", ()) if name.startswith("newt")}
-        return ad.AnnData(X, obs=ad.io.read_elem(group["obs"]), var=ad.io.read_elem(group["var"]), uns=uns)
+        uns = {
+            name: ad.io.read_elem(group[f"uns/{name}"])
+            for name in group.get("uns", ())
+            if name.startswith("newt")
+        }
+        return ad.AnnData(
+            X, obs=ad.io.read_elem(group["obs"]), var=ad.io.read_elem(group["var"]), uns=uns
+        )
     except Exception as error:
         raise _unreadable(path, error) from error
 
 
 def copy_elements(source: Any, target: Any, *, without: Collection[str] = ()) -> None:
-    """Copy what one store holds into another, matrices by blocks; what is there already stays as it is.
+    """Copy what one store holds into another, matrices by blocks.
+
+    What is there already stays as it is.
 
     Parameters
     ----------
@@ -142,7 +170,8 @@ def copy_elements(source: Any, target: Any, *, without: Collection[str] = ()) ->
 def new_array(group: Any, key: str, shape: tuple[int, int]) -> Any:
     """Make a float32 array in a store to write into by slices of rows.
 
-    It is not compressed: the bits of vectors are near to random, and compression would take longer than writing.
+    It is not compressed: the bits of vectors are near to random, and compression would take longer
+    than writing.
     """
     parent, _, name = key.rpartition("/")
     folder = group if not parent else _dict(group, parent)
@@ -162,10 +191,13 @@ def write_element(group: Any, key: str, value: Any) -> None:
         return
     import zarr
 
-    # Of zarr on disk each scalar is several small files, which are made several times faster in memory.
+    # Of zarr on disk each scalar is several small files, which are made several times faster in
+    # memory.
     made: dict[str, Any] = {}
     store = zarr.storage.MemoryStore(made)
-    ad.io.write_elem(zarr.open_group(store, mode="w", zarr_format=into.metadata.zarr_format), name, value)
+    ad.io.write_elem(
+        zarr.open_group(store, mode="w", zarr_format=into.metadata.zarr_format), name, value
+    )
     folder = root / into.path
     if (folder / name).exists():
         shutil.rmtree(folder / name)
@@ -177,7 +209,9 @@ def write_element(group: Any, key: str, value: Any) -> None:
 
 def _dict(group: Any, name: str) -> Any:
     if name not in group:
-        group.create_group(name).attrs.update({"encoding-type": "dict", "encoding-version": "0.1.0"})
+        group.create_group(name).attrs.update(
+            {"encoding-type": "dict", "encoding-version": "0.1.0"}
+        )
     return group[name]
 
 
@@ -201,9 +235,14 @@ def _copy(source: Any, target: Any, key: str, without: Collection[str] = ()) -> 
     element, kind = source[key], source[key].attrs.get("encoding-type")
     is_group, there = hasattr(element, "keys"), key in target
     refers = isinstance(element, h5py.Group | h5py.Dataset) and _refers(element)
-    if is_group and (there or kind in _GROUPS or (kind is None and "h5sparse_format" not in element.attrs)):
+    if is_group and (
+        there or kind in _GROUPS or (kind is None and "h5sparse_format" not in element.attrs)
+    ):
         if not there:
-            untyped = {"encoding-type": "dict", "encoding-version": "0.1.0"}  # as anndata 0.7 left dicts
+            untyped = {
+                "encoding-type": "dict",
+                "encoding-version": "0.1.0",
+            }  # as anndata 0.7 left dicts
             target.create_group(key).attrs.update(untyped | _attributes(element, target))
         for inner in element:
             if inner not in without:
@@ -218,11 +257,17 @@ def _copy(source: Any, target: Any, key: str, without: Collection[str] = ()) -> 
         group = target.create_group(key)
         shape = np.asarray(element.attrs["shape"])
         group.attrs.update(
-            _attributes(element, target) | {"shape": shape if isinstance(target, h5py.Group) else shape.tolist()}
+            _attributes(element, target)
+            | {"shape": shape if isinstance(target, h5py.Group) else shape.tolist()}
         )
         for part in ("data", "indices", "indptr"):
             _copy_array(element[part], group, part)
-    elif kind in ("array", None) and not is_group and element.ndim == 2 and element.dtype.kind in "fiub":
+    elif (
+        kind in ("array", None)
+        and not is_group
+        and element.ndim == 2
+        and element.dtype.kind in "fiub"
+    ):
         _copy_array(element, target, key)
     else:
         ad.io.write_elem(target, key, ad.io.read_elem(element))
@@ -233,14 +278,22 @@ def _attributes(element: Any, target: Any) -> dict[str, Any]:
     attributes = dict(element.attrs)
     if isinstance(target, h5py.Group):
         return attributes
-    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in attributes.items()}
+    return {
+        name: value.tolist() if hasattr(value, "tolist") else value
+        for name, value in attributes.items()
+    }
 
 
 def _refers(element: Any) -> bool:
-    """Whether an HDF5 element holds references, which point into its own file; anndata 0.7 kept categories so."""
+    """Whether an HDF5 element holds references, which point into its own file.
+
+    anndata 0.7 kept categories so.
+    """
     found = [_holds_references(element)]
     if isinstance(element, h5py.Group):
-        element.visititems(lambda _, inner: found.append(_holds_references(inner)) if not found[-1] else True)
+        element.visititems(
+            lambda _, inner: found.append(_holds_references(inner)) if not found[-1] else True
+        )
     return any(found)
 
 
@@ -256,7 +309,9 @@ def _is_reference(kind: np.dtype[Any]) -> bool:
     if isinstance(inner, np.dtype):
         return _is_reference(inner)
     fields: Any = kind.fields or {}
-    return h5py.check_ref_dtype(kind) is not None or any(_is_reference(field[0]) for field in fields.values())
+    return h5py.check_ref_dtype(kind) is not None or any(
+        _is_reference(field[0]) for field in fields.values()
+    )
 
 
 def _copy_array(array: Any, group: Any, name: str) -> None:
@@ -274,7 +329,10 @@ def _folders(source: Any, target: Any, key: str) -> tuple[Path, Path] | None:
     roots = [getattr(getattr(group, "store", None), "root", None) for group in (source, target)]
     if not all(isinstance(root, Path) for root in roots):
         return None
-    old, new = (Path(str(root)) / group.path / key for root, group in zip(roots, (source, target), strict=True))
+    old, new = (
+        Path(str(root)) / group.path / key
+        for root, group in zip(roots, (source, target), strict=True)
+    )
     return old, new
 
 
@@ -286,4 +344,6 @@ def _unreadable(path: str | os.PathLike[str], error: Exception) -> ValueError:
     why = " ".join(str(error).split())
     if Path(path).is_file() and is_gzip(path):
         return ValueError(f"{path} is compressed by gzip; unpack it first, by gunzip")
-    return ValueError(f"{path} cannot be read as AnnData; expected .h5ad or .zarr ({type(error).__name__}: {why})")
+    return ValueError(
+        f"{path} cannot be read as AnnData; expected .h5ad or .zarr ({type(error).__name__}: {why})"
+    )

@@ -33,7 +33,12 @@ CHANNELS: Final = (
 _ALIASES: Final = {"experimental": "experiments", "cooccurrence": "cooccurence"}
 _HOMOLOGY_CORRECTED: Final = frozenset({"cooccurence", "textmining"})
 _ENDS: Final = (("protein1", "protein2"), ("source", "target"), ("node1", "node2"))
-_SYMBOL_SOURCES: Final = ("Ensembl_HGNC_symbol", "BioMart_HUGO", "UniProt_GN_Name", "BLAST_UniProt_GN_Name")
+_SYMBOL_SOURCES: Final = (
+    "Ensembl_HGNC_symbol",
+    "BioMart_HUGO",
+    "UniProt_GN_Name",
+    "BLAST_UniProt_GN_Name",
+)
 _MAX_SCORE: Final = 1000
 _CHUNK: Final = 500_000
 
@@ -51,61 +56,66 @@ def read_string(
 ) -> pd.DataFrame:
     """Read a network of STRING, on the evidence that is wanted.
 
-    Reads ``protein.links``, ``protein.links.detailed`` and ``protein.links.full`` files, and tables with the same
-    columns of scores and other names of genes (``source target ...``), separated by white space, tab or comma.
+    Reads ``protein.links``, ``protein.links.detailed`` and ``protein.links.full`` files, and tables
+    with the same columns of scores and other names of genes (``source target ...``), separated by
+    white space, tab or comma.
 
-    The score of the chosen channels is recombined as STRING does: each score is freed of the prior, direct and
-    transferred evidence of a channel are joined, co-occurrence and text mining are multiplied by one minus the homology
-    score where the file has one (full links), then ``1 - prod(1 - s_i)``, and the prior is put back once. On
-    all channels of a full links file this gives the combined score that STRING states, which truncates it to 1/1000.
+    The score of the chosen channels is recombined as STRING does: each score is freed of the prior,
+    direct and transferred evidence of a channel are joined, co-occurrence and text mining are
+    multiplied by one minus the homology score where the file has one (full links), then ``1 -
+    prod(1 - s_i)``, and the prior is put back once. On all channels of a full links file this gives
+    the combined score that STRING states, which truncates it to 1/1000.
 
     Parameters
     ----------
     %(path)s
     channels
-        Channels to combine: ``neighborhood``, ``fusion``, ``cooccurence``, ``coexpression``, ``experiments`` (or
-        ``experimental``), ``database``, ``textmining``. The default takes the combined score that the file states.
+        Channels to combine: ``neighborhood``, ``fusion``, ``cooccurence``, ``coexpression``,
+        ``experiments`` (or ``experimental``), ``database``, ``textmining``. The default takes the
+        combined score that the file states.
     min_score
         Leave out pairs with a smaller weight; from 0 to 1 as the weights.
     prior
         Probability that any two proteins are linked, which is in every score of a channel.
     transferred
-        Use evidence transferred from other organisms too, where the file gives it apart (full links).
+        Use evidence transferred from other organisms too, where the file gives it apart (full
+        links).
     keep_channels
-        Add the score of each chosen channel, before recombination, as columns (0 to 1, float32), the transferred ones
-        apart where they are apart in the file; all that the file has if ``channels`` is ``None``.
+        Add the score of each chosen channel, before recombination, as columns (0 to 1, float32),
+        the transferred ones apart where they are apart in the file; all that the file has if
+        ``channels`` is ``None``.
     aliases
-        A ``protein.info`` or ``protein.aliases`` file of STRING, to turn protein ids into gene symbols. Proteins
-        without a symbol are left out.
+        A ``protein.info`` or ``protein.aliases`` file of STRING, to turn protein ids into gene
+        symbols. Proteins without a symbol are left out.
 
     Returns
     -------
-    One row per pair: ``source`` and ``target`` (strings, sorted within the pair, so that a pair that the file gives in
-    both directions comes once, with the higher score), ``weight`` (float32, 0 to 1), and the channels if asked for;
-    sorted by source and target. Pairs without evidence in the chosen channels, and pairs of a gene with itself, are
-    left out.
+    One row per pair: ``source`` and ``target`` (strings, sorted within the pair, so that a pair
+    that the file gives in both directions comes once, with the higher score), ``weight`` (float32,
+    0 to 1), and the channels if asked for; sorted by source and target. Pairs without evidence in
+    the chosen channels, and pairs of a gene with itself, are left out.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the columns are not those of STRING, there is no row, a row is malformed, or a score is no whole number from
-        0 to 1000.
+        If the columns are not those of STRING, there is no row, a row is malformed, or a score is
+        no whole number from 0 to 1000.
     ValueError
-        If a channel is unknown, ``min_score`` or ``prior`` is not from 0 to 1, or no protein has a symbol in
-        ``aliases``.
+        If a channel is unknown, ``min_score`` or ``prior`` is not from 0 to 1, or no protein has a
+        symbol in ``aliases``.
 
     Warns
     -----
     NewtWarning
-        If proteins were left out because ``aliases`` has no symbol for them, or because their name says that it is
-        missing (``NA``, ``NaN``, ``None``, ...). If no pair is left.
+        If proteins were left out because ``aliases`` has no symbol for them, or because their name
+        says that it is missing (``NA``, ``NaN``, ``None``, ...). If no pair is left.
 
     References
     ----------
-    Szklarczyk et al. (2023), Nucleic Acids Research 51:D638; von Mering et al. (2005), Nucleic Acids Research 33:D433;
-    the script ``combine_subscores.py`` in the help pages of STRING.
+    Szklarczyk et al. (2023), Nucleic Acids Research 51:D638; von Mering et al. (2005), Nucleic
+    Acids Research 33:D433; the script ``combine_subscores.py`` in the help pages of STRING.
 
     Examples
     --------
@@ -115,12 +125,17 @@ def read_string(
     """
     wanted = _check_arguments(channels, min_score, prior)
     symbols = None if aliases is None else _read_symbols(aliases)
-    with open_text(path) as text, np.errstate(invalid="ignore"):  # numbers that no integer holds are refused below
+    with (
+        open_text(path) as text,
+        np.errstate(invalid="ignore"),
+    ):  # numbers that no integer holds are refused below
         first = next((line for line in text if line.strip()), None)
         if first is None:
             raise FormatError(path, None, "the file is empty, expected protein links of STRING")
         sep = sniff_separator(first)
-        header = [name.strip().lstrip("#") for name in (first.split() if sep == " " else first.split(sep))]
+        header = [
+            name.strip().lstrip("#") for name in (first.split() if sep == " " else first.split(sep))
+        ]
         columns = [_ALIASES.get(name, name) for name in header]
         parts = _plan(path, columns, wanted, transferred=transferred)
         ends, scores = columns[:2], columns[2:]
@@ -151,10 +166,15 @@ def read_string(
                     or any((name == "").any() for name in names)
                 ):
                     raise _find_malformed(path, len(columns))
-                piece = pd.DataFrame({end: _encode(name, ids) for end, name in zip(ends, names, strict=True)})
+                piece = pd.DataFrame(
+                    {end: _encode(name, ids) for end, name in zip(ends, names, strict=True)}
+                )
                 unit = {name: chunk[name].to_numpy(dtype=np.float64) / _MAX_SCORE for name in used}
                 weight = unit["combined_score"] if wanted is None else _combine(unit, parts, prior)
-                for name, score in {"weight": weight, **{name: unit[name] for name in kept}}.items():
+                for name, score in {
+                    "weight": weight,
+                    **{name: unit[name] for name in kept},
+                }.items():
                     piece[name] = score.astype(np.float32)
                 pieces.append(piece[(weight > 0) & (weight >= min_score)])
         except pd.errors.EmptyDataError:
@@ -164,50 +184,76 @@ def read_string(
                 raise
             raise _find_malformed(path, len(columns)) from error
     if not ids:
-        raise FormatError(path, None, "found a header but no rows, expected protein links of STRING")
-    frame = pd.concat(pieces, ignore_index=True).set_axis(["source", "target", "weight", *kept], axis=1)
+        raise FormatError(
+            path, None, "found a header but no rows, expected protein links of STRING"
+        )
+    frame = pd.concat(pieces, ignore_index=True).set_axis(
+        ["source", "target", "weight", *kept], axis=1
+    )
     return _merge(frame, np.array(list(ids), dtype=object), symbols)
 
 
-def _check_arguments(channels: str | Iterable[str] | None, min_score: float, prior: float) -> list[str] | None:
+def _check_arguments(
+    channels: str | Iterable[str] | None, min_score: float, prior: float
+) -> list[str] | None:
     if not 0 <= min_score <= 1:
-        raise ValueError(f"min_score must be from 0 to 1, found {min_score}; STRING's 700 is 0.7 here")
+        raise ValueError(
+            f"min_score must be from 0 to 1, found {min_score}; STRING's 700 is 0.7 here"
+        )
     if not 0 <= prior < 1:
         raise ValueError(f"prior must be from 0 to below 1, found {prior}")
     if channels is None:
         return None
-    wanted = [_ALIASES.get(name, name) for name in ([channels] if isinstance(channels, str) else channels)]
+    wanted = [
+        _ALIASES.get(name, name) for name in ([channels] if isinstance(channels, str) else channels)
+    ]
     unknown = sorted(set(wanted) - set(CHANNELS))
     if unknown or not wanted:
         raise ValueError(f"channels must be some of {list(CHANNELS)}, found {unknown or wanted}")
     return wanted
 
 
-def _plan(path: StrPath, columns: list[str], wanted: list[str] | None, *, transferred: bool) -> dict[str, list[str]]:
+def _plan(
+    path: StrPath, columns: list[str], wanted: list[str] | None, *, transferred: bool
+) -> dict[str, list[str]]:
     """Channel -> its columns in this file."""
     if tuple(columns[:2]) not in _ENDS:
-        message = f"found the columns {columns[:2]} first, expected 'protein1 protein2' or 'source target'"
+        message = (
+            f"found the columns {columns[:2]} first, expected 'protein1 protein2' or 'source"
+            " target'"
+        )
         raise FormatError(path, 1, message)
     if len(set(columns)) != len(columns):
         raise FormatError(path, 1, f"columns come more than once: {columns}")
     known = {*CHANNELS, *(f"{name}_transferred" for name in CHANNELS), "homology", "combined_score"}
     unknown = [name for name in columns[2:] if name not in known]
     if unknown:
-        raise FormatError(path, 1, f"found the columns {unknown}, which are no scores of STRING: {sorted(known)}")
+        raise FormatError(
+            path, 1, f"found the columns {unknown}, which are no scores of STRING: {sorted(known)}"
+        )
     if wanted is None and "combined_score" not in columns:
         raise FormatError(path, 1, "found no column 'combined_score'; give channels= to combine")
     parts = {}
     for name in wanted if wanted is not None else CHANNELS:
-        have = [c for c in (name, *([f"{name}_transferred"] if transferred else [])) if c in columns]
+        have = [
+            c for c in (name, *([f"{name}_transferred"] if transferred else [])) if c in columns
+        ]
         if have:
             parts[name] = have
         elif wanted is not None:
-            raise FormatError(path, 1, f"found no column for the channel {name!r}, only {columns[2:]}")
+            raise FormatError(
+                path, 1, f"found no column for the channel {name!r}, only {columns[2:]}"
+            )
     return parts
 
 
-def _combine(unit: Mapping[str, np.ndarray], parts: Mapping[str, list[str]], prior: float) -> np.ndarray:
-    """Combine channels to one score, 0 where none has evidence. ``unit`` holds the scores divided by 1000."""
+def _combine(
+    unit: Mapping[str, np.ndarray], parts: Mapping[str, list[str]], prior: float
+) -> np.ndarray:
+    """Combine channels to one score, 0 where none has evidence.
+
+    ``unit`` holds the scores divided by 1000.
+    """
     one_minus: np.ndarray = np.ones(len(next(iter(unit.values()))))
     for channel, names in parts.items():
         none = np.ones_like(one_minus)  # probability that there is no evidence in this channel
@@ -222,11 +268,15 @@ def _combine(unit: Mapping[str, np.ndarray], parts: Mapping[str, list[str]], pri
 def _encode(names: pd.Series, ids: dict[str, int]) -> np.ndarray:
     """Numbers for names; ``ids`` grows by those that are new."""
     codes, unique = pd.factorize(names)
-    numbers: np.ndarray = np.array([ids.setdefault(str(name), len(ids)) for name in unique], dtype=np.int64)[codes]
+    numbers: np.ndarray = np.array(
+        [ids.setdefault(str(name), len(ids)) for name in unique], dtype=np.int64
+    )[codes]
     return numbers
 
 
-def _merge(frame: pd.DataFrame, names: np.ndarray, symbols: Mapping[str, str] | None) -> pd.DataFrame:
+def _merge(
+    frame: pd.DataFrame, names: np.ndarray, symbols: Mapping[str, str] | None
+) -> pd.DataFrame:
     """Replace codes by names, sort within pairs, and keep the highest scores of each pair."""
     if symbols is not None:
         names = np.array([symbols.get(name) for name in names], dtype=object)
@@ -237,7 +287,8 @@ def _merge(frame: pd.DataFrame, names: np.ndarray, symbols: Mapping[str, str] | 
         if symbols is None:
             raise ValueError("the names of all proteins are missing (NA, NaN, None)")
         raise ValueError(
-            "none of the proteins has a symbol in aliases; are both files of one organism and release of STRING?"
+            "none of the proteins has a symbol in aliases; are both files of one organism and"
+            " release of STRING?"
         )
     if not has_name.all():
         why = "have no symbol in aliases" if symbols is not None else "are missing (NA, NaN, None)"
@@ -257,7 +308,10 @@ def _merge(frame: pd.DataFrame, names: np.ndarray, symbols: Mapping[str, str] | 
     merged.insert(0, "source", pd.Series(text[low], dtype=str))
     merged.insert(1, "target", pd.Series(text[high], dtype=str))
     if merged.empty:
-        message = "no pair is left: none has evidence in these channels and a weight of at least min_score"
+        message = (
+            "no pair is left: none has evidence in these channels and a weight of at least"
+            " min_score"
+        )
         warnings.warn(message, NewtWarning, stacklevel=3)
     return merged
 
@@ -273,14 +327,21 @@ def _read_symbols(path: StrPath) -> dict[str, str]:
         elif header[1:2] == ["preferred_name"]:
             rank = {}
         else:
-            message = f"found the columns {header}, expected 'string_protein_id preferred_name' or '... alias source'"
+            message = (
+                f"found the columns {header}, expected 'string_protein_id preferred_name' or '..."
+                " alias source'"
+            )
             raise FormatError(path, 1, message)
         for number, line in enumerate(text, start=2):
             if not line.strip():
                 continue
             fields = line.rstrip("\n").split("\t")
             if len(fields) < len(header):
-                raise FormatError(path, number, f"found {len(fields)} tab-separated fields, expected {len(header)}")
+                raise FormatError(
+                    path,
+                    number,
+                    f"found {len(fields)} tab-separated fields, expected {len(header)}",
+                )
             protein, symbol = fields[0], fields[1].strip()
             if not protein or not symbol:
                 raise FormatError(path, number, "found an empty id or name")
@@ -293,21 +354,34 @@ def _read_symbols(path: StrPath) -> dict[str, str]:
             if order is not None and order < best.get(protein, len(rank)):
                 symbols[protein], best[protein] = symbol, order
     if not symbols:
-        raise FormatError(path, None, f"found no symbol of a protein; in aliases they come from {_SYMBOL_SOURCES}")
+        raise FormatError(
+            path, None, f"found no symbol of a protein; in aliases they come from {_SYMBOL_SOURCES}"
+        )
     return symbols
 
 
 def _find_malformed(path: StrPath, width: int) -> FormatError:
-    """Error for the first row that is no row of STRING, found by reading the file again, slowly and exactly."""
+    """Error for the first row that is no row of STRING.
+
+    The row is found by reading the file again, slowly and exactly.
+    """
     with open_text(path) as text:
         rows = iter_rows(path, text, sep=None)
         next(rows)
         for number, row in rows:
             if len(row) != width:
-                return FormatError(path, number, f"found {len(row)} fields, expected {width} as in the header")
+                return FormatError(
+                    path, number, f"found {len(row)} fields, expected {width} as in the header"
+                )
             if not row[0] or not row[1]:
                 return FormatError(path, number, "found an empty protein id")
             for score in row[2:]:
-                if not (score.strip().isascii() and score.strip().isdigit() and int(score) <= _MAX_SCORE):
-                    return FormatError(path, number, f"found the score {score!r}, expected a whole number 0 to 1000")
+                if not (
+                    score.strip().isascii() and score.strip().isdigit() and int(score) <= _MAX_SCORE
+                ):
+                    return FormatError(
+                        path,
+                        number,
+                        f"found the score {score!r}, expected a whole number 0 to 1000",
+                    )
     return FormatError(path, None, "the table could not be read; are all scores whole numbers?")

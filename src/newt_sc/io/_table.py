@@ -54,7 +54,8 @@ _GENE_HEADER: Final = re.compile(  # IDS and ID1 are genes
     re.IGNORECASE,
 )
 
-_BLOCK = 250  # small: lists that outlive a few hundred others make the garbage collector walk all of them
+# small: lists that outlive a few hundred others make the garbage collector walk all of them
+_BLOCK = 250
 
 Row = tuple[int, list[str]]
 
@@ -65,7 +66,9 @@ def sniff_separator(line: str) -> str:
 
 
 def iter_rows(path: StrPath, text: TextIO, *, sep: str | None) -> Iterator[Row]:
-    """Iterate over the rows of a delimited table; quoted fields are understood and blank rows are skipped.
+    """Iterate over the rows of a delimited table.
+
+    Quoted fields are understood and blank rows are skipped.
 
     Parameters
     ----------
@@ -74,7 +77,8 @@ def iter_rows(path: StrPath, text: TextIO, *, sep: str | None) -> Iterator[Row]:
     text
         The open file.
     sep
-        Separator, one character; a blank stands for any run of white space. ``None`` to tell it from the first line.
+        Separator, one character; a blank stands for any run of white space. ``None`` to tell it
+        from the first line.
 
     Yields
     ------
@@ -109,10 +113,14 @@ def iter_rows(path: StrPath, text: TextIO, *, sep: str | None) -> Iterator[Row]:
             if any(field.strip() for field in row):  # spreadsheets write rows of separators alone
                 yield skipped + reader.line_num, row
     except csv.Error as error:
-        raise FormatError(path, skipped + reader.line_num, f"malformed row ({error}); check the quotes") from error
+        raise FormatError(
+            path, skipped + reader.line_num, f"malformed row ({error}); check the quotes"
+        ) from error
 
 
-def iter_blocks(path: StrPath, rows: Iterator[Row], *, width: int) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
+def iter_blocks(
+    path: StrPath, rows: Iterator[Row], *, width: int
+) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
     """Gather rows to blocks of columns.
 
     Parameters
@@ -136,7 +144,9 @@ def iter_blocks(path: StrPath, rows: Iterator[Row], *, width: int) -> Iterator[t
     while block := list(islice(rows, _BLOCK)):
         for number, row in block:
             if len(row) != width:
-                raise FormatError(path, number, f"found {len(row)} fields, expected {width} as in the header")
+                raise FormatError(
+                    path, number, f"found {len(row)} fields, expected {width} as in the header"
+                )
         numbers, fields = zip(*block, strict=True)
         yield list(numbers), list(zip(*fields, strict=True))
 
@@ -153,14 +163,16 @@ def read_strings(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
 
     Returns
     -------
-    Strings without white space around them. A column without a name, as row names get, is called as pandas calls it.
+    Strings without white space around them. A column without a name, as row names get, is called as
+    pandas calls it.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file is empty or no text, a column comes twice, or a row has not as many fields as the header.
+        If the file is empty or no text, a column comes twice, or a row has not as many fields as
+        the header.
     """
     with open_text(path) as text:
         rows = iter_rows(path, text, sep=sep)
@@ -174,17 +186,22 @@ def read_strings(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
         for _, block in iter_blocks(path, rows, width=len(names)):
             for column, values in zip(columns, block, strict=True):
                 column.extend(map(str.strip, values))
-    return pd.DataFrame({name: pd.Series(column, dtype=str) for name, column in zip(names, columns, strict=True)})
+    return pd.DataFrame(
+        {name: pd.Series(column, dtype=str) for name, column in zip(names, columns, strict=True)}
+    )
 
 
 def clean_label(label: str) -> str:
-    """Return a label without white space and quotes around it; ``""`` if it is one of :data:`MISSING`."""
+    """Return a label without white space and quotes around it.
+
+    It is ``""`` if the label is one of :data:`MISSING`.
+    """
     label = unquote(label.strip()).strip()
     return "" if label in MISSING else label
 
 
 def clean_name(name: str) -> str:
-    """Return the name of a gene as :func:`clean_label` does, an Entrez id ``7157.0`` as ``7157``."""
+    """Clean a gene name as :func:`clean_label` does; Entrez id ``7157.0`` becomes ``7157``."""
     name = clean_label(name)
     found = _FLOAT_ID.fullmatch(name)  # of a column of numbers with gaps
     return found[1] if found else name
@@ -215,17 +232,22 @@ def unquote(field: str) -> str:
 
 
 def warn_missing(path: StrPath, n: int, what: str, *, stacklevel: int = 2) -> None:
-    """Say how many names of a file are missing and were left out, if any; ``stacklevel`` is as of a warning."""
+    """Say how many names of a file are missing and were left out, if any.
+
+    ``stacklevel`` is as of a warning.
+    """
     if n:
         message = f"{n:,} {what} of {path} are missing (NA, NaN, None or empty) and were left out"
         warnings.warn(message, NewtWarning, stacklevel=stacklevel + 1)
 
 
 def is_gene_header(fields: Sequence[str]) -> bool:
-    """Whether the first row of a table of genes and numbers is a header though all but its first field are numbers.
+    """Whether the first row of a table is a header though its fields are numbers.
 
-    It is one if the first field says what the column holds, such as ``gene``, ``ensembl_id``, ``index`` or nothing, or
-    if the others, three at least, count from 0 or 1.
+    The table is of genes and numbers; all fields of the row but the first are numbers.
+
+    It is one if the first field says what the column holds, such as ``gene``, ``ensembl_id``,
+    ``index`` or nothing, or if the others, three at least, count from 0 or 1.
     """
     if _GENE_HEADER.fullmatch(unquote(fields[0].strip())):
         return True
@@ -233,11 +255,15 @@ def is_gene_header(fields: Sequence[str]) -> bool:
         values = [parse_number(field) for field in fields[1:]]
     except ValueError:
         return False
-    return len(values) > 2 and any(values == [start + i for i in range(len(values))] for start in (0, 1))
+    return len(values) > 2 and any(
+        values == [start + i for i in range(len(values))] for start in (0, 1)
+    )
 
 
 def parse_number(text: str) -> float:
-    """Turn text into a float as :class:`float` does, but for ``1_0`` and the digits of other scripts.
+    """Turn text into a float as :class:`float` does, with two exceptions.
+
+    These are ``1_0`` and the digits of other scripts.
 
     Raises
     ------
@@ -257,9 +283,12 @@ def parse_numbers(texts: Sequence[str]) -> list[float]:
 
 
 def infer_numbers(values: Iterable[str]) -> pd.Series:
-    """Turn strings into numbers if all that are not missing are written as numbers are; else leave them strings.
+    """Turn strings into numbers if all that are not missing are written as numbers are.
 
-    Names that could be read as numbers stay names: ``007``, ``1E05``, ``1_0``. So does what no float holds (``1e999``).
+    Otherwise they stay strings.
+
+    Names that could be read as numbers stay names: ``007``, ``1E05``, ``1_0``. So does what no
+    float holds (``1e999``).
     """
     strings = pd.Series(list(values), dtype=str)
     missing = strings.str.strip().isin(MISSING)

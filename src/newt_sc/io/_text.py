@@ -18,13 +18,26 @@ from ._atomic import atomic_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["StrPath", "check_field", "create_text", "is_gzip", "iter_lines", "open_binary", "open_text"]
+__all__ = [
+    "StrPath",
+    "check_field",
+    "create_text",
+    "is_gzip",
+    "iter_lines",
+    "open_binary",
+    "open_text",
+]
 
 StrPath = str | PathLike[str]
 
 _GZIP = b"\x1f\x8b"
 _FORBIDDEN = frozenset("\t\n\r\0\ufeff")
-_OTHER_COMPRESSION = {b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstd"}
+_OTHER_COMPRESSION = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"PK\x03\x04": "zip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError)
 
 
@@ -54,7 +67,10 @@ def open_binary(path: StrPath) -> Iterator[IO[bytes]]:
     try:
         raw = file.open("rb")
     except FileNotFoundError as error:
-        message = "no such file; check the path, which is relative to the working directory unless it starts at a root"
+        message = (
+            "no such file; check the path, which is relative to the working directory unless it"
+            " starts at a root"
+        )
         raise FileNotFoundError(errno.ENOENT, message, fspath(path)) from error
     with raw:
         if raw.peek(2)[:2] == _GZIP:
@@ -90,19 +106,25 @@ def open_text(path: StrPath) -> Iterator[TextIO]:
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the content is compressed otherwise, binary, not UTF-8, or a gzip file that is truncated or damaged; also
-        when that shows only while reading inside the ``with`` block.
+        If the content is compressed otherwise, binary, not UTF-8, or a gzip file that is truncated
+        or damaged; also when that shows only while reading inside the ``with`` block.
     """
     with open_binary(path) as binary:
         try:
-            head = binary.peek(4096) if isinstance(binary, gzip.GzipFile | io.BufferedReader) else b""
+            head = (
+                binary.peek(4096) if isinstance(binary, gzip.GzipFile | io.BufferedReader) else b""
+            )
             for magic, name in _OTHER_COMPRESSION.items():
                 if head.startswith(magic):
                     raise FormatError(
-                        path, None, f"found {name} data, expected text or gzip; decompress it or use gzip"
+                        path,
+                        None,
+                        f"found {name} data, expected text or gzip; decompress it or use gzip",
                     )
             if b"\0" in head:
-                raise FormatError(path, 1, "found NUL bytes, expected UTF-8 text: this is a binary or UTF-16 file")
+                raise FormatError(
+                    path, 1, "found NUL bytes, expected UTF-8 text: this is a binary or UTF-16 file"
+                )
             with io.TextIOWrapper(binary, encoding="utf-8-sig") as text:
                 yield text
         except _BROKEN as error:
@@ -110,7 +132,10 @@ def open_text(path: StrPath) -> Iterator[TextIO]:
             if where is None:  # the file is sound: the error is the caller's own
                 raise
             if isinstance(error, UnicodeDecodeError):
-                message = f"found bytes that are not UTF-8 text ({error.reason}); convert the file to UTF-8"
+                message = (
+                    f"found bytes that are not UTF-8 text ({error.reason}); convert the file to"
+                    " UTF-8"
+                )
             else:
                 message = f"the gzip data is truncated or damaged ({error}); fetch the file again"
             raise FormatError(path, where, message) from error
@@ -144,12 +169,15 @@ def iter_lines(path: StrPath) -> Iterator[tuple[int, str]]:
 
 @contextmanager
 def create_text(path: StrPath) -> Iterator[TextIO]:
-    """Open a UTF-8 text file for writing; it takes its place only when the ``with`` block ends without an error.
+    """Open a UTF-8 text file for writing.
+
+    It takes its place only when the ``with`` block ends without an error.
 
     Parameters
     ----------
     path
-        The file; gzip if its name ends in ``.gz`` (without a time stamp, so that equal content gives equal bytes).
+        The file; gzip if its name ends in ``.gz`` (without a time stamp, so that equal content
+        gives equal bytes).
 
     Yields
     ------
@@ -158,7 +186,10 @@ def create_text(path: StrPath) -> Iterator[TextIO]:
     with atomic_path(path) as temporary, temporary.open("wb") as raw:
         binary: IO[bytes] = raw
         if temporary.suffix == ".gz":
-            binary = cast("IO[bytes]", gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0))
+            binary = cast(
+                "IO[bytes]",
+                gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0),
+            )
         with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as text:
             yield text
 
@@ -178,14 +209,15 @@ def check_field(value: object, what: str) -> str:
     TypeError
         If it is not a string.
     ValueError
-        If it is empty, starts or ends with white space, or holds tabs, line ends, NULs or a byte order mark.
+        If it is empty, starts or ends with white space, or holds tabs, line ends, NULs or a byte
+        order mark.
     """
     if not isinstance(value, str):
         raise TypeError(f"{what} must be a string, found {value!r} of type {type(value).__name__}")
     if not value or value != value.strip() or not _FORBIDDEN.isdisjoint(value):
         raise ValueError(
-            f"{what} {value!r} cannot be written as text: it must not be empty, start or end with white space, "
-            "or hold tabs or line ends; rename it"
+            f"{what} {value!r} cannot be written as text: it must not be empty, start or end with"
+            " white space, or hold tabs or line ends; rename it"
         )
     return value
 

@@ -53,7 +53,14 @@ if TYPE_CHECKING:
         whitening,
     )
     from ._project import project
-    from ._sets import best_match, best_match_null, moments, rank_deviation, rank_deviation_null, upper_tail
+    from ._sets import (
+        best_match,
+        best_match_null,
+        moments,
+        rank_deviation,
+        rank_deviation_null,
+        upper_tail,
+    )
     from ._signatures import background_cosine, list_weights, project_signatures, signed_scores
     from ._spectral import fuse, ppmi, spectral_block, tfidf, unit_rows, zscore_groups
 

@@ -35,7 +35,8 @@ class ColumnSums:
     finite
         Whether no value is NaN or infinite.
     row_total, row_square
-        Sum and sum of squares, over the rows, of the sum of a row's values in the columns that were asked for.
+        Sum and sum of squares, over the rows, of the sum of a row's values in the columns that were
+        asked for.
 
     Examples
     --------
@@ -91,7 +92,9 @@ def _kinds(values: Any) -> Any:  # pragma: no cover
 
 
 @numba.njit(nogil=True, cache=True)
-def _csr(indptr: Any, indices: Any, data: Any, some: Any, sums: Any, rows: Any) -> int:  # pragma: no cover
+def _csr(
+    indptr: Any, indices: Any, data: Any, some: Any, sums: Any, rows: Any
+) -> int:  # pragma: no cover
     empty = 0
     for i in range(indptr.size - 1):
         filled, s = False, 0.0
@@ -146,7 +149,8 @@ def column_sums(X: Any, some: NDArray[np.bool_] | None = None) -> ColumnSums:
     Parameters
     ----------
     X
-        Block of rows x genes: a numpy array, or a scipy CSR or CSC matrix or array, of any real or integer type.
+        Block of rows x genes: a numpy array, or a scipy CSR or CSC matrix or array, of any real or
+        integer type.
     some
         Columns whose values are summed by row, too (length: genes); by default all.
 

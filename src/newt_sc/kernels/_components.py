@@ -31,16 +31,19 @@ class GeneAxes:
     rotation
         Components x d, float64, with orthonormal rows: cells are ``scores @ rotation``.
     directions
-        Components x d: each component's loadings through the gene vectors, weighted by its variance.
+        Components x d: each component's loadings through the gene vectors, weighted by its
+        variance.
     alignment
-        Length of ``directions`` over the length expected if the gene vectors were shuffled over the genes. About 1
-        means that the vectors know nothing of how these genes vary together.
+        Length of ``directions`` over the length expected if the gene vectors were shuffled over the
+        genes. About 1 means that the vectors know nothing of how these genes vary together.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> V = np.linalg.qr(rng.normal(size=(30, 3)))[0]
-    >>> nt.kernels.gene_axes(V, np.ones(3), sd=np.ones(30), E=rng.normal(size=(30, 8))).rotation.shape
+    >>> nt.kernels.gene_axes(
+    ...     V, np.ones(3), sd=np.ones(30), E=rng.normal(size=(30, 8))
+    ... ).rotation.shape
     (3, 8)
     """
 
@@ -66,8 +69,8 @@ def principal_axes(
 
     Returns
     -------
-    Loadings of genes x components, with orthonormal columns, and the variance of each component, largest first. In
-    each component the loading of largest absolute value is positive.
+    Loadings of genes x components, with orthonormal columns, and the variance of each component,
+    largest first. In each component the loading of largest absolute value is positive.
 
     Examples
     --------
@@ -92,7 +95,9 @@ def principal_axes(
 
 @takes_arrays
 def nearest_isometry(matrix: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Matrix with orthonormal rows nearest to another: its polar factor, the orthogonal Procrustes solution.
+    """Matrix with orthonormal rows nearest to another.
+
+    It is the polar factor of the other, the orthogonal Procrustes solution.
 
     Parameters
     ----------
@@ -122,10 +127,11 @@ def gene_axes(
 ) -> GeneAxes:
     """Turn principal components into the space of gene vectors, as near to it as an isometry comes.
 
-    With V the loadings of k components, s their standard deviations and E the vectors of those genes that have one,
-    centred over them, ``T = diag(s^2 / s_1^2) (V / sqrt(sd))' E``. The rotation is the polar factor of T. As it is an
-    isometry, distances between cells stay exactly those of the components, while the axes become those of E, the same
-    for every data set. Components count by their variance, since it is the large ones that must be turned well; genes
+    With V the loadings of k components, s their standard deviations and E the vectors of those
+    genes that have one, centred over them, ``T = diag(s^2 / s_1^2) (V / sqrt(sd))' E``. The
+    rotation is the polar factor of T. As it is an isometry, distances between cells stay exactly
+    those of the components, while the axes become those of E, the same for every data set.
+    Components count by their variance, since it is the large ones that must be turned well; genes
     are scaled between raw and standardised values, since strong genes would decide alone otherwise.
 
     Parameters
@@ -141,13 +147,16 @@ def gene_axes(
 
     Returns
     -------
-    The rotation of at most as many components as the vectors span directions of; of further ones nothing is known.
+    The rotation of at most as many components as the vectors span directions of; of further ones
+    nothing is known.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
     >>> V = np.linalg.qr(rng.normal(size=(30, 3)))[0]
-    >>> axes = nt.kernels.gene_axes(V, np.array([3.0, 2.0, 1.0]), sd=np.ones(30), E=rng.normal(size=(30, 8)))
+    >>> axes = nt.kernels.gene_axes(
+    ...     V, np.array([3.0, 2.0, 1.0]), sd=np.ones(30), E=rng.normal(size=(30, 8))
+    ... )
     >>> np.allclose(axes.rotation @ axes.rotation.T, np.eye(3))
     True
     """
@@ -162,8 +171,13 @@ def gene_axes(
     directions = (relative * through)[:kept]
     n, length = len(rows), float(np.einsum("ij,ij->", rows, rows))
     weights = (weighted * relative[:, 0])[:, :kept]
-    # Over all permutations of centred rows a gene meets itself with length / n and another one with -length / n(n - 1).
-    expected = length / max(n - 1, 1) * float(((weights**2).sum(axis=0) - weights.sum(axis=0) ** 2 / max(n, 1)).sum())
+    # Over all permutations of centred rows a gene meets itself with length / n and another one with
+    # -length / n(n - 1).
+    expected = (
+        length
+        / max(n - 1, 1)
+        * float(((weights**2).sum(axis=0) - weights.sum(axis=0) ** 2 / max(n, 1)).sum())
+    )
     found = float(np.linalg.norm(directions))
     alignment = found / np.sqrt(expected) if expected > 0 else 1.0
     return GeneAxes(nearest_isometry(directions), directions, float(alignment))
@@ -173,14 +187,17 @@ def gene_axes(
 def held_out_error(
     X: NDArray[np.floating], tried: Sequence[int], *, n_neighbors: int = 15, random_state: int = 0
 ) -> NDArray[np.float64]:
-    """How badly the components of half of the genes predict the other half, for several numbers of components.
+    """How badly the components of half of the genes predict the other half.
+
+    This is told for several numbers of components.
 
     Parameters
     ----------
     X
         Cells x genes, in memory.
     tried
-        Numbers of components, ascending, the last less than the number of cells and half the number of genes.
+        Numbers of components, ascending, the last less than the number of cells and half the number
+        of genes.
     n_neighbors
         Cells that predict a cell: the nearest other ones.
     random_state
@@ -206,9 +223,13 @@ def held_out_error(
             left, square = principal_axes(known @ known.T, tried[-1], random_state=random_state)
             scores = left * np.sqrt(square)
         else:
-            scores = known @ principal_axes(known.T @ known, tried[-1], random_state=random_state)[0]
+            scores = (
+                known @ principal_axes(known.T @ known, tried[-1], random_state=random_state)[0]
+            )
         for i, n_comps in enumerate(tried):
             near = nearest_rows(scores[:, :n_comps], k)
-            mean = sparse.csr_array((np.full(near.size, 1 / k), near.ravel(), np.arange(0, near.size + 1, k)), (n, n))
+            mean = sparse.csr_array(
+                (np.full(near.size, 1 / k), near.ravel(), np.arange(0, near.size + 1, k)), (n, n)
+            )
             error[i] += ((target - mean @ target) ** 2).sum()
     return error / max(float((centred**2).sum()), np.finfo(float).tiny)

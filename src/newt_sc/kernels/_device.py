@@ -42,7 +42,9 @@ def choose_device(device: str) -> str:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        msg = f"device {device!r} cannot be used ({str(error).splitlines()[0]}). Use 'cpu' or 'auto'."
+        msg = (
+            f"device {device!r} cannot be used ({str(error).splitlines()[0]}). Use 'cpu' or 'auto'."
+        )
         raise ValueError(msg) from error
     return device
 

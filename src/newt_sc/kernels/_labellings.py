@@ -17,7 +17,9 @@ __all__ = ["two_sample_t"]
 
 
 @takes_arrays
-def two_sample_t(X: Any, members: NDArray[np.bool_], *, equal_var: bool = False) -> NDArray[np.float64]:
+def two_sample_t(
+    X: Any, members: NDArray[np.bool_], *, equal_var: bool = False
+) -> NDArray[np.float64]:
     """T of rows that are members against rows that are not, for each column and labelling.
 
     Parameters
@@ -31,8 +33,8 @@ def two_sample_t(X: Any, members: NDArray[np.bool_], *, equal_var: bool = False)
 
     Returns
     -------
-    Array of labellings x columns; 0 where neither group varies and both have the same mean, infinite where the means
-    differ then.
+    Array of labellings x columns; 0 where neither group varies and both have the same mean,
+    infinite where the means differ then.
 
     Examples
     --------
@@ -45,10 +47,14 @@ def two_sample_t(X: Any, members: NDArray[np.bool_], *, equal_var: bool = False)
         square = columns.multiply(columns).tocsr()
     else:
         columns = np.ascontiguousarray(np.asarray(X).T)
-        columns = columns - columns.mean(axis=1, keepdims=True)  # sums of squares lose less around the mean
+        columns = columns - columns.mean(
+            axis=1, keepdims=True
+        )  # sums of squares lose less around the mean
         square = columns**2
     chosen = members.astype(np.float32)
-    total, total_square = (np.asarray(part.sum(axis=1), dtype=np.float64).reshape(-1, 1) for part in (columns, square))
+    total, total_square = (
+        np.asarray(part.sum(axis=1), dtype=np.float64).reshape(-1, 1) for part in (columns, square)
+    )
     one, one_square = (project(part, chosen).astype(np.float64) for part in (columns, square))
     n1 = members.sum(axis=0).astype(np.float64)
     n2 = len(members) - n1
@@ -60,7 +66,9 @@ def two_sample_t(X: Any, members: NDArray[np.bool_], *, equal_var: bool = False)
     else:
         with np.errstate(invalid="ignore", divide="ignore"):
             error = s1 / ((n1 - 1) * n1) + s2 / ((n2 - 1) * n2)
-    error = np.where(error > 1e-6 * total_square / len(members) ** 2, error, 0)  # what sums in float32 leave of nothing
+    error = np.where(
+        error > 1e-6 * total_square / len(members) ** 2, error, 0
+    )  # what sums in float32 leave of nothing
     difference = np.where(np.abs(m1 - m2) > 1e-6 * (np.abs(m1) + np.abs(m2)), m1 - m2, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         t = difference / np.sqrt(error)

@@ -1,4 +1,7 @@
-"""Trees over groups: agglomeration, neighbour joining, spanning tree, rooting and support of branches."""
+"""Trees over groups.
+
+Agglomeration, neighbour joining, spanning tree, rooting and support of branches.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,8 @@ class Tree:
     Attributes
     ----------
     parent
-        Parent of each node, -1 for the root. Leaves are ``0 .. n_leaves - 1``; a parent that is no leaf has a larger
-        number than its children.
+        Parent of each node, -1 for the root. Leaves are ``0 .. n_leaves - 1``; a parent that is no
+        leaf has a larger number than its children.
     length
         Length of the branch above each node, 0 for the root.
     n_leaves
@@ -106,7 +109,9 @@ class Tree:
         name = np.concatenate([np.arange(self.n_leaves), np.empty(inner.size, dtype=int)])
         name[order] = np.arange(self.n_leaves, self.parent.size)
         children = self.children()
-        rows = [[*sorted(name[children[node]].tolist()), 2 * height[node], size[node]] for node in order]
+        rows = [
+            [*sorted(name[children[node]].tolist()), 2 * height[node], size[node]] for node in order
+        ]
         return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
     def distances(self) -> NDArray[np.float64]:
@@ -121,7 +126,9 @@ class Tree:
             depth[node] = depth[self.parent[node]] + self.length[node]
         out = depth[: self.n_leaves, None] + depth[None, : self.n_leaves]
         below = self.members()
-        for node in range(self.parent.size - 1, self.n_leaves - 1, -1):  # the deepest common node is written last
+        for node in range(
+            self.parent.size - 1, self.n_leaves - 1, -1
+        ):  # the deepest common node is written last
             at = np.flatnonzero(below[node])
             out[np.ix_(at, at)] = depth[at, None] + depth[at] - 2 * depth[node]
         np.fill_diagonal(out, 0)
@@ -189,10 +196,14 @@ def group_means(X: Any, codes: NDArray[np.intp], n_groups: int) -> NDArray[np.fl
     [[2.0], [5.0]]
     """
     used = np.flatnonzero(codes >= 0)
-    table = sparse.csr_array((np.ones(used.size), (codes[used], used)), shape=(n_groups, len(codes)))
+    table = sparse.csr_array(
+        (np.ones(used.size), (codes[used], used)), shape=(n_groups, len(codes))
+    )
     size = np.bincount(codes[used], minlength=n_groups)
     sums: Any = table @ X.astype(np.float64)
-    return np.asarray(sums.toarray() if sparse.issparse(sums) else sums) / np.maximum(size, 1)[:, None]
+    return (
+        np.asarray(sums.toarray() if sparse.issparse(sums) else sums) / np.maximum(size, 1)[:, None]
+    )
 
 
 @takes_arrays
@@ -208,7 +219,8 @@ def group_distances(means: NDArray[np.floating], metric: str) -> NDArray[np.floa
 
     Returns
     -------
-    Groups x groups, float64; 1 where a correlation or cosine is not defined because a row does not vary.
+    Groups x groups, float64; 1 where a correlation or cosine is not defined because a row does not
+    vary.
 
     Examples
     --------
@@ -330,7 +342,9 @@ def spanning_tree(D: NDArray[np.floating], root: int | None) -> NDArray[np.intp]
 
 
 @takes_arrays
-def group_connectivity(graph: sparse.csr_array, codes: NDArray[np.intp], n_groups: int) -> NDArray[np.float64]:
+def group_connectivity(
+    graph: sparse.csr_array, codes: NDArray[np.intp], n_groups: int
+) -> NDArray[np.float64]:
     """Connect groups as PAGA does (version 1.2): edges between groups over their expected number.
 
     Parameters
@@ -353,7 +367,9 @@ def group_connectivity(graph: sparse.csr_array, codes: NDArray[np.intp], n_group
     >>> nt.kernels.group_connectivity(graph, np.array([0, 0, 1]), 2).round(2).tolist()
     [[0.0, 0.8], [0.8, 0.0]]
     """
-    table = sparse.csr_array((np.ones(codes.size), (np.arange(codes.size), codes)), shape=(codes.size, n_groups))
+    table = sparse.csr_array(
+        (np.ones(codes.size), (np.arange(codes.size), codes)), shape=(codes.size, n_groups)
+    )
     edges = sparse.csr_array((np.ones(graph.nnz), graph.indices, graph.indptr), shape=graph.shape)
     between = np.asarray((table.T @ edges @ table).todense())
     size = np.bincount(codes, minlength=n_groups)

@@ -24,8 +24,8 @@ def loadings(
 ) -> tuple[list[NDArray[np.float32]], float]:
     r"""Fit vectors by least squares as a sum of maps of blocks, :math:`x = \sum_m b_m W_m + c`.
 
-    Where several maps fit alike, as with fewer rows than dimensions, it is the one of least norm: for principal
-    components of the blocks side by side that is the map that made them.
+    Where several maps fit alike, as with fewer rows than dimensions, it is the one of least norm:
+    for principal components of the blocks side by side that is the map that made them.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def loadings(
 
     Returns
     -------
-    W of each block (its dimensions x dimensions of X, float32), and the fraction of the variance of X that the fit
-    explains; NaN where X does not vary.
+    W of each block (its dimensions x dimensions of X, float32), and the fraction of the variance of
+    X that the fit explains; NaN where X does not vary.
 
     Examples
     --------

@@ -1,4 +1,7 @@
-"""Which of a reference's types a query holds, and how far two data sets lie apart, from sums over types."""
+"""Which of a reference's types a query holds, and how far two data sets lie apart.
+
+Both are told from sums over types.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,23 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["TypeSums", "batch_shift", "mixture_shift", "present_types", "spectrum_distance", "type_levels", "type_sums"]
+__all__ = [
+    "TypeSums",
+    "batch_shift",
+    "mixture_shift",
+    "present_types",
+    "spectrum_distance",
+    "type_levels",
+    "type_sums",
+]
 
 _COMPONENTS = 15  # of which directions in gene space are compared
 _RIDGE = 0.3  # of the mean diagonal, where expression levels are told from gene vectors
-_LEVEL_WEIGHT = (
-    3.0  # of levels beside directions; it and the margin were chosen on eight draws, see docs/notes/cells.md
-)
-_MARGIN = 0.35  # by which fewer types must fit better than all; other laboratories alone give up to .30
+# the weight of levels beside directions and the margin were chosen on eight draws, see
+# docs/notes/cells.md
+_LEVEL_WEIGHT = 3.0
+# by which fewer types must fit better than all; other laboratories alone give up to .30
+_MARGIN = 0.35
 _EXHAUSTIVE = 8  # types up to which every set of them is tried
 _PSEUDOCOUNT = 0.02  # added to mean log expression before its logarithm
 _LEAST_SD = 1e-3
@@ -33,15 +45,17 @@ _LEAST_SD = 1e-3
 
 @dataclass(frozen=True)
 class TypeSums:
-    """Cells of each type in the basis of some components, enough to take the PCA of any set of types.
+    """Cells of each type in the basis of some components.
+
+    They are enough to take the PCA of any set of types.
 
     Attributes
     ----------
     share
         Share of each type among the cells.
     first, second
-        Mean of the scores of each type, types x components, and of their outer products, types x components x
-        components.
+        Mean of the scores of each type, types x components, and of their outer products, types x
+        components x components.
     level, square
         Mean of each gene and of its square in each type, types x genes.
     loadings
@@ -52,7 +66,9 @@ class TypeSums:
     Examples
     --------
     >>> X = np.random.default_rng(0).random((6, 4))
-    >>> sums = nt.kernels.type_sums(X, X[:, :2], np.array([0, 0, 0, 1, 1, 1]), loadings=np.eye(4)[:, :2], E=np.eye(4))
+    >>> sums = nt.kernels.type_sums(
+    ...     X, X[:, :2], np.array([0, 0, 0, 1, 1, 1]), loadings=np.eye(4)[:, :2], E=np.eye(4)
+    ... )
     >>> sums.first.shape
     (2, 2)
     """
@@ -96,10 +112,14 @@ class TypeSums:
         covariance = np.tensordot(weight, self.second, 1) - np.outer(mean, mean)
         sd = np.sqrt(np.maximum(weight @ self.square - (weight @ self.level) ** 2, 0))
         k = min(_COMPONENTS, len(covariance))
-        values, axes = linalg.eigh(covariance, subset_by_index=(len(covariance) - k, len(covariance) - 1))
+        values, axes = linalg.eigh(
+            covariance, subset_by_index=(len(covariance) - k, len(covariance) - 1)
+        )
         values = np.maximum(values[::-1], 1e-12)
         loadings = (self.loadings @ axes[:, ::-1])[self.known]
-        through = (loadings / np.sqrt(np.maximum(sd[self.known], _LEAST_SD))[:, None]).T @ self.vectors
+        through = (
+            loadings / np.sqrt(np.maximum(sd[self.known], _LEAST_SD))[:, None]
+        ).T @ self.vectors
         return np.asarray(np.sqrt(values / values[0])[:, None] * through)
 
 
@@ -132,7 +152,9 @@ def type_sums(
     Examples
     --------
     >>> X = np.random.default_rng(0).random((6, 4))
-    >>> sums = nt.kernels.type_sums(X, X[:, :2], np.array([0, 0, 0, 1, 1, 1]), loadings=np.eye(4)[:, :2], E=np.eye(4))
+    >>> sums = nt.kernels.type_sums(
+    ...     X, X[:, :2], np.array([0, 0, 0, 1, 1, 1]), loadings=np.eye(4)[:, :2], E=np.eye(4)
+    ... )
     >>> sums.share.tolist(), sums.level.shape
     ([0.5, 0.5], (2, 4))
     """
@@ -159,11 +181,14 @@ def type_levels(
 
     Returns
     -------
-    The share of each type among the cells that count, the means and those of squares, types x genes.
+    The share of each type among the cells that count, the means and those of squares, types x
+    genes.
 
     Examples
     --------
-    >>> share, level, square = nt.kernels.type_levels(np.array([[1.0], [3.0], [5.0]]), np.array([0, 0, 1]))
+    >>> share, level, square = nt.kernels.type_levels(
+    ...     np.array([[1.0], [3.0], [5.0]]), np.array([0, 0, 1])
+    ... )
     >>> level.tolist(), square.tolist()
     ([[2.0], [5.0]], [[5.0], [25.0]])
     """
@@ -181,11 +206,14 @@ def _dense(X: Any) -> Any:
 
 
 def present_types(query: TypeSums, ref: TypeSums) -> tuple[NDArray[np.bool_], float]:
-    """Tell which of a reference's types a query holds, on other genes too and without labels of the query.
+    """Tell which of a reference's types a query holds.
 
-    A set of types is judged by two things that gene vectors make comparable: the directions in which its cells vary,
-    and the levels at which it expresses genes, told for the query's genes by ridge regression on their vectors. The
-    best set counts if it fits better than all types by a margin; otherwise all count.
+    This works on other genes too and without labels of the query.
+
+    A set of types is judged by two things that gene vectors make comparable: the directions in
+    which its cells vary, and the levels at which it expresses genes, told for the query's genes by
+    ridge regression on their vectors. The best set counts if it fits better than all types by a
+    margin; otherwise all count.
 
     Parameters
     ----------
@@ -200,9 +228,9 @@ def present_types(query: TypeSums, ref: TypeSums) -> tuple[NDArray[np.bool_], fl
 
     Notes
     -----
-    The score is ``log(1 - cos(G_q, G_r)) + 3 log(residual of levels)``, with G the second moment of the directions, d x
-    d. Every set of up to eight types is tried; of more, sets are searched from all and from the best single types and
-    pairs by adding, leaving out and exchanging one.
+    The score is ``log(1 - cos(G_q, G_r)) + 3 log(residual of levels)``, with G the second moment of
+    the directions, d x d. Every set of up to eight types is tried; of more, sets are searched from
+    all and from the best single types and pairs by adding, leaving out and exchanging one.
 
     Examples
     --------
@@ -212,7 +240,9 @@ def present_types(query: TypeSums, ref: TypeSums) -> tuple[NDArray[np.bool_], fl
 
     if len(ref.share) < 2:
         return np.ones(len(ref.share), dtype=bool), 0.0
-    with threadpool_limits(1, user_api="blas"):  # hundreds of small products, which threads only slow down
+    with threadpool_limits(
+        1, user_api="blas"
+    ):  # hundreds of small products, which threads only slow down
         return _present_types(query, ref)
 
 
@@ -228,10 +258,14 @@ def _present_types(query: TypeSums, ref: TypeSums) -> tuple[NDArray[np.bool_], f
     def score(types: tuple[int, ...]) -> float:
         if types not in seen:
             other = ref.directions(types)
-            cosine = np.square(own @ other.T).sum() / max(length * np.linalg.norm(other @ other.T), 1e-300)
+            cosine = np.square(own @ other.T).sum() / max(
+                length * np.linalg.norm(other @ other.T), 1e-300
+            )
             share = ref.share[list(types)] / ref.share[list(types)].sum()
             rest = np.square(level - told[:, list(types)] @ share).sum() / total
-            seen[types] = float(np.log(max(1 - cosine, 1e-6)) + _LEVEL_WEIGHT * np.log(max(rest, 1e-12)))
+            seen[types] = float(
+                np.log(max(1 - cosine, 1e-6)) + _LEVEL_WEIGHT * np.log(max(rest, 1e-12))
+            )
         return seen[types]
 
     score(full)
@@ -264,7 +298,9 @@ def _near(types: tuple[int, ...], full: tuple[int, ...]) -> list[tuple[int, ...]
 
 
 def _levels(query: TypeSums, ref: TypeSums) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Levels of the query's genes in each type of the reference, as the vectors tell them, and in the query.
+    """Levels of the query's genes in each type of the reference, and in the query.
+
+    Those of the types are as the vectors tell them.
 
     Both are logarithms, centred over genes and less what is told for the reference as a whole.
     """
@@ -283,7 +319,9 @@ def _levels(query: TypeSums, ref: TypeSums) -> tuple[NDArray[np.float64], NDArra
 
 
 def spectrum_distance(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
-    """Compare how the variance of two data sets is spread over their first 15 components: 0 alike, 2 at most.
+    """Compare how the variance of two data sets is spread over their first 15 components.
+
+    0 is alike, 2 the most they can differ.
 
     Parameters
     ----------
@@ -304,20 +342,25 @@ def spectrum_distance(first: NDArray[np.floating], second: NDArray[np.floating])
 
 
 @takes_arrays
-def batch_shift(query: Any, *, level: NDArray[np.floating], square: NDArray[np.floating], share: Any) -> float:
-    """How far a query is shifted from a reference on the same genes, apart from what its mixture of types explains.
+def batch_shift(
+    query: Any, *, level: NDArray[np.floating], square: NDArray[np.floating], share: Any
+) -> float:
+    """How far a query is shifted from a reference on the same genes.
 
-    The difference of the means is fit by the mixture of the reference's types that explains most of it. What is left,
-    less the sampling noise of the query's mean, is told in units of the variance within types. Below 1 the shift is
-    smaller than the spread of a cell within its type: both are of one kind of experiment.
+    This is apart from what its mixture of types explains.
+
+    The difference of the means is fit by the mixture of the reference's types that explains most of
+    it. What is left, less the sampling noise of the query's mean, is told in units of the variance
+    within types. Below 1 the shift is smaller than the spread of a cell within its type: both are
+    of one kind of experiment.
 
     Parameters
     ----------
     query
         Cells x genes, numpy or CSR.
     level, square, share
-        Mean of each gene and of its square in each type of the reference, types x the same genes, and the share of each
-        type.
+        Mean of each gene and of its square in each type of the reference, types x the same genes,
+        and the share of each type.
 
     Returns
     -------
@@ -326,7 +369,10 @@ def batch_shift(query: Any, *, level: NDArray[np.floating], square: NDArray[np.f
     Examples
     --------
     >>> X = np.random.default_rng(0).normal(size=(40, 5))
-    >>> level, square = X[20:].mean(axis=0, keepdims=True), (X[20:] ** 2).mean(axis=0, keepdims=True)
+    >>> level, square = (
+    ...     X[20:].mean(axis=0, keepdims=True),
+    ...     (X[20:] ** 2).mean(axis=0, keepdims=True),
+    ... )
     >>> nt.kernels.batch_shift(X[:20] + 5, level=level, square=square, share=np.ones(1)) > 1
     True
     """
@@ -338,7 +384,9 @@ def batch_shift(query: Any, *, level: NDArray[np.floating], square: NDArray[np.f
     centers, difference = level - mean, own - mean
     # Shares sum to one: a row that weighs far more than the others.
     heavy = 1e3 * max(float(np.sqrt(np.square(centers).sum(axis=1).max())), 1e-9)
-    mixture = nnls(np.vstack([centers.T, np.full((1, len(centers)), heavy)]), np.append(difference, heavy))[0]
+    mixture = nnls(
+        np.vstack([centers.T, np.full((1, len(centers)), heavy)]), np.append(difference, heavy)
+    )[0]
     left = difference - mixture @ centers
     within = float((share @ (square - level**2)).sum())
     rest: float = max(float(left @ left) - float(variance.sum()) / n, 0.0)
@@ -347,13 +395,20 @@ def batch_shift(query: Any, *, level: NDArray[np.floating], square: NDArray[np.f
 
 @takes_arrays
 def mixture_shift(
-    query: NDArray[np.floating], ref: NDArray[np.floating], codes: NDArray[np.integer], *, n_rounds: int = 60
+    query: NDArray[np.floating],
+    ref: NDArray[np.floating],
+    codes: NDArray[np.integer],
+    *,
+    n_rounds: int = 60,
 ) -> NDArray[np.float64]:
-    """Estimate the shift of a query whose cells belong where the reference's types are, in whatever mixture.
+    """Estimate the shift of a query whose cells belong where the reference's types are.
 
-    ``z - c ~ sum_t p_t N(mu_t, W)`` with ``mu_t`` the centres of the reference's types and ``W`` their common
-    covariance; the shift ``c`` and the shares ``p`` by expectation maximisation from ``c = 0``, from a wide kernel to a
-    narrow one. It takes away what unequal depth does to all cells, for small shifts: see :func:`batch_shift`.
+    The types may be in whatever mixture.
+
+    ``z - c ~ sum_t p_t N(mu_t, W)`` with ``mu_t`` the centres of the reference's types and ``W``
+    their common covariance; the shift ``c`` and the shares ``p`` by expectation maximisation from
+    ``c = 0``, from a wide kernel to a narrow one. It takes away what unequal depth does to all
+    cells, for small shifts: see :func:`batch_shift`.
 
     Parameters
     ----------

@@ -73,7 +73,8 @@ def nearest_rows(
 
     Returns
     -------
-    Indices of ``rows`` x ``n_neighbors``, nearest first; of those, equal cosines in the order of rows.
+    Indices of ``rows`` x ``n_neighbors``, nearest first; of those, equal cosines in the order of
+    rows.
 
     Examples
     --------
@@ -120,7 +121,8 @@ def kept_neighbors(
 
     Returns
     -------
-    For each of ``rows`` a number from 0 to 1. A neighbour that ties with the last of the nearest counts as kept.
+    For each of ``rows`` a number from 0 to 1. A neighbour that ties with the last of the nearest
+    counts as kept.
 
     Examples
     --------
@@ -143,5 +145,7 @@ def kept_neighbors(
 
 def _unit(E: NDArray[np.floating]) -> NDArray[np.float32]:
     norm = np.linalg.norm(E, axis=1, keepdims=True)
-    unit: NDArray[np.floating] = np.divide(E, norm, out=np.zeros(E.shape, norm.dtype), where=norm > 0)
+    unit: NDArray[np.floating] = np.divide(
+        E, norm, out=np.zeros(E.shape, norm.dtype), where=norm > 0
+    )
     return unit.astype(np.float32)

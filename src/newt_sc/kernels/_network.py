@@ -15,7 +15,14 @@ from ._spectral import unit_rows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["borrowed_similarity", "null_similarities", "strata_overlap", "tail_p", "top_pairs", "whitened"]
+__all__ = [
+    "borrowed_similarity",
+    "null_similarities",
+    "strata_overlap",
+    "tail_p",
+    "top_pairs",
+    "whitened",
+]
 
 
 @takes_arrays
@@ -52,17 +59,20 @@ def null_similarities(
     n_permutations: int,
     random_state: int = 0,
 ) -> Iterator[NDArray[np.float64]]:
-    """Similarities of rows whose columns were permuted, each on its own: what rows share when columns are independent.
+    """Similarities of rows whose columns were permuted, each on its own.
 
-    Every column keeps its values, so the null has the same whitening, tails and number of columns as the data; what it
-    lacks is that columns go together.
+    They tell what rows share when columns are independent.
+
+    Every column keeps its values, so the null has the same whitening, tails and number of columns
+    as the data; what it lacks is that columns go together.
 
     Parameters
     ----------
     parts
         Matrices of the same rows, any columns.
     moments
-        Mean and standard deviation to scale the cosines of each part by, before their mean is taken.
+        Mean and standard deviation to scale the cosines of each part by, before their mean is
+        taken.
     n_permutations
         How often.
     random_state
@@ -115,7 +125,9 @@ def tail_p(observed: NDArray[np.floating], null: NDArray[np.floating]) -> NDArra
 
 
 @takes_arrays
-def top_pairs(S: NDArray[np.floating], allowed: NDArray[np.bool_], n_neighbors: int) -> NDArray[np.bool_]:
+def top_pairs(
+    S: NDArray[np.floating], allowed: NDArray[np.bool_], n_neighbors: int
+) -> NDArray[np.bool_]:
     """Keep the most similar pairs of each row.
 
     Parameters
@@ -150,18 +162,26 @@ def top_pairs(S: NDArray[np.floating], allowed: NDArray[np.bool_], n_neighbors: 
 
 @takes_arrays
 def borrowed_similarity(
-    K: NDArray[np.floating], L: NDArray[np.floating], groups: NDArray[np.integer], *, power: float = 2.0
+    K: NDArray[np.floating],
+    L: NDArray[np.floating],
+    groups: NDArray[np.integer],
+    *,
+    power: float = 2.0,
 ) -> NDArray[np.float64]:
-    """Mean similarity of a row to a candidate and to all that share its labels; labels of the row itself never count.
+    """Mean similarity of a row to a candidate and to all that share its labels.
+
+    Labels of the row itself never count.
 
     Parameters
     ----------
     K
         Similarity of rows, n x n, not negative.
     L
-        How much candidates share labels, n x n, from 0 to 1; weights are its powers, and 1 for the candidate itself.
+        How much candidates share labels, n x n, from 0 to 1; weights are its powers, and 1 for the
+        candidate itself.
     groups
-        Group of each row; of its own group nothing is borrowed, and scores inside it are of others alone.
+        Group of each row; of its own group nothing is borrowed, and scores inside it are of others
+        alone.
     power
         Exponent of the weights.
 
@@ -188,7 +208,8 @@ def strata_overlap(
 ) -> tuple[int, float, float, float]:
     """Test exactly how many labels are inside a group, labels being permuted within strata.
 
-    The count is a sum of independent hypergeometric counts, one a stratum, whose distribution is their convolution.
+    The count is a sum of independent hypergeometric counts, one a stratum, whose distribution is
+    their convolution.
 
     Parameters
     ----------
@@ -201,11 +222,15 @@ def strata_overlap(
 
     Returns
     -------
-    The count, its mean and standard deviation under the null, and the probability of at least that many.
+    The count, its mean and standard deviation under the null, and the probability of at least that
+    many.
 
     Examples
     --------
-    >>> inside, labelled = np.array([True, True, False, False]), np.array([True, True, False, False])
+    >>> inside, labelled = (
+    ...     np.array([True, True, False, False]),
+    ...     np.array([True, True, False, False]),
+    ... )
     >>> nt.kernels.strata_overlap(inside, labelled, np.zeros(4, dtype=int))[:2]
     (2, 1.0)
     """
@@ -224,7 +249,7 @@ def strata_overlap(
 
 
 def _hypergeometric(N: int, k: int, n: int) -> NDArray[np.float64]:
-    """Probabilities of 0, 1, ... min(n, k) marked items among n that are drawn of N with k marked."""
+    """Probabilities of 0, 1, ... min(n, k) marked items among n drawn of N with k marked."""
     x: NDArray[np.intp] = np.arange(min(n, k) + 1, dtype=np.intp)
     possible = N - k - n + x >= 0
     y = x[possible]

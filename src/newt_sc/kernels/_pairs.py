@@ -1,4 +1,7 @@
-"""Ridge regression over pairs of two kernels, and the kernels of signatures, structures and gene vectors."""
+"""Ridge regression over pairs of two kernels.
+
+The kernels of signatures, structures and gene vectors are here, too.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +51,9 @@ def normal_scores(X: NDArray[np.floating]) -> NDArray[np.float64]:
 
     Returns
     -------
-    Array of the same shape: ``Phi^-1((rank - 1/2) / n)`` with mean ranks of ties, 0 where not measured. A row whose
-    measured values are all the same, or fewer than two, is NaN: it has no order.
+    Array of the same shape: ``Phi^-1((rank - 1/2) / n)`` with mean ranks of ties, 0 where not
+    measured. A row whose measured values are all the same, or fewer than two, is NaN: it has no
+    order.
 
     Examples
     --------
@@ -81,12 +85,13 @@ def whitening(
     X
         Rows x columns, finite.
     power
-        Exponent of the regularised eigenvalues ``d + mean(d)`` of the correlation matrix: -0.5 whitens, 0 does nothing.
+        Exponent of the regularised eigenvalues ``d + mean(d)`` of the correlation matrix: -0.5
+        whitens, 0 does nothing.
 
     Returns
     -------
-    Mean and standard deviation of the columns (1 where a column does not vary), and the symmetric matrix to multiply
-    standardised rows by.
+    Mean and standard deviation of the columns (1 where a column does not vary), and the symmetric
+    matrix to multiply standardised rows by.
 
     Examples
     --------
@@ -104,7 +109,9 @@ def whitening(
 
 
 @takes_arrays
-def cosine_rbf(A: NDArray[np.floating], B: NDArray[np.floating], gamma: float) -> NDArray[np.float64]:
+def cosine_rbf(
+    A: NDArray[np.floating], B: NDArray[np.floating], gamma: float
+) -> NDArray[np.float64]:
     """Radial kernel on the cosine of unit rows: ``exp(-gamma (1 - cos))``.
 
     Parameters
@@ -123,7 +130,9 @@ def cosine_rbf(A: NDArray[np.floating], B: NDArray[np.floating], gamma: float) -
     >>> nt.kernels.cosine_rbf(np.eye(2), np.eye(2), 1.0).round(3).tolist()
     [[1.0, 0.368], [0.368, 1.0]]
     """
-    K: NDArray[np.float64] = np.exp(-gamma * (1 - np.asarray(A, dtype=np.float64) @ np.asarray(B, dtype=np.float64).T))
+    K: NDArray[np.float64] = np.exp(
+        -gamma * (1 - np.asarray(A, dtype=np.float64) @ np.asarray(B, dtype=np.float64).T)
+    )
     return K
 
 
@@ -131,9 +140,12 @@ def cosine_rbf(A: NDArray[np.floating], B: NDArray[np.floating], gamma: float) -
 def centered_cosine(
     X: NDArray[np.floating], rows: NDArray[np.integer] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Centre rows, then divide them by their length, so that products are cosines; tell which rows are known.
+    """Centre rows, then divide them by their length, so that products are cosines.
 
-    Cosines depend on where zero is. Around the mean they do not: the same vector added to all rows changes nothing.
+    Also tell which rows are known.
+
+    Cosines depend on where zero is. Around the mean they do not: the same vector added to all rows
+    changes nothing.
 
     Parameters
     ----------
@@ -225,8 +237,8 @@ def kernel_weights(
 
     Returns
     -------
-    A weight for each kernel, by non-negative least squares on centred and scaled columns; they sum to 1, and are equal
-    where nothing can be learned.
+    A weight for each kernel, by non-negative least squares on centred and scaled columns; they sum
+    to 1, and are equal where nothing can be learned.
 
     Examples
     --------
@@ -253,10 +265,13 @@ def kernel_weights(
 
 
 class PairRidge:
-    """Kronecker kernel ridge regression: scores of all pairs of rows and columns from a row and a column kernel.
+    """Kronecker kernel ridge regression.
 
-    Minimises the squared error of ``K A G`` to Y plus ``penalty`` times the norm of A in the product of both spaces
-    (Pahikkala et al. 2013, Machine Learning 93:321). Both kernels are decomposed once for all penalties and labels.
+    It scores all pairs of rows and columns from a row and a column kernel.
+
+    Minimises the squared error of ``K A G`` to Y plus ``penalty`` times the norm of A in the
+    product of both spaces (Pahikkala et al. 2013, Machine Learning 93:321). Both kernels are
+    decomposed once for all penalties and labels.
 
     Parameters
     ----------
@@ -363,10 +378,14 @@ def components(linked: NDArray[Any] | sparse.csr_array) -> NDArray[np.intp]:
     >>> nt.kernels.components(np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=bool)).tolist()
     [0, 0, 1]
     """
-    return np.asarray(connected_components(sparse.csr_array(linked), directed=False)[1], dtype=np.intp)
+    return np.asarray(
+        connected_components(sparse.csr_array(linked), directed=False)[1], dtype=np.intp
+    )
 
 
-def grouped_folds(groups: NDArray[np.integer], n_folds: int = 5, *, random_state: int = 0) -> NDArray[np.intp]:
+def grouped_folds(
+    groups: NDArray[np.integer], n_folds: int = 5, *, random_state: int = 0
+) -> NDArray[np.intp]:
     """Deal groups to folds, largest first, each to the fold with the fewest rows.
 
     Parameters
@@ -409,12 +428,13 @@ def column_auroc(
     Y
         Labels of the same shape; positive where not 0.
     folds
-        Fold of each row, so that rows scored by different models are never compared; one fold by default.
+        Fold of each row, so that rows scored by different models are never compared; one fold by
+        default.
 
     Returns
     -------
-    One value for each column: concordant pairs of a positive and a negative over all pairs, ties one half; NaN where
-    there is no pair, or a score is NaN.
+    One value for each column: concordant pairs of a positive and a negative over all pairs, ties
+    one half; NaN where there is no pair, or a score is NaN.
 
     Examples
     --------

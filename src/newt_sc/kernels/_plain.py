@@ -15,10 +15,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def plain(value: Any) -> Any:
-    """Bring an array to the byte order of the machine, and sum what a sparse one stores twice; in a copy, if need be.
+    """Bring an array to the byte order of the machine; sum what a sparse one stores twice.
 
-    Compiled code reads bytes of another order as other numbers; and the squares of parts are not the square of their
-    sum. Lists and tuples are gone through; what is no array stays as it is.
+    This is done in a copy, if need be.
+
+    Compiled code reads bytes of another order as other numbers; and the squares of parts are not
+    the square of their sum. Lists and tuples are gone through; what is no array stays as it is.
 
     Parameters
     ----------
@@ -27,7 +29,9 @@ def plain(value: Any) -> Any:
     """
     if isinstance(value, np.ndarray):
         return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
-    if isinstance(value, list | tuple) and any(isinstance(part, np.ndarray) or sparse.issparse(part) for part in value):
+    if isinstance(value, list | tuple) and any(
+        isinstance(part, np.ndarray) or sparse.issparse(part) for part in value
+    ):
         parts = [plain(part) for part in value]
         return parts if isinstance(value, list) else tuple(parts)
     if not sparse.issparse(value):
@@ -41,12 +45,17 @@ def plain(value: Any) -> Any:
 
 
 def _native(X: Any) -> bool:
-    parts = (getattr(X, name, None) for name in ("data", "indices", "indptr", "row", "col", "offsets"))
+    parts = (
+        getattr(X, name, None) for name in ("data", "indices", "indptr", "row", "col", "offsets")
+    )
     return all(part.dtype.isnative for part in parts if isinstance(part, np.ndarray))
 
 
 def _rebuilt(X: Any) -> Any:
-    """Make a sparse matrix of parts in the byte order of the machine; scipy's own copy refuses others."""
+    """Make a sparse matrix of parts in the byte order of the machine.
+
+    scipy's own copy refuses others.
+    """
     data = plain(X.data)
     if X.format == "coo":
         return type(X)((data, (plain(X.row), plain(X.col))), shape=X.shape)

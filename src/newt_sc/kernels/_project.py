@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["project"]
 
-# A tile of genes of E (256 x 1 KiB at 256 dimensions) and the rows that use it stay in the L2 cache together.
+# A tile of genes of E (256 x 1 KiB at 256 dimensions) and the rows that use it stay in the L2 cache
+# together.
 _TILE_BYTES = 1 << 18
 _ROWS = 256
 _DENSE_BYTES = 1 << 25
-# Where more than this share of the values is stored, rows are made dense for BLAS, block by block. Measured:
-# docs/benchmarks/speed.md.
+# Where more than this share of the values is stored, rows are made dense for BLAS, block by block.
+# Measured: docs/benchmarks/speed.md.
 _DENSE_SHARE = 0.7
-# One product at a time uses all threads; not every threading layer of numba bears to be entered twice.
+# One product at a time uses all threads; not every threading layer of numba bears to be entered
+# twice.
 _ONE = Lock()
 
 
@@ -39,7 +41,12 @@ def _some_rows(
             k, end = at[i - first], indptr[i + 1]
             y = out[i]
             while k + 3 < end and indices[k + 3] < stop:
-                e0, e1, e2, e3 = E[indices[k]], E[indices[k + 1]], E[indices[k + 2]], E[indices[k + 3]]
+                e0, e1, e2, e3 = (
+                    E[indices[k]],
+                    E[indices[k + 1]],
+                    E[indices[k + 2]],
+                    E[indices[k + 3]],
+                )
                 v0, v1, v2, v3 = data[k], data[k + 1], data[k + 2], data[k + 3]
                 for c in range(d):
                     y[c] += v0 * e0[c] + v1 * e1[c] + v2 * e2[c] + v3 * e3[c]
@@ -54,7 +61,9 @@ def _some_rows(
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
-def _csr(indptr: Any, indices: Any, data: Any, E: Any, out: Any, tile: int, rows: int) -> None:  # pragma: no cover
+def _csr(
+    indptr: Any, indices: Any, data: Any, E: Any, out: Any, tile: int, rows: int
+) -> None:  # pragma: no cover
     n = len(out)
     for b in numba.prange((n + rows - 1) // rows):
         _some_rows(indptr, indices, data, E, out, tile, b * rows, min(n, (b + 1) * rows))
@@ -69,7 +78,9 @@ def _csr_alone(
 
 
 @numba.njit(parallel=True, nogil=True, fastmath={"contract", "reassoc"}, cache=True)
-def _csc(indptr: Any, indices: Any, data: Any, E: Any, out: Any, rows: int) -> None:  # pragma: no cover
+def _csc(
+    indptr: Any, indices: Any, data: Any, E: Any, out: Any, rows: int
+) -> None:  # pragma: no cover
     n, d = out.shape
     for b in numba.prange((n + rows - 1) // rows):
         first, last = b * rows, min(n, (b + 1) * rows)
@@ -120,17 +131,18 @@ def project(
     Parameters
     ----------
     X
-        Matrix of n x genes: a numpy array, or a scipy CSR or CSC matrix or array of any real or integer type.
-        Sparse indices need not be sorted; the input is not changed.
+        Matrix of n x genes: a numpy array, or a scipy CSR or CSC matrix or array of any real or
+        integer type. Sparse indices need not be sorted; the input is not changed.
     E
         Gene table, genes x d. Finite. Of float16 it is widened once a call.
     center
         What each gene is centred on (length: genes), or ``None``.
     parallel
-        Use all threads that numba has. ``False`` is for callers that work on several blocks of rows at once, each on a
-        thread of its own.
+        Use all threads that numba has. ``False`` is for callers that work on several blocks of rows
+        at once, each on a thread of its own.
     device
-        ``"cpu"``; ``"auto"``, CUDA where torch finds one; or a device of torch. Rows go there in blocks.
+        ``"cpu"``; ``"auto"``, CUDA where torch finds one; or a device of torch. Rows go there in
+        blocks.
 
     Returns
     -------
@@ -145,8 +157,9 @@ def project(
 
     Notes
     -----
-    Sparse input is tiled over genes so that a tile of ``E`` stays in cache while a block of rows runs through it.
-    Dense input, and sparse input of which more than 70 % is stored, goes through BLAS in blocks of rows.
+    Sparse input is tiled over genes so that a tile of ``E`` stays in cache while a block of rows
+    runs through it. Dense input, and sparse input of which more than 70 % is stored, goes through
+    BLAS in blocks of rows.
 
     Examples
     --------
@@ -158,13 +171,16 @@ def project(
     compressed = sparse.issparse(X) and X.format in ("csr", "csc")
     if not (compressed or isinstance(X, np.ndarray)) or X.dtype.kind not in "biuf":
         msg = (
-            f"X is {type(X).__name__} of dtype {getattr(X, 'dtype', None)}, expected a numpy array or a scipy CSR or "
-            "CSC matrix or array of real numbers."
+            f"X is {type(X).__name__} of dtype {getattr(X, 'dtype', None)}, expected a numpy array"
+            " or a scipy CSR or CSC matrix or array of real numbers."
         )
         raise TypeError(msg)
     E32 = np.ascontiguousarray(E, dtype=np.float32)
     if E32.ndim != 2 or X.ndim != 2 or X.shape[1] != E32.shape[0]:
-        msg = f"X {getattr(X, 'shape', None)} and E {E32.shape} do not fit: expected n x genes and genes x d."
+        msg = (
+            f"X {getattr(X, 'shape', None)} and E {E32.shape} do not fit: expected n x genes and"
+            " genes x d."
+        )
         raise ValueError(msg)
     if center is not None and np.shape(center) != (E32.shape[0],):
         msg = f"center has shape {np.shape(center)}, expected ({E32.shape[0]},): one value a gene."
@@ -200,7 +216,10 @@ def project(
 
 
 def _read_only(array: Any) -> Any:
-    """View that cannot be written to: numba compiles once for arrays that can and cannot (memory-mapped ones)."""
+    """View that cannot be written to.
+
+    numba then compiles once for arrays that can and cannot be (memory-mapped ones).
+    """
     view = array.view()
     view.flags.writeable = False
     return view

@@ -1,7 +1,7 @@
 """Best-match similarity of sets of genes, and what it is for random sets.
 
-Sets are rows of a sparse table over the genes, genes are unit vectors; nothing larger than sets x sets or a block of
-genes x genes is held.
+Sets are rows of a sparse table over the genes, genes are unit vectors; nothing larger than sets x
+sets or a block of genes x genes is held.
 """
 
 from __future__ import annotations
@@ -18,22 +18,35 @@ from ._plain import takes_arrays
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["best_match", "best_match_null", "moments", "rank_deviation", "rank_deviation_null", "upper_tail"]
+__all__ = [
+    "best_match",
+    "best_match_null",
+    "moments",
+    "rank_deviation",
+    "rank_deviation_null",
+    "upper_tail",
+]
 
 _GENES = 64
-"""Genes of a block: their similarities to 15,000 others, 4 MB, stay in the cache while all sets read them."""
+"""Genes of a block: their similarities to 15,000 others, 4 MB, stay in the cache while all sets
+read them.
+"""
 _NULL_BYTES = 1 << 27
 _RANK_BYTES = 1 << 30
 
 
 @takes_arrays
 def best_match(
-    U: NDArray[np.floating], A: sparse.csr_array, B: sparse.csr_array, *, exclude_overlap: bool = False
+    U: NDArray[np.floating],
+    A: sparse.csr_array,
+    B: sparse.csr_array,
+    *,
+    exclude_overlap: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     r"""Best-match similarity of every set with every other.
 
-    The score of sets a and b is ``(sum over g in a of max over h in b of S + sum over h in b of max over g in a of S)
-    / (\|a\| + \|b\|)``, S being the cosine.
+    The score of sets a and b is ``(sum over g in a of max over h in b of S + sum over h in b of max
+    over g in a of S) / (\|a\| + \|b\|)``, S being the cosine.
 
     Parameters
     ----------
@@ -46,7 +59,8 @@ def best_match(
 
     Returns
     -------
-    Scores, sets of ``A`` x sets of ``B``, NaN where a side has no gene (left); and how many genes both sets have.
+    Scores, sets of ``A`` x sets of ``B``, NaN where a side has no gene (left); and how many genes
+    both sets have.
 
     References
     ----------
@@ -65,7 +79,11 @@ def best_match(
     U32 = np.ascontiguousarray(U, dtype=np.float32)
     shared = sparse.csr_array(A @ B.T)
     total = _directed(U32, A, B, shared if exclude_overlap else None)
-    total += total.T.copy() if same else _directed(U32, B, A, shared.T.tocsr() if exclude_overlap else None).T
+    total += (
+        total.T.copy()
+        if same
+        else _directed(U32, B, A, shared.T.tocsr() if exclude_overlap else None).T
+    )
     overlap = np.asarray(shared.toarray(), dtype=np.int32)
     n_a, n_b = np.diff(A.indptr)[:, None], np.diff(B.indptr)[None]
     left = 2 * overlap if exclude_overlap else 0
@@ -84,9 +102,15 @@ def _sorted(X: sparse.csr_array) -> sparse.csr_array:
 
 
 def _directed(
-    U: NDArray[np.float32], A: sparse.csr_array, B: sparse.csr_array, shared: sparse.csr_array | None
+    U: NDArray[np.float32],
+    A: sparse.csr_array,
+    B: sparse.csr_array,
+    shared: sparse.csr_array | None,
 ) -> NDArray[np.float64]:
-    """Sum over each set of A of the best match that its genes have in each set of B; without what is shared."""
+    """Sum over each set of A of the best match that its genes have in each set of B.
+
+    What is shared does not count.
+    """
     out = np.zeros((A.shape[0], B.shape[0]))
     genes_a, at_a = np.unique(A.indices, return_inverse=True)
     genes_b, at_b = np.unique(B.indices, return_inverse=True)
@@ -112,7 +136,12 @@ def _directed(
             arg = np.empty(best.shape, dtype=np.int32)
             _segment_argmax(S, *sets_b, best, arg)
             inside = np.ascontiguousarray(columns[:, block].toarray().T > 0)
-            matches = (np.ascontiguousarray(best.T), np.ascontiguousarray(arg.T), inside, np.ascontiguousarray(S.T))
+            matches = (
+                np.ascontiguousarray(best.T),
+                np.ascontiguousarray(arg.T),
+                inside,
+                np.ascontiguousarray(S.T),
+            )
             _correct(*matches, among_b, *sets_a, *sets_b, *both, start, first, out)
         _add(np.ascontiguousarray(best.T), *sets_a, start, first, out)
     return out
@@ -131,7 +160,9 @@ def _segment_max(S: Any, indptr: Any, indices: Any, best: Any) -> None:  # pragm
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
-def _segment_argmax(S: Any, indptr: Any, indices: Any, best: Any, arg: Any) -> None:  # pragma: no cover
+def _segment_argmax(
+    S: Any, indptr: Any, indices: Any, best: Any, arg: Any
+) -> None:  # pragma: no cover
     width = S.shape[1]
     for k in numba.prange(best.shape[0]):
         top, where = best[k], arg[k]
@@ -147,8 +178,13 @@ def _segment_argmax(S: Any, indptr: Any, indices: Any, best: Any, arg: Any) -> N
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
-def _add(best: Any, indptr: Any, indices: Any, start: Any, first: int, out: Any) -> None:  # pragma: no cover
-    """Add the best matches of the genes from ``first`` on to the sets that hold them; ``start`` moves on."""
+def _add(
+    best: Any, indptr: Any, indices: Any, start: Any, first: int, out: Any
+) -> None:  # pragma: no cover
+    """Add the best matches of the genes from ``first`` on to the sets that hold them.
+
+    ``start`` moves on.
+    """
     last = first + best.shape[0]
     for a in numba.prange(out.shape[0]):
         j = start[a]
@@ -163,8 +199,9 @@ def _add(best: Any, indptr: Any, indices: Any, start: Any, first: int, out: Any)
 
 @numba.njit(parallel=True, nogil=True, cache=True)
 def _correct(
-    best: Any, arg: Any, inside: Any, S: Any, among_b: Any, indptr_a: Any, indices_a: Any, indptr_b: Any,
-    indices_b: Any, indptr_both: Any, indices_both: Any, start: Any, first: int, out: Any,
+    best: Any, arg: Any, inside: Any, S: Any, among_b: Any, indptr_a: Any, indices_a: Any,
+    indptr_b: Any, indices_b: Any, indptr_both: Any, indices_both: Any, start: Any, first: int,
+    out: Any,
 ) -> None:  # fmt: skip  # pragma: no cover
     """Take out of what ``_add`` will add what the genes that both sets hold have to do with it."""
     last = first + best.shape[0]
@@ -213,8 +250,9 @@ def best_match_null(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Moments of the best-match similarity of random sets, for all sizes at once.
 
-    The first n genes of a random order are a random set of n genes. So cumulative maxima and sums over the
-    similarities of one random order of each pool give the scores of one random pair of sets of every size.
+    The first n genes of a random order are a random set of n genes. So cumulative maxima and sums
+    over the similarities of one random order of each pool give the scores of one random pair of
+    sets of every size.
 
     Parameters
     ----------
@@ -233,8 +271,8 @@ def best_match_null(
 
     Returns
     -------
-    Mean, standard deviation and skewness of the scores, each sizes of a x sizes of b. Skewness is 0 where the
-    deviation is.
+    Mean, standard deviation and skewness of the scores, each sizes of a x sizes of b. Skewness is 0
+    where the deviation is.
 
     Raises
     ------
@@ -254,8 +292,15 @@ def best_match_null(
     n, m = int(max(sizes_a)), int(max(sizes_b))
     either = np.union1d(pool_a, pool_b).size if disjoint else np.inf
     if n > len(pool_a) or m > len(pool_b) or n + m > either:
-        without = f", or {n} and {m} without a gene in common from {either:.0f} in all" if disjoint else ""
-        msg = f"Random sets of {n} and {m} genes cannot be drawn from {len(pool_a)} and {len(pool_b)}{without}."
+        without = (
+            f", or {n} and {m} without a gene in common from {either:.0f} in all"
+            if disjoint
+            else ""
+        )
+        msg = (
+            f"Random sets of {n} and {m} genes cannot be drawn from {len(pool_a)} and"
+            f" {len(pool_b)}{without}."
+        )
         raise ValueError(msg)
     U32 = np.ascontiguousarray(U, dtype=np.float32)
     rng = np.random.default_rng(random_state)
@@ -306,21 +351,32 @@ def _batches(total: int, size: int) -> Iterator[int]:
 
 
 def _draw(
-    pool_a: NDArray[np.integer], pool_b: NDArray[np.integer], n: int, m: int, disjoint: bool, rng: np.random.Generator
+    pool_a: NDArray[np.integer],
+    pool_b: NDArray[np.integer],
+    n: int,
+    m: int,
+    disjoint: bool,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     a = rng.choice(pool_a, n, replace=False)
     if not disjoint:
         return a, rng.choice(pool_b, m, replace=False)
     rest = pool_b[~np.isin(pool_b, a)]
     if rest.size < m:
-        msg = f"Only {rest.size} genes are left for a random set of {m} beside one of {n}: the background is too small."
+        msg = (
+            f"Only {rest.size} genes are left for a random set of {m} beside one of {n}: the"
+            " background is too small."
+        )
         raise ValueError(msg)
     return a, rng.choice(rest, m, replace=False)
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
 def _prefix_scores(S: Any, row: Any, sums: Any) -> None:  # pragma: no cover
-    """Add the first three powers of the scores of all prefixes of the rows and columns of each matrix."""
+    """Add the first three powers of the scores of all prefixes.
+
+    Prefixes are of the rows and columns of each matrix.
+    """
     n_threads = sums.shape[0]
     n, m = S.shape[1], S.shape[2]
     for t in numba.prange(n_threads):
@@ -365,8 +421,9 @@ def rank_deviation(
 
     Returns
     -------
-    For each set, the running sum of the best match of each ranked gene less the mean over all of them, where it is
-    furthest from 0; and how many genes that takes. Positive if the genes most like the set rank high.
+    For each set, the running sum of the best match of each ranked gene less the mean over all of
+    them, where it is furthest from 0; and how many genes that takes. Positive if the genes most
+    like the set rank high.
 
     References
     ----------
@@ -461,7 +518,9 @@ def rank_deviation_null(
     --------
     >>> U = nt.kernels.unit_rows(np.random.default_rng(0).normal(size=(40, 8))).astype(np.float32)
     >>> genes = np.arange(40)
-    >>> nt.kernels.rank_deviation_null(U, genes, genes, sizes=np.array([3, 5]), n_permutations=20).shape
+    >>> nt.kernels.rank_deviation_null(
+    ...     U, genes, genes, sizes=np.array([3, 5]), n_permutations=20
+    ... ).shape
     (20, 2)
     """
     n = int(max(sizes))
@@ -481,7 +540,9 @@ def rank_deviation_null(
         orders = np.stack([rng.choice(len(pool), n, replace=False) for _ in range(some)])
         used, at = np.unique(orders, return_inverse=True)
         S = U32[pool[used]] @ left  # genes of random sets x ranked genes
-        _prefix_deviations(S, at.reshape(orders.shape).astype(np.int64), row, out[done : done + some])
+        _prefix_deviations(
+            S, at.reshape(orders.shape).astype(np.int64), row, out[done : done + some]
+        )
         done += some
     return out[:, row[np.asarray(sizes)]]
 
@@ -501,15 +562,18 @@ def _prefix_deviations(S: Any, orders: Any, row: Any, out: Any) -> None:  # prag
 
 @takes_arrays
 def upper_tail(z: NDArray[np.floating], skewness: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Probability that a standardised variable of some skewness is larger: Pearson's type III distribution.
+    """Probability that a standardised variable of some skewness is larger.
+
+    The variable has Pearson's type III distribution.
 
     Parameters
     ----------
     z
         Standardised values.
     skewness
-        Skewness of the distribution, to be broadcast with ``z``. Below 0.01 it counts as 0, the normal distribution:
-        with negative skewness the upper tail would end somewhere, and be 0 beyond.
+        Skewness of the distribution, to be broadcast with ``z``. Below 0.01 it counts as 0, the
+        normal distribution: with negative skewness the upper tail would end somewhere, and be 0
+        beyond.
 
     Returns
     -------

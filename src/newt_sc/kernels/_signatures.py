@@ -22,13 +22,15 @@ __all__ = ["background_cosine", "list_weights", "project_signatures", "signed_sc
 def signed_scores(X: sparse.csr_array) -> sparse.csr_array:
     """Rank the changes of each signature to signed normal scores.
 
-    A change of absolute rank r among the n of its row becomes ``sign(x) Phi^-1((1 + r / (n + 1)) / 2)``: signs stay,
-    zero stays zero, sizes are those of a half-normal sample. Equal sizes share their mean rank.
+    A change of absolute rank r among the n of its row becomes ``sign(x) Phi^-1((1 + r / (n + 1)) /
+    2)``: signs stay, zero stays zero, sizes are those of a half-normal sample. Equal sizes share
+    their mean rank.
 
     Parameters
     ----------
     X
-        Signatures x genes. What is stored is what changed; zeros that are stored stay zero and count for nothing.
+        Signatures x genes. What is stored is what changed; zeros that are stored stay zero and
+        count for nothing.
 
     Returns
     -------
@@ -37,7 +39,9 @@ def signed_scores(X: sparse.csr_array) -> sparse.csr_array:
     Examples
     --------
     >>> from scipy import sparse
-    >>> nt.kernels.signed_scores(sparse.csr_array([[2.0, -9.0, 0.0]])).toarray().astype(float).round(2).tolist()
+    >>> nt.kernels.signed_scores(sparse.csr_array([[2.0, -9.0, 0.0]])).toarray().astype(
+    ...     float
+    ... ).round(2).tolist()
     [[0.43, -0.97, 0.0]]
     """
     X = sparse.csr_array(X, dtype=np.float32, copy=True)
@@ -49,8 +53,13 @@ def signed_scores(X: sparse.csr_array) -> sparse.csr_array:
 
 
 @numba.njit(nogil=True, cache=True)
-def _shares_of_rank(size: NDArray[np.float32], indptr: NDArray[np.int64], out: NDArray[np.float64]) -> None:
-    """Rank of each value in its row, over the number of values and one; equal values share their mean rank."""
+def _shares_of_rank(
+    size: NDArray[np.float32], indptr: NDArray[np.int64], out: NDArray[np.float64]
+) -> None:
+    """Rank of each value in its row, over the number of values and one.
+
+    Equal values share their mean rank.
+    """
     for i in range(len(indptr) - 1):
         start, n = indptr[i], indptr[i + 1] - indptr[i]
         row = size[start : start + n]
@@ -80,8 +89,9 @@ def project_signatures(
 
     Returns
     -------
-    ``X E / \|x\|`` with the Euclidean norm of each row, and the means of the vectors of its positive and of its
-    negative genes weighted by ``\|x\|``; each signatures x d, float32. A row of nothing is NaN.
+    ``X E / \|x\|`` with the Euclidean norm of each row, and the means of the vectors of its
+    positive and of its negative genes weighted by ``\|x\|``; each signatures x d, float32. A row of
+    nothing is NaN.
 
     Examples
     --------
@@ -136,12 +146,16 @@ def background_cosine(
 
 @takes_arrays
 def list_weights(
-    X: sparse.csr_array, U: NDArray[np.floating], *, mean: NDArray[np.floating], deviation: NDArray[np.floating]
+    X: sparse.csr_array,
+    U: NDArray[np.floating],
+    *,
+    mean: NDArray[np.floating],
+    deviation: NDArray[np.floating],
 ) -> sparse.csr_array:
     """Weight the genes of lists by how much alike they are.
 
-    The weight of a gene is ``clip((c - mean) / deviation, 0, 1)``, with c its mean cosine to the genes of the list,
-    itself among them, weighted as ``X`` says.
+    The weight of a gene is ``clip((c - mean) / deviation, 0, 1)``, with c its mean cosine to the
+    genes of the list, itself among them, weighted as ``X`` says.
 
     Parameters
     ----------
@@ -150,8 +164,8 @@ def list_weights(
     U
         Unit vectors, genes x d.
     mean, deviation
-        Of the cosines of each gene to the background, as :func:`background_cosine` tells them. A gene whose deviation
-        is zero has no weight.
+        Of the cosines of each gene to the background, as :func:`background_cosine` tells them. A
+        gene whose deviation is zero has no weight.
 
     Returns
     -------

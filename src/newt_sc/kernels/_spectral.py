@@ -1,8 +1,9 @@
 """Spectral blocks: what a modality says of its genes, as a few dimensions.
 
-Sets become TF-IDF and a truncated SVD; networks positive pointwise mutual information (PPMI) and a truncated SVD;
-expression profiles z-scores within each data set, weighted down where a data set has many conditions, and a truncated
-SVD (Levy and Goldberg, NeurIPS 2014, for PPMI). Every block is centred over its genes and its rows have length one.
+Sets become TF-IDF and a truncated SVD; networks positive pointwise mutual information (PPMI) and a
+truncated SVD; expression profiles z-scores within each data set, weighted down where a data set has
+many conditions, and a truncated SVD (Levy and Goldberg, NeurIPS 2014, for PPMI). Every block is
+centred over its genes and its rows have length one.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def ppmi(X: sparse.sparray) -> sparse.csr_array:
     Examples
     --------
     >>> from scipy import sparse
-    >>> nt.kernels.ppmi(sparse.csr_array(np.array([[0, 1.0, 0], [1.0, 0, 0], [0, 0, 1.0]]))).toarray().round(2).tolist()
+    >>> nt.kernels.ppmi(
+    ...     sparse.csr_array(np.array([[0, 1.0, 0], [1.0, 0, 0], [0, 0, 1.0]]))
+    ... ).toarray().round(2).tolist()
     [[0.0, 1.1, 0.0], [1.1, 0.0, 0.0], [0.0, 0.0, 1.1]]
     """
     coo = sparse.coo_array(X, dtype=np.float64, copy=True)
@@ -86,25 +89,30 @@ def ppmi(X: sparse.sparray) -> sparse.csr_array:
 
 
 @takes_arrays
-def zscore_groups(X: NDArray[np.floating], groups: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
+def zscore_groups(
+    X: NDArray[np.floating], groups: Sequence[Any] | NDArray[Any]
+) -> NDArray[np.float64]:
     """Standardise each gene within each data set, and weigh down data sets of many conditions.
 
     Parameters
     ----------
     X
-        Genes x conditions, log expression. A gene that is not finite in all conditions of a data set is absent from it.
+        Genes x conditions, log expression. A gene that is not finite in all conditions of a data
+        set is absent from it.
     groups
         Data set of each condition.
 
     Returns
     -------
-    Array of genes x conditions; each data set of n conditions is multiplied by n^-0.25. Standard deviations below 0.25
-    count as 0.25. In a data set of one or two conditions each condition is centred over the genes instead. Where a gene
-    is absent stands 0.
+    Array of genes x conditions; each data set of n conditions is multiplied by n^-0.25. Standard
+    deviations below 0.25 count as 0.25. In a data set of one or two conditions each condition is
+    centred over the genes instead. Where a gene is absent stands 0.
 
     Examples
     --------
-    >>> nt.kernels.zscore_groups(np.array([[1.0, 2.0, 3.0, 4.0]]), ["a", "a", "a", "a"]).round(2).tolist()
+    >>> nt.kernels.zscore_groups(np.array([[1.0, 2.0, 3.0, 4.0]]), ["a", "a", "a", "a"]).round(
+    ...     2
+    ... ).tolist()
     [[-0.95, -0.32, 0.32, 0.95]]
     """
     out = np.zeros(X.shape)
@@ -119,7 +127,9 @@ def zscore_groups(X: NDArray[np.floating], groups: Sequence[Any] | NDArray[Any])
         if at.sum() < 3:
             block = block - block.mean(axis=0)
         else:
-            block = (block - block.mean(axis=1, keepdims=True)) / np.maximum(block.std(axis=1, keepdims=True), _MIN_SD)
+            block = (block - block.mean(axis=1, keepdims=True)) / np.maximum(
+                block.std(axis=1, keepdims=True), _MIN_SD
+            )
         out[np.ix_(ok, at)] = block * at.sum() ** -0.25
     return out
 
@@ -150,12 +160,18 @@ def unit_rows(X: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def _unit_sparse(X: sparse.csr_array) -> sparse.csr_array:
     norm = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
-    return sparse.csr_array(sparse.diags_array(np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)) @ X)
+    return sparse.csr_array(
+        sparse.diags_array(np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)) @ X
+    )
 
 
 @takes_arrays
 def spectral_block(
-    X: sparse.sparray | NDArray[np.floating], n_comps: int, *, power: float = 0.5, random_state: int = 0
+    X: sparse.sparray | NDArray[np.floating],
+    n_comps: int,
+    *,
+    power: float = 0.5,
+    random_state: int = 0,
 ) -> NDArray[np.float32]:
     """Reduce features by truncated SVD, centred over the genes, with rows of length one.
 
@@ -186,20 +202,24 @@ def spectral_block(
 
 @takes_arrays
 def fuse(
-    blocks: Sequence[NDArray[np.floating]], n_comps: int, *, power: float = 0.5, random_state: int = 0
+    blocks: Sequence[NDArray[np.floating]],
+    n_comps: int,
+    *,
+    power: float = 0.5,
+    random_state: int = 0,
 ) -> NDArray[np.float32]:
     """Concatenate blocks and reduce them by PCA.
 
     Parameters
     ----------
     blocks
-        One block a modality, genes x its dimensions; NaN rows for genes that it does not know count as zero, where its
-        vectors are centred.
+        One block a modality, genes x its dimensions; NaN rows for genes that it does not know count
+        as zero, where its vectors are centred.
     n_comps
         Dimensions of the fused vector.
     power
-        Exponent of the singular values: with 1 the columns are principal component scores; below 1 the first
-        components weigh less.
+        Exponent of the singular values: with 1 the columns are principal component scores; below 1
+        the first components weigh less.
     random_state
         Seed of the randomised SVD.
 
@@ -221,7 +241,10 @@ def fuse(
 def _svd(
     X: sparse.sparray | NDArray[np.floating], n_comps: int, random_state: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Left singular vectors and values; in each vector the entry of the largest absolute value is positive."""
+    """Left singular vectors and values.
+
+    In each vector the entry of the largest absolute value is positive.
+    """
     from sklearn.utils.extmath import randomized_svd
 
     k = min(n_comps, *X.shape)

@@ -1,8 +1,10 @@
-"""How good a representation is: scores of cells and of gene embeddings, shared by the benchmarks and by users.
+"""How good a representation is: scores of cells and of gene embeddings.
 
-Those of cells take any matrix of cells x dimensions, so ``adata.obsm["X_newt"]`` and ``adata.obsm["X_pca"]`` are
-compared on the same terms. :func:`evaluate` scores any gene embedding on a task, and refuses it if it was made from
-what the task asks for.
+The scores are shared by the benchmarks and by users.
+
+Those of cells take any matrix of cells x dimensions, so ``adata.obsm["X_newt"]`` and
+``adata.obsm["X_pca"]`` are compared on the same terms. :func:`evaluate` scores any gene embedding
+on a task, and refuses it if it was made from what the task asks for.
 """
 
 from __future__ import annotations

@@ -35,8 +35,9 @@ class Interval:
     low, high
         Ends of the interval.
     replicates
-        The statistic in each resample. Calls with equally many units, the same groups and the same seed draw the same
-        resamples, so replicates of different methods can be subtracted or averaged.
+        The statistic in each resample. Calls with equally many units, the same groups and the same
+        seed draw the same resamples, so replicates of different methods can be subtracted or
+        averaged.
 
     Examples
     --------
@@ -69,17 +70,17 @@ def bootstrap_interval(
     Parameters
     ----------
     values
-        One score, or one row of scores, for each unit. Units with a NaN here, in ``other`` or in ``groups`` are
-        dropped.
+        One score, or one row of scores, for each unit. Units with a NaN here, in ``other`` or in
+        ``groups`` are dropped.
     other
-        The same units scored by a second method. The interval is then that of ``values`` minus ``other``, each
-        resample taking the same units of both.
+        The same units scored by a second method. The interval is then that of ``values`` minus
+        ``other``, each resample taking the same units of both.
     statistic
-        Function of the resampled rows of ``values`` that gives a number. By default their mean. For a correlation
-        pass two columns and their correlation; with columns there is no default.
+        Function of the resampled rows of ``values`` that gives a number. By default their mean. For
+        a correlation pass two columns and their correlation; with columns there is no default.
     groups
-        Group of each unit. Units are resampled within their group, and the statistic is the mean over the groups
-        (macro average): with classes as groups, that of a balanced accuracy.
+        Group of each unit. Units are resampled within their group, and the statistic is the mean
+        over the groups (macro average): with classes as groups, that of a balanced accuracy.
     n_resamples
         Number of bootstrap resamples.
     confidence_level
@@ -89,8 +90,9 @@ def bootstrap_interval(
 
     Returns
     -------
-    :class:`~newt_sc.metrics.Interval` with the fields ``estimate``, ``low``, ``high`` and ``replicates``. Resamples in
-    which the statistic is NaN are left out of the ends, with a warning.
+    :class:`~newt_sc.metrics.Interval` with the fields ``estimate``, ``low``, ``high`` and
+    ``replicates``. Resamples in which the statistic is NaN are left out of the ends, with a
+    warning.
 
     Raises
     ------
@@ -110,15 +112,24 @@ def bootstrap_interval(
     if other is not None:
         second = _rows("other", other)
         if second.shape != first.shape:
-            msg = f"other has shape {second.shape}; expected {first.shape} as values: the same units in the same order."
+            msg = (
+                f"other has shape {second.shape}; expected {first.shape} as values: the same units"
+                " in the same order."
+            )
             raise ValueError(msg)
         tables.append(second)
     if statistic is None and first.ndim == 2:
-        msg = f"values has {first.shape[1]} columns and no statistic; pass the function of their rows as statistic."
+        msg = (
+            f"values has {first.shape[1]} columns and no statistic; pass the function of their rows"
+            " as statistic."
+        )
         raise ValueError(msg)
     check_count("n_resamples", n_resamples, 1)
     if not 0 < confidence_level < 1:
-        msg = f"confidence_level is {confidence_level}; expected a number between 0 and 1, such as 0.95."
+        msg = (
+            f"confidence_level is {confidence_level}; expected a number between 0 and 1, such as"
+            " 0.95."
+        )
         raise ValueError(msg)
     if groups is None:
         codes = np.zeros(len(first), dtype=np.intp)
@@ -146,7 +157,8 @@ def bootstrap_interval(
     finite = mean[~np.isnan(mean)]
     if finite.size < mean.size:
         warnings.warn(
-            f"the statistic is NaN in {mean.size - finite.size} of {mean.size} resamples; they are left out",
+            f"the statistic is NaN in {mean.size - finite.size} of {mean.size} resamples; they are"
+            " left out",
             NewtWarning,
             stacklevel=2,
         )
@@ -159,16 +171,25 @@ def _rows(name: str, values: ArrayLike) -> NDArray[np.float64]:
     try:
         table = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        msg = f"{name} is a {type(values).__name__} that is not numeric; expected one score, or row of scores, a unit."
+        msg = (
+            f"{name} is a {type(values).__name__} that is not numeric; expected one score, or row"
+            " of scores, a unit."
+        )
         raise TypeError(msg) from error
     if table.ndim not in (1, 2):
-        msg = f"{name} has shape {table.shape}; expected one score, or one row of scores, for each unit."
+        msg = (
+            f"{name} has shape {table.shape}; expected one score, or one row of scores, for each"
+            " unit."
+        )
         raise ValueError(msg)
     return table
 
 
 def _resample(
-    members: list[NDArray[np.float64]], statistic: Statistic | None, n_resamples: int, rng: np.random.Generator
+    members: list[NDArray[np.float64]],
+    statistic: Statistic | None,
+    n_resamples: int,
+    rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     n = len(members[0])
     block = max(1, 4_000_000 // n)  # bounds the memory of the drawn rows
@@ -182,7 +203,10 @@ def _resample(
 def _difference(
     members: list[NDArray[np.float64]], draws: NDArray[np.int64], statistic: Statistic | None
 ) -> NDArray[np.float64]:
-    """Statistic of the first table, minus that of the second if there is one, for each row of drawn units."""
+    """Statistic of the first table for each row of drawn units.
+
+    If there is a second table, its statistic is subtracted.
+    """
     scores = []
     for table in members:
         if statistic is None:

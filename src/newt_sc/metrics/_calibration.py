@@ -38,7 +38,9 @@ def calibration_bins(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 
 
     Examples
     --------
-    >>> nt.metrics.calibration_bins([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], n_bins=2)["observed"].tolist()
+    >>> nt.metrics.calibration_bins([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], n_bins=2)[
+    ...     "observed"
+    ... ].tolist()
     [0.0, 1.0]
     """
     p = np.asarray(probability, dtype=np.float64)
@@ -46,10 +48,15 @@ def calibration_bins(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 
     check_length("label", y, len(p))
     n_bins = check_count("n_bins", n_bins, 1)
     if p.ndim != 1 or not len(p) or not ((p >= 0) & (p <= 1)).all():
-        msg = f"probability has shape {p.shape} or values outside 0 to 1; expected a list of probabilities."
+        msg = (
+            f"probability has shape {p.shape} or values outside 0 to 1; expected a list of"
+            " probabilities."
+        )
         raise ValueError(msg)
     order = np.argsort(p, kind="stable")
-    bins: list[NDArray[np.intp]] = [part for part in np.array_split(order, min(n_bins, len(p))) if len(part)]
+    bins: list[NDArray[np.intp]] = [
+        part for part in np.array_split(order, min(n_bins, len(p))) if len(part)
+    ]
     return pd.DataFrame(
         {
             "n": [len(part) for part in bins],
@@ -59,8 +66,12 @@ def calibration_bins(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 
     )
 
 
-def expected_calibration_error(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 10) -> float:
-    """Mean difference of predicted and observed frequencies over bins of equal size (Naeini et al. 2015, AAAI).
+def expected_calibration_error(
+    probability: ArrayLike, label: ArrayLike, *, n_bins: int = 10
+) -> float:
+    """Mean difference of predicted and observed frequencies over bins of equal size.
+
+    See Naeini et al. 2015, AAAI.
 
     Parameters
     ----------
@@ -73,7 +84,9 @@ def expected_calibration_error(probability: ArrayLike, label: ArrayLike, *, n_bi
 
     Examples
     --------
-    >>> round(nt.metrics.expected_calibration_error([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], n_bins=2), 2)
+    >>> round(
+    ...     nt.metrics.expected_calibration_error([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], n_bins=2), 2
+    ... )
     0.15
     """
     bins = calibration_bins(probability, label, n_bins=n_bins)

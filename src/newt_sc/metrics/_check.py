@@ -17,19 +17,28 @@ __all__ = ["check_count", "check_length", "check_points"]
 def check_points(X: Any) -> NDArray[np.float64]:
     """Take a finite, dense, numeric matrix of units x dimensions."""
     if sparse.issparse(X):
-        msg = f"X is a sparse {type(X).__name__}; expected a dense low-dimensional representation: use obsm['X_newt']."
+        msg = (
+            f"X is a sparse {type(X).__name__}; expected a dense low-dimensional representation:"
+            " use obsm['X_newt']."
+        )
         raise TypeError(msg)
     try:
         points = np.asarray(X, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        msg = f"X is a {type(X).__name__} that is not numeric; expected an array of cells x dimensions."
+        msg = (
+            f"X is a {type(X).__name__} that is not numeric; expected an array of cells x"
+            " dimensions."
+        )
         raise TypeError(msg) from error
     if points.ndim != 2 or 0 in points.shape:
         msg = f"X has shape {points.shape}; expected cells x dimensions, at least one of each."
         raise ValueError(msg)
     bad = ~np.isfinite(points).all(axis=1)
     if bad.any():
-        msg = f"X has NaN or infinite values in {bad.sum()} of {bad.size} rows; drop or impute them first."
+        msg = (
+            f"X has NaN or infinite values in {bad.sum()} of {bad.size} rows; drop or impute them"
+            " first."
+        )
         raise ValueError(msg)
     return points
 

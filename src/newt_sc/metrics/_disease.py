@@ -27,16 +27,19 @@ def term_auroc(
 ) -> pd.Series:
     """Area under the ROC curve of a support vector classifier, for each term.
 
-    The protocol of Zhong et al. (2025): an RBF kernel (gamma 1 / (d var X)), balanced classes, C from 0.1 to 1000
-    chosen by cross-validation over the given folds, scored on a hold-out. By default the hold-out is not touched: each
-    fold is scored by a classifier trained on the others, with C chosen by cross-validation among those (nested).
+    The protocol of Zhong et al. (2025): an RBF kernel (gamma 1 / (d var X)), balanced classes, C
+    from 0.1 to 1000 chosen by cross-validation over the given folds, scored on a hold-out. By
+    default the hold-out is not touched: each fold is scored by a classifier trained on the others,
+    with C chosen by cross-validation among those (nested).
 
     Parameters
     ----------
     X
-        Vectors of n x d. A gene without a vector (NaN) counts as the mean of all, so it is scored and not skipped.
+        Vectors of n x d. A gene without a vector (NaN) counts as the mean of all, so it is scored
+        and not skipped.
     labels
-        One row per gene and term: ``term``, ``row`` (of ``X``), ``label`` (1 or 0) and ``split`` (``fold1``, ``fold2``,
+        One row per gene and term: ``term``, ``row`` (of ``X``), ``label`` (1 or 0) and ``split``
+        (``fold1``, ``fold2``,
         ... or ``holdout``).
     holdout
         Score on the hold-out, with C chosen and the classifier trained on all folds.
@@ -52,8 +55,9 @@ def term_auroc(
     KeyError
         If a column is missing.
     ValueError
-        If a value of ``labels`` is missing, rows are no integers or out of range, labels are not 0 and 1, folds are
-        fewer than three, a split of a term has only one class, or ``X`` is no matrix, infinite, or NaN in all rows.
+        If a value of ``labels`` is missing, rows are no integers or out of range, labels are not 0
+        and 1, folds are fewer than three, a split of a term has only one class, or ``X`` is no
+        matrix, infinite, or NaN in all rows.
 
     Examples
     --------
@@ -69,7 +73,10 @@ def term_auroc(
     if X.ndim != 2 or X.dtype.kind not in "biuf":
         msg = f"X has shape {X.shape} and dtype {X.dtype}: expected numbers, genes x dimensions."
         raise ValueError(msg)
-    if labels[["term", "row", "label", "split"]].isna().any(axis=None) or labels["row"].dtype.kind not in "iu":
+    if (
+        labels[["term", "row", "label", "split"]].isna().any(axis=None)
+        or labels["row"].dtype.kind not in "iu"
+    ):
         msg = "labels has missing values, or rows that are no integers."
         raise ValueError(msg)
     if not set(labels["label"].unique()) <= {0, 1}:
@@ -89,17 +96,28 @@ def term_auroc(
     groups = list(labels.groupby("term", sort=True, observed=True))
     scores = Parallel(n_jobs=n_jobs)(
         delayed(_term)(
-            filled[group["row"].to_numpy()], group["label"].to_numpy(), group["split"].to_numpy(str), str(term), holdout
+            filled[group["row"].to_numpy()],
+            group["label"].to_numpy(),
+            group["split"].to_numpy(str),
+            str(term),
+            holdout,
         )
         for term, group in groups
     )
-    return pd.Series(scores, index=pd.Index([term for term, _ in groups], name="term"), name="auroc")
+    return pd.Series(
+        scores, index=pd.Index([term for term, _ in groups], name="term"), name="auroc"
+    )
 
 
-def _term(X: NDArray[np.float64], y: NDArray[np.int_], split: NDArray[np.str_], term: str, holdout: bool) -> float:
+def _term(
+    X: NDArray[np.float64], y: NDArray[np.int_], split: NDArray[np.str_], term: str, holdout: bool
+) -> float:
     folds = sorted(set(split) - {"holdout"})
     if len(folds) < 3 or (holdout and "holdout" not in split):
-        msg = f"Term {term!r} has the splits {sorted(set(split))}: expected three folds or more, and a hold-out."
+        msg = (
+            f"Term {term!r} has the splits {sorted(set(split))}: expected three folds or more, and"
+            " a hold-out."
+        )
         raise ValueError(msg)
     train = split != "holdout"
     variance = X[train].var()
@@ -126,11 +144,18 @@ def _term(X: NDArray[np.float64], y: NDArray[np.int_], split: NDArray[np.str_], 
 
 
 def _best_cost(
-    K: NDArray[np.float64], y: NDArray[np.int_], split: NDArray[np.str_], folds: list[str], term: str
+    K: NDArray[np.float64],
+    y: NDArray[np.int_],
+    split: NDArray[np.str_],
+    folds: list[str],
+    term: str,
 ) -> float:
     inside = np.isin(split, folds)
     means = [
-        np.mean([_score(K, y, inside & (split != fold), split == fold, cost, term) for fold in folds]) for cost in COSTS
+        np.mean(
+            [_score(K, y, inside & (split != fold), split == fold, cost, term) for fold in folds]
+        )
+        for cost in COSTS
     ]
     return COSTS[int(np.argmax(means))]
 
@@ -149,7 +174,11 @@ def _score(
     if len(np.unique(y[train])) < 2 or len(np.unique(y[test])) < 2:
         msg = f"Term {term!r} has a split with one class only."
         raise ValueError(msg)
-    with config_context(skip_parameter_validation=True, assume_finite=True):  # thousands of small fits
-        model = SVC(C=cost, kernel="precomputed", class_weight="balanced").fit(K[np.ix_(train, train)], y[train])
+    with config_context(
+        skip_parameter_validation=True, assume_finite=True
+    ):  # thousands of small fits
+        model = SVC(C=cost, kernel="precomputed", class_weight="balanced").fit(
+            K[np.ix_(train, train)], y[train]
+        )
         decision = model.decision_function(K[np.ix_(test, train)])
     return auroc(decision, y[test] == 1)

@@ -32,10 +32,15 @@ class Task:
 
 TASKS = {
     "omim": Task(
-        asks="which genes are known for a disease (103 OMIM terms, nested cross-validation over given folds)",
+        asks=(
+            "which genes are known for a disease (103 OMIM terms, nested cross-validation over"
+            " given folds)"
+        ),
         item="disease",
         rule=_leakage.about_disease,
-        conflicts="sets of disease genes; flags pathway collections with pathways of diseases, and text",
+        conflicts=(
+            "sets of disease genes; flags pathway collections with pathways of diseases, and text"
+        ),
         score=_omim.score,
     ),
     "go_time_split": Task(
@@ -46,10 +51,15 @@ TASKS = {
         score=_go_time_split.score,
     ),
     "interactions": Task(
-        asks="which proteins interact (HI-union, Lit-BM), between genes of which no pair was trained on",
+        asks=(
+            "which proteins interact (HI-union, Lit-BM), between genes of which no pair was"
+            " trained on"
+        ),
         item="fold of genes",
         rule=_leakage.holds_interactions,
-        conflicts="HI-union, Lit-BM, and networks that hold the same pairs unless these were taken out",
+        conflicts=(
+            "HI-union, Lit-BM, and networks that hold the same pairs unless these were taken out"
+        ),
         score=_interactions.score,
     ),
 }
@@ -60,15 +70,18 @@ def tasks() -> pd.DataFrame:
 
     Returns
     -------
-    One row per task: ``name``, ``asks`` (the question), ``item`` (what one row of a result is) and ``conflicts`` (the
-    sources that an embedding must not be made from).
+    One row per task: ``name``, ``asks`` (the question), ``item`` (what one row of a result is) and
+    ``conflicts`` (the sources that an embedding must not be made from).
 
     Examples
     --------
     >>> nt.metrics.tasks()["name"].tolist()
     ['omim', 'go_time_split', 'interactions']
     """
-    rows = [{"name": name, "asks": t.asks, "item": t.item, "conflicts": t.conflicts} for name, t in TASKS.items()]
+    rows = [
+        {"name": name, "asks": t.asks, "item": t.item, "conflicts": t.conflicts}
+        for name, t in TASKS.items()
+    ]
     return pd.DataFrame(rows)
 
 
@@ -76,10 +89,11 @@ def tasks() -> pd.DataFrame:
 def conflicts(embedding: str | PathLike[str] | ad.AnnData, task: str) -> pd.DataFrame:
     """List the sources of an embedding that a task conflicts with.
 
-    The embedding declares them in ``uns["newt"]["manifest"]``: a dict of columns ``modality``, ``source``, ``date``
-    (``2023``, ``2023-12`` or ``2023-12-31``) and, if there are, ``file``, ``origin`` and ``excluded`` (tasks whose
-    answers were taken out of the source). Sources of modalities that ``uns["newt"]["modalities"]`` does not name do
-    not count. An embedding that was made from nothing, such as random vectors, declares empty columns.
+    The embedding declares them in ``uns["newt"]["manifest"]``: a dict of columns ``modality``,
+    ``source``, ``date`` (``2023``, ``2023-12`` or ``2023-12-31``) and, if there are, ``file``,
+    ``origin`` and ``excluded`` (tasks whose answers were taken out of the source). Sources of
+    modalities that ``uns["newt"]["modalities"]`` does not name do not count. An embedding that was
+    made from nothing, such as random vectors, declares empty columns.
 
     Parameters
     ----------
@@ -89,8 +103,9 @@ def conflicts(embedding: str | PathLike[str] | ad.AnnData, task: str) -> pd.Data
 
     Returns
     -------
-    One row per conflict: ``modality``, ``source``, ``date``, ``reason`` and ``severity``: ``refuse`` (the source holds
-    what is asked for) or ``flag`` (it may). An embedding without a manifest has one row, source ``unknown``.
+    One row per conflict: ``modality``, ``source``, ``date``, ``reason`` and ``severity``:
+    ``refuse`` (the source holds what is asked for) or ``flag`` (it may). An embedding without a
+    manifest has one row, source ``unknown``.
 
     Raises
     ------
@@ -118,27 +133,30 @@ def evaluate(
 ) -> pd.DataFrame:
     """Score a gene embedding on a task.
 
-    A gene of the task that the embedding does not know counts as the mean of those it knows: it is scored, never left
-    out, so that embeddings of different coverage are compared on the same genes. All scores are areas under the ROC
-    curve; chance is 0.5. The data are fetched or found as those of bundles are.
+    A gene of the task that the embedding does not know counts as the mean of those it knows: it is
+    scored, never left out, so that embeddings of different coverage are compared on the same genes.
+    All scores are areas under the ROC curve; chance is 0.5. The data are fetched or found as those
+    of bundles are.
 
     ``omim``
         Disease genes in the protocol of Zhong et al. (2025), by :func:`term_auroc`.
     ``go_time_split``
-        Genes that a GO term gained since the frozen GO. Both are propagated on the ontology of 2024; a gene is new
-        to a term if it is not in the frozen closure. Terms with 10 to 500 frozen and at least 5 new genes are learned
-        from the frozen annotations of all genes by kernel ridge regression (RBF kernel as in :func:`term_auroc`, 1,500
-        landmarks; for one half of the terms the penalty that is best for new development genes of the other half, on
-        the hold-out for those of all terms). Each gene is predicted without itself, and new genes are ranked against
-        all others that the term did not have. Beside it ``annotation_count``: the same genes ranked by how many frozen
-        annotations they have.
+        Genes that a GO term gained since the frozen GO. Both are propagated on the ontology of
+        2024; a gene is new to a term if it is not in the frozen closure. Terms with 10 to 500
+        frozen and at least 5 new genes are learned from the frozen annotations of all genes by
+        kernel ridge regression (RBF kernel as in :func:`term_auroc`, 1,500 landmarks; for one half
+        of the terms the penalty that is best for new development genes of the other half, on the
+        hold-out for those of all terms). Each gene is predicted without itself, and new genes are
+        ranked against all others that the term did not have. Beside it ``annotation_count``: the
+        same genes ranked by how many frozen annotations they have.
     ``interactions``
-        Interactions of HI-union and Lit-BM. Genes are in five folds by the hash of their symbol, and both genes of a
-        test pair are in one fold, those of a training pair in the other three. A pair that does not interact replaces
-        one gene of a pair that does by a gene of the same fold with nearly the same number of tested interactions, of
-        neighbours in all networks, and of annotations. Logistic regression on product and absolute difference of the
-        unit-length vectors. Beside it the areas of the plain ``cosine``, and of ``degree`` and ``annotation_count``,
-        which are 0.5 if the matching holds.
+        Interactions of HI-union and Lit-BM. Genes are in five folds by the hash of their symbol,
+        and both genes of a test pair are in one fold, those of a training pair in the other three.
+        A pair that does not interact replaces one gene of a pair that does by a gene of the same
+        fold with nearly the same number of tested interactions, of neighbours in all networks, and
+        of annotations. Logistic regression on product and absolute difference of the unit-length
+        vectors. Beside it the areas of the plain ``cosine``, and of ``degree`` and
+        ``annotation_count``, which are 0.5 if the matching holds.
 
     Parameters
     ----------
@@ -146,15 +164,17 @@ def evaluate(
     task
         Name of a task, see :func:`tasks`.
     on_conflict
-        What to do if the embedding was made from sources that hold what the task asks for: ``"raise"`` an error,
-        ``"warn"``, or ``"ignore"``. Sources that may hold it are warned of unless ignored.
+        What to do if the embedding was made from sources that hold what the task asks for:
+        ``"raise"`` an error, ``"warn"``, or ``"ignore"``. Sources that may hold it are warned of
+        unless ignored.
     holdout
-        Score the hold-out (of ``omim`` the given one, else the genes of the first of five folds) instead of all
-        others. Once, when all is chosen.
+        Score the hold-out (of ``omim`` the given one, else the genes of the first of five folds)
+        instead of all others. Once, when all is chosen.
     genes
         Score these genes only, such as those that several embeddings share.
     max_items
-        Score at most so many diseases or terms, chosen by the hash of their names; ``None`` for all.
+        Score at most so many diseases or terms, chosen by the hash of their names; ``None`` for
+        all.
     n_jobs
         Processes that share diseases or folds.
     random_state
@@ -162,11 +182,12 @@ def evaluate(
 
     Returns
     -------
-    One row per disease, term or fold: ``item``, ``score``, ``n_positive``, ``n_negative``; for terms also ``n_train``,
-    ``annotation_count``, ``name`` and ``namespace``; for folds also ``n_train``, ``cosine``, ``degree`` and
-    ``annotation_count``. ``attrs`` holds ``task``, ``holdout``, ``conflicts`` (the rows of :func:`conflicts`),
-    ``coverage`` (share of the scored genes that have a vector) and, of interactions, ``pairs``: columns of all test
-    pairs with their scores, for a bootstrap over genes.
+    One row per disease, term or fold: ``item``, ``score``, ``n_positive``, ``n_negative``; for
+    terms also ``n_train``, ``annotation_count``, ``name`` and ``namespace``; for folds also
+    ``n_train``, ``cosine``, ``degree`` and ``annotation_count``. ``attrs`` holds ``task``,
+    ``holdout``, ``conflicts`` (the rows of :func:`conflicts`), ``coverage`` (share of the scored
+    genes that have a vector) and, of interactions, ``pairs``: columns of all test pairs with their
+    scores, for a bootstrap over genes.
 
     Raises
     ------
@@ -183,7 +204,8 @@ def evaluate(
     TypeError
         If the embedding is no name, path or AnnData, or ``max_items`` no integer.
     ValueError
-        If there is no such task, an option is not known, or the genes chosen leave nothing to score.
+        If there is no such task, an option is not known, or the genes chosen leave nothing to
+        score.
 
     Warns
     -----
@@ -192,7 +214,8 @@ def evaluate(
 
     References
     ----------
-    Zhong et al. (2025), on gene embeddings; Luck et al. (2020), Nature 580:402, on HI-union and Lit-BM.
+    Zhong et al. (2025), on gene embeddings; Luck et al. (2020), Nature 580:402, on HI-union and
+    Lit-BM.
 
     Examples
     --------
@@ -208,7 +231,12 @@ def evaluate(
     found = _leakage.find_conflicts(given, asked.rule)
     _leakage.check_conflicts(found, task, on_conflict, stacklevel=2)
     out = asked.score(
-        given, holdout=holdout, n_jobs=n_jobs, random_state=random_state, genes=genes, max_items=max_items
+        given,
+        holdout=holdout,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        genes=genes,
+        max_items=max_items,
     )
     out.attrs |= {"task": task, "holdout": holdout, "conflicts": found.to_dict("records")}
     return out

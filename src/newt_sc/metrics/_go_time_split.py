@@ -79,14 +79,19 @@ def time_split() -> TimeSplit:
     return _time_split(
         fetch(then["file"], then["sha256"], folders=folders),
         fetch(ontology["file"], ontology["sha256"], folders=folders),
-        tuple(fetch(file, digest, folders=folders) for file, digest in zip(now["file"], now["sha256"], strict=True)),
+        tuple(
+            fetch(file, digest, folders=folders)
+            for file, digest in zip(now["file"], now["sha256"], strict=True)
+        ),
     )
 
 
 @lru_cache(maxsize=1)
 def _time_split(then: Path, ontology: Path, now: tuple[Path, ...]) -> TimeSplit:
     graph = read_ontology(ontology)
-    with warnings.catch_warnings():  # terms that one of the two ontologies lacks are left out by design
+    with (
+        warnings.catch_warnings()
+    ):  # terms that one of the two ontologies lacks are left out by design
         warnings.simplefilter("ignore", NewtWarning)
         before = io.propagate_annotations(read_go_sets(then), graph, min_size=1, max_size=None)
         sets: dict[str, list[str]] = {}
@@ -95,7 +100,9 @@ def _time_split(then: Path, ontology: Path, now: tuple[Path, ...]) -> TimeSplit:
                 sets[term] = sets.get(term, []) + members
         after = io.propagate_annotations(sets, graph, min_size=1, max_size=None)
         table = gene_names.table()
-        genes = pd.Index(sorted(canonical_symbols(pd.Index(table["symbol"]), organism="human").dropna()))
+        genes = pd.Index(
+            sorted(canonical_symbols(pd.Index(table["symbol"]), organism="human").dropna())
+        )
         X = _incidence(before, genes)
         terms = [term for term in before if term in after]
         Y = _incidence({term: after[term] for term in terms}, genes)
@@ -104,7 +111,9 @@ def _time_split(then: Path, ontology: Path, now: tuple[Path, ...]) -> TimeSplit:
     X = sparse.csr_array(X[at])
     new = sparse.csr_array(Y - Y.multiply(X))
     new.eliminate_zeros()
-    about = {key: [graph.nodes[term].get(key, "") for term in terms] for key in ("name", "namespace")}
+    about = {
+        key: [graph.nodes[term].get(key, "") for term in terms] for key in ("name", "namespace")
+    }
     return TimeSplit(genes, pd.DataFrame(about, index=pd.Index(terms)), X, new, n_frozen)
 
 
@@ -116,18 +125,23 @@ def _incidence(sets: dict[str, list[str]], genes: pd.Index) -> sparse.csr_array:
     cols = column[[name for members in sets.values() for name in members]].to_numpy()
     rows = np.repeat(np.arange(len(sets)), sizes)
     keep = cols >= 0
-    X = sparse.csr_array((np.ones(keep.sum(), np.int32), (rows[keep], cols[keep])), shape=(len(sets), len(genes)))
+    X = sparse.csr_array(
+        (np.ones(keep.sum(), np.int32), (rows[keep], cols[keep])), shape=(len(sets), len(genes))
+    )
     X.sum_duplicates()
     X.data[:] = 1
     return X
 
 
 def annotation_count() -> ad.AnnData:
-    """Make an embedding of one dimension: how much was known of a gene, the baseline of what is found later.
+    """Make an embedding of one dimension: how much was known of a gene.
+
+    It is the baseline of what is found later.
 
     Returns
     -------
-    AnnData of all protein-coding genes x 1: log(1 + number of GO terms in the frozen GO, propagated).
+    AnnData of all protein-coding genes x 1: log(1 + number of GO terms in the frozen GO,
+    propagated).
 
     Raises
     ------
@@ -141,12 +155,18 @@ def annotation_count() -> ad.AnnData:
     >>> nt.metrics.evaluate(nt.metrics.annotation_count(), "go_time_split")  # doctest: +SKIP
     """
     split = time_split()
-    out = ad.AnnData(np.log1p(split.n_frozen)[:, None].astype(np.float32), obs=pd.DataFrame(index=split.genes))
+    out = ad.AnnData(
+        np.log1p(split.n_frozen)[:, None].astype(np.float32), obs=pd.DataFrame(index=split.genes)
+    )
     row = read_manifest(FROZEN).query("modality == 'function'")
     manifest: dict[str, Any] = {
         key: row[key].to_numpy(str) for key in ("modality", "file", "source", "version", "date")
     }
-    out.uns[_keys.EMBED] = {"name": "annotation count", "modalities": np.array(["function"]), "manifest": manifest}
+    out.uns[_keys.EMBED] = {
+        "name": "annotation count",
+        "modalities": np.array(["function"]),
+        "manifest": manifest,
+    }
     return out
 
 
@@ -188,11 +208,19 @@ def score(
 
     half = (hashed(split.terms.index[eligible]) // np.uint64(N_FOLDS)) % np.uint64(2)
     tuning = {penalty: areas(predicted, chosen & ~held) for penalty, predicted in ways.items()}
-    final = {penalty: areas(predicted, scored) for penalty, predicted in ways.items()} if holdout else tuning
+    final = (
+        {penalty: areas(predicted, scored) for penalty, predicted in ways.items()}
+        if holdout
+        else tuning
+    )
     area, penalties = np.empty(eligible.size), []
     for one in (0, 1):
-        other = np.ones(eligible.size, dtype=bool) if holdout or len(set(half)) == 1 else half != one
-        penalties.append(max(PENALTIES, key=lambda penalty: float(np.nanmean(tuning[penalty][other]))))
+        other = (
+            np.ones(eligible.size, dtype=bool) if holdout or len(set(half)) == 1 else half != one
+        )
+        penalties.append(
+            max(PENALTIES, key=lambda penalty: float(np.nanmean(tuning[penalty][other])))
+        )
         area[half == one] = final[penalties[-1]][half == one]
     rows = []
     for i, at in enumerate(eligible):
@@ -225,8 +253,8 @@ def leave_one_out(
 ) -> dict[float, NDArray[np.float32]]:
     """Predict each gene's labels from all other genes, for all terms at once.
 
-    Kernel ridge regression with the kernel of :func:`term_auroc` (RBF, gamma 1 / (d var X)) in its Nyström
-    approximation; the prediction of each gene without itself is exact in closed form.
+    Kernel ridge regression with the kernel of :func:`term_auroc` (RBF, gamma 1 / (d var X)) in its
+    Nyström approximation; the prediction of each gene without itself is exact in closed form.
 
     Parameters
     ----------

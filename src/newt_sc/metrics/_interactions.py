@@ -37,11 +37,13 @@ N_NEAREST = 30
 """Genes that are tried, nearest first, in place of one of a pair."""
 
 MAX_TRAIN, MAX_TUNING = 8000, 3000
-"""Pairs that interact, and as many that do not, that a classifier is trained on, also while C is chosen."""
+"""Pairs that interact, and as many that do not, that a classifier is trained on, also while C is
+chosen.
+"""
 
 COSTS = (0.1, 1.0, 10.0, 100.0)
-"""What C is chosen from by cross-validation over the training folds, times the number of training pairs (features of
-unit variance)."""
+"""What C is chosen from by cross-validation over the training folds, times the number of training
+pairs (features of unit variance)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,8 @@ class Networks:
     genes
         Symbols, sorted.
     tested, any
-        Genes x genes, symmetric, without the diagonal: in the networks that are asked for, and in any network.
+        Genes x genes, symmetric, without the diagonal: in the networks that are asked for, and in
+        any network.
     n_annotations
         Number of GO terms of each gene.
     """
@@ -71,8 +74,8 @@ class Pairs:
     Attributes
     ----------
     a, b
-        Rows of the genes. Of n pairs the first half interact; pair i + n/2, which does not, has the same ``a`` as pair
-        i and a ``b`` of the same fold.
+        Rows of the genes. Of n pairs the first half interact; pair i + n/2, which does not, has the
+        same ``a`` as pair i and a ``b`` of the same fold.
     label
         1 or 0.
     """
@@ -88,7 +91,9 @@ class Pairs:
 
 def networks() -> Networks:
     """Read the networks and the number of annotations of each gene."""
-    return _networks(BUNDLE, *(str(x) for x in (settings.data_dir, settings.data_url, settings.cache_dir)))
+    return _networks(
+        BUNDLE, *(str(x) for x in (settings.data_dir, settings.data_url, settings.cache_dir))
+    )
 
 
 @lru_cache(maxsize=1)
@@ -100,17 +105,22 @@ def _networks(name: str | os.PathLike[str], *_: str) -> Networks:
     tested = partner_graph(mod, np.isin(source, TESTED))
     count = pd.Series(np.diff(sparse.csr_array(function.X).indptr), index=function.obs_names)
     return Networks(
-        pd.Index(mod.obs_names), tested, every, count.reindex(mod.obs_names, fill_value=0).to_numpy(np.intp)
+        pd.Index(mod.obs_names),
+        tested,
+        every,
+        count.reindex(mod.obs_names, fill_value=0).to_numpy(np.intp),
     )
 
 
-def make_pairs(net: Networks, *, allowed: NDArray[np.bool_] | None = None, random_state: int = 0) -> Pairs:
+def make_pairs(
+    net: Networks, *, allowed: NDArray[np.bool_] | None = None, random_state: int = 0
+) -> Pairs:
     """Put beside each pair that interacts one that does not.
 
-    One of the two genes, by lot, is replaced by one of the same fold that is nearest in the number of tested
-    interactions, of neighbours in any network and of annotations (logarithms, in standard deviations) and does not
-    interact with the other in any network. A pair without such a gene among the nearest is left out; no pair comes
-    twice.
+    One of the two genes, by lot, is replaced by one of the same fold that is nearest in the number
+    of tested interactions, of neighbours in any network and of annotations (logarithms, in standard
+    deviations) and does not interact with the other in any network. A pair without such a gene
+    among the nearest is left out; no pair comes twice.
 
     Parameters
     ----------
@@ -214,10 +224,14 @@ def score(
     plan = [(k, [other for other in development if other != k]) for k in tested]
     for k, _ in plan:
         if not (same == k).any():
-            msg = f"No pair of the {allowed.sum()} genes chosen has both genes in fold {k}: pass more genes."
+            msg = (
+                f"No pair of the {allowed.sum()} genes chosen has both genes in fold {k}: pass more"
+                " genes."
+            )
             raise ValueError(msg)
     scores = Parallel(n_jobs=n_jobs)(
-        delayed(_fold)(unit, pairs.take(same == k), pairs, fold, train, random_state) for k, train in plan
+        delayed(_fold)(unit, pairs.take(same == k), pairs, fold, train, random_state)
+        for k, train in plan
     )
     degree, count = np.log1p(net.any.sum(axis=0)), np.log1p(net.n_annotations)
     rows, tables = [], []
@@ -237,12 +251,22 @@ def score(
                 "annotation_count": auroc(count[test.a] + count[test.b], y),
             }
         )
-        about = {"gene_a": net.genes[test.a], "gene_b": net.genes[test.b], "fold": k, "label": test.label}
+        about = {
+            "gene_a": net.genes[test.a],
+            "gene_b": net.genes[test.b],
+            "fold": k,
+            "label": test.label,
+        }
         tables.append(pd.DataFrame(about | {"score": decision, "cosine": cosine}))
     out = pd.DataFrame(rows)
-    scored = np.unique(np.concatenate([test for k, _ in plan for test in (pairs.a[same == k], pairs.b[same == k])]))
+    scored = np.unique(
+        np.concatenate([test for k, _ in plan for test in (pairs.a[same == k], pairs.b[same == k])])
+    )
     # plain lists: pandas compares attrs of tables that it joins by ==
-    out.attrs |= {"coverage": float(known[scored].mean()), "pairs": pd.concat(tables).to_dict("list")}
+    out.attrs |= {
+        "coverage": float(known[scored].mean()),
+        "pairs": pd.concat(tables).to_dict("list"),
+    }
     return out
 
 
@@ -268,9 +292,14 @@ def _fold(
 
     quality = np.zeros(len(COSTS))
     for k in train:
-        learn, check = inside([other for other in train if other != k], MAX_TUNING), inside([k], MAX_TUNING)
+        learn, check = (
+            inside([other for other in train if other != k], MAX_TUNING),
+            inside([k], MAX_TUNING),
+        )
         if learn.label.size and check.label.size:
-            quality += [auroc(_decide(unit, learn, check, cost), check.label == 1) for cost in COSTS]
+            quality += [
+                auroc(_decide(unit, learn, check, cost), check.label == 1) for cost in COSTS
+            ]
     learn = inside(train, MAX_TRAIN)
     if not learn.label.size:
         msg = "No pair is left to train on: pass more genes."
@@ -278,15 +307,21 @@ def _fold(
     return _decide(unit, learn, test, COSTS[int(np.argmax(quality))]), learn.label.size
 
 
-def _decide(unit: NDArray[np.float32], learn: Pairs, test: Pairs, cost: float) -> NDArray[np.float64]:
+def _decide(
+    unit: NDArray[np.float32], learn: Pairs, test: Pairs, cost: float
+) -> NDArray[np.float64]:
     from sklearn.linear_model import LogisticRegression
 
     X = _features(unit, learn)
     scale = np.maximum(X.std(axis=0), 1e-6)
     with warnings.catch_warnings():  # near enough for a ranking
         warnings.filterwarnings("ignore", message="lbfgs failed to converge")
-        model = LogisticRegression(C=cost / learn.label.size, max_iter=100, tol=1e-3).fit(X / scale, learn.label)
-    decision: NDArray[np.float64] = model.decision_function(_features(unit, test) / scale).astype(np.float64)
+        model = LogisticRegression(C=cost / learn.label.size, max_iter=100, tol=1e-3).fit(
+            X / scale, learn.label
+        )
+    decision: NDArray[np.float64] = model.decision_function(_features(unit, test) / scale).astype(
+        np.float64
+    )
     return decision
 
 
@@ -298,8 +333,8 @@ def _features(unit: NDArray[np.float32], pairs: Pairs) -> NDArray[np.float32]:
 def without_interactions(mdata: MuData) -> MuData:
     """Take what the task ``interactions`` asks for out of knowledge.
 
-    Networks named HI-union or Lit-BM are dropped, and their pairs are taken out of every other network (features of
-    the kind ``partner``, such as those of STRING and BioPlex).
+    Networks named HI-union or Lit-BM are dropped, and their pairs are taken out of every other
+    network (features of the kind ``partner``, such as those of STRING and BioPlex).
 
     Parameters
     ----------
@@ -308,9 +343,9 @@ def without_interactions(mdata: MuData) -> MuData:
 
     Returns
     -------
-    A copy. Genes that a modality knows no more are absent from it, and a modality that knows none is dropped.
-    ``uns["newt_bundle"]`` lists no dropped source, and its column ``excluded`` is ``"interactions"`` for sources that
-    pairs were taken out of, which :func:`conflicts` reads.
+    A copy. Genes that a modality knows no more are absent from it, and a modality that knows none
+    is dropped. ``uns["newt_bundle"]`` lists no dropped source, and its column ``excluded`` is
+    ``"interactions"`` for sources that pairs were taken out of, which :func:`conflicts` reads.
 
     Raises
     ------
@@ -337,10 +372,16 @@ def without_interactions(mdata: MuData) -> MuData:
     from mudata import MuData
 
     if not isinstance(mdata, MuData):
-        msg = f"mdata is {type(mdata).__name__}, expected a MuData of knowledge as newt_sc.datasets.bundle() gives."
+        msg = (
+            f"mdata is {type(mdata).__name__}, expected a MuData of knowledge as"
+            " newt_sc.datasets.bundle() gives."
+        )
         raise TypeError(msg)
     if _keys.BUNDLE not in mdata.uns:
-        msg = f"uns[{_keys.BUNDLE!r}] is missing: expected the manifest that newt_sc.datasets.bundle() writes."
+        msg = (
+            f"uns[{_keys.BUNDLE!r}] is missing: expected the manifest that"
+            " newt_sc.datasets.bundle() writes."
+        )
         raise KeyError(msg)
     net = networks()
     mods, cleaned = {}, set()
@@ -348,7 +389,8 @@ def without_interactions(mdata: MuData) -> MuData:
         missing = [key for key in ("kind", "source") if key not in mod.var]
         if missing:
             msg = (
-                f"Modality {name!r} has no var[{missing[0]!r}]: expected knowledge as newt_sc.datasets.bundle() gives."
+                f"Modality {name!r} has no var[{missing[0]!r}]: expected knowledge as"
+                " newt_sc.datasets.bundle() gives."
             )
             raise KeyError(msg)
         partner = (mod.var["kind"].astype(str) == "partner").to_numpy()
@@ -356,14 +398,19 @@ def without_interactions(mdata: MuData) -> MuData:
             mods[name] = mod.copy()
             continue
         if mod.obsm:
-            msg = f"Modality {name!r} has {list(mod.obsm)}, made with the pairs in: call this before newt_sc.pp.encode."
+            msg = (
+                f"Modality {name!r} has {list(mod.obsm)}, made with the pairs in: call this before"
+                " newt_sc.pp.encode."
+            )
             raise ValueError(msg)
         source = mod.var["source"].astype(str).to_numpy()
         cleaned |= {(name, s) for s in source[partner]}
         left = _without(mod, partner, partner & np.isin(source, TESTED), net)
         if left.n_obs:
             mods[name] = left
-    with warnings.catch_warnings():  # mudata 0.3 warns of what 0.4 no longer does on update; nothing is pulled here
+    with (
+        warnings.catch_warnings()
+    ):  # mudata 0.3 warns of what 0.4 no longer does on update; nothing is pulled here
         warnings.simplefilter("ignore", FutureWarning)
         out = MuData(mods)
     out.uns |= {key: value for key, value in mdata.uns.items() if key != _keys.BUNDLE}
@@ -371,7 +418,9 @@ def without_interactions(mdata: MuData) -> MuData:
     return out
 
 
-def _without(mod: AnnData, partner: NDArray[np.bool_], dropped: NDArray[np.bool_], net: Networks) -> AnnData:
+def _without(
+    mod: AnnData, partner: NDArray[np.bool_], dropped: NDArray[np.bool_], net: Networks
+) -> AnnData:
     at = np.where(partner, net.genes.get_indexer(partner_symbols(mod)), -1)
     row = net.genes.get_indexer(canonical_symbols(mod.obs_names, protein_coding_only=False))
     coo = sparse.coo_array(mod.X)
@@ -380,7 +429,9 @@ def _without(mod: AnnData, partner: NDArray[np.bool_], dropped: NDArray[np.bool_
     n = len(net.genes)
     pairs = _keys_of(net.tested)
     gone = known & _among(_key(g, p, n), pairs)
-    X = sparse.csr_matrix((coo.data[~gone], (coo.row[~gone], coo.col[~gone])), shape=mod.shape, dtype=coo.dtype)
+    X = sparse.csr_matrix(
+        (coo.data[~gone], (coo.row[~gone], coo.col[~gone])), shape=mod.shape, dtype=coo.dtype
+    )
     X = X[:, ~dropped]
     X.eliminate_zeros()
     filled = np.bincount(X.indices, minlength=X.shape[1]) > 0
@@ -399,6 +450,7 @@ def _without_rows(manifest: Any, cleaned: set[tuple[str, str]]) -> dict[str, Any
         for row, text in zip(rows, before, strict=True)
     ]
     columns = {
-        key: np.asarray(value)[keep] if np.shape(value) == (len(rows),) else value for key, value in manifest.items()
+        key: np.asarray(value)[keep] if np.shape(value) == (len(rows),) else value
+        for key, value in manifest.items()
     }
     return columns | {"excluded": np.array(excluded, dtype=str)[keep]}

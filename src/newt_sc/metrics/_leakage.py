@@ -76,7 +76,16 @@ _DISEASE = _words(
     "panelapp",
 )
 _DISEASE_PATHWAYS = _words("wikipathways", "wp", "reactome", "kegg", "msigdb[ _-]c2")
-_TEXT = _words("genept", "text", "bioconceptvec", "pubmed", "pubmedbert", "biobert", "gpt[^a-z]*", "ncbi[ _-]summary")
+_TEXT = _words(
+    "genept",
+    "text",
+    "bioconceptvec",
+    "pubmed",
+    "pubmedbert",
+    "biobert",
+    "gpt[^a-z]*",
+    "ncbi[ _-]summary",
+)
 _TESTED = _words("hi[ _-]?union", "hi[ _-]?ii[ _-]14", "huri", "lit[ _-]?bm")
 _NETWORKS = _words(
     "string",
@@ -124,13 +133,28 @@ def after_cutoff(source: Source) -> Verdict | None:
 def holds_interactions(source: Source) -> Verdict | None:
     """Refuse networks, unless the pairs were taken out."""
     if found := _TESTED.search(source.text):
-        return "refuse", f"{found[0]!r} is what the task asks for; see newt_sc.metrics.without_interactions"
+        return (
+            "refuse",
+            f"{found[0]!r} is what the task asks for; see newt_sc.metrics.without_interactions",
+        )
     if "interactions" in source.excluded:
         return None
     if found := _NETWORKS.search(source.text):
-        return "refuse", f"{found[0]!r} holds pairs that the task asks for; see newt_sc.metrics.without_interactions"
+        return (
+            "refuse",
+            (
+                f"{found[0]!r} holds pairs that the task asks for; see"
+                " newt_sc.metrics.without_interactions"
+            ),
+        )
     if source.modality == "interaction":
-        return "flag", "a network may hold pairs that the task asks for; see newt_sc.metrics.without_interactions"
+        return (
+            "flag",
+            (
+                "a network may hold pairs that the task asks for; see"
+                " newt_sc.metrics.without_interactions"
+            ),
+        )
     return None
 
 
@@ -148,7 +172,10 @@ def _last_day(date: str) -> str | None:
 
 
 def _sources(embedding: AnnData) -> list[Source] | None:
-    """List the sources of the modalities that the embedding was made from; None if it does not say."""
+    """List the sources of the modalities that the embedding was made from.
+
+    It is None if the embedding does not say.
+    """
     made: Any = embedding.uns.get(_keys.EMBED, {})
     manifest: Any = made.get("manifest") if isinstance(made, Mapping) else None
     if not isinstance(manifest, Mapping) or "source" not in manifest:
@@ -159,15 +186,24 @@ def _sources(embedding: AnnData) -> list[Source] | None:
         values = [str(value) for value in np.atleast_1d(manifest.get(key, [""] * len(names)))]
         if len(values) != len(names):
             msg = (
-                f"uns['newt']['manifest'] has {len(values)} of {key!r} and {len(names)} of 'source': expected as many."
+                f"uns['newt']['manifest'] has {len(values)} of {key!r} and {len(names)} of"
+                " 'source': expected as many."
             )
             raise ValueError(msg)
         return values
 
-    used = {str(name) for name in np.atleast_1d(made["modalities"])} if "modalities" in made else None
+    used = (
+        {str(name) for name in np.atleast_1d(made["modalities"])} if "modalities" in made else None
+    )
     rows = zip(names, *map(column, ("modality", "date", "file", "origin", "excluded")), strict=True)
     return [
-        Source(modality, name, date, " ".join((name, modality, file, origin)), frozenset(excluded.split()))
+        Source(
+            modality,
+            name,
+            date,
+            " ".join((name, modality, file, origin)),
+            frozenset(excluded.split()),
+        )
         for name, modality, date, file, origin, excluded in rows
         if used is None or not modality or modality in used
     ]
@@ -206,8 +242,10 @@ def check_conflicts(found: pd.DataFrame, task: str, on_conflict: str, *, stackle
     }
     if "refuse" in text and on_conflict == "raise":
         msg = (
-            f"Task {task!r} cannot be asked of an embedding made from {text['refuse']}. Make it without them, or pass "
-            "on_conflict='warn' and say so beside the score."
+            f"Task {task!r} cannot be asked of an embedding made from {text['refuse']}. Make it"
+            " without them, or pass on_conflict='warn' and say so beside the score."
         )
         raise LeakageError(msg)
-    warnings.warn(f"task {task!r}: {'; '.join(text.values())}", NewtWarning, stacklevel=stacklevel + 1)
+    warnings.warn(
+        f"task {task!r}: {'; '.join(text.values())}", NewtWarning, stacklevel=stacklevel + 1
+    )

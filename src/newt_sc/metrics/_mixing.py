@@ -33,9 +33,9 @@ def neighbor_mixing(
 ) -> float | NDArray[np.float64]:
     """Tell how many of a cell's neighbours are of another data set than the cell itself.
 
-    0 means that data sets are islands. If they are mixed as if they were one, it is the chance that two cells drawn at
-    random are of different ones: a half for two data sets of one size. It says nothing of whether the right cells
-    mix; look at labels beside it.
+    0 means that data sets are islands. If they are mixed as if they were one, it is the chance that
+    two cells drawn at random are of different ones: a half for two data sets of one size. It says
+    nothing of whether the right cells mix; look at labels beside it.
 
     Parameters
     ----------
@@ -72,10 +72,15 @@ def neighbor_mixing(
     kept = read_labels(np.asarray(batch, dtype=object), "batch").dropna()
     cells = kept.index.to_numpy()
     if check_count("n_neighbors", n_neighbors, 1) >= len(cells):
-        msg = f"n_neighbors is {n_neighbors}; expected fewer than the {len(cells)} cells that have a batch."
+        msg = (
+            f"n_neighbors is {n_neighbors}; expected fewer than the {len(cells)} cells that have a"
+            " batch."
+        )
         raise ValueError(msg)
     which: NDArray[Any] = np.unique(kept.to_numpy(dtype=str), return_inverse=True)[1]
-    search = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine", algorithm="brute").fit(points[cells])
+    search = NearestNeighbors(n_neighbors=n_neighbors, metric="cosine", algorithm="brute").fit(
+        points[cells]
+    )
     share: NDArray[np.float64] = np.full(len(points), np.nan)
     share[cells] = (which[search.kneighbors(return_distance=False)] != which[:, None]).mean(axis=1)
     return share if return_per_cell else float(np.nanmean(share))

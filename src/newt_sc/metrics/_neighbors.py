@@ -29,33 +29,36 @@ def neighbor_recovery(
 ) -> NDArray[np.float64]:
     """How many of the true nearest genes are nearest by other vectors.
 
-    True are the reference genes nearest to a query gene by cosine in a block that was withheld for the query genes;
-    they are looked for by cosine in vectors made without it. Of random vectors the mean is the share of reference genes
-    that are true, ``n_neighbors / n_reference``, of either metric (average precision a little above it).
+    True are the reference genes nearest to a query gene by cosine in a block that was withheld for
+    the query genes; they are looked for by cosine in vectors made without it. Of random vectors the
+    mean is the share of reference genes that are true, ``n_neighbors / n_reference``, of either
+    metric (average precision a little above it).
 
     Parameters
     ----------
     X_query, X_reference
-        Vectors of query genes x d and of reference genes x d. No gene should be in both: it would find itself.
+        Vectors of query genes x d and of reference genes x d. No gene should be in both: it would
+        find itself.
     truth_query, truth_reference
         The withheld block of the same genes, query genes x k and reference genes x k.
     n_neighbors
         How many reference genes are true neighbours of a query gene.
     metric
-        ``"recall"``: the share of them among as many nearest genes; ``"average_precision"``: the mean, over them, of
-        the precision down to their rank.
+        ``"recall"``: the share of them among as many nearest genes; ``"average_precision"``: the
+        mean, over them, of the precision down to their rank.
 
     Returns
     -------
-    One number from 0 to 1 for each query gene. Of equal cosines the earlier reference gene is nearer.
+    One number from 0 to 1 for each query gene. Of equal cosines the earlier reference gene is
+    nearer.
 
     Raises
     ------
     TypeError
         If an array is sparse or not numeric, or ``n_neighbors`` is no integer.
     ValueError
-        If shapes do not fit, a value is not finite, ``n_neighbors`` is below 1 or not below the number of reference
-        genes, or ``metric`` is not known.
+        If shapes do not fit, a value is not finite, ``n_neighbors`` is below 1 or not below the
+        number of reference genes, or ``metric`` is not known.
 
     Examples
     --------
@@ -72,16 +75,26 @@ def neighbor_recovery(
     true_query, true_reference = check_points(truth_query), check_points(truth_reference)
     for what, one, other in (("X", query, reference), ("truth", true_query, true_reference)):
         if one.shape[1] != other.shape[1]:
-            msg = f"{what}_query has {one.shape[1]} dimensions, {what}_reference {other.shape[1]}; expected as many."
+            msg = (
+                f"{what}_query has {one.shape[1]} dimensions, {what}_reference {other.shape[1]};"
+                " expected as many."
+            )
             raise ValueError(msg)
-    for what, one, other in (("query", query, true_query), ("reference", reference, true_reference)):
+    for what, one, other in (
+        ("query", query, true_query),
+        ("reference", reference, true_reference),
+    ):
         if len(one) != len(other):
             msg = (
-                f"X_{what} has {len(one)} genes, truth_{what} {len(other)}; expected the same genes in the same order."
+                f"X_{what} has {len(one)} genes, truth_{what} {len(other)}; expected the same genes"
+                " in the same order."
             )
             raise ValueError(msg)
     if check_count("n_neighbors", n_neighbors, 1) >= len(reference):
-        msg = f"n_neighbors is {n_neighbors}; expected fewer than the {len(reference)} reference genes."
+        msg = (
+            f"n_neighbors is {n_neighbors}; expected fewer than the {len(reference)} reference"
+            " genes."
+        )
         raise ValueError(msg)
     query, reference = unit_rows(query), unit_rows(reference)
     true_query, true_reference = unit_rows(true_query), unit_rows(true_reference)
@@ -105,7 +118,10 @@ def neighbor_recovery(
 
 
 def _nearest(cosine: NDArray[np.floating], n: int) -> NDArray[np.intp]:
-    """Columns of the n largest of each row, as a stable sort would choose them; their order within a row is free."""
+    """Columns of the n largest of each row, as a stable sort would choose them.
+
+    Their order within a row is free.
+    """
     chosen: NDArray[np.intp] = np.argpartition(-cosine, n - 1, axis=1)[:, :n]
     least = np.take_along_axis(cosine, chosen, axis=1).min(axis=1, keepdims=True)
     tied = np.flatnonzero((cosine >= least).sum(axis=1) > n)  # of equals the first are nearer

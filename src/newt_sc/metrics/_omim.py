@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["FILES", "score"]
 
 FILES = {
-    "benchmarks/omim_disease_genes.tsv.gz": "4b317d60231a408795bc90838df38d694e89763fb7ddaee5622c55fb213c17cd",
-    "benchmarks/common_genes.tsv.gz": "05e3de832500d58d6c082f0fecb79aae9fb9104735b79a8a0185edccdd55f794",
+    "benchmarks/omim_disease_genes.tsv.gz": (
+        "4b317d60231a408795bc90838df38d694e89763fb7ddaee5622c55fb213c17cd"
+    ),
+    "benchmarks/common_genes.tsv.gz": (
+        "05e3de832500d58d6c082f0fecb79aae9fb9104735b79a8a0185edccdd55f794"
+    ),
 }
 """Labels, and the genes common to the 38 published embeddings, with their sha256."""
 
@@ -47,7 +51,9 @@ def score(
     terms = terms[np.argsort(hashed(terms))][:max_items]
     labels = labels[labels["term"].isin(set(terms))]
     X = vectors_of(embedding, entrez)
-    labels = labels.assign(row=labels["entrez"].map(pd.Series(np.arange(len(entrez)), index=entrez)).to_numpy(np.intp))
+    labels = labels.assign(
+        row=labels["entrez"].map(pd.Series(np.arange(len(entrez)), index=entrez)).to_numpy(np.intp)
+    )
     auc = term_auroc(X, labels[["term", "row", "label", "split"]], holdout=holdout, n_jobs=n_jobs)
     scored = labels[(labels["split"] == "holdout") == holdout]
     counts = scored.groupby("term")["label"].agg(["sum", "size"]).loc[auc.index]
@@ -76,7 +82,12 @@ def _read(path: Path, columns: dict[str, type]) -> pd.DataFrame:
 def _whole(labels: pd.DataFrame, holdout: bool) -> pd.DataFrame:
     """Terms that still have both classes in every split."""
     splits = ["fold1", "fold2", "fold3", *(["holdout"] if holdout else [])]
-    kinds = labels.groupby(["term", "split"])["label"].nunique().unstack(fill_value=0).reindex(columns=splits)
+    kinds = (
+        labels.groupby(["term", "split"])["label"]
+        .nunique()
+        .unstack(fill_value=0)
+        .reindex(columns=splits)
+    )
     keep = kinds.index[(kinds == 2).all(axis=1)]
     if keep.empty:
         msg = "With these genes no disease has both classes in every split: pass more genes."

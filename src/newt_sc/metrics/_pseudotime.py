@@ -49,42 +49,47 @@ def pseudotime_spearman(
 ) -> float | tuple[float, NDArray[np.float64]]:
     """Score how well diffusion pseudotime follows a known order of the cells.
 
-    Runs :func:`scanpy.pp.neighbors`, :func:`scanpy.tl.diffmap` and :func:`scanpy.tl.dpt` with their defaults on the
-    cells whose order is known, and correlates pseudotime with the order by Spearman's rho. The order should come from
-    sampling time or sorting, not from a trajectory fitted to the same data.
+    Runs :func:`scanpy.pp.neighbors`, :func:`scanpy.tl.diffmap` and :func:`scanpy.tl.dpt` with their
+    defaults on the cells whose order is known, and correlates pseudotime with the order by
+    Spearman's rho. The order should come from sampling time or sorting, not from a trajectory
+    fitted to the same data.
 
     Parameters
     ----------
     X
         Representation, cells x dimensions, dense and finite.
     order
-        Known order, such as the index of a stage; ties are allowed. Cells where it is NaN are left out of the graph.
+        Known order, such as the index of a stage; ties are allowed. Cells where it is NaN are left
+        out of the graph.
     root
-        Row of ``X`` where pseudotime starts. By default, of the cells of the lowest order, the one nearest to their
-        centroid in ``X``: the same rule for every representation.
+        Row of ``X`` where pseudotime starts. By default, of the cells of the lowest order, the one
+        nearest to their centroid in ``X``: the same rule for every representation.
     n_neighbors
         Size of the neighbourhood in the graph.
     random_state
         Seed of the neighbour search and the eigensolver.
     return_per_cell
-        Also return the pseudotime of each cell: ``inf`` where the root cannot be reached, NaN where the order is.
+        Also return the pseudotime of each cell: ``inf`` where the root cannot be reached, NaN where
+        the order is.
 
     Returns
     -------
-    Spearman's rho between -1 and 1. Cells that the graph does not connect to the root rank last, tied. With
-    ``return_per_cell`` the pair of rho and pseudotime.
+    Spearman's rho between -1 and 1. Cells that the graph does not connect to the root rank last,
+    tied. With ``return_per_cell`` the pair of rho and pseudotime.
 
     Raises
     ------
     TypeError
         If ``X`` is sparse or not numeric, or a count is not an integer.
     ValueError
-        If shapes do not fit, ``X`` is not finite or the same in all cells, the order has fewer than two values, the
-        root is not a cell with a known order, or there are not more cells than ``n_neighbors``.
+        If shapes do not fit, ``X`` is not finite or the same in all cells, the order has fewer than
+        two values, the root is not a cell with a known order, or there are not more cells than
+        ``n_neighbors``.
 
     References
     ----------
-    Haghverdi et al. (2016), Diffusion pseudotime robustly reconstructs lineage branching, Nature Methods 13:845.
+    Haghverdi et al. (2016), Diffusion pseudotime robustly reconstructs lineage branching, Nature
+    Methods 13:845.
 
     Examples
     --------
@@ -98,18 +103,30 @@ def pseudotime_spearman(
     try:
         rank = np.asarray(order, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        msg = "order is not numeric; expected one number for each cell, such as the index of its stage."
+        msg = (
+            "order is not numeric; expected one number for each cell, such as the index of its"
+            " stage."
+        )
         raise TypeError(msg) from error
     cells = np.flatnonzero(~np.isnan(rank))
     rank = rank[cells]
     if np.unique(rank).size < 2:
-        msg = f"order has {np.unique(rank).size} different values that are not NaN; expected at least two."
+        msg = (
+            f"order has {np.unique(rank).size} different values that are not NaN; expected at least"
+            " two."
+        )
         raise ValueError(msg)
     if n_neighbors >= cells.size:
-        msg = f"n_neighbors is {n_neighbors}; expected fewer than the {cells.size} cells with a known order."
+        msg = (
+            f"n_neighbors is {n_neighbors}; expected fewer than the {cells.size} cells with a known"
+            " order."
+        )
         raise ValueError(msg)
     if (points[cells] == points[cells[0]]).all():
-        msg = "X is the same in all cells with a known order; expected a representation that tells them apart."
+        msg = (
+            "X is the same in all cells with a known order; expected a representation that tells"
+            " them apart."
+        )
         raise ValueError(msg)
     if root is None:
         start = _central_first(points[cells], rank)
@@ -146,7 +163,9 @@ def _diffusion_pseudotime(
     sc.pp.neighbors(adata, n_neighbors=n_neighbors, use_rep="X", random_state=random_state)
     sc.tl.diffmap(adata, n_comps=min(15, adata.n_obs - 1), random_state=random_state)
     adata.uns["iroot"] = root
-    with np.errstate(invalid="ignore"):  # 0 / 0 where all cells that can be reached are in one place
+    with np.errstate(
+        invalid="ignore"
+    ):  # 0 / 0 where all cells that can be reached are in one place
         sc.tl.dpt(adata, n_dcs=min(10, adata.obsm["X_diffmap"].shape[1]))
     time: NDArray[np.float64] = adata.obs["dpt_pseudotime"].to_numpy(dtype=np.float64, copy=True)
     time[np.isnan(time)] = 0

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["HOLDOUT", "N_FOLDS", "auroc", "fold_of", "hashed", "unit_or_mean", "vectors_of", "within"]
+__all__ = [
+    "HOLDOUT",
+    "N_FOLDS",
+    "auroc",
+    "fold_of",
+    "hashed",
+    "unit_or_mean",
+    "vectors_of",
+    "within",
+]
 
 N_FOLDS = 5
 """Folds that the hash of a gene's symbol puts it in."""
@@ -26,7 +35,9 @@ HOLDOUT = 0
 
 def hashed(names: Iterable[str]) -> NDArray[np.uint64]:
     """Hash names, the same on every machine and in every year."""
-    digests = [int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") for name in names]
+    digests = [
+        int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") for name in names
+    ]
     return np.array(digests, dtype=np.uint64)
 
 
@@ -36,7 +47,7 @@ def fold_of(symbols: Iterable[str]) -> NDArray[np.intp]:
 
 
 def within(symbols: Iterable[str], chosen: Iterable[str] | None) -> NDArray[np.bool_]:
-    """Which of the approved symbols are among the genes that a caller chose; all if it chose none."""
+    """Which of the approved symbols are among the genes chosen; all if none were chosen."""
     symbols = list(symbols)
     if chosen is None:
         return np.ones(len(symbols), dtype=bool)
@@ -60,7 +71,10 @@ def vectors_of(embedding: AnnData, names: Iterable[str]) -> NDArray[np.float64]:
     """
     X = embedding.X
     if not isinstance(X, np.ndarray) or X.ndim != 2 or 0 in X.shape or X.dtype.kind not in "biuf":
-        msg = f"The embedding has X of type {type(X).__name__}: expected a dense array of numbers, genes x dimensions."
+        msg = (
+            f"The embedding has X of type {type(X).__name__}: expected a dense array of numbers,"
+            " genes x dimensions."
+        )
         raise ValueError(msg)
     if np.isinf(X).any():
         msg = "The embedding has infinite values: remove those genes, or make their rows NaN."

@@ -32,9 +32,9 @@ def tree_distances(
     Parameters
     ----------
     tree
-        Newick text; a mapping of each group to its parent (missing for the root); pairs of parent and child; or a
-        :class:`networkx.DiGraph` of such edges. Groups may be inner nodes, and nodes that are not among ``names`` count
-        as steps.
+        Newick text; a mapping of each group to its parent (missing for the root); pairs of parent
+        and child; or a :class:`networkx.DiGraph` of such edges. Groups may be inner nodes, and
+        nodes that are not among ``names`` count as steps.
     names
         The groups, in the order of the rows wanted.
     lengths
@@ -42,8 +42,8 @@ def tree_distances(
 
     Returns
     -------
-    Length of the path between every two groups; NaN in rows and columns of groups that the tree lacks, and infinite
-    between groups that it does not connect.
+    Length of the path between every two groups; NaN in rows and columns of groups that the tree
+    lacks, and infinite between groups that it does not connect.
 
     Raises
     ------
@@ -69,10 +69,16 @@ def tree_distances(
     nodes = pd.Index(pd.unique(pd.Series([node for edge in edges for node in edge], dtype=object)))
     at = nodes.get_indexer(pd.Index(named, dtype=object))
     if (at >= 0).sum() < 2:
-        msg = f"{(at >= 0).sum()} of the {len(named)} names are in the tree, which has {[*nodes[:5]]}; expected two."
+        msg = (
+            f"{(at >= 0).sum()} of the {len(named)} names are in the tree, which has"
+            f" {[*nodes[:5]]}; expected two."
+        )
         raise ValueError(msg)
     if lengths and not (np.isfinite(weights).all() and (weights >= 0).all()):
-        msg = "the tree has branches without a length, or with a negative one; expected lengths from 0 up."
+        msg = (
+            "the tree has branches without a length, or with a negative one; expected lengths from"
+            " 0 up."
+        )
         raise ValueError(msg)
     step = np.maximum(weights, 1e-12) if lengths else np.ones(len(edges))
     i, j = nodes.get_indexer([a for a, _ in edges]), nodes.get_indexer([b for _, b in edges])
@@ -99,8 +105,8 @@ def parent_child_share(
     ----------
     %(group_rows)s
     names
-        Name of each row. Groups that the tree lacks are left out, and so are, as groups that are asked but not as
-        neighbours, those of which neither the parent nor a child has a row.
+        Name of each row. Groups that the tree lacks are left out, and so are, as groups that are
+        asked but not as neighbours, those of which neither the parent nor a child has a row.
     %(known_tree)s
     n_resamples
         Bootstrap resamples of the groups.
@@ -114,7 +120,8 @@ def parent_child_share(
     Raises
     ------
     ValueError
-        If shapes do not fit, ``X`` is not finite, or no group has its parent or a child among the names.
+        If shapes do not fit, ``X`` is not finite, or no group has its parent or a child among the
+        names.
 
     Examples
     --------
@@ -131,7 +138,9 @@ def parent_child_share(
         msg = "no group has its parent or a child in the tree among names; expected at least one."
         raise ValueError(msg)
     right = related[np.arange(len(D)), D.argmin(axis=1)]
-    return bootstrap_interval(right[asked].astype(float), n_resamples=n_resamples, random_state=random_state)
+    return bootstrap_interval(
+        right[asked].astype(float), n_resamples=n_resamples, random_state=random_state
+    )
 
 
 @with_docs
@@ -147,7 +156,8 @@ def tree_correlation(
 ) -> Interval:
     """Correlate distances between groups with the number of steps between them in a known tree.
 
-    With ``metric="precomputed"`` and the path lengths of another tree this is the cophenetic correlation of the two.
+    With ``metric="precomputed"`` and the path lengths of another tree this is the cophenetic
+    correlation of the two.
 
     Parameters
     ----------
@@ -158,7 +168,8 @@ def tree_correlation(
     method
         Of ranks or of values.
     n_resamples
-        Bootstrap resamples of the groups; a group is not paired with its own copies, and ranks are those of all pairs.
+        Bootstrap resamples of the groups; a group is not paired with its own copies, and ranks are
+        those of all pairs.
     random_state
         Seed.
 
@@ -169,7 +180,8 @@ def tree_correlation(
     Raises
     ------
     ValueError
-        If ``method`` is not known, shapes do not fit, ``X`` is not finite, or fewer than three groups are in the tree.
+        If ``method`` is not known, shapes do not fit, ``X`` is not finite, or fewer than three
+        groups are in the tree.
 
     Examples
     --------
@@ -209,7 +221,8 @@ def triplet_accuracy(
 ) -> Interval:
     """Score how often the two nearest of three groups are those that a known tree puts nearest.
 
-    Triplets of which the tree puts no two nearer to each other than the others are left out. Chance is one third.
+    Triplets of which the tree puts no two nearer to each other than the others are left out. Chance
+    is one third.
 
     Parameters
     ----------
@@ -226,12 +239,14 @@ def triplet_accuracy(
 
     Returns
     -------
-    Share of right triplets with its bootstrap interval; a tie among distances counts as far as it is right by chance.
+    Share of right triplets with its bootstrap interval; a tie among distances counts as far as it
+    is right by chance.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, ``X`` is not finite, fewer than three groups are in the tree, or it resolves no triplet.
+        If shapes do not fit, ``X`` is not finite, fewer than three groups are in the tree, or it
+        resolves no triplet.
 
     Examples
     --------
@@ -246,7 +261,9 @@ def triplet_accuracy(
         D, path = D[np.ix_(drawn, drawn)], path[np.ix_(drawn, drawn)]
     three = np.array(list(combinations(range(len(D)), 3)))
     pairs = [(0, 1), (0, 2), (1, 2)]
-    near, true = (np.column_stack([table[three[:, i], three[:, j]] for i, j in pairs]) for table in (D, path))
+    near, true = (
+        np.column_stack([table[three[:, i], three[:, j]] for i, j in pairs]) for table in (D, path)
+    )
     best = true == true.min(axis=1, keepdims=True)
     resolved = best.sum(axis=1) == 1
     if not resolved.any():
@@ -270,7 +287,9 @@ def _edges(tree: Any) -> tuple[list[tuple[Any, Any]], NDArray[np.float64]]:
     if isinstance(tree, str):
         tree = read_newick(tree)
     if hasattr(tree, "edges"):
-        return list(tree.edges), np.array([value for *_, value in tree.edges.data("length", default=np.nan)], float)
+        return list(tree.edges), np.array(
+            [value for *_, value in tree.edges.data("length", default=np.nan)], float
+        )
     if isinstance(tree, Mapping):
         pairs = [(str(parent), str(child)) for child, parent in tree.items() if not pd.isna(parent)]
     else:
@@ -281,7 +300,10 @@ def _edges(tree: Any) -> tuple[list[tuple[Any, Any]], NDArray[np.float64]]:
                 raise ValueError(msg)
             pairs.append((str(pair[0]), str(pair[1])))
     if not pairs:
-        msg = "the tree has no edge; expected Newick text, a mapping of groups to parents, or pairs of both."
+        msg = (
+            "the tree has no edge; expected Newick text, a mapping of groups to parents, or pairs"
+            " of both."
+        )
         raise ValueError(msg)
     return pairs, np.full(len(pairs), np.nan)
 
@@ -297,11 +319,17 @@ def _both(
     path = tree_distances(tree, names)
     at = np.flatnonzero(np.isfinite(path).sum(axis=1) > 1)
     if at.size < least or not np.isfinite(path[np.ix_(at, at)]).all():
-        msg = f"{at.size} groups are connected in the tree; expected at least {least}, all of one tree."
+        msg = (
+            f"{at.size} groups are connected in the tree; expected at least {least}, all of one"
+            " tree."
+        )
         raise ValueError(msg)
     if metric == "precomputed":
         if points.shape[0] != points.shape[1]:
-            msg = f"X has shape {points.shape}; expected distances, groups x groups, with metric='precomputed'."
+            msg = (
+                f"X has shape {points.shape}; expected distances, groups x groups, with"
+                " metric='precomputed'."
+            )
             raise ValueError(msg)
         D = points[np.ix_(at, at)]
     else:

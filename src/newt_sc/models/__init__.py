@@ -12,4 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NEWT", "TargetPredictor"]
 
-__getattr__, __dir__, _ = attach(__name__, {"NEWT": "_newt_model", "TargetPredictor": "_target_predictor"})
+__getattr__, __dir__, _ = attach(
+    __name__, {"NEWT": "_newt_model", "TargetPredictor": "_target_predictor"}
+)

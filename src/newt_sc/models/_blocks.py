@@ -48,7 +48,9 @@ class Blocks:
         return np.where(known[:, None], self.values[name], np.float32(np.nan))
 
 
-def select(have: Sequence[str], modalities: Mapping[str, str] | Sequence[str] | None, *, what: str) -> dict[str, str]:
+def select(
+    have: Sequence[str], modalities: Mapping[str, str] | Sequence[str] | None, *, what: str
+) -> dict[str, str]:
     """Map the model's names of modalities to those in the data.
 
     Parameters
@@ -85,19 +87,29 @@ def select(have: Sequence[str], modalities: Mapping[str, str] | Sequence[str] | 
             raise ValueError(msg)
     missing = [source for source in chosen.values() if source not in have]
     if missing:
-        msg = f"No block for {missing}: {what} has blocks for {list(have)}. Run newt_sc.pp.encode first."
+        msg = (
+            f"No block for {missing}: {what} has blocks for {list(have)}. Run newt_sc.pp.encode"
+            " first."
+        )
         raise KeyError(msg)
     if len(set(chosen.values())) < len(chosen):
         msg = f"modalities takes one block under several names: {chosen}."
         raise ValueError(msg)
-    reserved = [name for name in chosen if name in ("", _keys.ATTENTION, _keys.PRESENT) or "/" in name]
+    reserved = [
+        name for name in chosen if name in ("", _keys.ATTENTION, _keys.PRESENT) or "/" in name
+    ]
     if reserved:
-        msg = f"{reserved} cannot name a modality: choose names without '/' other than {_keys.ATTENTION!r}."
+        msg = (
+            f"{reserved} cannot name a modality: choose names without '/' other than"
+            f" {_keys.ATTENTION!r}."
+        )
         raise ValueError(msg)
     return chosen
 
 
-def from_mudata(mdata: MuData, modalities: Mapping[str, str] | Sequence[str] | None, block_key: str) -> Blocks:
+def from_mudata(
+    mdata: MuData, modalities: Mapping[str, str] | Sequence[str] | None, block_key: str
+) -> Blocks:
     """Align the blocks of a MuData to the sorted union of its genes.
 
     Parameters
@@ -135,7 +147,8 @@ def from_anndata(adata: AnnData, modalities: Mapping[str, str] | Sequence[str] |
     adata
         Genes with blocks in ``obsm``; rows of NaN are genes that the modality does not know.
     modalities
-        See :func:`select`. By default those in ``uns["newt"]["modalities"]``, or all arrays in ``obsm``.
+        See :func:`select`. By default those in ``uns["newt"]["modalities"]``, or all arrays in
+        ``obsm``.
 
     Returns
     -------
@@ -150,10 +163,17 @@ def from_anndata(adata: AnnData, modalities: Mapping[str, str] | Sequence[str] |
     if modalities is None and declared is not None:
         modalities = [str(name) for name in declared]
     own = (_keys.ATTENTION, _keys.PRESENT)
-    have = [name for name, value in adata.obsm.items() if name not in own and not isinstance(value, pd.DataFrame)]
+    have = [
+        name
+        for name, value in adata.obsm.items()
+        if name not in own and not isinstance(value, pd.DataFrame)
+    ]
     chosen = select(have, modalities, what="the AnnData")
     every = _names(adata.obs_names, "the AnnData")
-    return _aligned({name: (every, _checked(adata.obsm[source], name)) for name, source in chosen.items()}, every)
+    return _aligned(
+        {name: (every, _checked(adata.obsm[source], name)) for name, source in chosen.items()},
+        every,
+    )
 
 
 def from_frames(frames: Mapping[str, pd.DataFrame]) -> Blocks:
@@ -184,7 +204,10 @@ def from_frames(frames: Mapping[str, pd.DataFrame]) -> Blocks:
 
 def _names(index: pd.Index, where: str) -> pd.Index:
     if not index.is_unique:
-        msg = f"{where!r} has genes more than once, such as {index[index.duplicated()][0]!r}: keep one row per gene."
+        msg = (
+            f"{where!r} has genes more than once, such as {index[index.duplicated()][0]!r}: keep"
+            " one row per gene."
+        )
         raise ValueError(msg)
     return index
 
@@ -192,7 +215,10 @@ def _names(index: pd.Index, where: str) -> pd.Index:
 def _checked(block: Any, name: str) -> NDArray[np.float32]:
     """Copy as float32; rows are all finite or all NaN."""
     if not isinstance(block, np.ndarray):
-        msg = f"The block of {name!r} is {type(block).__name__}, expected a dense numpy array. Convert it first."
+        msg = (
+            f"The block of {name!r} is {type(block).__name__}, expected a dense numpy array."
+            " Convert it first."
+        )
         raise TypeError(msg)
     if block.dtype.kind != "f":
         msg = f"The block of {name!r} has dtype {block.dtype}, expected floating point numbers."
@@ -205,14 +231,17 @@ def _checked(block: Any, name: str) -> NDArray[np.float32]:
     odd = ~(np.isfinite(out).all(axis=1) | np.isnan(out).all(axis=1))
     if odd.any():
         msg = (
-            f"The block of {name!r} has {odd.sum()} rows that are partly NaN or infinite, the first is row "
-            f"{int(odd.argmax())}: expected rows of finite numbers, or of NaN for genes that it does not know."
+            f"The block of {name!r} has {odd.sum()} rows that are partly NaN or infinite, the first"
+            f" is row {int(odd.argmax())}: expected rows of finite numbers, or of NaN for genes"
+            " that it does not know."
         )
         raise ValueError(msg)
     return out
 
 
-def _aligned(parts: Mapping[str, tuple[pd.Index, NDArray[np.float32]]], every: pd.Index | None) -> Blocks:
+def _aligned(
+    parts: Mapping[str, tuple[pd.Index, NDArray[np.float32]]], every: pd.Index | None
+) -> Blocks:
     if not parts:
         msg = "No modality with a block: run newt_sc.pp.encode first, or name modalities."
         raise ValueError(msg)

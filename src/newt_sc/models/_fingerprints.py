@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["morgan_fingerprints"]
 
 
-def morgan_fingerprints(smiles: Sequence[str], *, radius: int = 2, n_bits: int = 2048) -> NDArray[np.uint8]:
+def morgan_fingerprints(
+    smiles: Sequence[str], *, radius: int = 2, n_bits: int = 2048
+) -> NDArray[np.uint8]:
     """Morgan fingerprints of structures, by RDKit (extra ``chem``).
 
     Parameters
     ----------
     smiles
-        SMILES; ``""`` where a structure is not known. Of several, joined by ``|``, the first counts.
+        SMILES; ``""`` where a structure is not known. Of several, joined by ``|``, the first
+        counts.
     radius, n_bits
         Radius in bonds, and length.
 
@@ -64,6 +67,9 @@ def morgan_fingerprints(smiles: Sequence[str], *, radius: int = 2, n_bits: int =
                 continue
             DataStructs.ConvertToNumpyArray(generator.GetFingerprint(molecule), out[i])
     if unknown:
-        text = f"{len(unknown)} SMILES cannot be read, such as {unknown[0]!r}: these compounds go by signature alone."
+        text = (
+            f"{len(unknown)} SMILES cannot be read, such as {unknown[0]!r}: these compounds go by"
+            " signature alone."
+        )
         warnings.warn(text, NewtWarning, stacklevel=2)
     return out

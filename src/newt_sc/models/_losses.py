@@ -23,16 +23,21 @@ def info_nce(a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:
 
     Returns
     -------
-    Mean of the two cross-entropies; 0 for fewer than two genes, where there is nothing to contrast with.
+    Mean of the two cross-entropies; 0 for fewer than two genes, where there is nothing to contrast
+    with.
     """
     if len(a) < 2:
         return (a.sum() + b.sum()) * 0.0
     logits = functional.normalize(a, dim=1) @ functional.normalize(b, dim=1).T * scale
     target = torch.arange(len(a), device=a.device)
-    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+    return (
+        functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
+    ) / 2
 
 
-def cosine_reconstruction(predicted: Sequence[Tensor], blocks: Sequence[Tensor], where: Tensor) -> Tensor:
+def cosine_reconstruction(
+    predicted: Sequence[Tensor], blocks: Sequence[Tensor], where: Tensor
+) -> Tensor:
     """Tell how far predicted blocks point away from the true ones.
 
     Parameters

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NEWT"]
 
-WEIGHTS: Mapping[str, float] = MappingProxyType({"lineage": 0.7, "regulon": 0.7, "interaction": 0.7})
+WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {"lineage": 0.7, "regulon": 0.7, "interaction": 0.7}
+)
 """Weights of modalities in the PCA that training starts from: those of :func:`newt_sc.tl.fuse`."""
 
 _IDENTIFIERS = ("hgnc_id", "ensembl", "entrez", "uniprot")
@@ -42,10 +44,11 @@ _SOURCES, _BLOCK_KEY = "newt_sources", "newt_block_key"
 class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     """Attention-guided fusion of gene knowledge.
 
-    Genes are the observations. The blocks of the modalities that know a gene are projected into one space and summed,
-    each weighted by an attention that the gene's own blocks decide on. Training holds modalities out and asks the rest
-    which gene they belong to (InfoNCE) and what they say (cosine reconstruction), so any subset of modalities gives a
-    vector. It starts from the concatenation reduced by PCA: an untrained model is :func:`newt_sc.tl.fuse`.
+    Genes are the observations. The blocks of the modalities that know a gene are projected into one
+    space and summed, each weighted by an attention that the gene's own blocks decide on. Training
+    holds modalities out and asks the rest which gene they belong to (InfoNCE) and what they say
+    (cosine reconstruction), so any subset of modalities gives a vector. It starts from the
+    concatenation reduced by PCA: an untrained model is :func:`newt_sc.tl.fuse`.
 
     The model works on an aligned copy of the blocks; what it was set up with is not changed.
 
@@ -56,14 +59,16 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     n_latent
         Dimensions of the fused vector; fewer where the blocks together have fewer.
     n_private
-        How many of the ``n_latent`` are the PCA of the blocks and stay it. Training keeps what modalities tell of each
-        other; these keep what one knows alone.
+        How many of the ``n_latent`` are the PCA of the blocks and stay it. Training keeps what
+        modalities tell of each other; these keep what one knows alone.
     private_weight
         Length of the private part of a vector, where there is one; the other part has length one.
     fusion
-        ``"attention"``; ``"mean"`` for equal weights; ``"transformer"`` for a transformer over one token a modality.
+        ``"attention"``; ``"mean"`` for equal weights; ``"transformer"`` for a transformer over one
+        token a modality.
     weights
-        Weights of modalities in the PCA; what is not named weighs 1. By default those of :func:`newt_sc.tl.fuse`.
+        Weights of modalities in the PCA; what is not named weighs 1. By default those of
+        :func:`newt_sc.tl.fuse`.
     power
         Exponent of the singular values of the PCA, as in :func:`newt_sc.tl.fuse`.
     n_key
@@ -123,7 +128,10 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             n_private=n_private,
             private_weight=private_weight,
             fusion=fusion,
-            weights={name: (WEIGHTS if weights is None else weights).get(name, 1.0) for name in data.values}
+            weights={
+                name: (WEIGHTS if weights is None else weights).get(name, 1.0)
+                for name in data.values
+            }
             | dict(weights or {}),
             power=power,
             n_key=n_key,
@@ -143,19 +151,24 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             manifest=aligned.uns.get(_keys.BUNDLE, {}),
         )
         n_shared = n_latent - n_private
-        forward, offset, back, means = _pca(data, params["weights"], max(n_shared, n_private), power)
+        forward, offset, back, means = _pca(
+            data, params["weights"], max(n_shared, n_private), power
+        )
         params["n_private"] = len(offset[:n_private])  # fewer where the blocks together have fewer
         self.n_latent = len(offset[:n_shared]) + params["n_private"]
         with _training.repeatable(random_state):
             self.module = _module(params, list(data.widths.values()), self.n_latent)
         self.module.initialise(
-            [P[:, :n_shared] for P in forward], offset[:n_shared], [D[:n_shared] for D in back], means
+            [P[:, :n_shared] for P in forward],
+            offset[:n_shared],
+            [D[:n_shared] for D in back],
+            means,
         )
         if params["n_private"]:
             self.module.initialise_private([P[:, :n_private] for P in forward], offset[:n_private])
         self.module.eval()
 
-    # -- setting up --------------------------------------------------------------------------------------------------
+    # -- setting up --------------------------------------------------------------------------------
 
     @classmethod
     def setup_mudata(
@@ -172,7 +185,8 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         mdata
             Knowledge after :func:`newt_sc.pp.encode`.
         modalities
-            Modalities to fuse, or a mapping of the model's names to those in ``mdata``; all with a block by default.
+            Modalities to fuse, or a mapping of the model's names to those in ``mdata``; all with a
+            block by default.
         block_key
             Key of the block in ``obsm`` of each modality.
 
@@ -183,10 +197,14 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         KeyError
             If a modality is missing or has no block.
         ValueError
-            If there are fewer than two modalities or genes, a gene occurs twice, or a row is partly NaN or infinite.
+            If there are fewer than two modalities or genes, a gene occurs twice, or a row is partly
+            NaN or infinite.
         """
         if not hasattr(mdata, "mod"):
-            msg = f"mdata is {type(mdata).__name__}, expected a MuData. For a gene embedding there is setup_anndata."
+            msg = (
+                f"mdata is {type(mdata).__name__}, expected a MuData. For a gene embedding there is"
+                " setup_anndata."
+            )
             raise TypeError(msg)
         data = from_mudata(mdata, modalities, block_key)
         have = [name for name, mod in mdata.mod.items() if block_key in mod.obsm]
@@ -194,13 +212,16 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         cls._register(mdata, data, sources, block_key)
 
     @classmethod
-    def setup_anndata(cls, adata: ad.AnnData, *, modalities: Mapping[str, str] | Sequence[str] | None = None) -> None:
+    def setup_anndata(
+        cls, adata: ad.AnnData, *, modalities: Mapping[str, str] | Sequence[str] | None = None
+    ) -> None:
         """Take the blocks of a gene embedding.
 
         Parameters
         ----------
         adata
-            Genes with one block a modality in ``obsm``; rows of NaN where it does not know the gene.
+            Genes with one block a modality in ``obsm``; rows of NaN where it does not know the
+            gene.
         modalities
             Keys in ``obsm``, or a mapping of the model's names to them. By default those in
             ``uns["newt"]["modalities"]``, or all arrays in ``obsm``.
@@ -212,10 +233,14 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         KeyError
             If a block is missing.
         ValueError
-            If there are fewer than two modalities or genes, a gene occurs twice, or a row is partly NaN or infinite.
+            If there are fewer than two modalities or genes, a gene occurs twice, or a row is partly
+            NaN or infinite.
         """
         if not isinstance(adata, ad.AnnData):
-            msg = f"adata is {type(adata).__name__}, expected an AnnData. For a MuData there is setup_mudata."
+            msg = (
+                f"adata is {type(adata).__name__}, expected an AnnData. For a MuData there is"
+                " setup_mudata."
+            )
             raise TypeError(msg)
         data = from_anndata(adata, modalities)
         sources = dict(zip(data.values, data.values, strict=True))
@@ -237,10 +262,14 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             msg = f"None of the {unknown} genes is known to any modality: all rows are NaN."
             raise ValueError(msg)
         if unknown:
-            msg = f"{unknown} of {len(data.genes)} genes are known to no modality; their vectors will be NaN."
+            msg = (
+                f"{unknown} of {len(data.genes)} genes are known to no modality; their vectors will"
+                " be NaN."
+            )
             warnings.warn(msg, NewtWarning, stacklevel=3)
         aligned = ad.AnnData(
-            obs=pd.DataFrame(index=data.genes), obsm={**data.values, _keys.PRESENT: data.present.astype(np.uint8)}
+            obs=pd.DataFrame(index=data.genes),
+            obsm={**data.values, _keys.PRESENT: data.present.astype(np.uint8)},
         )
         aligned.obsm[_keys.ROW] = np.arange(len(data.genes), dtype=np.int32)[:, None]
         aligned.uns[_SOURCES], aligned.uns[_BLOCK_KEY] = sources, block_key
@@ -249,7 +278,11 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             aligned.uns[_keys.BUNDLE] = dict(manifest)
         fields = [ObsmField(f"block_{column}", name) for column, name in enumerate(data.values)]
         manager = AnnDataManager(
-            fields=[*fields, ObsmField(_training.PRESENT, _keys.PRESENT), ObsmField(_training.ROW, _keys.ROW)],
+            fields=[
+                *fields,
+                ObsmField(_training.PRESENT, _keys.PRESENT),
+                ObsmField(_training.ROW, _keys.ROW),
+            ],
             setup_method_args=cls._get_setup_method_args(
                 cls=cls, adata=aligned, modalities=sources, block_key=block_key
             ),
@@ -271,7 +304,10 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     def _aligned(cls, adata: Any) -> ad.AnnData:
         entry = cls._setups.get(id(adata))
         if entry is None or entry[0]() is not adata:
-            msg = f"This {type(adata).__name__} was not set up (a copy was not either): call NEWT.setup_mudata or "
+            msg = (
+                f"This {type(adata).__name__} was not set up (a copy was not either): call"
+                " NEWT.setup_mudata or "
+            )
             msg += "NEWT.setup_anndata with it first."
             raise ValueError(msg)
         return entry[1]
@@ -289,7 +325,9 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         self.params, self.widths, self.gene_names = params, widths, pd.Index(names)
         self._sources, self._block_key, self._manifest = sources, block_key, dict(manifest)
         self.training: dict[str, Any] = {}
-        weakref.finalize(self, type(self)._per_instance_manager_store.pop, self.id, None).atexit = False
+        weakref.finalize(
+            self, type(self)._per_instance_manager_store.pop, self.id, None
+        ).atexit = False
         self._model_summary_string = (
             f"NEWT: {len(names):,} genes, modalities {', '.join(widths)}, fusion {params['fusion']}"
         )
@@ -299,7 +337,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         """Device of the weights."""
         return self.module.offset.device
 
-    # -- training ----------------------------------------------------------------------------------------------------
+    # -- training ----------------------------------------------------------------------------------
 
     def train(
         self,
@@ -317,9 +355,10 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     ) -> None:
         """Train by predicting held-out modalities.
 
-        With ``early_stopping``, training stops when the validation loss (each modality of the validation genes held
-        out in turn, contrasted and reconstructed) has not fallen for ``patience`` epochs, and the weights of the best
-        epoch are kept. ``history`` holds the losses of all epochs. Called again, training goes on.
+        With ``early_stopping``, training stops when the validation loss (each modality of the
+        validation genes held out in turn, contrasted and reconstructed) has not fallen for
+        ``patience`` epochs, and the weights of the best epoch are kept. ``history`` holds the
+        losses of all epochs. Called again, training goes on.
 
         Parameters
         ----------
@@ -338,12 +377,14 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         patience
             Epochs to wait for a better one.
         pairs
-            Genes that belong together, such as :func:`newt_sc.pp.gene_pairs` of a network: two columns of names. Each
-            gene must then also find one of its partners among 1,024 genes, which is what new interactions ask. Pairs
-            with a gene that is not trained on do not count.
+            Genes that belong together, such as :func:`newt_sc.pp.gene_pairs` of a network: two
+            columns of names. Each gene must then also find one of its partners among 1,024 genes,
+            which is what new interactions ask. Pairs with a gene that is not trained on do not
+            count.
         plan_kwargs
             Parameters of training: ``lr``, ``lr_projections``, ``weight_decay``, ``n_held_out``,
-            ``modality_dropout``, ``reconstruction_weight``, ``entropy_weight``, ``entropy_floor``, ``pair_weight``.
+            ``modality_dropout``, ``reconstruction_weight``, ``entropy_weight``, ``entropy_floor``,
+            ``pair_weight``.
         **trainer_kwargs
             For :class:`scvi.train.Trainer`, such as ``enable_progress_bar=False``.
 
@@ -352,16 +393,16 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         TypeError
             If ``pairs`` is no DataFrame.
         ValueError
-            If the model has no data, a number is out of range, too few genes are known to two modalities, or no pair is
-            of genes that are trained on.
+            If the model has no data, a number is out of range, too few genes are known to two
+            modalities, or no pair is of genes that are trained on.
         RuntimeError
             If training diverged; the weights are then as before.
         """
         data = self._own()
         if max_epochs < 1 or batch_size < 2 or patience < 1 or not 0 < train_size <= 1:
             msg = (
-                f"max_epochs {max_epochs}, batch_size {batch_size}, patience {patience}, train_size {train_size}: "
-                "expected at least 1, 2, 1, and above 0 to 1."
+                f"max_epochs {max_epochs}, batch_size {batch_size}, patience {patience}, train_size"
+                f" {train_size}: expected at least 1, 2, 1, and above 0 to 1."
             )
             raise ValueError(msg)
         found = None if pairs is None else aligned_pairs(pairs, self.gene_names)
@@ -374,12 +415,19 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         )
         several = data.present.sum(axis=1) >= 2
         if several[splitter.train_idx].sum() < 2:
-            msg = "Fewer than two training genes are known to two modalities: nothing can be held out."
-            raise ValueError(msg)
-        if early_stopping and data.present[splitter.val_idx][several[splitter.val_idx]].sum(axis=0).max(initial=0) < 2:
             msg = (
-                f"{splitter.n_val} validation genes are too few to stop early by: set early_stopping=False or a "
-                "smaller train_size."
+                "Fewer than two training genes are known to two modalities: nothing can be held"
+                " out."
+            )
+            raise ValueError(msg)
+        if (
+            early_stopping
+            and data.present[splitter.val_idx][several[splitter.val_idx]].sum(axis=0).max(initial=0)
+            < 2
+        ):
+            msg = (
+                f"{splitter.n_val} validation genes are too few to stop early by: set"
+                " early_stopping=False or a smaller train_size."
             )
             raise ValueError(msg)
         partners = None if found is None else Partners(data, found, splitter.train_idx)
@@ -406,8 +454,13 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             )
             try:
                 runner()
-                if not all(torch.isfinite(value).all() for value in self.module.state_dict().values()):
-                    msg = "Training diverged: the weights are not finite. Lower lr and lr_projections in plan_kwargs."
+                if not all(
+                    torch.isfinite(value).all() for value in self.module.state_dict().values()
+                ):
+                    msg = (
+                        "Training diverged: the weights are not finite. Lower lr and lr_projections"
+                        " in plan_kwargs."
+                    )
                     raise RuntimeError(msg)
             except Exception:
                 self.module.load_state_dict(before)
@@ -423,7 +476,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             **plan.settings,
         }
 
-    # -- what it says ------------------------------------------------------------------------------------------------
+    # -- what it says ------------------------------------------------------------------------------
 
     def get_latent_representation(
         self,
@@ -437,8 +490,8 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         Parameters
         ----------
         adata
-            Blocks in the coordinates of those the model was set up with; its own by default. Genes of a MuData come
-            in sorted order.
+            Blocks in the coordinates of those the model was set up with; its own by default. Genes
+            of a MuData come in sorted order.
         modalities
             Use only these, as if no other were known.
         batch_size
@@ -470,7 +523,8 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     ) -> pd.DataFrame:
         """Get the weight of each modality for each gene.
 
-        A weight says how much a block counts in the sum, not what the gene's vector would be without it: compare
+        A weight says how much a block counts in the sum, not what the gene's vector would be
+        without it: compare
         :meth:`get_latent_representation` with ``modalities``.
 
         Parameters
@@ -484,7 +538,8 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
 
         Returns
         -------
-        Genes x modalities, float32; NaN where a modality does not know the gene or is not used; rows sum to 1.
+        Genes x modalities, float32; NaN where a modality does not know the gene or is not used;
+        rows sum to 1.
 
         Raises
         ------
@@ -493,7 +548,9 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         """
         data = self._read(adata)
         return pd.DataFrame(
-            self._infer(data, modalities, batch_size)[1], index=data.genes.copy(), columns=list(self.widths)
+            self._infer(data, modalities, batch_size)[1],
+            index=data.genes.copy(),
+            columns=list(self.widths),
         )
 
     def impute(
@@ -519,7 +576,8 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
 
         Returns
         -------
-        Genes x dimensions of the block, float32, rows of length one; NaN for a gene that no other modality knows.
+        Genes x dimensions of the block, float32, rows of length one; NaN for a gene that no other
+        modality knows.
 
         Raises
         ------
@@ -534,25 +592,35 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         self._known([modality])
         data = self._read(adata)
         column = list(self.widths).index(modality)
-        rows = ~data.present[:, column] if which == "missing" else np.ones(len(data.genes), dtype=bool)
-        asked = Blocks(data.genes[rows], {n: block[rows] for n, block in data.values.items()}, data.present[rows])
+        rows = (
+            ~data.present[:, column] if which == "missing" else np.ones(len(data.genes), dtype=bool)
+        )
+        asked = Blocks(
+            data.genes[rows],
+            {n: block[rows] for n, block in data.values.items()},
+            data.present[rows],
+        )
         others = [name for name in self.widths if name != modality]
         predicted = self._infer(asked, others, batch_size, decode=column)[2]
         columns = [f"{modality}{i}" for i in range(self.widths[modality])]
         return pd.DataFrame(predicted, index=asked.genes.copy(), columns=columns)
 
-    def embed_new_genes(self, knowledge: MuData | ad.AnnData | Mapping[str, pd.DataFrame]) -> ad.AnnData:
+    def embed_new_genes(
+        self, knowledge: MuData | ad.AnnData | Mapping[str, pd.DataFrame]
+    ) -> ad.AnnData:
         """Embed genes that the model was not trained on, from any of its modalities.
 
         Parameters
         ----------
         knowledge
-            Blocks of any subset of the modalities, in the coordinates of those that the model was trained on: a
-            MuData, an AnnData with blocks in ``obsm``, or one table of genes x dimensions for each modality.
+            Blocks of any subset of the modalities, in the coordinates of those that the model was
+            trained on: a MuData, an AnnData with blocks in ``obsm``, or one table of genes x
+            dimensions for each modality.
 
         Returns
         -------
-        A gene embedding as :meth:`to_embedding` gives it. Genes without any block are left out, with a warning.
+        A gene embedding as :meth:`to_embedding` gives it. Genes without any block are left out,
+        with a warning.
 
         Raises
         ------
@@ -568,9 +636,10 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
 
         Returns
         -------
-        ``obs_names`` the genes known to at least one modality, ``X`` their fused vectors (genes x ``n_latent``,
-        float32), ``obsm[modality]`` the blocks (NaN rows where unknown), ``obsm["attention"]`` the weights (genes x
-        modalities), ``obs["n_modalities"]`` and identifiers, ``uns["newt"]`` parameters and the bundle's manifest.
+        ``obs_names`` the genes known to at least one modality, ``X`` their fused vectors (genes x
+        ``n_latent``, float32), ``obsm[modality]`` the blocks (NaN rows where unknown),
+        ``obsm["attention"]`` the weights (genes x modalities), ``obs["n_modalities"]`` and
+        identifiers, ``uns["newt"]`` parameters and the bundle's manifest.
 
         Raises
         ------
@@ -589,13 +658,28 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             warnings.warn(msg, NewtWarning, stacklevel=3)
         z, attention, _ = self._infer(data, None, 4096)
         names = data.genes[some]
-        obs = genes.table().set_index("symbol").reindex(names)[list(_IDENTIFIERS)].fillna("").astype(str)
+        obs = (
+            genes.table()
+            .set_index("symbol")
+            .reindex(names)[list(_IDENTIFIERS)]
+            .fillna("")
+            .astype(str)
+        )
         obs.index.name = None
         obs["n_modalities"] = data.present[some].sum(axis=1)
-        out = ad.AnnData(z[some], obs=obs, obsm={name: data.with_nan(name)[some] for name in data.values})
-        out.obsm[_keys.ATTENTION] = pd.DataFrame(attention[some], index=out.obs_names, columns=list(data.values))
+        out = ad.AnnData(
+            z[some], obs=obs, obsm={name: data.with_nan(name)[some] for name in data.values}
+        )
+        out.obsm[_keys.ATTENTION] = pd.DataFrame(
+            attention[some], index=out.obs_names, columns=list(data.values)
+        )
         out.uns[_keys.EMBED] = {
-            "params": {"method": "newt", "n_comps": self.n_latent, **self.params, "training": dict(self.training)},
+            "params": {
+                "method": "newt",
+                "n_comps": self.n_latent,
+                **self.params,
+                "training": dict(self.training),
+            },
             "modalities": np.array(list(data.values), dtype=str),
             "n_genes": {name: int(data.present[:, i].sum()) for i, name in enumerate(data.values)},
         }
@@ -605,7 +689,10 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
 
     def _own(self) -> Blocks:
         if self.adata is None:
-            msg = "The model was loaded without data: load it with adata=, or give data to this method."
+            msg = (
+                "The model was loaded without data: load it with adata=, or give data to this"
+                " method."
+            )
             raise ValueError(msg)
         return _data(self.adata)
 
@@ -622,7 +709,10 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             self._known(list(knowledge))
             data = from_frames(knowledge)
         else:
-            msg = f"Found {type(knowledge).__name__}, expected a MuData, an AnnData or a mapping of DataFrames."
+            msg = (
+                f"Found {type(knowledge).__name__}, expected a MuData, an AnnData or a mapping of"
+                " DataFrames."
+            )
             raise TypeError(msg)
         self._fits(data)
         values, present = {}, np.zeros((len(data.genes), len(self.widths)), dtype=bool)
@@ -635,11 +725,19 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         return Blocks(data.genes, values, present)
 
     def _find(self, have: Sequence[str]) -> dict[str, str]:
-        """Map the model's modalities to those in data: by the model's own name, or the name it was set up with."""
-        found = {name: name if name in have else self._sources.get(name, name) for name in self.widths}
+        """Map the model's modalities to those in data.
+
+        This goes by the model's own name, or the name it was set up with.
+        """
+        found = {
+            name: name if name in have else self._sources.get(name, name) for name in self.widths
+        }
         found = {name: source for name, source in found.items() if source in have}
         if not found:
-            msg = f"None of the model's modalities {list(self.widths)} has a block there; found {list(have)}."
+            msg = (
+                f"None of the model's modalities {list(self.widths)} has a block there; found"
+                f" {list(have)}."
+            )
             raise KeyError(msg)
         return found
 
@@ -647,7 +745,10 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         odd = {name: width for name, width in data.widths.items() if width != self.widths[name]}
         if odd:
             expected = {name: self.widths[name] for name in odd}
-            msg = f"Blocks have {odd} dimensions, the model expects {expected}: encode them as for training."
+            msg = (
+                f"Blocks have {odd} dimensions, the model expects {expected}: encode them as for"
+                " training."
+            )
             raise ValueError(msg)
 
     def _known(self, modalities: Sequence[str]) -> None:
@@ -657,38 +758,60 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             raise KeyError(msg)
 
     def _infer(
-        self, data: Blocks, modalities: Sequence[str] | None, batch_size: int, *, decode: int | None = None
+        self,
+        data: Blocks,
+        modalities: Sequence[str] | None,
+        batch_size: int,
+        *,
+        decode: int | None = None,
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Vectors, attention and one decoded block (or nothing), NaN where there is nothing to say."""
+        """Vectors, attention and one decoded block (or nothing).
+
+        They are NaN where there is nothing to say.
+        """
         if batch_size < 1:
             msg = f"batch_size is {batch_size}, expected at least 1."
             raise ValueError(msg)
-        used = [modalities] if isinstance(modalities, str) else list(self.widths if modalities is None else modalities)
+        used = (
+            [modalities]
+            if isinstance(modalities, str)
+            else list(self.widths if modalities is None else modalities)
+        )
         self._known(used)
         if not self.is_trained_:
-            warnings.warn("The model is not trained: this is concatenation and PCA.", NewtWarning, stacklevel=3)
+            warnings.warn(
+                "The model is not trained: this is concatenation and PCA.",
+                NewtWarning,
+                stacklevel=3,
+            )
         present = data.present & np.isin(list(self.widths), used)
         n = len(data.genes)
         z = np.empty((n, self.n_latent), dtype=np.float32)
         attention = np.empty((n, len(self.widths)), dtype=np.float32)
-        decoded = np.empty((n, 0 if decode is None else list(self.widths.values())[decode]), dtype=np.float32)
+        decoded = np.empty(
+            (n, 0 if decode is None else list(self.widths.values())[decode]), dtype=np.float32
+        )
         self.module.eval()
         with torch.inference_mode():
             for start in range(0, n, batch_size):
                 at = slice(start, start + batch_size)
-                blocks = [torch.from_numpy(block[at]).to(self.device) for block in data.values.values()]
+                blocks = [
+                    torch.from_numpy(block[at]).to(self.device) for block in data.values.values()
+                ]
                 has = torch.from_numpy(present[at]).to(self.device)
                 fused = self.module(blocks, has)
                 vectors = self.module.vectors(fused.z, blocks, has)
                 z[at], attention[at] = vectors.cpu().numpy(), fused.attention.cpu().numpy()
                 if decode is not None:
-                    guess = torch.nn.functional.normalize(self.module.decoders[decode](fused.z), dim=1)
+                    guess = torch.nn.functional.normalize(
+                        self.module.decoders[decode](fused.z), dim=1
+                    )
                     decoded[at] = guess.cpu().numpy()
         nothing = ~present.any(axis=1)
         z[nothing], decoded[nothing], attention[~present] = np.nan, np.nan, np.nan
         return z, attention, decoded
 
-    # -- files -------------------------------------------------------------------------------------------------------
+    # -- files -------------------------------------------------------------------------------------
 
     def save(self, dir_path: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write the model into a directory: ``model.safetensors`` and ``model.json``.
@@ -710,7 +833,10 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             If the parent directory does not exist.
         """
         history = {
-            name: {"epoch": [int(i) for i in frame.index], "value": [float(x) for x in frame.iloc[:, 0]]}
+            name: {
+                "epoch": [int(i) for i in frame.index],
+                "value": [float(x) for x in frame.iloc[:, 0]],
+            }
             for name, frame in (self.history_ or {}).items()
             if np.isfinite(frame.iloc[:, 0].astype(float)).all()
         }
@@ -725,7 +851,9 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             "is_trained": bool(self.is_trained_),
             "training": self.training,
             "history": history,
-            "manifest": {name: np.asarray(value).tolist() for name, value in self._manifest.items()},
+            "manifest": {
+                name: np.asarray(value).tolist() for name, value in self._manifest.items()
+            },
             "genes": {"sha256": _storage.genes_hash(names), "names": names},
         }
         _storage.write(dir_path, described, self.module.state_dict(), overwrite=overwrite)
@@ -734,15 +862,16 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     def load(cls, dir_path: str | PathLike[str], adata: MuData | ad.AnnData | None = None) -> NEWT:
         """Read a model that :meth:`save` wrote, onto the CPU.
 
-        Nothing in the files can run: weights are safetensors, all else is JSON, and sizes are checked before memory
-        is taken.
+        Nothing in the files can run: weights are safetensors, all else is JSON, and sizes are
+        checked before memory is taken.
 
         Parameters
         ----------
         dir_path
             Directory of the model, or the name of a shipped one.
         adata
-            Blocks that the model was trained on. Without them the model can embed the genes that are given to it.
+            Blocks that the model was trained on. Without them the model can embed the genes that
+            are given to it.
 
         Returns
         -------
@@ -767,7 +896,9 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             with torch.device("meta"):
                 module = _module(params, list(widths.values()), found["n_latent"])
         except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise FormatError(folder / _storage.JSON, None, f"params do not fit: {error}") from error
+            raise FormatError(
+                folder / _storage.JSON, None, f"params do not fit: {error}"
+            ) from error
         state = _storage.read_weights(folder, module, sha256=found["weights_sha256"])
         names, manifest = pd.Index(found["genes"]["names"]), _arrays(found["manifest"])
         sources = {name: found["sources"].get(name, name) for name in widths}
@@ -787,11 +918,17 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             block_key=found["block_key"],
             manifest=manifest,
         )
-        model.n_latent, model.training, model.is_trained_ = found["n_latent"], found["training"], found["is_trained"]
+        model.n_latent, model.training, model.is_trained_ = (
+            found["n_latent"],
+            found["training"],
+            found["is_trained"],
+        )
         module.load_state_dict(state, assign=True)
         model.module = module.eval()
         model.history_ = {
-            name: pd.DataFrame({name: metric["value"]}, index=pd.Index(metric["epoch"], name="epoch"))
+            name: pd.DataFrame(
+                {name: metric["value"]}, index=pd.Index(metric["epoch"], name="epoch")
+            )
             for name, metric in found["history"].items()
         }
         return model
@@ -813,7 +950,9 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         elif isinstance(adata, ad.AnnData):
             cls.setup_anndata(adata, modalities=_resolve(widths, sources, list(adata.obsm)))
         else:
-            msg = f"adata is {type(adata).__name__}, expected a MuData or a gene embedding (AnnData)."
+            msg = (
+                f"adata is {type(adata).__name__}, expected a MuData or a gene embedding (AnnData)."
+            )
             raise TypeError(msg)
         aligned = cls._aligned(adata)
         data = _data(aligned)
@@ -821,16 +960,24 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             msg = f"Blocks have dimensions {data.widths}, the model was trained on {dict(widths)}."
             raise ValueError(msg)
         if data.genes.tolist() != names.tolist():
-            msg = f"The genes are not those that the model was trained on: {_difference(data.genes, names)}"
+            msg = (
+                "The genes are not those that the model was trained on:"
+                f" {_difference(data.genes, names)}"
+            )
             raise ValueError(msg)
         given = aligned.uns.get(_keys.BUNDLE, {})
         if given and manifest and _storage.bundle_hash(given) != _storage.bundle_hash(manifest):
-            msg = "The blocks come from another bundle than the model's: their coordinates may not be the model's."
+            msg = (
+                "The blocks come from another bundle than the model's: their coordinates may not be"
+                " the model's."
+            )
             warnings.warn(msg, NewtWarning, stacklevel=4)
         return aligned
 
 
-def _resolve(widths: Mapping[str, int], sources: Mapping[str, str], have: Sequence[str]) -> dict[str, str]:
+def _resolve(
+    widths: Mapping[str, int], sources: Mapping[str, str], have: Sequence[str]
+) -> dict[str, str]:
     return {name: name if name in have else sources[name] for name in widths}
 
 
@@ -839,8 +986,8 @@ def _difference(given: pd.Index, wanted: pd.Index) -> str:
     if not len(missing) and not len(extra):
         at = int(np.flatnonzero(given.to_numpy() != wanted.to_numpy())[0])
         return (
-            f"the same genes in another order, first at position {at} ({given[at]!r}, expected {wanted[at]!r}). "
-            "Reorder them: adata[model.gene_names]."
+            f"the same genes in another order, first at position {at} ({given[at]!r}, expected"
+            f" {wanted[at]!r}). Reorder them: adata[model.gene_names]."
         )
     parts = [f"{len(missing)} are missing, such as {missing[:3].tolist()}"] if len(missing) else []
     parts += [f"{len(extra)} are new, such as {extra[:3].tolist()}"] if len(extra) else []
@@ -849,9 +996,11 @@ def _difference(given: pd.Index, wanted: pd.Index) -> str:
 
 def _arrays(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name: np.array(value, dtype=bool if value and isinstance(value[0], bool) else str)
-        if isinstance(value, list)
-        else value
+        name: (
+            np.array(value, dtype=bool if value and isinstance(value[0], bool) else str)
+            if isinstance(value, list)
+            else value
+        )
         for name, value in manifest.items()
     }
 
@@ -869,7 +1018,10 @@ def _checked_params(modalities: Mapping[str, Any], **params: Any) -> dict[str, A
         raise KeyError(msg)
     weights = {name: float(params["weights"][name]) for name in modalities}
     if not all(0 < value < np.inf for value in weights.values()):
-        msg = f"weights are {weights}, expected positive numbers. Leave a modality out by setup_mudata(modalities=)."
+        msg = (
+            f"weights are {weights}, expected positive numbers. Leave a modality out by"
+            " setup_mudata(modalities=)."
+        )
         raise ValueError(msg)
     if params["fusion"] not in FUSIONS:
         msg = f"fusion is {params['fusion']!r}, expected one of {list(FUSIONS)}."
@@ -886,7 +1038,11 @@ def _checked_params(modalities: Mapping[str, Any], **params: Any) -> dict[str, A
     }
     for name, (least, most) in ranges.items():
         value = params[name]
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | np.integer)
+            or not least <= value <= most
+        ):
             msg = f"{name} is {value!r}, expected an integer from {least} to {most}."
             raise ValueError(msg)
         out[name] = int(value)
@@ -899,7 +1055,10 @@ def _checked_params(modalities: Mapping[str, Any], **params: Any) -> dict[str, A
             msg = f"{name} is {params[name]!r}, expected a number from 0 to {highest}."
             raise ValueError(msg)
     if out["fusion"] == "transformer" and out["n_key"] % out["n_heads"]:
-        msg = f"n_key is {out['n_key']} and n_heads is {out['n_heads']}: expected heads that divide the dimensions."
+        msg = (
+            f"n_key is {out['n_key']} and n_heads is {out['n_heads']}: expected heads that divide"
+            " the dimensions."
+        )
         raise ValueError(msg)
     if set(params) != set(out):
         msg = f"unknown parameters {sorted(set(params) - set(out))}."
@@ -911,16 +1070,32 @@ def _module(params: Mapping[str, Any], widths: Sequence[int], n_latent: int) -> 
     if params["n_private"] >= n_latent:
         msg = f"{params['n_private']} of {n_latent} dimensions are private, expected fewer."
         raise ValueError(msg)
-    names = ("n_private", "private_weight", "fusion", "n_key", "n_hidden", "n_layers", "n_heads", "dropout")
-    return NewtModule(widths, n_latent - params["n_private"], **{name: params[name] for name in names})
+    names = (
+        "n_private",
+        "private_weight",
+        "fusion",
+        "n_key",
+        "n_hidden",
+        "n_layers",
+        "n_heads",
+        "dropout",
+    )
+    return NewtModule(
+        widths, n_latent - params["n_private"], **{name: params[name] for name in names}
+    )
 
 
 def _pca(
     data: Blocks, weights: Mapping[str, float], n_latent: int, power: float
 ) -> tuple[list[torch.Tensor], torch.Tensor, list[torch.Tensor], list[torch.Tensor]]:
-    """Decompose the weighted concatenation U S V': loadings and offset that give U S^power; the way back."""
+    """Decompose the weighted concatenation U S V'.
+
+    Return loadings and offset that give U S^power; and the way back.
+    """
     some = data.present.any(axis=1)
-    joined = np.hstack([block[some].astype(np.float64) * weights[name] for name, block in data.values.items()])
+    joined = np.hstack(
+        [block[some].astype(np.float64) * weights[name] for name, block in data.values.items()]
+    )
     mean = joined.mean(axis=0)
     joined -= mean
     squared, vectors = np.linalg.eigh(joined.T @ joined)

@@ -26,7 +26,8 @@ class Fused:
     z
         Fused vectors, genes x latent dimensions.
     attention
-        Weight of each modality, genes x modalities; rows sum to 1, or to 0 where no modality knows the gene.
+        Weight of each modality, genes x modalities; rows sum to 1, or to 0 where no modality knows
+        the gene.
     """
 
     z: Tensor
@@ -42,17 +43,19 @@ def masked_softmax(scores: Tensor, present: Tensor) -> Tensor:
 class NewtModule(nn.Module):
     r"""Masked fusion of blocks.
 
-    With x_m the block of modality m, P_m its projection, k the number of modalities that know the gene and a their
-    attention, :math:`z = \sum_m k a_m P_m x_m - c`. Uniform attention thus is a plain sum of projections: the
-    concatenation reduced by PCA, if the projections are its loadings. Where nothing is trained, attention is uniform.
+    With x_m the block of modality m, P_m its projection, k the number of modalities that know the
+    gene and a their attention, :math:`z = \sum_m k a_m P_m x_m - c`. Uniform attention thus is a
+    plain sum of projections: the concatenation reduced by PCA, if the projections are its loadings.
+    Where nothing is trained, attention is uniform.
 
-    - ``attention``: keys tanh(K_m x_m); a modality's score is its key times a learned query, to which the mean key of
-      the gene's other modalities adds what they say.
+    - ``attention``: keys tanh(K_m x_m); a modality's score is its key times a learned query, to
+      which the mean key of the gene's other modalities adds what they say.
     - ``mean``: always uniform.
-    - ``transformer``: each block is a token beside a class token; scores are read from the encoded tokens, and what the
-      class token holds is added to z.
+    - ``transformer``: each block is a token beside a class token; scores are read from the encoded
+      tokens, and what the class token holds is added to z.
 
-    Beside z there may be private dimensions: a plain sum of projections that stay as they are initialised.
+    Beside z there may be private dimensions: a plain sum of projections that stay as they are
+    initialised.
 
     Parameters
     ----------
@@ -94,11 +97,15 @@ class NewtModule(nn.Module):
         self.fusion = fusion
         self.projections = nn.ModuleList(nn.Linear(width, n_latent, bias=False) for width in widths)
         self.offset = nn.Parameter(torch.zeros(n_latent))
-        self.decoders = nn.ModuleList(_Decoder(n_latent, width, n_hidden, dropout) for width in widths)
+        self.decoders = nn.ModuleList(
+            _Decoder(n_latent, width, n_hidden, dropout) for width in widths
+        )
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
         self.n_private, self.private_weight = n_private, private_weight
         if n_private:
-            self.private = nn.ModuleList(nn.Linear(width, n_private, bias=False) for width in widths)
+            self.private = nn.ModuleList(
+                nn.Linear(width, n_private, bias=False) for width in widths
+            )
             self.private_offset = nn.Parameter(torch.zeros(n_private), requires_grad=False)
             self.private.requires_grad_(requires_grad=False)
         if fusion != "mean":
@@ -109,7 +116,9 @@ class NewtModule(nn.Module):
             self.context = _zero(nn.Linear(n_key, n_key, bias=False))
         if fusion == "transformer":
             self.kinds = nn.Parameter(torch.randn(len(widths) + 1, n_key) / math.sqrt(n_key))
-            layer = nn.TransformerEncoderLayer(n_key, n_heads, 4 * n_key, dropout, batch_first=True, norm_first=True)
+            layer = nn.TransformerEncoderLayer(
+                n_key, n_heads, 4 * n_key, dropout, batch_first=True, norm_first=True
+            )
             self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
             self.out = _zero(nn.Linear(n_key, n_latent, bias=False))
 
@@ -132,8 +141,13 @@ class NewtModule(nn.Module):
         -------
         The fused vectors and the attention.
         """
-        clean = [block.masked_fill(~has[:, None], 0.0) for block, has in zip(blocks, present.T, strict=True)]
-        parts = torch.stack([project(block) for project, block in zip(self.projections, clean, strict=True)], dim=1)
+        clean = [
+            block.masked_fill(~has[:, None], 0.0)
+            for block, has in zip(blocks, present.T, strict=True)
+        ]
+        parts = torch.stack(
+            [project(block) for project, block in zip(self.projections, clean, strict=True)], dim=1
+        )
         scores, extra = self._score(clean, present)
         attention = masked_softmax(scores, present)
         weights = attention * present.sum(dim=1, keepdim=True)
@@ -141,12 +155,22 @@ class NewtModule(nn.Module):
         return Fused(z if extra is None else z + extra, attention)
 
     def vectors(self, z: Tensor, blocks: Sequence[Tensor], present: Tensor) -> Tensor:
-        """Put private dimensions beside fused vectors of length one; just the fused vectors if there are none."""
+        """Put private dimensions beside fused vectors of length one.
+
+        If there are none, return just the fused vectors.
+        """
         if not self.n_private:
             return z
-        clean = [block.masked_fill(~has[:, None], 0.0) for block, has in zip(blocks, present.T, strict=True)]
-        own = torch.stack([project(block) for project, block in zip(self.private, clean, strict=True)]).sum(dim=0)
-        fused, private = (nn.functional.normalize(part, dim=1) for part in (z, own - self.private_offset))
+        clean = [
+            block.masked_fill(~has[:, None], 0.0)
+            for block, has in zip(blocks, present.T, strict=True)
+        ]
+        own = torch.stack(
+            [project(block) for project, block in zip(self.private, clean, strict=True)]
+        ).sum(dim=0)
+        fused, private = (
+            nn.functional.normalize(part, dim=1) for part in (z, own - self.private_offset)
+        )
         return torch.cat([fused, self.private_weight * private], dim=1)
 
     def decode(self, z: Tensor) -> list[Tensor]:
@@ -155,7 +179,11 @@ class NewtModule(nn.Module):
 
     @torch.no_grad()
     def initialise(
-        self, projections: Sequence[Tensor], offset: Tensor, decoders: Sequence[Tensor], means: Sequence[Tensor]
+        self,
+        projections: Sequence[Tensor],
+        offset: Tensor,
+        decoders: Sequence[Tensor],
+        means: Sequence[Tensor],
     ) -> None:
         """Set the linear parts.
 
@@ -180,7 +208,10 @@ class NewtModule(nn.Module):
 
     @torch.no_grad()
     def initialise_private(self, projections: Sequence[Tensor], offset: Tensor) -> None:
-        """Set the private dimensions: for each modality its dimensions x private ones, and what is taken off."""
+        """Set the private dimensions.
+
+        Each modality has its dimensions x private ones, and what is taken off.
+        """
         for projection, weight in zip(self.private, projections, strict=True):
             cast("nn.Linear", projection).weight.copy_(weight.T)
         self.private_offset.copy_(offset)
@@ -194,14 +225,20 @@ class NewtModule(nn.Module):
         """Scores, genes x modalities, and what is added to the fused vectors."""
         if self.fusion == "mean":
             return torch.zeros_like(present, dtype=blocks[0].dtype), None
-        keys = torch.stack([key(block) for key, block in zip(self.keys, blocks, strict=True)], dim=1)
+        keys = torch.stack(
+            [key(block) for key, block in zip(self.keys, blocks, strict=True)], dim=1
+        )
         if self.fusion == "transformer":
             start = self.kinds[:1].expand(len(keys), 1, -1)
             absent = nn.functional.pad(~present, (1, 0), value=False)
-            tokens = self.encoder(torch.cat([start, keys + self.kinds[1:]], dim=1), src_key_padding_mask=absent)
+            tokens = self.encoder(
+                torch.cat([start, keys + self.kinds[1:]], dim=1), src_key_padding_mask=absent
+            )
             return tokens[:, 1:] @ self.query + self.bias, self.out(tokens[:, 0])
         keys = keys.tanh() * present[:, :, None]
-        others = (keys.sum(dim=1, keepdim=True) - keys) / (present.sum(dim=1) - 1).clamp(min=1)[:, None, None]
+        others = (keys.sum(dim=1, keepdim=True) - keys) / (present.sum(dim=1) - 1).clamp(min=1)[
+            :, None, None
+        ]
         return (keys * (self.query + self.context(others))).sum(dim=-1) + self.bias, None
 
 

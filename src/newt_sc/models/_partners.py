@@ -30,7 +30,8 @@ def aligned_pairs(pairs: pd.DataFrame, genes: pd.Index) -> NDArray[np.intp]:
     Parameters
     ----------
     pairs
-        Two columns of gene names. Rows with a gene that is not there, or twice the same, are left out.
+        Two columns of gene names. Rows with a gene that is not there, or twice the same, are left
+        out.
     genes
         Names, each once.
 
@@ -46,19 +47,28 @@ def aligned_pairs(pairs: pd.DataFrame, genes: pd.Index) -> NDArray[np.intp]:
         If it has not two columns, or no pair of two genes that are there.
     """
     if not isinstance(pairs, pd.DataFrame):
-        msg = f"pairs is {type(pairs).__name__}, expected a DataFrame with two columns of gene names."
+        msg = (
+            f"pairs is {type(pairs).__name__}, expected a DataFrame with two columns of gene names."
+        )
         raise TypeError(msg)
     if pairs.shape[1] != 2:
         msg = f"pairs has {pairs.shape[1]} columns, expected two columns of gene names."
         raise ValueError(msg)
-    at = np.column_stack([genes.get_indexer(pd.Index(pairs.iloc[:, i], dtype=object)) for i in (0, 1)])
+    at = np.column_stack(
+        [genes.get_indexer(pd.Index(pairs.iloc[:, i], dtype=object)) for i in (0, 1)]
+    )
     at = np.sort(at[(at >= 0).all(axis=1) & (at[:, 0] != at[:, 1])], axis=1)
     if not len(at):
         first = pairs.iloc[0].tolist() if len(pairs) else "no row"
-        msg = f"None of the {len(pairs)} pairs is of two different genes of the model; the first is {first}."
+        msg = (
+            f"None of the {len(pairs)} pairs is of two different genes of the model; the first is"
+            f" {first}."
+        )
         raise ValueError(msg)
     found: NDArray[np.intp] = np.unique(at, axis=0)
-    logger.info("%d of %d pairs are of two genes of the model, each counted once", len(found), len(pairs))
+    logger.info(
+        "%d of %d pairs are of two genes of the model, each counted once", len(found), len(pairs)
+    )
     return found
 
 
@@ -90,7 +100,9 @@ class Partners(nn.Module):
         pairs = pairs[np.isin(pairs, allowed).all(axis=1)]
         n = len(data.genes)
         ends = np.concatenate([pairs, pairs[:, ::-1]])
-        A = sparse.csr_array((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(n, n))
+        A = sparse.csr_array(
+            (np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(n, n)
+        )
         if (np.diff(A.indptr) > 0).sum() < 2:
             msg = "No pair is of two genes that are trained on: there are no partners to find."
             raise ValueError(msg)
@@ -112,7 +124,8 @@ class Partners(nn.Module):
 
         Returns
         -------
-        Which of them have a partner, bool; of these the blocks of one, and which of its modalities are seen.
+        Which of them have a partner, bool; of these the blocks of one, and which of its modalities
+        are seen.
         """
         degree = self.start[rows + 1] - self.start[rows]
         some = degree > 0

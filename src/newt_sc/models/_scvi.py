@@ -24,7 +24,10 @@ __all__ = ["AnnDataLoader", "AnnDataManager", "BaseModelClass", "ObsmField", "Tr
 @contextmanager
 def quiet() -> Iterator[None]:
     """Let scvi-tools and lightning log warnings only."""
-    loggers = [logging.getLogger(name) for name in ("scvi.data.fields", "lightning.pytorch", "lightning.fabric")]
+    loggers = [
+        logging.getLogger(name)
+        for name in ("scvi.data.fields", "lightning.pytorch", "lightning.fabric")
+    ]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)

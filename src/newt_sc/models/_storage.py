@@ -19,7 +19,15 @@ from torch import Tensor, nn
 
 from newt_sc.errors import FormatError
 
-__all__ = ["bundle_hash", "genes_hash", "read_head", "read_json", "read_weights", "resolve", "write"]
+__all__ = [
+    "bundle_hash",
+    "genes_hash",
+    "read_head",
+    "read_json",
+    "read_weights",
+    "resolve",
+    "write",
+]
 
 JSON, WEIGHTS = "model.json", "model.safetensors"
 _FORMAT, _VERSION = "newt-model", 1
@@ -35,8 +43,13 @@ def genes_hash(genes: Sequence[str]) -> str:
 
 
 def bundle_hash(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of what identifies the files of a bundle: modality, source, content and options; "" without any."""
-    columns = [c for c in ("modality", "source", "sha256", "options") if c in manifest] or sorted(manifest)
+    """SHA-256 of what identifies the files of a bundle; "" without any.
+
+    Files are identified by modality, source, content and options.
+    """
+    columns = [c for c in ("modality", "source", "sha256", "options") if c in manifest] or sorted(
+        manifest
+    )
     if not columns:
         return ""
     told = {column: np.asarray(manifest[column]).tolist() for column in columns}
@@ -56,14 +69,24 @@ def resolve(path: str | PathLike[str]) -> Path:
     if isinstance(path, str) and Path(path).name == path and shipped.is_dir():
         return shipped
     if not Path(path).exists():
-        known = ", ".join(sorted(p.name.removesuffix(".model") for p in folder.glob("*.model"))) or "none"
-        msg = f"No model {str(path)!r}: expected the directory of a saved one, or the name of a shipped one ({known})."
+        known = (
+            ", ".join(sorted(p.name.removesuffix(".model") for p in folder.glob("*.model")))
+            or "none"
+        )
+        msg = (
+            f"No model {str(path)!r}: expected the directory of a saved one, or the name of a"
+            f" shipped one ({known})."
+        )
         raise FileNotFoundError(msg)
     return Path(path)
 
 
 def write(
-    path: str | PathLike[str], described: Mapping[str, Any], weights: Mapping[str, Tensor], *, overwrite: bool
+    path: str | PathLike[str],
+    described: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    *,
+    overwrite: bool,
 ) -> None:
     """Write a model; the directory appears complete or not at all.
 
@@ -127,7 +150,10 @@ def _check_free(target: Path, *, overwrite: bool) -> None:
         msg = f"{str(target)!r} exists already; choose another directory or set overwrite=True."
         raise FileExistsError(msg)
     if inside - {JSON, WEIGHTS}:
-        msg = f"{str(target)!r} holds other files, such as {sorted(inside - {JSON, WEIGHTS})[0]!r}; it is not replaced."
+        msg = (
+            f"{str(target)!r} holds other files, such as {sorted(inside - {JSON, WEIGHTS})[0]!r};"
+            " it is not replaced."
+        )
         raise FileExistsError(msg)
 
 
@@ -142,7 +168,9 @@ def _versions() -> dict[str, str]:
 
 
 def read_head(folder: Path, *, cls: str) -> dict[str, Any]:
-    """Read the description of a model, checked as far as all models share it: format, version and class.
+    """Read the description of a model.
+
+    It is checked as far as all models share it: format, version and class.
 
     Parameters
     ----------
@@ -158,22 +186,38 @@ def read_head(folder: Path, *, cls: str) -> dict[str, Any]:
     """
     path = folder / JSON
     if not folder.is_dir():
-        raise FormatError(folder, None, f"is a file; expected a directory with {JSON} and {WEIGHTS}.")
+        raise FormatError(
+            folder, None, f"is a file; expected a directory with {JSON} and {WEIGHTS}."
+        )
     if not path.is_file() or not (folder / WEIGHTS).is_file():
         if any(folder.glob("*model.pt")):
-            message = "is a model of scvi-tools, whose model.pt is a pickle that newt_sc never opens. Train NEWT anew."
+            message = (
+                "is a model of scvi-tools, whose model.pt is a pickle that newt_sc never opens."
+                " Train NEWT anew."
+            )
             raise FormatError(folder, None, message)
-        raise FormatError(folder, None, f"{JSON} or {WEIGHTS} is missing: not a model that newt_sc saved, or a part.")
+        raise FormatError(
+            folder,
+            None,
+            f"{JSON} or {WEIGHTS} is missing: not a model that newt_sc saved, or a part.",
+        )
     if path.stat().st_size > _MAX_JSON:
-        raise FormatError(path, None, f"has {path.stat().st_size:,} bytes, expected at most {_MAX_JSON:,}.")
+        raise FormatError(
+            path, None, f"has {path.stat().st_size:,} bytes, expected at most {_MAX_JSON:,}."
+        )
     try:
         found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise FormatError(path, None, f"not JSON, truncated or damaged: {error}") from error
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
-        raise FormatError(path, None, f"expected an object with 'format': {_FORMAT!r}; not a model of newt_sc.")
+        raise FormatError(
+            path, None, f"expected an object with 'format': {_FORMAT!r}; not a model of newt_sc."
+        )
     if found.get("version") != _VERSION:
-        message = f"format version {found.get('version')!r}, this newt_sc reads {_VERSION}. Update newt_sc."
+        message = (
+            f"format version {found.get('version')!r}, this newt_sc reads {_VERSION}. Update"
+            " newt_sc."
+        )
         raise FormatError(path, None, message)
     if found.get("class") != cls:
         raise FormatError(path, None, f"a model of class {found.get('class')!r}, expected {cls!r}.")
@@ -192,8 +236,8 @@ def read_json(folder: Path, *, cls: str) -> dict[str, Any]:
 
     Returns
     -------
-    The description: ``params``, ``modalities`` (name -> dimensions), ``genes`` (``names``, ``sha256``), ``n_latent``,
-    ``manifest`` and more.
+    The description: ``params``, ``modalities`` (name -> dimensions), ``genes`` (``names``,
+    ``sha256``), ``n_latent``, ``manifest`` and more.
 
     Raises
     ------
@@ -204,10 +248,14 @@ def read_json(folder: Path, *, cls: str) -> dict[str, Any]:
     found = read_head(folder, cls=cls)
     for name, (kind, allowed) in _SCHEMA.items():
         if not isinstance(found.get(name), kind) or not allowed(found[name]):
-            raise FormatError(path, None, f"the value of {name!r} is missing or not what it has to be.")
+            raise FormatError(
+                path, None, f"the value of {name!r} is missing or not what it has to be."
+            )
     names = found["genes"]["names"]
     if genes_hash(names) != found["genes"]["sha256"]:
-        raise FormatError(path, None, "the gene list does not have the sha256 stated with it: changed.")
+        raise FormatError(
+            path, None, "the gene list does not have the sha256 stated with it: changed."
+        )
     return found
 
 
@@ -233,7 +281,10 @@ def _is_genes(value: dict[str, Any]) -> bool:
 def _is_manifest(value: dict[str, Any]) -> bool:
     return all(
         isinstance(column, str)
-        or (isinstance(column, list) and (all(type(x) is str for x in column) or all(type(x) is bool for x in column)))
+        or (
+            isinstance(column, list)
+            and (all(type(x) is str for x in column) or all(type(x) is bool for x in column))
+        )
         for column in value.values()
     )
 
@@ -244,7 +295,10 @@ def _is_history(value: dict[str, Any]) -> bool:
 
     return all(
         isinstance(metric, dict)
-        and all(isinstance(metric.get(key), list) and all(map(number, metric[key])) for key in ("epoch", "value"))
+        and all(
+            isinstance(metric.get(key), list) and all(map(number, metric[key]))
+            for key in ("epoch", "value")
+        )
         and len(metric["epoch"]) == len(metric["value"])
         for metric in value.values()
     )
@@ -253,7 +307,10 @@ def _is_history(value: dict[str, Any]) -> bool:
 _SCHEMA: dict[str, tuple[type, Any]] = {
     "params": (dict, lambda value: True),
     "n_latent": (int, _size),
-    "modalities": (dict, lambda value: 2 <= len(value) <= _MAX_MODALITIES and all(map(_size, value.values()))),
+    "modalities": (
+        dict,
+        lambda value: 2 <= len(value) <= _MAX_MODALITIES and all(map(_size, value.values())),
+    ),
     "sources": (dict, lambda value: all(isinstance(source, str) for source in value.values())),
     "block_key": (str, lambda value: True),
     "genes": (dict, _is_genes),
@@ -293,17 +350,25 @@ def read_weights(folder: Path, module: nn.Module, *, sha256: str) -> dict[str, T
     wanted = module.state_dict()
     most = sum(value.numel() * value.element_size() for value in wanted.values()) + 2**20
     if path.stat().st_size > most:
-        raise FormatError(path, None, f"has {path.stat().st_size:,} bytes, expected at most {most:,}.")
+        raise FormatError(
+            path, None, f"has {path.stat().st_size:,} bytes, expected at most {most:,}."
+        )
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
-        message = f"does not have the sha256 that {JSON} states: truncated, changed or of another model."
+        message = (
+            f"does not have the sha256 that {JSON} states: truncated, changed or of another model."
+        )
         raise FormatError(path, None, message)
     try:
         with safe_open(path, framework="pt") as stream:
             found = {name: stream.get_slice(name) for name in stream.keys()}  # noqa: SIM118  # not a dict
-            shapes = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in found.items()}
+            shapes = {
+                name: (tuple(part.get_shape()), part.get_dtype()) for name, part in found.items()
+            }
     except SafetensorError as error:
-        raise FormatError(path, None, f"not a safetensors file, truncated or damaged: {error}") from error
+        raise FormatError(
+            path, None, f"not a safetensors file, truncated or damaged: {error}"
+        ) from error
     expected = {name: (tuple(value.shape), "F32") for name, value in wanted.items()}
     for name in sorted({*shapes, *expected}):
         if shapes.get(name) != expected.get(name):

@@ -26,8 +26,9 @@ class Calibration:
     pair_steps
         Log odds and the probabilities there, both rising; between them it is linear.
     first, first_steps
-        The same for whether the first target by z is right: intercept and weights of the log of its z, the strength of
-        the signature and its nearness to the training compounds, both standardised by ``center`` and ``scale``.
+        The same for whether the first target by z is right: intercept and weights of the log of its
+        z, the strength of the signature and its nearness to the training compounds, both
+        standardised by ``center`` and ``scale``.
     """
 
     pair: Array
@@ -38,13 +39,16 @@ class Calibration:
     scale: Array
 
     @classmethod
-    def fit(cls, z: Array, prior: Array, y: NDArray[np.bool_], strength: Array, near: Array) -> Calibration:
+    def fit(
+        cls, z: Array, prior: Array, y: NDArray[np.bool_], strength: Array, near: Array
+    ) -> Calibration:
         """Fit to cross-validated scores.
 
         Parameters
         ----------
         z, prior, y
-            Compounds x targets: scores, share of *training* compounds with the target, and whether it is one.
+            Compounds x targets: scores, share of *training* compounds with the target, and whether
+            it is one.
         strength, near
             Of each compound.
         """
@@ -64,7 +68,10 @@ class Calibration:
         return cls(pair, pair_steps, first, first_steps, center, scale)
 
     def probability(self, z: NDArray[np.floating], prior: Array) -> NDArray[np.float32]:
-        """Probability of each pair, compounds x targets, from z and the prior of each target; NaN where z is."""
+        """Probability of each pair, compounds x targets, from z and the prior of each target.
+
+        It is NaN where z is.
+        """
         out = np.empty(z.shape, dtype=np.float32)
         w, log_prior = self.pair, _log_prior(prior)
         constant, slope = w[0] + w[4] * log_prior, w[1] + w[5] * log_prior
@@ -80,7 +87,9 @@ class Calibration:
     def reliability(self, first: NDArray[np.floating], strength: Array, near: Array) -> Array:
         """Probability that the target with the largest z, ``first``, is right."""
         extra = np.column_stack([np.nan_to_num(strength), near])
-        columns = _first_features(np.asarray(first, dtype=np.float64), extra, self.center, self.scale)
+        columns = _first_features(
+            np.asarray(first, dtype=np.float64), extra, self.center, self.scale
+        )
         return _steps(self.first_steps, _dot(self.first, columns))
 
 
@@ -95,11 +104,15 @@ def _bounded(z: NDArray[np.floating]) -> Array:
 
 def _pair_features(z: Array, prior: Array) -> Array:
     log_prior, z = _log_prior(prior), _bounded(z)
-    return np.column_stack([z, *(np.maximum(z - knot, 0) for knot in _KNOTS), log_prior, z * log_prior])
+    return np.column_stack(
+        [z, *(np.maximum(z - knot, 0) for knot in _KNOTS), log_prior, z * log_prior]
+    )
 
 
 def _first_features(top: Array, extra: Array, center: Array, scale: Array) -> Array:
-    return np.column_stack([np.log(np.clip(np.nan_to_num(top), 0.1, 100)), (extra - center) / scale])
+    return np.column_stack(
+        [np.log(np.clip(np.nan_to_num(top), 0.1, 100)), (extra - center) / scale]
+    )
 
 
 def _logistic(X: Array, y: NDArray[np.bool_]) -> Array:
@@ -125,7 +138,10 @@ def _dot(weights: Array, X: Array) -> Array:
 
 
 def _isotonic(odds: Array, y: NDArray[np.bool_], most: int = 200) -> Array:
-    """Rising steps: at most some hundred bins of equal mass in log odds of the fit, then isotonic."""
+    """Rising steps: bins of equal mass in log odds of the fit, then isotonic.
+
+    There are at most some hundred bins.
+    """
     from sklearn.isotonic import IsotonicRegression
 
     order = np.argsort(odds)
@@ -136,7 +152,9 @@ def _isotonic(odds: Array, y: NDArray[np.bool_], most: int = 200) -> Array:
     some = n > 0
     x = np.bincount(bins, odds[order], minlength=most)[some] / n[some]
     p = np.bincount(bins, y[order], minlength=most)[some] / n[some]
-    p = IsotonicRegression(y_min=0, y_max=1).fit_transform(np.arange(len(x)), p, sample_weight=n[some])
+    p = IsotonicRegression(y_min=0, y_max=1).fit_transform(
+        np.arange(len(x)), p, sample_weight=n[some]
+    )
     return np.vstack([x, p])
 
 

@@ -1,4 +1,7 @@
-"""Targets of compounds from their signatures: kernel ridge regression over pairs of a compound and a gene."""
+"""Targets of compounds from their signatures.
+
+Kernel ridge regression over pairs of a compound and a gene.
+"""
 
 from __future__ import annotations
 
@@ -41,14 +44,20 @@ GAMMAS, PENALTIES = (2.0, 4.0, 10.0), (3.0, 10.0, 30.0)
 
 @dataclass(frozen=True)
 class _Fit:
-    """A fitted model: scores are rows(compound) R times the kernel of genes, plus ``own`` where genes were seen."""
+    """A fitted model.
+
+    Scores are rows(compound) R times the kernel of genes, plus ``own`` where genes were seen.
+    """
 
     space: SignatureSpace
     train: Compounds | None
     centers: tuple[Array, Array] | None
     R: Array  # (training compounds or inducing points) x targets
-    own: Array  # targets x targets: what only targets that were trained on have, over the share of the embedding
-    members: Sequence[str] = ()  # names of the training compounds of each inducing point, joined by |
+    # targets x targets: what only targets that were trained on have, over the share of the
+    # embedding
+    own: Array
+    # names of the training compounds of each inducing point, joined by |
+    members: Sequence[str] = ()
 
     def rows(self, compounds: Compounds) -> Array:
         """Kernel to what was trained on, or to inducing points."""
@@ -61,35 +70,37 @@ class _Fit:
 class TargetPredictor:
     r"""Predict which proteins a compound binds from what it does to expression.
 
-    Kronecker ridge regression on the pairs of a compound and a target. Compounds: ranked, standardised and partly
-    whitened signatures in a radial kernel of their cosine, which also compares strengths and, if wanted, structures
-    (Tanimoto of Morgan fingerprints). Targets: identity, plus a mixture of cosines and radial kernels of a gene
-    embedding and its blocks, plus, for targets that were trained on, the cosine of their compounds. The weights of the
-    mixture are learned from which targets of *different* families share compounds, so targets that no training
-    compound has can be ranked, too. Labels are (Y - p) / sqrt(p), p the share of compounds that have the target.
+    Kronecker ridge regression on the pairs of a compound and a target. Compounds: ranked,
+    standardised and partly whitened signatures in a radial kernel of their cosine, which also
+    compares strengths and, if wanted, structures (Tanimoto of Morgan fingerprints). Targets:
+    identity, plus a mixture of cosines and radial kernels of a gene embedding and its blocks, plus,
+    for targets that were trained on, the cosine of their compounds. The weights of the mixture are
+    learned from which targets of *different* families share compounds, so targets that no training
+    compound has can be ranked, too. Labels are (Y - p) / sqrt(p), p the share of compounds that
+    have the target.
 
     Parameters
     ----------
     adata
         Signatures x genes of the training compounds, such as ``datasets.l1000()["compound"]``.
     targets
-        Labels: a DataFrame with the columns ``compound`` (of ``adata.obs_names``) and ``target``, and, if labels are of
-        several kinds, ``label_set``; a pair counts by the share of label sets that have it. By default
-        ``adata.uns["targets"]``.
+        Labels: a DataFrame with the columns ``compound`` (of ``adata.obs_names``) and ``target``,
+        and, if labels are of several kinds, ``label_set``; a pair counts by the share of label sets
+        that have it. By default ``adata.uns["targets"]``.
     %(embedding)s
     structure
         Column of ``adata.obs`` with SMILES (needs RDKit, extra ``chem``), or ``None``.
     groups
-        Columns of ``adata.obs``: compounds that share a value in any of them are one drug, which cross-validation
-        never splits; so are compounds with the same signature (correlation of ranks above 0.999). Columns that are
-        missing are ignored.
+        Columns of ``adata.obs``: compounds that share a value in any of them are one drug, which
+        cross-validation never splits; so are compounds with the same signature (correlation of
+        ranks above 0.999). Columns that are missing are ignored.
     gamma
         Sharpness of the kernel of signatures.
     penalty
         Of the ridge; by default 10, with ``known_targets`` 60.
     identity, profile
-        Shares of the identity and of the compounds' cosine (by default .1, with ``known_targets`` 0) in the kernel of
-        targets; the rest is the embedding's.
+        Shares of the identity and of the compounds' cosine (by default .1, with ``known_targets``
+        0) in the kernel of targets; the rest is the embedding's.
     strength_weight
         How much compounds of unlike strength differ.
     structure_weight, structure_gamma
@@ -97,22 +108,25 @@ class TargetPredictor:
     whitening
         Exponent of the partial whitening; 0 for none.
     min_compounds
-        Targets of fewer training compounds are not trained on; with one, most first targets by z are noise.
+        Targets of fewer training compounds are not trained on; with one, most first targets by z
+        are noise.
     known_targets
-        Whether the known targets of a compound have a share in the kernel of compounds (.5 for the cosine of the
-        profiles, .2 for the compound itself). It is for new targets of compounds with known ones: cross-validation
-        then leaves out families of targets, not drugs, and a compound that was not trained on has its signature alone.
-        Without ``n_inducing``, ``tune`` and ``save``.
+        Whether the known targets of a compound have a share in the kernel of compounds (.5 for the
+        cosine of the profiles, .2 for the compound itself). It is for new targets of compounds with
+        known ones: cross-validation then leaves out families of targets, not drugs, and a compound
+        that was not trained on has its signature alone. Without ``n_inducing``, ``tune`` and
+        ``save``.
     n_inducing
-        Use at most this many inducing points instead of all training compounds (Nyström approximation of the kernel):
-        centres of clusters of two or more. The model then holds no training signature. Without structures only.
+        Use at most this many inducing points instead of all training compounds (Nyström
+        approximation of the kernel): centres of clusters of two or more. The model then holds no
+        training signature. Without structures only.
     random_state
         Seed of folds and clusters.
 
     References
     ----------
-    Pahikkala et al. (2013), Machine Learning 93:321, on ridge regression of pairs; Subramanian et al. (2017), Cell
-    171:1437, on L1000.
+    Pahikkala et al. (2013), Machine Learning 93:321, on ridge regression of pairs; Subramanian et
+    al. (2017), Cell 171:1437, on L1000.
 
     Examples
     --------
@@ -143,7 +157,9 @@ class TargetPredictor:
     ) -> None:
         self.params: dict[str, Any] = {
             "gamma": gamma,
-            "penalty": (_KNOWN_PENALTY if known_targets else _PENALTY) if penalty is None else penalty,
+            "penalty": (
+                (_KNOWN_PENALTY if known_targets else _PENALTY) if penalty is None else penalty
+            ),
             "identity": identity,
             "profile": (0.0 if known_targets else _PROFILE) if profile is None else profile,
             "strength_weight": strength_weight,
@@ -168,7 +184,10 @@ class TargetPredictor:
         Y, rows = label_matrix(labels, adata.obs_names, self.gene_names)
         use = compounds.known & (Y != 0).any(axis=1)
         if use.sum() < 2 * _MIN_COMPOUNDS:
-            msg = f"{use.sum()} compounds have both a signature and a target; expected at least {2 * _MIN_COMPOUNDS}."
+            msg = (
+                f"{use.sum()} compounds have both a signature and a target; expected at least"
+                f" {2 * _MIN_COMPOUNDS}."
+            )
             raise ValueError(msg)
         use |= compounds.known  # those without a target are examples of what does not bind
         drug = drug_groups(adata, compounds, groups)
@@ -178,7 +197,10 @@ class TargetPredictor:
         keep = often >= max(min_compounds, 1)
         self._n_once, self._n_rare = int((often == 1).sum()), int(often[~keep].sum())
         if not keep.any():
-            msg = f"No target has at least {min_compounds} compounds with a signature; lower min_compounds."
+            msg = (
+                f"No target has at least {min_compounds} compounds with a signature; lower"
+                " min_compounds."
+            )
             raise ValueError(msg)
         self._Y, self._rows = Y[use][:, keep], rows[keep]
         if known_targets:
@@ -197,25 +219,33 @@ class TargetPredictor:
 
     def _check_params(self, structure: str | None) -> None:
         p = self.params
-        shares = {name: p[name] for name in ("identity", "profile", "strength_weight", "structure_weight")}
+        shares = {
+            name: p[name] for name in ("identity", "profile", "strength_weight", "structure_weight")
+        }
         sizes = {name: p[name] for name in ("gamma", "penalty", "structure_gamma")}
         if any(not 0 <= x <= 1 for x in shares.values()) or p["identity"] + p["profile"] > 1:
-            msg = f"Found {shares}; expected shares from 0 to 1, of which identity and profile sum to at most 1."
+            msg = (
+                f"Found {shares}; expected shares from 0 to 1, of which identity and profile sum to"
+                " at most 1."
+            )
             raise ValueError(msg)
         if any(not 0 < x < np.inf for x in sizes.values()):
             msg = f"Found {sizes}; expected numbers above 0."
             raise ValueError(msg)
         if not -1 <= p["whitening"] <= 0 or p["n_inducing"] < 0:
             msg = (
-                f"Found whitening={p['whitening']} and n_inducing={p['n_inducing']}; expected an exponent from -1 to 0 "
-                "and a number of points."
+                f"Found whitening={p['whitening']} and n_inducing={p['n_inducing']}; expected an"
+                " exponent from -1 to 0 and a number of points."
             )
             raise ValueError(msg)
         if p["n_inducing"] and (structure or p["known_weight"]):
-            msg = "n_inducing is for signatures alone; set structure=None and known_targets=False, or leave n_inducing."
+            msg = (
+                "n_inducing is for signatures alone; set structure=None and known_targets=False, or"
+                " leave n_inducing."
+            )
             raise ValueError(msg)
 
-    # -- what is known of the data -----------------------------------------------------------------------------------
+    # -- what is known of the data -----------------------------------------------------------------
 
     @property
     def target_names(self) -> pd.Index:
@@ -228,7 +258,10 @@ class TargetPredictor:
         return bool(self.params.get("known_weight"))
 
     def _knowing(self, compounds: Compounds, number: NDArray[np.intp]) -> Compounds:
-        """Add the known targets of training compounds; those of others, with the number -1, are none."""
+        """Add the known targets of training compounds.
+
+        Those of others, with the number -1, are none.
+        """
         profiles = (self._Y[number] != 0) & (number >= 0)[:, None]
         return replace(compounds, profiles=profiles, number=number)
 
@@ -236,8 +269,8 @@ class TargetPredictor:
     def prior(self) -> pd.Series:
         """Share of training compounds that have each gene as a target.
 
-        Genes that were not trained on share what targets with too few compounds have, and, for what was never seen, as
-        much as was seen once (Good and Turing).
+        Genes that were not trained on share what targets with too few compounds have, and, for what
+        was never seen, as much as was seen once (Good and Turing).
         """
         prior = np.zeros(len(self.gene_names))
         prior[self._rows] = self._count / self._n
@@ -245,7 +278,7 @@ class TargetPredictor:
         prior[prior == 0] = max(self._n_once + self._n_rare, 1) / self._n / others
         return pd.Series(prior, index=self.gene_names)
 
-    # -- training ----------------------------------------------------------------------------------------------------
+    # -- training ----------------------------------------------------------------------------------
 
     def train(
         self,
@@ -262,9 +295,11 @@ class TargetPredictor:
         n_folds
             Folds of cross-validation, by drug; with ``known_targets``, by family of targets.
         calibrate
-            Cross-fit, too: without it there are scores alone, no z, no probabilities and no reliability.
+            Cross-fit, too: without it there are scores alone, no z, no probabilities and no
+            reliability.
         tune
-            Choose ``gamma`` and ``penalty`` by inner folds: for compounds, targets or both not seen in training.
+            Choose ``gamma`` and ``penalty`` by inner folds: for compounds, targets or both not seen
+            in training.
         families
             In tuning, whether targets that are linked (by name or compounds) stay in one fold.
 
@@ -275,15 +310,20 @@ class TargetPredictor:
         Raises
         ------
         ValueError
-            If the folds are too many or few, ``tune`` is unknown or not for such a model, or no target has enough
-            compounds to tune by.
+            If the folds are too many or few, ``tune`` is unknown or not for such a model, or no
+            target has enough compounds to tune by.
         """
         linked = genes.linked_targets(self.target_names, self._Y)
         families_of = kernels.components(linked)
-        units, what = (families_of, "families of targets") if self.known_targets else (self._groups, "drugs")
+        units, what = (
+            (families_of, "families of targets") if self.known_targets else (self._groups, "drugs")
+        )
         n_units = len(np.unique(units))
         if calibrate and not 2 <= n_folds <= n_units:
-            msg = f"n_folds is {n_folds}; expected at least 2 and at most the number of {what}, {n_units}."
+            msg = (
+                f"n_folds is {n_folds}; expected at least 2 and at most the number of {what},"
+                f" {n_units}."
+            )
             raise ValueError(msg)
         if tune not in (None, "compounds", "targets", "both"):
             msg = f"tune is {tune!r}; expected 'compounds', 'targets', 'both' or None."
@@ -321,7 +361,9 @@ class TargetPredictor:
         space = self._space(train)
         centers, members = None, list[Any]()
         if self.params["n_inducing"]:
-            centers, members = space.inducing_points(train, self.params["n_inducing"], self.params["random_state"])
+            centers, members = space.inducing_points(
+                train, self.params["n_inducing"], self.params["random_state"]
+            )
             square = space.unit_kernel(centers, centers)
             chol = np.linalg.cholesky(square + _TINY * np.eye(len(square)))
             features = np.linalg.solve(chol, space.unit_kernel(centers, space.unit(train)))
@@ -335,20 +377,32 @@ class TargetPredictor:
             A = np.linalg.solve(chol.T, features @ A)
         share = max(1 - self.params["identity"] - self.params["profile"], _TINY)
         joined = ["|".join(self.names[rows[some]]) for some in members]
-        return _Fit(space, None if centers is not None else train, centers, share * A, own / share, joined)
+        return _Fit(
+            space, None if centers is not None else train, centers, share * A, own / share, joined
+        )
 
-    def _tune(self, G: Array, linked: NDArray[np.bool_], kind: str, families: bool) -> dict[str, float]:
+    def _tune(
+        self, G: Array, linked: NDArray[np.bool_], kind: str, families: bool
+    ) -> dict[str, float]:
         """Choose by inner folds the parameters with the best mean AUROC over targets."""
         n_folds, seed = 3, self.params["random_state"]
         everyone = np.zeros(self._n, dtype=np.intp)
-        folds = everyone if kind == "targets" else kernels.grouped_folds(self._groups, n_folds, random_state=seed + 1)
+        folds = (
+            everyone
+            if kind == "targets"
+            else kernels.grouped_folds(self._groups, n_folds, random_state=seed + 1)
+        )
         asked = np.flatnonzero(self._count >= _MIN_COMPOUNDS)
         if not asked.size:
             msg = f"tune needs targets with at least {_MIN_COMPOUNDS} compounds; there is none."
             raise ValueError(msg)
         column_fold = np.full(len(G), -1)
         if kind != "compounds":
-            group = kernels.components(linked[np.ix_(asked, asked)]) if families else np.arange(len(asked))
+            group = (
+                kernels.components(linked[np.ix_(asked, asked)])
+                if families
+                else np.arange(len(asked))
+            )
             column_fold[asked] = kernels.grouped_folds(group, n_folds, random_state=seed + 1)
         best, out = -np.inf, {"gamma": GAMMAS[0], "penalty": PENALTIES[0]}
         for gamma in GAMMAS:
@@ -360,7 +414,9 @@ class TargetPredictor:
                 space = self._space(some, gamma=gamma)
                 K, across = space.kernel(some, some), space.kernel(self._compounds[test], some)
                 for column in np.unique(column_fold[asked]):
-                    out_columns = np.flatnonzero(column_fold == column) if kind != "compounds" else asked
+                    out_columns = (
+                        np.flatnonzero(column_fold == column) if kind != "compounds" else asked
+                    )
                     use: Any = np.ones(len(G), dtype=bool)
                     if kind != "compounds":
                         use = ~linked[:, out_columns].any(axis=1) if families else use
@@ -379,14 +435,21 @@ class TargetPredictor:
                         A = ridge.coefficients(projected, penalty)
                         scores[i][np.ix_(test, out_columns)] = across @ A @ to
             for i, penalty in enumerate(PENALTIES):
-                found = np.nanmean(kernels.column_auroc(scores[i][:, asked], self._Y[:, asked], folds))
+                found = np.nanmean(
+                    kernels.column_auroc(scores[i][:, asked], self._Y[:, asked], folds)
+                )
                 if found > best:
                     best, out = float(found), {"gamma": gamma, "penalty": penalty}
         return out
 
     def _cross_fit(self, G: Array, n_folds: int) -> None:
-        """Score every training compound by a model that has not seen its drug, and learn from that what scores mean."""
-        folds = kernels.grouped_folds(self._groups, n_folds, random_state=self.params["random_state"])
+        """Score every training compound by a model that has not seen its drug.
+
+        Learn from that what scores mean.
+        """
+        folds = kernels.grouped_folds(
+            self._groups, n_folds, random_state=self.params["random_state"]
+        )
         n, t = self._Y.shape
         U, S, near = np.zeros((n, t)), np.zeros((n, t)), np.zeros(n)
         prior = np.zeros((n, t))
@@ -400,15 +463,23 @@ class TargetPredictor:
             prior[test] = (self._Y[train] != 0).mean(axis=0)
         seen = U @ G + S
         self._mean, self._sd = self._moments(U)
-        self._mean[self._rows], self._sd[self._rows] = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-12)
+        self._mean[self._rows], self._sd[self._rows] = (
+            seen.mean(axis=0),
+            np.maximum(seen.std(axis=0), 1e-12),
+        )
         z = (seen - self._mean[self._rows]) / self._sd[self._rows]
         y = self._Y != 0
         self._auroc = kernels.column_auroc(z, y, folds)
         self.calibration = Calibration.fit(z, prior, y, self._compounds.strength, near)
         self._oof = {"U": U, "S": S, "near": near, "folds": folds}
 
-    def _cross_fit_families(self, fit: _Fit, G: Array, family: NDArray[np.intp], n_folds: int) -> None:
-        """Score every target by a model that has seen neither it nor its family, for all compounds."""
+    def _cross_fit_families(
+        self, fit: _Fit, G: Array, family: NDArray[np.intp], n_folds: int
+    ) -> None:
+        """Score every target by a model that has seen neither it nor its family.
+
+        This is done for all compounds.
+        """
         folds = kernels.grouped_folds(family, n_folds, random_state=self.params["random_state"])
         seen = np.zeros(self._Y.shape)
         share = 1 - self.params["identity"] - self.params["profile"]
@@ -424,7 +495,10 @@ class TargetPredictor:
         U = K @ fit.R
         near = np.where(self._groups[:, None] == self._groups[None], -np.inf, K).max(axis=1)
         self._mean, self._sd = self._moments(U)
-        self._mean[self._rows], self._sd[self._rows] = seen.mean(axis=0), np.maximum(seen.std(axis=0), 1e-12)
+        self._mean[self._rows], self._sd[self._rows] = (
+            seen.mean(axis=0),
+            np.maximum(seen.std(axis=0), 1e-12),
+        )
         z = (seen - self._mean[self._rows]) / self._sd[self._rows]
         y = self._Y != 0
         self._auroc = kernels.column_auroc(z, y)
@@ -448,7 +522,7 @@ class TargetPredictor:
     def _gene_kernel(self, columns: NDArray[np.intp]) -> Array:
         return self._kernel.kernel(self._rows, columns, self._weights).astype(np.float64)
 
-    # -- on disk -----------------------------------------------------------------------------------------------------
+    # -- on disk -----------------------------------------------------------------------------------
 
     def save(
         self,
@@ -459,8 +533,8 @@ class TargetPredictor:
     ) -> None:
         """Write the model: arrays as safetensors, all else as JSON.
 
-        A model of the exact kernel holds its training signatures, one with ``n_inducing`` does not. Labels and the
-        cross-fitted scores of the training compounds are not kept.
+        A model of the exact kernel holds its training signatures, one with ``n_inducing`` does not.
+        Labels and the cross-fitted scores of the training compounds are not kept.
 
         Parameters
         ----------
@@ -483,7 +557,8 @@ class TargetPredictor:
             raise RuntimeError(msg)
         if self.known_targets:
             msg = (
-                "A model with known_targets holds the labels of its compounds and is not saved: train it where you are."
+                "A model with known_targets holds the labels of its compounds and is not saved:"
+                " train it where you are."
             )
             raise RuntimeError(msg)
         fit, space, big = self._fit, self._fit.space, np.dtype(dtype)
@@ -501,7 +576,9 @@ class TargetPredictor:
             "count": self._count.astype(np.int64),
         }
         if fit.centers is not None:
-            arrays["centers"], arrays["center_strength"] = (x.astype(np.float32) for x in fit.centers)
+            arrays["centers"], arrays["center_strength"] = (
+                x.astype(np.float32) for x in fit.centers
+            )
         if fit.train is not None:
             arrays["train_scores"] = fit.train.scores.astype(big)
             arrays["train_strength"] = fit.train.strength.astype(np.float32)
@@ -559,22 +636,32 @@ class TargetPredictor:
         self._vectors = block_vectors(reference)
         same = described["genes_sha256"] == _storage.genes_hash(list(self.gene_names))
         if not same or described["vectors_sha256"] != _target_storage.array_hash(self._vectors[""]):
-            msg = "The embedding is not the one that the model was trained with: give that one as embedding=."
+            msg = (
+                "The embedding is not the one that the model was trained with: give that one as"
+                " embedding=."
+            )
             raise ValueError(msg)
         try:
             self._restore(described, arrays)
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise FormatError(Path(dir_path), None, f"arrays or parameters do not fit together: {error}") from error
+            raise FormatError(
+                Path(dir_path), None, f"arrays or parameters do not fit together: {error}"
+            ) from error
         return self
 
     def _restore(self, described: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         params = dict(described["params"])
-        wide = {name: x.astype(np.float64) if x.dtype.kind == "f" else x for name, x in arrays.items()}
+        wide = {
+            name: x.astype(np.float64) if x.dtype.kind == "f" else x for name, x in arrays.items()
+        }
         self.params, self.structure = params, described["structure"] or None
         self.sources = {str(key): str(value) for key, value in described["sources"].items()}
         self.landmarks = pd.Index([str(name) for name in described["landmarks"]])
         self._n, self._count, self._rows = described["n_compounds"], wide["count"], wide["rows"]
-        self._n_once, self._n_rare = int(described["rare"]["once"]), int(described["rare"]["not_trained_on"])
+        self._n_once, self._n_rare = (
+            int(described["rare"]["once"]),
+            int(described["rare"]["not_trained_on"]),
+        )
         t, n_genes, g = len(self._rows), len(self.gene_names), len(self.landmarks)
         train, centers, n = None, None, described["n_centers"]
         if n:
@@ -583,7 +670,9 @@ class TargetPredictor:
         else:
             n = len(wide["train_scores"])
             _expect(wide, {"train_scores": (n, g), "train_strength": (n,)})
-            train = Compounds(wide["train_scores"], wide["train_strength"], arrays.get("train_fingerprints"))
+            train = Compounds(
+                wide["train_scores"], wide["train_strength"], arrays.get("train_fingerprints")
+            )
         _expect(
             wide,
             {
@@ -603,13 +692,22 @@ class TargetPredictor:
             raise ValueError(msg)
         self._kernel, self._weights = GeneKernel(self._vectors, self._rows), wide["weights"]
         _expect(wide, {"weights": (len(self._kernel.names),)})
-        moments = {name: float(described["space"][name]) for name in ("strength_mean", "strength_sd")}
+        moments = {
+            name: float(described["space"][name]) for name in ("strength_mean", "strength_sd")
+        }
         space = SignatureSpace(
-            wide["mean"], wide["sd"], wide["white"], **moments, **{name: float(params[name]) for name in _SPACE}
+            wide["mean"],
+            wide["sd"],
+            wide["white"],
+            **moments,
+            **{name: float(params[name]) for name in _SPACE},
         )
         members = [str(names) for names in described["members"]]
         if len(members) != described["n_centers"]:
-            msg = f"there are members of {len(members)} inducing points, expected {described['n_centers']}"
+            msg = (
+                f"there are members of {len(members)} inducing points, expected"
+                f" {described['n_centers']}"
+            )
             raise ValueError(msg)
         self._fit = _Fit(space, train, centers, wide["R"], wide["own"], members)
         self._mean, self._sd, self._auroc = wide["score_mean"], wide["score_sd"], wide["auroc"]
@@ -619,7 +717,7 @@ class TargetPredictor:
         )
         self.names, self._oof = pd.Index([], dtype=str), {}
 
-    # -- prediction --------------------------------------------------------------------------------------------------
+    # -- prediction --------------------------------------------------------------------------------
 
     def predict(
         self,
@@ -632,19 +730,22 @@ class TargetPredictor:
         Parameters
         ----------
         adata
-            Signatures x genes. By default the training compounds themselves, each scored by a model that has not seen
-            its drug (with ``known_targets``: each target that was trained on, by one that has not seen its family).
+            Signatures x genes. By default the training compounds themselves, each scored by a model
+            that has not seen its drug (with ``known_targets``: each target that was trained on, by
+            one that has not seen its family).
         among
-            Targets to score: those that were trained on, all genes of the embedding, or genes by name.
+            Targets to score: those that were trained on, all genes of the embedding, or genes by
+            name.
 
         Returns
         -------
-        AnnData, compounds x targets. ``X``: z (float32), the score against those of compounds in cross-validation, NaN
-        rows where there is no usable signature; ``layers["probability"]``: calibrated probability, which counts the
-        prior. ``var``: ``prior``, ``n_compounds`` in training, ``auroc`` in cross-validation. ``obs``: ``strength``
-        (log mean absolute value), ``nearest`` (largest kernel to a training compound), ``reliability`` (calibrated
-        probability that the first target by z, of those that were trained on and are asked for, is right). Of a model
-        that was not calibrated: scores and ``n_compounds`` alone.
+        AnnData, compounds x targets. ``X``: z (float32), the score against those of compounds in
+        cross-validation, NaN rows where there is no usable signature; ``layers["probability"]``:
+        calibrated probability, which counts the prior. ``var``: ``prior``, ``n_compounds`` in
+        training, ``auroc`` in cross-validation. ``obs``: ``strength`` (log mean absolute value),
+        ``nearest`` (largest kernel to a training compound), ``reliability`` (calibrated probability
+        that the first target by z, of those that were trained on and are asked for, is right). Of a
+        model that was not calibrated: scores and ``n_compounds`` alone.
 
         Raises
         ------
@@ -666,9 +767,16 @@ class TargetPredictor:
             strength, known = self._compounds.strength, np.ones(self._n, dtype=bool)
         else:
             compounds = read_compounds(adata, self.landmarks, self.structure)
-            names, known, strength = pd.Index(adata.obs_names.astype(str)), compounds.known, compounds.strength
+            names, known, strength = (
+                pd.Index(adata.obs_names.astype(str)),
+                compounds.known,
+                compounds.strength,
+            )
             if not known.all():
-                text = f"{(~known).sum()} of {known.size} signatures are all zero, constant or not measured: NaN."
+                text = (
+                    f"{(~known).sum()} of {known.size} signatures are all zero, constant or not"
+                    " measured: NaN."
+                )
                 warnings.warn(text, NewtWarning, stacklevel=2)
             if self.known_targets:
                 compounds = self._knowing(compounds, self.names.get_indexer(names))
@@ -707,7 +815,9 @@ class TargetPredictor:
         out.obs["strength"], out.obs["nearest"] = strength, near
         seen = at >= 0  # what reliability was learned from
         first = scores[:, seen].max(axis=1) if seen.any() else np.zeros(len(names))
-        out.obs["reliability"] = np.where(known, self.calibration.reliability(first, strength, near), np.nan)
+        out.obs["reliability"] = np.where(
+            known, self.calibration.reliability(first, strength, near), np.nan
+        )
         return out
 
     def explain(
@@ -718,7 +828,8 @@ class TargetPredictor:
         Parameters
         ----------
         compound
-            Row of ``adata``, or a training compound; then its own drug is left out of what carries it.
+            Row of ``adata``, or a training compound; then its own drug is left out of what carries
+            it.
         target
             Any gene of the embedding.
         adata
@@ -728,12 +839,13 @@ class TargetPredictor:
 
         Returns
         -------
-        Three tables, the largest shares first, positive for the target and negative against it. ``"compounds"``:
-        training compounds by their share in the score (``contribution``), ``kernel`` and whether they have the target
-        (``label``); of a model with ``n_inducing``, the inducing points instead, each named by the training compounds
-        it stands for, joined by ``|``, without ``label``. ``"genes"``: landmark genes by gradient times input, in units
-        of the score, and their normal ``score``. ``"targets"``: the targets that were trained on nearest to this one by
-        the kernel of targets, and how many compounds they have.
+        Three tables, the largest shares first, positive for the target and negative against it.
+        ``"compounds"``: training compounds by their share in the score (``contribution``),
+        ``kernel`` and whether they have the target (``label``); of a model with ``n_inducing``, the
+        inducing points instead, each named by the training compounds it stands for, joined by
+        ``|``, without ``label``. ``"genes"``: landmark genes by gradient times input, in units of
+        the score, and their normal ``score``. ``"targets"``: the targets that were trained on
+        nearest to this one by the kernel of targets, and how many compounds they have.
 
         Raises
         ------
@@ -743,7 +855,10 @@ class TargetPredictor:
             If the model is not trained, or no signatures are at hand.
         """
         if self._fit is None or (adata is None and not len(self.names)):
-            msg = "The model is not trained, or was loaded without training signatures: train it, or give adata."
+            msg = (
+                "The model is not trained, or was loaded without training signatures: train it, or"
+                " give adata."
+            )
             raise RuntimeError(msg)
         names = self.names if adata is None else pd.Index(adata.obs_names.astype(str))
         if compound not in names:
@@ -753,7 +868,10 @@ class TargetPredictor:
         if adata is None:
             asked, own = self._compounds[row], self._groups == self._groups[row[0]]
         else:
-            asked, own = read_compounds(adata[row], self.landmarks, self.structure), np.zeros(self._n, dtype=bool)
+            asked, own = (
+                read_compounds(adata[row], self.landmarks, self.structure),
+                np.zeros(self._n, dtype=bool),
+            )
             if self.known_targets:
                 asked = self._knowing(asked, self.names.get_indexer([compound]))
         column = self._columns([target])
@@ -767,19 +885,24 @@ class TargetPredictor:
             order = np.argsort(-np.abs(share))[:top]
             label = (self._Y[:, at[0]] != 0) if at.size else np.zeros(self._n, dtype=bool)
             out["compounds"] = pd.DataFrame(
-                {"contribution": share[order], "kernel": K[order], "label": label[order]}, index=self.names[order]
+                {"contribution": share[order], "kernel": K[order], "label": label[order]},
+                index=self.names[order],
             )
         elif fit.centers is not None:
             K = fit.rows(asked)[0]
             share = K * weight
             order = np.argsort(-np.abs(share))[:top]
             out["compounds"] = pd.DataFrame(
-                {"contribution": share[order], "kernel": K[order]}, index=pd.Index(fit.members)[order]
+                {"contribution": share[order], "kernel": K[order]},
+                index=pd.Index(fit.members)[order],
             )
-        share = self._gene_contributions(asked, np.where(own, 0, weight) if fit.train is not None else weight)
+        share = self._gene_contributions(
+            asked, np.where(own, 0, weight) if fit.train is not None else weight
+        )
         order = np.argsort(-np.abs(share))[:top]
         out["genes"] = pd.DataFrame(
-            {"contribution": share[order], "score": asked.scores[0, order]}, index=self.landmarks[order]
+            {"contribution": share[order], "score": asked.scores[0, order]},
+            index=self.landmarks[order],
         )
         near = np.where(self._rows == column[0], -np.inf, G)
         order = np.argsort(-near)[:top]
@@ -789,7 +912,10 @@ class TargetPredictor:
         return out
 
     def _gene_contributions(self, asked: Compounds, weight: Array, step: float = 1e-3) -> Array:
-        """Gradient of a score by each normal score, times how far that is from the mean, by central differences."""
+        """Gradient of a score by each normal score, times how far that is from the mean.
+
+        The gradient is by central differences.
+        """
         fit = cast("_Fit", self._fit)
         x, g = asked.scores[0], len(self.landmarks)
         bits = None if asked.fingerprints is None else np.repeat(asked.fingerprints, 2 * g, axis=0)
@@ -816,7 +942,10 @@ def _expect_unique(adata: ad.AnnData) -> None:
     for name, names in (("obs_names", adata.obs_names), ("var_names", adata.var_names)):
         if not names.is_unique:
             twice = list(names[names.duplicated()].unique()[:3])
-            msg = f"{name} has names more than once, such as {twice}; expected each once: pool them, or rename them."
+            msg = (
+                f"{name} has names more than once, such as {twice}; expected each once: pool them,"
+                " or rename them."
+            )
             raise ValueError(msg)
 
 
@@ -828,21 +957,32 @@ def _expect(arrays: dict[str, NDArray[Any]], shapes: dict[str, tuple[int, ...]])
 
 
 def _nearest(fit: _Fit, compounds: Compounds) -> Array:
-    """Largest kernel to a training compound, or to an inducing point; where it is known to be one, to another."""
+    """Largest kernel to a training compound, or to an inducing point.
+
+    Where a compound is known to be one, it is that to another.
+    """
     K = fit.rows(compounds)
     if compounds.number is not None and fit.train is not None:
         K = np.where(compounds.number[:, None] == cast("Any", fit.train.number)[None], -np.inf, K)
     return np.asarray(K.max(axis=1), dtype=np.float64)
 
 
-def drug_groups(adata: ad.AnnData, compounds: Compounds, columns: Sequence[str]) -> NDArray[np.intp]:
-    """Group compounds into drugs: those that share a name, a value in one of the columns, or a signature."""
+def drug_groups(
+    adata: ad.AnnData, compounds: Compounds, columns: Sequence[str]
+) -> NDArray[np.intp]:
+    """Group compounds into drugs.
+
+    Those of one drug share a name, a value in one of the columns, or a signature.
+    """
     named = [_group(adata, name) for name in columns if name in adata.obs]
     return kernels.joined_groups(adata.obs_names, *named, _twins(compounds))
 
 
 def _twins(compounds: Compounds) -> list[str]:
-    """Name groups of compounds with the same signature: databases hold some of them under several names."""
+    """Name groups of compounds with the same signature.
+
+    Databases hold some of them under several names.
+    """
     known = np.flatnonzero(np.isfinite(compounds.scores).all(axis=1))
     U = kernels.unit_rows(compounds.scores[known])
     out = np.full(len(compounds.scores), "", dtype=object)
@@ -856,7 +996,9 @@ def _sources(labels: pd.DataFrame) -> dict[str, str]:
     for name in ("licence", "source"):
         if name in labels:
             parts = labels[name].astype(str).str.split("|").explode()
-            out[name] = "; ".join(f"{key or 'not stated'}: {n}" for key, n in parts.value_counts().items())
+            out[name] = "; ".join(
+                f"{key or 'not stated'}: {n}" for key, n in parts.value_counts().items()
+            )
     return out
 
 
@@ -868,12 +1010,16 @@ def _scaled(Y: Array) -> Array:
 
 def _group(adata: ad.AnnData, name: str) -> list[str]:
     values = read_labels(adata.obs[name], f"obs[{name!r}]", stacklevel=5).fillna("").astype(str)
-    if name == "inchikey":  # its first block: the same skeleton, whatever the salt or stereochemistry
+    if (
+        name == "inchikey"
+    ):  # its first block: the same skeleton, whatever the salt or stereochemistry
         values = values.str.split("|").str[0].str[:14]
     return list(values.str.lower().str.strip())
 
 
-def read_compounds(adata: ad.AnnData, landmarks: pd.Index | None, structure: str | None = None) -> Compounds:
+def read_compounds(
+    adata: ad.AnnData, landmarks: pd.Index | None, structure: str | None = None
+) -> Compounds:
     """Take signatures in the order of landmark genes.
 
     Parameters
@@ -881,8 +1027,8 @@ def read_compounds(adata: ad.AnnData, landmarks: pd.Index | None, structure: str
     adata
         Signatures x genes, by any identifier; NaN where not measured.
     landmarks
-        Genes of the model. Those that are not there count as not measured; of columns that are one gene, the mean.
-        ``None`` for the columns as they are.
+        Genes of the model. Those that are not there count as not measured; of columns that are one
+        gene, the mean. ``None`` for the columns as they are.
     structure
         Column of ``adata.obs`` with SMILES.
 
@@ -904,7 +1050,10 @@ def read_compounds(adata: ad.AnnData, landmarks: pd.Index | None, structure: str
         raise TypeError(msg)
     X = X.astype(np.float64)
     if np.isinf(X).any():
-        msg = f"X has {int(np.isinf(X).sum())} infinite values; expected finite numbers, NaN where not measured."
+        msg = (
+            f"X has {int(np.isinf(X).sum())} infinite values; expected finite numbers, NaN where"
+            " not measured."
+        )
         raise ValueError(msg)
     if landmarks is not None and not landmarks.equals(var_genes(adata)):
         found = align_var(adata, landmarks)
@@ -912,7 +1061,8 @@ def read_compounds(adata: ad.AnnData, landmarks: pd.Index | None, structure: str
         have = len(np.unique(found.index[hit]))
         if have < 0.8 * len(landmarks):
             text = (
-                f"{have} of the {len(landmarks)} genes of the training signatures are in the data; predictions suffer."
+                f"{have} of the {len(landmarks)} genes of the training signatures are in the data;"
+                " predictions suffer."
             )
             warnings.warn(text, NewtWarning, stacklevel=3)
         aligned = np.full((len(X), len(landmarks)), np.nan)
@@ -924,7 +1074,9 @@ def read_compounds(adata: ad.AnnData, landmarks: pd.Index | None, structure: str
             else:
                 known = ~np.isnan(X[:, columns])
                 total = np.where(known, X[:, columns], 0).sum(axis=1)
-                aligned[:, place] = np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan)
+                aligned[:, place] = np.where(
+                    known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan
+                )
         X = aligned
     known = ~np.isnan(X)
     size = np.where(known, np.abs(X), 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
@@ -945,7 +1097,10 @@ def label_matrix(
         raise ValueError(msg)
     missing = [name for name in ("compound", "target") if name not in targets]
     if missing or targets.empty:
-        msg = f"targets has {len(targets)} rows and lacks the columns {missing}; expected 'compound' and 'target'."
+        msg = (
+            f"targets has {len(targets)} rows and lacks the columns {missing}; expected 'compound'"
+            " and 'target'."
+        )
         raise ValueError(msg)
     targets = read_pairs(targets, "targets", stacklevel=4)
     if targets.empty:
@@ -953,8 +1108,8 @@ def label_matrix(
     row = compounds.get_indexer(targets["compound"])
     if not (row >= 0).any():
         msg = (
-            f"None of the compounds of targets, such as {targets['compound'].iloc[0]!r}, is among the signatures, "
-            f"such as {compounds[0]!r}."
+            f"None of the compounds of targets, such as {targets['compound'].iloc[0]!r}, is among"
+            f" the signatures, such as {compounds[0]!r}."
         )
         raise ValueError(msg)
     found = genes.align(targets["target"].to_numpy(), gene_names)
@@ -966,7 +1121,11 @@ def label_matrix(
         warnings.warn(f"{what} no vector in the embedding: left out.", NewtWarning, stacklevel=3)
     kind = np.full(len(targets), "", dtype=object)
     if "label_set" in targets:
-        kind = read_labels(targets["label_set"], "targets['label_set']").fillna("").to_numpy(dtype=object)
+        kind = (
+            read_labels(targets["label_set"], "targets['label_set']")
+            .fillna("")
+            .to_numpy(dtype=object)
+        )
     sets = np.unique(kind[keep])
     rows, column = np.unique(found.index[keep], return_inverse=True)
     Y = np.zeros((len(compounds), len(rows)))

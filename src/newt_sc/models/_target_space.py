@@ -30,12 +30,14 @@ class Compounds:
     Attributes
     ----------
     scores
-        Normal scores of the signatures, compounds x landmark genes; rows of NaN where there is no order.
+        Normal scores of the signatures, compounds x landmark genes; rows of NaN where there is no
+        order.
     strength
-        Log of the mean absolute value of each signature; NaN where it is zero or nothing was measured.
+        Log of the mean absolute value of each signature; NaN where it is zero or nothing was
+        measured.
     fingerprints
-        Bits of structures, compounds x bits (uint8), rows of zeros where the structure is not known; ``None`` where
-        structures are not used.
+        Bits of structures, compounds x bits (uint8), rows of zeros where the structure is not
+        known; ``None`` where structures are not used.
     profiles
         Known targets, compounds x targets (bool); ``None`` where they are not used.
     number
@@ -65,9 +67,10 @@ class Compounds:
 class SignatureSpace:
     """Kernel of compounds, whose scaling and whitening come from training signatures alone.
 
-    ``exp(-gamma (1 - cos))`` of whitened signatures, times ``1 - s + s exp(-(m - m')^2 / 2)`` of their standardised log
-    strengths m; where structures are used, the weighted mean of this and ``exp(-g (1 - Tanimoto))``. Where known
-    targets are used, they (cosine of the profiles) and the compound itself (1, else 0) have a share, too.
+    ``exp(-gamma (1 - cos))`` of whitened signatures, times ``1 - s + s exp(-(m - m')^2 / 2)`` of
+    their standardised log strengths m; where structures are used, the weighted mean of this and
+    ``exp(-g (1 - Tanimoto))``. Where known targets are used, they (cosine of the profiles) and the
+    compound itself (1, else 0) have a share, too.
     """
 
     mean: Array
@@ -89,10 +92,15 @@ class SignatureSpace:
         mean, sd, white = kernels.whitening(train.scores[some], whitening)
         strength = train.strength[some]
         spread = float(strength.std())  # signatures of ranks are equally strong but for rounding
-        return cls(mean, sd, white, float(strength.mean()), spread if spread > _EVEN else 1.0, **params)
+        return cls(
+            mean, sd, white, float(strength.mean()), spread if spread > _EVEN else 1.0, **params
+        )
 
     def unit(self, compounds: Compounds) -> tuple[Array, Array]:
-        """Whitened signatures of length 1 and standardised log strengths; zeros where there is no signature."""
+        """Whitened signatures of length 1 and standardised log strengths.
+
+        They are zeros where there is no signature.
+        """
         known = np.isfinite(compounds.scores).all(axis=1) & np.isfinite(compounds.strength)
         U, m = np.zeros(compounds.scores.shape), np.zeros(len(known))
         U[known] = kernels.unit_rows(((compounds.scores[known] - self.mean) / self.sd) @ self.white)
@@ -100,15 +108,25 @@ class SignatureSpace:
         return U, m
 
     def kernel(self, a: Compounds, b: Compounds) -> Array:
-        """Kernel of compounds, a x b; 0 between compounds of which no shared kind of data is known."""
+        """Kernel of compounds, a x b.
+
+        It is 0 between compounds of which no shared kind of data is known.
+        """
         K = self.unit_kernel(self.unit(a), self.unit(b))
         if self.structure_weight and a.fingerprints is not None and b.fingerprints is not None:
-            T = np.exp(-self.structure_gamma * (1 - kernels.tanimoto(a.fingerprints, b.fingerprints)))
+            T = np.exp(
+                -self.structure_gamma * (1 - kernels.tanimoto(a.fingerprints, b.fingerprints))
+            )
             T *= np.outer(a.fingerprints.any(axis=1), b.fingerprints.any(axis=1))
             K = (1 - self.structure_weight) * K + self.structure_weight * T
         if self.known_weight or self.memory:
             K = (1 - self.known_weight - self.memory) * K
-        if a.profiles is not None and b.profiles is not None and a.number is not None and b.number is not None:
+        if (
+            a.profiles is not None
+            and b.profiles is not None
+            and a.number is not None
+            and b.number is not None
+        ):
             A, B = (kernels.unit_rows(x.astype(np.float64)) for x in (a.profiles, b.profiles))
             same = (a.number[:, None] == b.number[None]) & (a.number >= 0)[:, None]
             K = K + self.known_weight * (A @ B.T) + self.memory * same
@@ -124,7 +142,10 @@ class SignatureSpace:
     def inducing_points(
         self, train: Compounds, n: int, random_state: int
     ) -> tuple[tuple[Array, Array], list[NDArray[np.intp]]]:
-        """Centres of clusters of at least two training compounds: unit signatures, standardised strengths, members."""
+        """Centres of clusters of at least two training compounds.
+
+        They are unit signatures, standardised strengths and members.
+        """
         from sklearn.cluster import KMeans
 
         U, m = self.unit(train)
@@ -133,12 +154,17 @@ class SignatureSpace:
         found = KMeans(min(n, len(X) // 2), n_init=1, random_state=random_state).fit(X)
         shared = np.bincount(found.labels_, minlength=found.n_clusters) > 1
         centers = found.cluster_centers_[shared]
-        members = [np.flatnonzero(some)[found.labels_ == cluster] for cluster in np.flatnonzero(shared)]
+        members = [
+            np.flatnonzero(some)[found.labels_ == cluster] for cluster in np.flatnonzero(shared)
+        ]
         return (kernels.unit_rows(centers[:, :-1]), centers[:, -1] / _STRENGTH), members
 
 
 def block_vectors(embedding: ad.AnnData) -> dict[str, NDArray[np.float32]]:
-    """Vectors of a gene embedding, and of each of its blocks where it has them, by name; ``""`` is the fused one."""
+    """Vectors of a gene embedding, and of each of its blocks where it has them, by name.
+
+    ``""`` is the fused one.
+    """
     out = {"": np.asarray(embedding.X, dtype=np.float32)}
     for name in embedding.uns.get("newt", {}).get("modalities", ()):
         if name in embedding.obsm:
@@ -147,7 +173,9 @@ def block_vectors(embedding: ad.AnnData) -> dict[str, NDArray[np.float32]]:
 
 
 class GeneKernel:
-    """Kernel of genes: a mixture of cosines, and of radial kernels on them, of the vectors and of each block.
+    """Kernel of genes.
+
+    It is a mixture of cosines, and of radial kernels on them, of the vectors and of each block.
 
     Parameters
     ----------
@@ -163,13 +191,21 @@ class GeneKernel:
             U, has = kernels.centered_cosine(X, rows)
             self._units[name] = U.astype(np.float32), has
         self.names = [
-            (name, gamma) for name in self._units for gamma in (0.0, *(_BLOCK_GAMMAS if name else _GAMMAS[""]))
+            (name, gamma)
+            for name in self._units
+            for gamma in (0.0, *(_BLOCK_GAMMAS if name else _GAMMAS[""]))
         ]
 
     def parts(
-        self, a: NDArray[np.intp], b: NDArray[np.intp], weights: Sequence[float] | Array | None = None
+        self,
+        a: NDArray[np.intp],
+        b: NDArray[np.intp],
+        weights: Sequence[float] | Array | None = None,
     ) -> Iterator[NDArray[np.float32]]:
-        """Kernels of genes, a x b each, in the order of ``names``; those with weight 0 are left out."""
+        """Kernels of genes, a x b each, in the order of ``names``.
+
+        Those with weight 0 are left out.
+        """
         last: str | None = None
         cosine: NDArray[np.float32] = np.empty((0, 0), np.float32)
         both: NDArray[np.bool_] = np.empty((0, 0), bool)
@@ -195,9 +231,13 @@ class GeneKernel:
         """
         often = (profiles != 0).sum(axis=0) > 1
         use = ~linked & often[:, None] & often[None]
-        return kernels.kernel_weights(list(self.parts(rows, rows)), kernels.profile_cosine(profiles != 0), use)
+        return kernels.kernel_weights(
+            list(self.parts(rows, rows)), kernels.profile_cosine(profiles != 0), use
+        )
 
-    def kernel(self, a: NDArray[np.intp], b: NDArray[np.intp], weights: Array) -> NDArray[np.float32]:
+    def kernel(
+        self, a: NDArray[np.intp], b: NDArray[np.intp], weights: Array
+    ) -> NDArray[np.float32]:
         """Weighted sum of the kernels, a x b."""
         out = np.zeros((len(a), len(b)), dtype=np.float32)
         used = [weight for weight in weights if weight]

@@ -50,12 +50,21 @@ def array_hash(X: NDArray[Any]) -> str:
 
 
 def write(
-    path: str | PathLike[str], described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], *, overwrite: bool
+    path: str | PathLike[str],
+    described: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    overwrite: bool,
 ) -> None:
-    """Write a model; the directory appears complete or not at all (see :func:`newt_sc.models._storage.write`)."""
+    """Write a model; the directory appears complete or not at all.
+
+    See :func:`newt_sc.models._storage.write`.
+    """
     import torch
 
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()}
+    tensors = {
+        name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()
+    }
     _storage.write(path, {"class": _CLASS, **described}, tensors, overwrite=overwrite)
 
 
@@ -86,19 +95,28 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[A
     for name, kind in _KINDS.items():
         if not isinstance(found.get(name), kind):
             raise FormatError(
-                folder / _storage.JSON, None, f"the value of {name!r} is missing or not what it has to be."
+                folder / _storage.JSON,
+                None,
+                f"the value of {name!r} is missing or not what it has to be.",
             )
     weights: Path = folder / _storage.WEIGHTS
     if weights.stat().st_size > _MOST:
-        raise FormatError(weights, None, f"has {weights.stat().st_size:,} bytes, expected at most {_MOST:,}.")
+        raise FormatError(
+            weights, None, f"has {weights.stat().st_size:,} bytes, expected at most {_MOST:,}."
+        )
     data = weights.read_bytes()
     if hashlib.sha256(data).hexdigest() != found["weights_sha256"]:
-        message = f"does not have the sha256 that {_storage.JSON} states: truncated, changed or of another model."
+        message = (
+            f"does not have the sha256 that {_storage.JSON} states: truncated, changed or of"
+            " another model."
+        )
         raise FormatError(weights, None, message)
     try:
         arrays = load(data)
     except SafetensorError as error:
-        raise FormatError(weights, None, f"not a safetensors file, truncated or damaged: {error}") from error
+        raise FormatError(
+            weights, None, f"not a safetensors file, truncated or damaged: {error}"
+        ) from error
     _check_numbers(folder / _storage.JSON, found)
     for name, value in arrays.items():
         if value.dtype.kind != "f" or not value.size:
@@ -106,16 +124,26 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[A
         if np.isinf(value).any():
             raise FormatError(weights, None, f"array {name!r} has infinite values.")
         wide = value.astype(np.float64)
-        if np.nanmax(np.abs(wide), initial=0) > _LARGEST or (name in _DIVISORS and np.nanmin(wide) < _LEAST):
-            raise FormatError(weights, None, f"array {name!r} has values that give no finite scores.")
+        if np.nanmax(np.abs(wide), initial=0) > _LARGEST or (
+            name in _DIVISORS and np.nanmin(wide) < _LEAST
+        ):
+            raise FormatError(
+                weights, None, f"array {name!r} has values that give no finite scores."
+            )
     return json.loads(json.dumps(found)), arrays
 
 
 def _check_numbers(path: Path, found: Mapping[str, Any]) -> None:
     """Raise where a number of the description would give scores that are not finite."""
     params, space = found["params"], found["space"]
-    numbers = {name: value for name, value in {**params, **space}.items() if type(value) in (int, float)}
-    odd = [name for name, value in numbers.items() if not abs(value) <= _LARGEST and name != "random_state"]
+    numbers = {
+        name: value for name, value in {**params, **space}.items() if type(value) in (int, float)
+    }
+    odd = [
+        name
+        for name, value in numbers.items()
+        if not abs(value) <= _LARGEST and name != "random_state"
+    ]
     odd += [name for name in _SHARES if name in numbers and not 0 <= numbers[name] <= 1]
     odd += [name for name in _RATES if name in numbers and numbers[name] < 0]
     odd += ["strength_sd"] if numbers.get("strength_sd", 1) < _LEAST else []

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["BestWeights", "GeneSplitter", "NewtPlan", "repeatable", "split_modalities"]
 
 PRESENT, ROW = "present", "row"
-"""Registry keys of the presence mask and the position of a gene; those of blocks are ``block_0``, ``block_1``, ..."""
+"""Registry keys of the presence mask and the position of a gene; those of blocks are ``block_0``,
+``block_1``, ...
+"""
 
 _ONE = math.log(math.e - 1)
 """Softplus of this is 1."""
@@ -66,7 +68,9 @@ def split_modalities(
     -------
     What is seen and what is held out, both genes x modalities, bool, and disjoint.
     """
-    draw = torch.rand(present.shape, generator=generator, device=present.device).masked_fill(~present, 2.0)
+    draw = torch.rand(present.shape, generator=generator, device=present.device).masked_fill(
+        ~present, 2.0
+    )
     rank = draw.argsort(dim=1).argsort(dim=1)
     held = present & (rank < (present.sum(dim=1) - 1).clamp(0, n_held_out)[:, None])
     rest = present & ~held
@@ -95,12 +99,14 @@ class NewtPlan(LightningModule):
     reconstruction_weight
         Weight of the cosine reconstruction beside the contrastive loss.
     entropy_weight, entropy_floor
-        Weight of the floor on the entropy of attention, and the floor, as a fraction of uniform attention's.
+        Weight of the floor on the entropy of attention, and the floor, as a fraction of uniform
+        attention's.
     pair_weight
         Weight of the contrast of partners, where there are any.
     partners
-        Genes that belong together: each gene must also find one of its partners, drawn at random, among those of the
-        others. How much each dimension counts for that is learned, so that others stay free for what is not shared.
+        Genes that belong together: each gene must also find one of its partners, drawn at random,
+        among those of the others. How much each dimension counts for that is learned, so that
+        others stay free for what is not shared.
 
     Raises
     ------
@@ -139,8 +145,8 @@ class NewtPlan(LightningModule):
         odd = {name: value for name, value in self.settings.items() if not 0 <= value < np.inf}
         if odd or n_held_out < 1 or modality_dropout >= 1 or entropy_floor > 1:
             msg = (
-                f"The parameters of training are {self.settings}: expected numbers from 0 up, n_held_out at least 1, "
-                "modality_dropout below 1 and entropy_floor at most 1."
+                f"The parameters of training are {self.settings}: expected numbers from 0 up,"
+                " n_held_out at least 1, modality_dropout below 1 and entropy_floor at most 1."
             )
             raise ValueError(msg)
         self.partners = partners
@@ -148,7 +154,9 @@ class NewtPlan(LightningModule):
             self.pair_gates = nn.Parameter(torch.full_like(module.offset.detach(), _ONE))
             self.pair_log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
 
-    def losses(self, blocks: list[Tensor], present: Tensor, seen: Tensor, held: Tensor) -> dict[str, Tensor]:
+    def losses(
+        self, blocks: list[Tensor], present: Tensor, seen: Tensor, held: Tensor
+    ) -> dict[str, Tensor]:
         """Losses of one split: what is held out is contrasted, ``present`` is reconstructed."""
         context, target = self.module(blocks, seen), self.module(blocks, held)
         both = seen.any(dim=1) & held.any(dim=1)
@@ -157,7 +165,11 @@ class NewtPlan(LightningModule):
             self.module.decode(context.z), blocks, present & seen.any(dim=1, keepdim=True)
         )
         floor = _losses.entropy_floor(context.attention, seen, self.settings["entropy_floor"])
-        loss = contrast + self.settings["reconstruction_weight"] * rebuilt + self.settings["entropy_weight"] * floor
+        loss = (
+            contrast
+            + self.settings["reconstruction_weight"] * rebuilt
+            + self.settings["entropy_weight"] * floor
+        )
         return {"loss": loss, "contrast": contrast, "reconstruction": rebuilt}
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -172,7 +184,9 @@ class NewtPlan(LightningModule):
         self._log_all(out, "train", len(present))
         return out["loss"]
 
-    def partner_loss(self, partners: Partners, blocks: list[Tensor], seen: Tensor, rows: Tensor) -> Tensor:
+    def partner_loss(
+        self, partners: Partners, blocks: list[Tensor], seen: Tensor, rows: Tensor
+    ) -> Tensor:
         """Contrast what is seen of each gene with one of its partners."""
         some, others, known = partners.draw(rows)
         gates = functional.softplus(self.pair_gates)
@@ -190,7 +204,11 @@ class NewtPlan(LightningModule):
             rows = present[:, column] & (present & ~one).any(dim=1)
             if rows.sum() >= 2:
                 held = present[rows] & one[rows]
-                outs.append(self.losses([block[rows] for block in blocks], held, present[rows] & ~held, held))
+                outs.append(
+                    self.losses(
+                        [block[rows] for block in blocks], held, present[rows] & ~held, held
+                    )
+                )
         if outs:
             mean = {name: torch.stack([out[name] for out in outs]).mean() for name in outs[0]}
             self._log_all(mean, "validation", len(present))
@@ -205,12 +223,19 @@ class NewtPlan(LightningModule):
             {"params": fast, "lr": self.settings["lr"]},
         ]
         if self.partners is not None:
-            groups.append({"params": [self.pair_log_scale], "lr": self.settings["lr"], "weight_decay": 0.0})
-            groups.append({"params": [self.pair_gates], "lr": 10 * self.settings["lr"], "weight_decay": 0.0})
+            groups.append(
+                {"params": [self.pair_log_scale], "lr": self.settings["lr"], "weight_decay": 0.0}
+            )
+            groups.append(
+                {"params": [self.pair_gates], "lr": 10 * self.settings["lr"], "weight_decay": 0.0}
+            )
         return torch.optim.AdamW(groups, weight_decay=self.settings["weight_decay"])
 
     def _log_all(self, values: dict[str, Tensor], mode: str, size: int) -> None:
-        names = {f"{mode}_loss" if name == "loss" else f"{name}_{mode}": value for name, value in values.items()}
+        names = {
+            f"{mode}_loss" if name == "loss" else f"{name}_{mode}": value
+            for name, value in values.items()
+        }
         self.log_dict(names, on_step=False, on_epoch=True, prog_bar=True, batch_size=size)
 
 
@@ -233,7 +258,15 @@ class GeneSplitter(LightningDataModule):
         Of the split.
     """
 
-    def __init__(self, adata_manager: Any, known: np.ndarray, *, train_size: float, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        adata_manager: Any,
+        known: np.ndarray,
+        *,
+        train_size: float,
+        batch_size: int,
+        seed: int,
+    ) -> None:
         super().__init__()
         self.adata_manager = adata_manager
         order = np.random.default_rng(seed).permutation(known)
@@ -245,7 +278,11 @@ class GeneSplitter(LightningDataModule):
     def train_dataloader(self) -> Any:
         """Batches in random order."""
         return AnnDataLoader(
-            self.adata_manager, indices=self.train_idx, batch_size=self.batch_size, shuffle=True, drop_last=True
+            self.adata_manager,
+            indices=self.train_idx,
+            batch_size=self.batch_size,
+            shuffle=True,
+            drop_last=True,
         )
 
     def val_dataloader(self) -> Any:
@@ -263,7 +300,9 @@ class BestWeights(EarlyStopping):
     """
 
     def __init__(self, patience: int) -> None:
-        super().__init__("validation_loss", patience=patience, mode="min", check_on_train_epoch_end=False)
+        super().__init__(
+            "validation_loss", patience=patience, mode="min", check_on_train_epoch_end=False
+        )
         self.best_epoch = -1
         self._best: dict[str, Tensor] = {}
         self._lowest = np.inf
@@ -273,7 +312,9 @@ class BestWeights(EarlyStopping):
         current = float(trainer.callback_metrics.get("validation_loss", np.nan))
         if current < self._lowest:
             self._lowest, self.best_epoch = current, trainer.current_epoch
-            self._best = {name: value.detach().clone() for name, value in pl_module.state_dict().items()}
+            self._best = {
+                name: value.detach().clone() for name, value in pl_module.state_dict().items()
+            }
         super().on_validation_end(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -284,4 +325,8 @@ class BestWeights(EarlyStopping):
 
 def _unpack(batch: dict[str, Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
     present = batch[PRESENT] > 0.5
-    return [batch[f"block_{column}"] for column in range(present.shape[1])], present, batch[ROW][:, 0].long()
+    return (
+        [batch[f"block_{column}"] for column in range(present.shape[1])],
+        present,
+        batch[ROW][:, 0].long(),
+    )

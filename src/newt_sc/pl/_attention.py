@@ -35,11 +35,11 @@ def attention(
 ) -> Figure | Axes | list[Axes] | None:
     """Plot the effect of each modality on gene vectors, and beside it the attention.
 
-    For some genes: one row per gene, one column per modality, the effect first; a frame marks the modality that is
-    largest by effect and the one that is largest by attention. Where the frames are not in the same column
-    the two disagree:
-    believe the effect. Without genes: how both spread over all genes (median, quartiles, 5th and 95th percentile).
-    An embedding without attention shows effects alone.
+    For some genes: one row per gene, one column per modality, the effect first; a frame marks the
+    modality that is largest by effect and the one that is largest by attention. Where the frames
+    are not in the same column the two disagree: believe the effect. Without genes: how both spread
+    over all genes (median, quartiles, 5th and 95th percentile). An embedding without attention
+    shows effects alone.
 
     Parameters
     ----------
@@ -80,7 +80,11 @@ def attention(
     tables = {"effect": embedding.obsm[info["slots"]["effect"]][names]}
     if info["attention"]:
         tables["attention"] = embedding.obsm[_keys.ATTENTION][names]
-    rows = None if genes is None else _rows([genes] if isinstance(genes, str) else list(genes), embedding)
+    rows = (
+        None
+        if genes is None
+        else _rows([genes] if isinstance(genes, str) else list(genes), embedding)
+    )
     n_rows = len(names) if rows is None else len(rows)
     width = 3.5 if len(tables) == 1 or rows is None else 0.9 + 2 * 0.42 * len(names)
     size = width, 0.28 * n_rows + (0.9 if rows is None else 1.3)
@@ -107,7 +111,10 @@ def _rows(given: list[str], embedding: AnnData) -> list[int]:
         index = found.index
     lost = [name for name, row in zip(given, index, strict=True) if row < 0]
     if lost:
-        msg = f"{len(lost)} of {len(given)} genes are not in the embedding: {lost[:5]}. Leave them out."
+        msg = (
+            f"{len(lost)} of {len(given)} genes are not in the embedding: {lost[:5]}. Leave them"
+            " out."
+        )
         raise GeneMatchError(msg)
     return list(dict.fromkeys(index.tolist()))
 
@@ -135,17 +142,27 @@ def _cells(ax: Axes, table: pd.DataFrame, label: str, color: str) -> None:
     from matplotlib.patches import Rectangle
 
     values = table.to_numpy(float)
-    shades = LinearSegmentedColormap.from_list("effect", ["#FFFFFF", color]).with_extremes(bad="#EEEEEE")
+    shades = LinearSegmentedColormap.from_list("effect", ["#FFFFFF", color]).with_extremes(
+        bad="#EEEEEE"
+    )
     top = float(np.nanmax(values)) if np.isfinite(values).any() else 1.0
-    ax.imshow(np.ma.masked_invalid(values), cmap=shades, vmin=0, vmax=max(top, 1e-9) * 1.2, aspect="auto")
+    ax.imshow(
+        np.ma.masked_invalid(values), cmap=shades, vmin=0, vmax=max(top, 1e-9) * 1.2, aspect="auto"
+    )
     for i, row in enumerate(values):
         for j, value in enumerate(row):
             text = f"{value:.2f}".removeprefix("0") if np.isfinite(value) else "–"
-            tone = "white" if np.isfinite(value) and value > 0.8 * top and label == "effect" else INK
+            tone = (
+                "white" if np.isfinite(value) and value > 0.8 * top and label == "effect" else INK
+            )
             ax.text(j, i, text, ha="center", va="center", fontsize=SMALL, color=tone)
         if np.isfinite(row).any():
             j = int(np.nanargmax(row))
-            ax.add_patch(Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False, edgecolor=INK, linewidth=1.1))
-    ax.set_xticks(range(table.shape[1]), list(table), rotation=45, ha="right", rotation_mode="anchor")
+            ax.add_patch(
+                Rectangle((j - 0.47, i - 0.45), 0.94, 0.9, fill=False, edgecolor=INK, linewidth=1.1)
+            )
+    ax.set_xticks(
+        range(table.shape[1]), list(table), rotation=45, ha="right", rotation_mode="anchor"
+    )
     ax.set_yticks(range(table.shape[0]), table.index.astype(str))
     dress(ax, title="effect of leaving it out" if label == "effect" else label, spines=(), length=0)

@@ -35,8 +35,9 @@ def compare_sets(
 ) -> Figure | Axes | list[Axes] | None:
     """Plot how alike sets of genes are as a clustered map of z.
 
-    Rows are sets of ``a``, columns sets of ``b``: those with the largest z, ordered so that alike ones stand
-    together. A dot marks pairs below the false discovery rate, grey pairs that have no z.
+    Rows are sets of ``a``, columns sets of ``b``: those with the largest z, ordered so that alike
+    ones stand together. A dot marks pairs below the false discovery rate, grey pairs that have no
+    z.
 
     Parameters
     ----------
@@ -75,16 +76,24 @@ def compare_sets(
     if top < 1:
         msg = f"top is {top}, expected at least 1."
         raise ValueError(msg)
-    pairs = table.dropna(subset="z").sort_values("z", ascending=False, kind="stable").astype({"a": str, "b": str})
+    pairs = (
+        table.dropna(subset="z")
+        .sort_values("z", ascending=False, kind="stable")
+        .astype({"a": str, "b": str})
+    )
     if pairs.empty:
         raise ValueError("No pair of the table has a z.")
     both = pairs
     if table.attrs.get("itself"):  # each pair stands once: draw it twice
-        both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})]).sort_values("z", ascending=False)
+        both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})]).sort_values(
+            "z", ascending=False
+        )
     rows, columns = both["a"].unique()[:top], both["b"].unique()[:top]
     shown = both[both["a"].isin(rows) & both["b"].isin(columns)]
     z = shown.pivot(index="a", columns="b", values="z").reindex(index=rows, columns=columns)
-    marked = shown.pivot(index="a", columns="b", values="fdr").reindex(index=rows, columns=columns) < fdr
+    marked = (
+        shown.pivot(index="a", columns="b", values="fdr").reindex(index=rows, columns=columns) < fdr
+    )
     order = _order(z.to_numpy()), _order(z.to_numpy().T)
     z, marked = z.iloc[order], marked.iloc[order]
 
@@ -92,11 +101,19 @@ def compare_sets(
     color = plt.get_cmap(SCALE).with_extremes(bad=MISSING)
     values = z.to_numpy(dtype=float)
     largest = max(float(np.nanmax(values)), 1.0)
-    image = ax.imshow(np.ma.masked_invalid(values), cmap=color, vmin=min(0.0, largest), vmax=largest, aspect="auto")
+    image = ax.imshow(
+        np.ma.masked_invalid(values),
+        cmap=color,
+        vmin=min(0.0, largest),
+        vmax=largest,
+        aspect="auto",
+    )
     y, x = np.nonzero(marked.to_numpy())
     dark = values[y, x] < largest / 2
     ax.scatter(x, y, s=5, c=np.where(dark, "white", "black"), linewidths=0)
-    ax.set_xticks(range(z.shape[1]), _labels(z.columns), rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_xticks(
+        range(z.shape[1]), _labels(z.columns), rotation=45, ha="right", rotation_mode="anchor"
+    )
     ax.set_yticks(range(z.shape[0]), _labels(z.index))
     dress(ax, spines=(), length=0)
     ax.tick_params(labelsize=SMALL)

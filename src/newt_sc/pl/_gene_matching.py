@@ -56,22 +56,32 @@ def gene_matching(
 
     found = key or next((name for name in (_keys.EMBED, _keys.GENES) if name in adata.uns), None)
     if found is None or found not in adata.uns:
-        msg = f"No report in adata.uns[{key or _keys.EMBED!r}]: run newt_sc.tl.embed or newt_sc.pp.map_genes first."
+        msg = (
+            f"No report in adata.uns[{key or _keys.EMBED!r}]: run newt_sc.tl.embed or"
+            " newt_sc.pp.map_genes first."
+        )
         raise KeyError(msg)
     slot: Any = adata.uns[found]
     report: Any = slot.get("genes", slot) if isinstance(slot, dict) else None
     if not isinstance(report, dict) or "matched_by" not in report:
         msg = f"adata.uns[{found!r}] holds no report of matched genes."
         raise KeyError(msg)
-    bars = sorted(((rule, int(n)) for rule, n in report["matched_by"].items()), key=lambda bar: -bar[1])
+    bars = sorted(
+        ((rule, int(n)) for rule, n in report["matched_by"].items()), key=lambda bar: -bar[1]
+    )
     absent = int(report.get("n_absent", 0))
-    rest = [("ambiguous", int(report["n_ambiguous"])), ("not recognised", int(report["n_dropped"]) - absent)]
+    rest = [
+        ("ambiguous", int(report["n_ambiguous"])),
+        ("not recognised", int(report["n_dropped"]) - absent),
+    ]
     if "n_reference" in report:
         rest.insert(0, ("not in embedding", absent))
     figure, (ax,) = canvas(ax, figsize=(3.5, 0.24 * (len(bars) + len(rest)) + 0.9))
     names = [name.replace("_", " ") for name, _ in bars + rest]
     counts = [n for _, n in bars + rest]
-    drawn = ax.barh(names, counts, color=[COLORS[0]] * len(bars) + [COLORS[3]] * len(rest), height=0.7)
+    drawn = ax.barh(
+        names, counts, color=[COLORS[0]] * len(bars) + [COLORS[3]] * len(rest), height=0.7
+    )
     ax.bar_label(drawn, labels=[f"{n:,}" for n in counts], padding=3, fontsize=LABEL)
     ax.invert_yaxis()
     ax.set_xlim(0, max([*counts, 1]) * 1.25)

@@ -29,7 +29,9 @@ def joint_map(
     show: bool | None = None,
     return_fig: bool | None = None,
 ) -> Figure | Axes | list[Axes] | None:
-    """Plot two data sets in one map, by side and by what you name, with how well they mix in the title.
+    """Plot two data sets in one map, by side and by what you name.
+
+    The title says how well they mix.
 
     Parameters
     ----------

@@ -39,8 +39,9 @@ def lineage(
 ) -> Figure | Axes | list[Axes] | None:
     """Plot a lineage with the support of its branches, sizes of groups and scores beside them.
 
-    A dot on a branch is filled where its support is at least 0.9, half-tone from 0.5, hollow below; numbers of cells
-    stand behind the groups. Scores are means of each group, each column on its own scale from lowest to highest.
+    A dot on a branch is filled where its support is at least 0.9, half-tone from 0.5, hollow below;
+    numbers of cells stand behind the groups. Scores are means of each group, each column on its own
+    scale from lowest to highest.
 
     Parameters
     ----------
@@ -49,10 +50,12 @@ def lineage(
     key
         Its ``key_added``.
     kind
-        ``"hierarchy"``, with groups as leaves and branches as long as they are, or ``"spanning_tree"``, in which groups
-        are inner nodes, every edge is one step, and edges that PAGA's tree lacks are dashed.
+        ``"hierarchy"``, with groups as leaves and branches as long as they are, or
+        ``"spanning_tree"``, in which groups are inner nodes, every edge is one step, and edges that
+        PAGA's tree lacks are dashed.
     scores
-        Columns of ``obs`` with numbers, or the key of a numeric table in ``obsm``, such as scores of programs.
+        Columns of ``obs`` with numbers, or the key of a numeric table in ``obsm``, such as scores
+        of programs.
     title
         Title; by default the column of groups and the representation.
     ax
@@ -146,12 +149,24 @@ def _hierarchy(ax: Axes, info: dict[str, Any], groups: list[str]) -> list[str]:
     end = x.max() or 1.0
     for node in range(len(parent)):
         if parent[node] >= 0:
-            ax.plot([x[parent[node]], x[node]], [y[node], y[node]], color="#333333", lw=1, solid_capstyle="butt")
+            ax.plot(
+                [x[parent[node]], x[node]],
+                [y[node], y[node]],
+                color="#333333",
+                lw=1,
+                solid_capstyle="butt",
+            )
         if node < n:
             ax.plot([x[node], end], [y[node], y[node]], color=MISSING, lw=0.6, ls=":")
         if children[node]:
             ends = [y[child] for child in children[node]]
-            ax.plot([x[node], x[node]], [min(ends), max(ends)], color="#333333", lw=1, solid_capstyle="projecting")
+            ax.plot(
+                [x[node], x[node]],
+                [min(ends), max(ends)],
+                color="#333333",
+                lw=1,
+                solid_capstyle="projecting",
+            )
     for node in np.flatnonzero(np.isfinite(support)).tolist():
         _dot(ax, x[node], y[node], support[node])
     ax.set_xlim(-0.02 * end, 1.02 * end)
@@ -186,15 +201,34 @@ def _spanning(ax: Axes, info: dict[str, Any], groups: list[str]) -> list[str]:
     for name in order:
         if name in parent:
             x = depth[name]
-            ax.plot([x - 1, x - 1], [y[parent[name]], y[name]], color="#333333", lw=1, solid_capstyle="projecting")
-            ax.plot([x - 1, x], [y[name], y[name]], color="#333333", lw=1, ls="-" if paga[name] else (0, (2, 1.5)))
+            ax.plot(
+                [x - 1, x - 1],
+                [y[parent[name]], y[name]],
+                color="#333333",
+                lw=1,
+                solid_capstyle="projecting",
+            )
+            ax.plot(
+                [x - 1, x],
+                [y[name], y[name]],
+                color="#333333",
+                lw=1,
+                ls="-" if paga[name] else (0, (2, 1.5)),
+            )
         ax.plot(depth[name], y[name], "o", ms=3, color=COLORS[0], zorder=3)
     for name, value in support.items():
         if np.isfinite(value):
             _dot(ax, depth[name] - 0.5, y[name], value)
     deepest = max(depth.values())
     for name in order:
-        ax.plot([depth[name], deepest + 0.3], [y[name], y[name]], color=MISSING, lw=0.6, ls=":", zorder=0)
+        ax.plot(
+            [depth[name], deepest + 0.3],
+            [y[name], y[name]],
+            color=MISSING,
+            lw=0.6,
+            ls=":",
+            zorder=0,
+        )
     ax.set_xlim(-0.3, deepest + 0.3)
     return order
 
@@ -212,13 +246,20 @@ def _scores(
         return None
     if isinstance(scores, str) and scores in adata.obsm:
         found: Any = adata.obsm[scores]
-        names = list(found.columns) if hasattr(found, "columns") else [str(i) for i in range(found.shape[1])]
+        names = (
+            list(found.columns)
+            if hasattr(found, "columns")
+            else [str(i) for i in range(found.shape[1])]
+        )
         values = pd.DataFrame(np.asarray(found), index=adata.obs_names, columns=names)
     else:
         names = [scores] if isinstance(scores, str) else list(scores)
         missing = [name for name in names if name not in adata.obs]
         if missing:
-            msg = f"scores {missing} are neither in adata.obs nor a key of adata.obsm, which has {list(adata.obsm)}."
+            msg = (
+                f"scores {missing} are neither in adata.obs nor a key of adata.obsm, which has"
+                f" {list(adata.obsm)}."
+            )
             raise KeyError(msg)
         values = adata.obs[names]
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in values.dtypes):
@@ -237,11 +278,20 @@ def _strip(ax: Axes, table: pd.DataFrame, start: float) -> float:
     step = (start - left) * 0.06
     first = start + step / 2
     ax.imshow(
-        np.ma.masked_invalid(shade), aspect="auto", cmap=SCALE, vmin=0, vmax=1, interpolation="nearest",
+        np.ma.masked_invalid(shade), aspect="auto", cmap=SCALE, vmin=0, vmax=1,
+        interpolation="nearest",
         extent=(first, first + step * shade.shape[1], len(table) - 0.5, -0.5),
     )  # fmt: skip
     for j, name in enumerate(table.columns):
-        ax.text(first + step * (j + 0.5), -0.7, str(name), rotation=90, fontsize=SMALL, ha="center", va="bottom")
+        ax.text(
+            first + step * (j + 0.5),
+            -0.7,
+            str(name),
+            rotation=90,
+            fontsize=SMALL,
+            ha="center",
+            va="bottom",
+        )
     end: float = first + step * shade.shape[1]
     ax.set_xlim(left, end)
     ticks = [value for value in ax.get_xticks() if 0 <= value <= start]

@@ -36,10 +36,12 @@ def maps(
     show: bool | None = None,
     return_fig: bool | None = None,
 ) -> Figure | Axes | list[Axes] | None:
-    """Plot two-dimensional maps of the same cells side by side, such as UMAPs of PCA and of ``X_newt``.
+    """Plot two-dimensional maps of the same cells side by side.
 
-    Groups keep their colour and marker over all maps and are named beside them, with their number of cells. Cells
-    whose value is missing are drawn grey, below the others.
+    These may be UMAPs of PCA and of ``X_newt``, for example.
+
+    Groups keep their colour and marker over all maps and are named beside them, with their number
+    of cells. Cells whose value is missing are drawn grey, below the others.
 
     Parameters
     ----------
@@ -66,7 +68,8 @@ def maps(
     KeyError
         If a key of ``obsm`` or the column of ``obs`` is not there.
     ValueError
-        If a representation has fewer than two columns or no finite cell, or the number of titles or axes does not fit.
+        If a representation has fewer than two columns or no finite cell, or the number of titles or
+        axes does not fit.
 
     Examples
     --------
@@ -91,7 +94,9 @@ def maps(
     values = adata.obs[color]
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     for one, xy, title in zip(axes, planes, titles or keys, strict=True):
-        handles: Any = _numbers(one, xy, values, area) if numeric else _groups(one, xy, values, area)
+        handles: Any = (
+            _numbers(one, xy, values, area) if numeric else _groups(one, xy, values, area)
+        )
         one.set_xticks([])
         one.set_yticks([])
         one.margins(0.04)
@@ -106,8 +111,8 @@ def maps(
         legend_below(figure, handles, color)
     else:
         axes[-1].legend(
-            handles=handles, title=color, fontsize=LABEL, title_fontsize=LABEL, frameon=False, loc="center left",
-            bbox_to_anchor=(1.01, 0.5), ncols=1 if len(handles) <= 16 else 2,
+            handles=handles, title=color, fontsize=LABEL, title_fontsize=LABEL, frameon=False,
+            loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=1 if len(handles) <= 16 else 2,
         )  # fmt: skip
     return finish(figure, axes, show=show, return_fig=return_fig)
 
@@ -115,9 +120,14 @@ def maps(
 def _plane(adata: AnnData, key: str) -> np.ndarray:
     """First two columns of a representation."""
     values: Any = adata.obsm[key]
-    xy = np.asarray(values[:, :2].toarray() if sparse.issparse(values) else values, dtype=float)[:, :2]
+    xy = np.asarray(values[:, :2].toarray() if sparse.issparse(values) else values, dtype=float)[
+        :, :2
+    ]
     if xy.shape[1] < 2 or not np.isfinite(xy).all(axis=1).any():
-        msg = f"obsm[{key!r}] of shape {adata.obsm[key].shape} cannot be drawn: expected two columns with finite cells."
+        msg = (
+            f"obsm[{key!r}] of shape {adata.obsm[key].shape} cannot be drawn: expected two columns"
+            " with finite cells."
+        )
         raise ValueError(msg)
     return xy
 
@@ -127,11 +137,22 @@ def _numbers(ax: Axes, xy: np.ndarray, values: pd.Series, area: float) -> Any:
     known = np.isfinite(numbers)
     ax.scatter(xy[~known, 0], xy[~known, 1], c=MISSING, s=area, linewidths=0, rasterized=True)
     order = np.flatnonzero(known)[np.argsort(numbers[known], kind="stable")]
-    return ax.scatter(xy[order, 0], xy[order, 1], c=numbers[order], s=area, cmap=SCALE, linewidths=0, rasterized=True)
+    return ax.scatter(
+        xy[order, 0],
+        xy[order, 1],
+        c=numbers[order],
+        s=area,
+        cmap=SCALE,
+        linewidths=0,
+        rasterized=True,
+    )
 
 
 def _groups(ax: Axes, xy: np.ndarray, values: pd.Series, area: float) -> list[Any]:
-    """Draw the largest group first, so that small ones stay in sight; legend handles in the order of categories."""
+    """Draw the largest group first, so that small ones stay in sight.
+
+    Legend handles come in the order of categories.
+    """
     from matplotlib.lines import Line2D
 
     groups = values.astype("category").cat.remove_unused_categories()
@@ -144,7 +165,16 @@ def _groups(ax: Axes, xy: np.ndarray, values: pd.Series, area: float) -> list[An
     counts = {code: int((codes == code).sum()) for code in looks}
     for code in sorted(looks, key=lambda code: (code >= 0, -counts[code])):
         at, (_, tone, marker) = codes == code, looks[code]
-        ax.scatter(xy[at, 0], xy[at, 1], c=tone, marker=marker, s=area, linewidths=0, alpha=0.85, rasterized=True)
+        ax.scatter(
+            xy[at, 0],
+            xy[at, 1],
+            c=tone,
+            marker=marker,
+            s=area,
+            linewidths=0,
+            alpha=0.85,
+            rasterized=True,
+        )
     shown = [code for code in [*range(len(looks) - 1), -1] if counts[code]]
     return [
         Line2D([], [], ls="", marker=looks[code][2], color=looks[code][1], markersize=5,

@@ -37,8 +37,8 @@ def match_compounds(
 ) -> Figure | Axes | list[Axes] | None:
     """Plot the first compounds, or targets, of a match, with the null and both controls.
 
-    The grey band is where 95 % of the permutations are. Where the controls are as far out as the embedding, it adds
-    nothing.
+    The grey band is where 95 % of the permutations are. Where the controls are as far out as the
+    embedding, it adds nothing.
 
     Parameters
     ----------
@@ -63,12 +63,16 @@ def match_compounds(
 
     Examples
     --------
-    >>> table = nt.tl.match_compounds(adata, mdata, groupby="state", source="A", target="B")  # doctest: +SKIP
+    >>> table = nt.tl.match_compounds(
+    ...     adata, mdata, groupby="state", source="A", target="B"
+    ... )  # doctest: +SKIP
     >>> nt.pl.match_compounds(table)  # doctest: +SKIP
     """
     from matplotlib.lines import Line2D
 
-    missing = [column for column in ("rank", *(column for column, *_ in _SHOWN)) if column not in table]
+    missing = [
+        column for column in ("rank", *(column for column, *_ in _SHOWN)) if column not in table
+    ]
     if missing:
         msg = f"table lacks the columns {missing}: give what newt_sc.tl.match_compounds returned."
         raise KeyError(msg)
@@ -90,7 +94,15 @@ def match_compounds(
     ax.axvline(0, color="#999999", lw=0.8, zorder=1)
     handles = []
     for column, label, color, marker in reversed(_SHOWN):
-        ax.scatter(best[column], place, s=22 if column == "z" else 14, color=color, marker=marker, zorder=3, lw=0)
+        ax.scatter(
+            best[column],
+            place,
+            s=22 if column == "z" else 14,
+            color=color,
+            marker=marker,
+            zorder=3,
+            lw=0,
+        )
         handles.append(Line2D([], [], ls="", color=color, marker=marker, ms=5, label=label))
     ax.hlines(place, 0, best["z"], color=COLORS[0], lw=1, zorder=2)
     ax.set_yticks(place, names)
@@ -101,6 +113,12 @@ def match_compounds(
     if info.get("source"):
         way = "towards" if info["direction"] == "towards" else "away from"
         title = f"{info['source']} to {info['target']}: {way} {info['target']}"
-    dress(ax, title=title, x=f"z against permuted {info.get('null', 'labels')}", spines=["bottom"], length=0)
+    dress(
+        ax,
+        title=title,
+        x=f"z against permuted {info.get('null', 'labels')}",
+        spines=["bottom"],
+        length=0,
+    )
     legend_below(figure, handles[::-1], "")
     return finish(figure, [ax], show=show, return_fig=return_fig)

@@ -27,8 +27,18 @@ __all__ = ["network", "network_html"]
 
 _LONGEST = 24
 _EDGE_COLORS = {"similar": "#9A9A9A", "known": "#D55E00", "predicted": "#0072B2", "gene": "#009E73"}
-_EDGE_NAMES = {"similar": "alike", "known": "known target", "predicted": "predicted target", "gene": "like genes"}
-_OFFSETS = ((0, 7, "center", "bottom"), (0, -7, "center", "top"), (7, 0, "left", "center"), (-7, 0, "right", "center"))
+_EDGE_NAMES = {
+    "similar": "alike",
+    "known": "known target",
+    "predicted": "predicted target",
+    "gene": "like genes",
+}
+_OFFSETS = (
+    (0, 7, "center", "bottom"),
+    (0, -7, "center", "top"),
+    (7, 0, "left", "center"),
+    (-7, 0, "right", "center"),
+)
 
 
 @with_docs
@@ -47,17 +57,18 @@ def network(
 ) -> Figure | Axes | list[Axes] | None:
     """Plot a network of compounds and targets.
 
-    Circles are compounds, coloured by community; grey squares are targets. Grey lines link like compounds, green ones
-    like genes; orange lines lead to known targets, dashed blue ones to predicted ones. The compounds and targets with
-    the most links are named, where names do not overlap.
+    Circles are compounds, coloured by community; grey squares are targets. Grey lines link like
+    compounds, green ones like genes; orange lines lead to known targets, dashed blue ones to
+    predicted ones. The compounds and targets with the most links are named, where names do not
+    overlap.
 
     Parameters
     ----------
     mdata
         MuData, or an AnnData of signatures, after :func:`newt_sc.tl.pharmacology_network`.
     compound
-        Compounds, by id or name: draw them with what they are linked to. By default the compounds with the most links,
-        and, with ``targets``, the targets that most of them share.
+        Compounds, by id or name: draw them with what they are linked to. By default the compounds
+        with the most links, and, with ``targets``, the targets that most of them share.
     max_nodes
         Nodes to draw at most.
     n_labels
@@ -96,7 +107,9 @@ def network(
             msg = f"{name} is {value!r}, expected a whole number from {least}."
             raise ValueError(msg)
     nodes, edges = network_tables(mdata, modality, key)
-    asked = [compound] if isinstance(compound, str) else None if compound is None else list(compound)
+    asked = (
+        [compound] if isinstance(compound, str) else None if compound is None else list(compound)
+    )
     graph = _part(nodes, edges, asked, max_nodes, targets)
     at = _layout(graph)
     own = ax is None
@@ -110,8 +123,12 @@ def network(
         alpha = float(np.clip(60 / len(some), 0.3 if kind == "similar" else 0.18, 0.7))
         for a, b in some:
             (x, y), (u, v) = at[a], at[b]
-            ax.plot([x, u], [y, v], color=color, linewidth=0.5, alpha=alpha, linestyle=style, zorder=1)
-        handles.append(Line2D([], [], color=color, linestyle=style, linewidth=1.2, label=_EDGE_NAMES[kind]))
+            ax.plot(
+                [x, u], [y, v], color=color, linewidth=0.5, alpha=alpha, linestyle=style, zorder=1
+            )
+        handles.append(
+            Line2D([], [], color=color, linestyle=style, linewidth=1.2, label=_EDGE_NAMES[kind])
+        )
     size = float(np.clip(4_000 / max(len(graph), 1), 14, 60))
     for shape, kind in (("o", "compound"), ("s", "target")):
         some_nodes = [node for node in graph if graph.nodes[node]["kind"] == kind]
@@ -120,14 +137,33 @@ def network(
         xy = np.array([at[node] for node in some_nodes])
         colors = [_color(graph.nodes[node]) for node in some_nodes]
         area = size * (0.6 if kind == "target" else 1)
-        ax.scatter(xy[:, 0], xy[:, 1], s=area, c=colors, marker=shape, edgecolors="white", linewidths=0.4, zorder=2)
-        handles.append(Line2D([], [], color="#666666", marker=shape, linestyle="", markersize=5, label=kind))
+        ax.scatter(
+            xy[:, 0],
+            xy[:, 1],
+            s=area,
+            c=colors,
+            marker=shape,
+            edgecolors="white",
+            linewidths=0.4,
+            zorder=2,
+        )
+        handles.append(
+            Line2D([], [], color="#666666", marker=shape, linestyle="", markersize=5, label=kind)
+        )
     ax.set_axis_off()
     ax.margins(0.06)
     if own and handles:
         legend_below(figure, handles, "")
     if not len(graph):
-        ax.text(0.5, 0.5, "no compounds", ha="center", va="center", transform=ax.transAxes, fontsize=LABEL)
+        ax.text(
+            0.5,
+            0.5,
+            "no compounds",
+            ha="center",
+            va="center",
+            transform=ax.transAxes,
+            fontsize=LABEL,
+        )
     _write_names(ax, graph, at, asked or [], n_labels)
     return finish(figure, [ax], show=show, return_fig=return_fig)
 
@@ -142,8 +178,8 @@ def network_html(
 ) -> None:
     """Write a network of compounds and targets as a page for the browser.
 
-    One file that needs nothing else. Compounds are found by name; a click shows neighbours and targets with their
-    scores; ``page.html#compound=NAME`` opens with a compound chosen.
+    One file that needs nothing else. Compounds are found by name; a click shows neighbours and
+    targets with their scores; ``page.html#compound=NAME`` opens with a compound chosen.
 
     Parameters
     ----------
@@ -174,8 +210,10 @@ def network_html(
     io.write_network_html(network_graph(nodes, edges), path, title=title)
 
 
-def _part(nodes: pd.DataFrame, edges: pd.DataFrame, asked: list[str] | None, max_nodes: int, targets: bool) -> nx.Graph:
-    """Take what is drawn: the neighbourhood of some compounds, or the best linked ones and their common targets."""
+def _part(
+    nodes: pd.DataFrame, edges: pd.DataFrame, asked: list[str] | None, max_nodes: int, targets: bool
+) -> nx.Graph:
+    """Take the neighbourhood of some compounds, or the best linked ones and common targets."""
     import networkx as nx
 
     graph = network_graph(nodes, edges)
@@ -188,7 +226,10 @@ def _part(nodes: pd.DataFrame, edges: pd.DataFrame, asked: list[str] | None, max
             at = [node for node in graph if node == name]
             at = at or [node for node, called in graph.nodes(data="name") if called == name][:1]
             if not at:
-                msg = f"No compound or target {name!r} in the network; there are {list(graph)[:3]} and others."
+                msg = (
+                    f"No compound or target {name!r} in the network; there are {list(graph)[:3]}"
+                    " and others."
+                )
                 raise KeyError(msg)
             found += at
         around = [
@@ -200,7 +241,9 @@ def _part(nodes: pd.DataFrame, edges: pd.DataFrame, asked: list[str] | None, max
         return _subgraph(graph, keep)
     n_targets = max_nodes // 6 if targets and any(is_target.values()) else 0
     links = nx.Graph([(a, b) for a, b, kind in graph.edges(data="kind") if kind == "similar"])
-    linked = sorted(links, key=lambda node: -links.degree(node)) or [node for node in graph if not is_target[node]]
+    linked = sorted(links, key=lambda node: -links.degree(node)) or [
+        node for node in graph if not is_target[node]
+    ]
     keep = linked[: max_nodes - n_targets]
     if links:  # small parts of their own would be drawn far from the others
         part = max(nx.connected_components(links.subgraph(keep)), key=len)
@@ -210,18 +253,27 @@ def _part(nodes: pd.DataFrame, edges: pd.DataFrame, asked: list[str] | None, max
         for other in graph[node]:
             if is_target[other]:
                 shared[other] = shared.get(other, 0) + 1
-    common = sorted((node for node, n in shared.items() if n > 1), key=lambda node: -shared[node])[:n_targets]
+    common = sorted((node for node, n in shared.items() if n > 1), key=lambda node: -shared[node])[
+        :n_targets
+    ]
     return _subgraph(graph, [*keep, *common])
 
 
 def _subgraph(graph: nx.Graph, keep: Sequence[str]) -> nx.Graph:
-    """Copy a part, nodes and edges in the order of the whole; networkx's own order changes from run to run."""
+    """Copy a part, nodes and edges in the order of the whole.
+
+    networkx's own order changes from run to run.
+    """
     import networkx as nx
 
     inside = set(keep)
     out = nx.Graph()
-    out.add_nodes_from((node, attributes) for node, attributes in graph.nodes(data=True) if node in inside)
-    out.add_edges_from((a, b, attributes) for a, b, attributes in graph.edges(data=True) if {a, b} <= inside)
+    out.add_nodes_from(
+        (node, attributes) for node, attributes in graph.nodes(data=True) if node in inside
+    )
+    out.add_edges_from(
+        (a, b, attributes) for a, b, attributes in graph.edges(data=True) if {a, b} <= inside
+    )
     return out
 
 
@@ -243,7 +295,9 @@ def _layout(graph: nx.Graph) -> dict[str, NDArray[np.float64]]:
     at -= np.median(at, axis=0)
     distance = np.maximum(np.hypot(*at.T), 1e-12)
     radius = max(float(np.quantile(distance, 0.8)), 1e-9)
-    at *= np.where(distance > radius, radius * (1 + 0.4 * np.log(distance / radius)) / distance, 1.0)[:, None]
+    at *= np.where(
+        distance > radius, radius * (1 + 0.4 * np.log(distance / radius)) / distance, 1.0
+    )[:, None]
     return dict(zip(found, at, strict=True))
 
 
@@ -254,9 +308,13 @@ def _color(node: Mapping[str, Any]) -> str:
 
 
 def _write_names(
-    ax: Axes, graph: nx.Graph, at: Mapping[str, NDArray[np.float64]], first: list[str], n_labels: int
+    ax: Axes,
+    graph: nx.Graph,
+    at: Mapping[str, NDArray[np.float64]],
+    first: list[str],
+    n_labels: int,
 ) -> None:
-    """Write the names of hubs, each where it overlaps no name and no edge of the axes, or not at all."""
+    """Write each hub's name where it overlaps no name and no edge of the axes, or not at all."""
     if not at or n_labels == 0:
         return
     named = {node: str(graph.nodes[node]["name"]) for node in graph}
@@ -268,7 +326,11 @@ def _write_names(
     compounds = [node for node in wanted if graph.nodes[node]["kind"] == "compound"]
     others = [node for node in wanted if graph.nodes[node]["kind"] != "compound"]
     n_others = min(len(others), n_labels // 3)
-    queue = [*compounds[: n_labels - n_others], *others[:n_others], *compounds[n_labels - n_others :]]
+    queue = [
+        *compounds[: n_labels - n_others],
+        *others[:n_others],
+        *compounds[n_labels - n_others :],
+    ]
     figure: Any = ax.figure
     figure.canvas.draw()
     figure.draw_without_rendering()
@@ -295,7 +357,12 @@ def _write_names(
                 zorder=3,
             )
             box = text.get_window_extent(renderer).padded(2)
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            inside = (
+                frame.x0 <= box.x0
+                and box.x1 <= frame.x1
+                and frame.y0 <= box.y0
+                and box.y1 <= frame.y1
+            )
             if inside and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 written += 1

@@ -1,4 +1,7 @@
-"""What all plots share: colours that colour-blind readers tell apart, and how a figure is shown or returned."""
+"""What all plots share: colours, and how a figure is shown or returned.
+
+Colour-blind readers tell the colours apart.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ __all__ = [
 ]
 
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#8C6D31", "#555555")
-"""Okabe and Ito's palette, with yellow and black replaced by tones that stay visible as small dots."""
+"""Okabe and Ito's palette, with yellow and black replaced by tones that stay visible as small dots.
+"""
 
 SCALE = "viridis"
 """Colour scale of numbers, low to high; none of its tones is like ``MISSING``."""
@@ -52,9 +56,16 @@ def styles(n: int) -> list[tuple[str, str]]:
 
 
 def canvas(
-    ax: Axes | Sequence[Axes] | None, *, n: int = 1, what: str = "", rows: bool = False, **subplots: Any
+    ax: Axes | Sequence[Axes] | None,
+    *,
+    n: int = 1,
+    what: str = "",
+    rows: bool = False,
+    **subplots: Any,
 ) -> tuple[Figure, list[Axes]]:
-    """Take the axes that were given, or make a figure of n panels side by side, or in rows, with a margin around.
+    """Take the axes that were given, or make a figure of n panels with a margin around.
+
+    Panels stand side by side, or in rows.
 
     Raises
     ------
@@ -75,7 +86,13 @@ def canvas(
 
 
 def dress(
-    ax: Axes, *, title: str = "", x: str = "", y: str = "", spines: Sequence[str] = ("left", "bottom"), **ticks: Any
+    ax: Axes,
+    *,
+    title: str = "",
+    x: str = "",
+    y: str = "",
+    spines: Sequence[str] = ("left", "bottom"),
+    **ticks: Any,
 ) -> None:
     """Write the title and the labels of an axis, and leave only some spines, as every plot does.
 
@@ -97,8 +114,8 @@ def finish(
 ) -> Figure | Axes | list[Axes] | None:
     """Show or return a figure, as every plot does.
 
-    ``return_fig`` returns the figure; otherwise the axes are returned, or ``None`` after ``show=True``. By default a
-    figure is shown in an interactive session only.
+    ``return_fig`` returns the figure; otherwise the axes are returned, or ``None`` after
+    ``show=True``. By default a figure is shown in an interactive session only.
     """
     import matplotlib as mpl
     import matplotlib.pyplot as plt
@@ -117,7 +134,10 @@ def point_size(n: int) -> float:
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], title: str) -> None:
-    """Put a legend under the axes of a figure of constrained layout, as wide as fits, and make the figure taller."""
+    """Put a legend under the axes of a figure of constrained layout.
+
+    It is as wide as fits, and the figure is made taller.
+    """
     width, height = figure.get_size_inches()
     longest = max(len(str(handle.get_label())) for handle in handles)
     columns = max(1, min(len(handles), int(width / (0.35 + 0.068 * longest))))

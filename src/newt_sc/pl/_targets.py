@@ -45,10 +45,11 @@ def targets(
 ) -> Figure | Axes | list[Axes] | None:
     """Plot the ranked targets of a compound with the evidence beside them.
 
-    Bars are z; those of targets that the labels have already are orange and hatched. Beside them, on a log scale: the
-    prior, which is how often the target is hit by any compound, and the calibrated probability; and, where there are
-    genetic signatures, the connectivity to them (positive: like loss of the target). The title says how reliable the
-    first target by z is, and whether the compound counts as answered.
+    Bars are z; those of targets that the labels have already are orange and hatched. Beside them,
+    on a log scale: the prior, which is how often the target is hit by any compound, and the
+    calibrated probability; and, where there are genetic signatures, the connectivity to them
+    (positive: like loss of the target). The title says how reliable the first target by z is, and
+    whether the compound counts as answered.
 
     Parameters
     ----------
@@ -77,8 +78,8 @@ def targets(
     KeyError
         If there is no prediction under this key, or no such compound or modality.
     ValueError
-        If the compound has no usable signature, ``top`` or ``sort_by`` is out of range, or the number of axes does not
-        fit.
+        If the compound has no usable signature, ``top`` or ``sort_by`` is out of range, or the
+        number of axes does not fit.
 
     Examples
     --------
@@ -97,7 +98,10 @@ def targets(
     row = found.row(compound)
     z, probability = found.z[row], found.probability[row]
     if not np.isfinite(z).any():
-        msg = f"{compound!r} has no usable signature, so no target: it is all zero, constant or not measured."
+        msg = (
+            f"{compound!r} has no usable signature, so no target: it is all zero, constant or not"
+            " measured."
+        )
         raise ValueError(msg)
     order = np.lexsort((-z, -probability if sort_by == "probability" else -z))[:top]  # ties go by z
     name = str(found.names[row])
@@ -113,7 +117,9 @@ def targets(
         gridspec_kw={"width_ratios": [2.2, 1.5, 1.0][:n_axes]},
     )
     at = np.arange(len(order))
-    bars = axes[0].barh(at, z[order], color=[COLORS[int(is_known)] for is_known in known], height=0.7)
+    bars = axes[0].barh(
+        at, z[order], color=[COLORS[int(is_known)] for is_known in known], height=0.7
+    )
     for bar, is_known in zip(bars, known, strict=True):
         if is_known:
             bar.set(hatch="////", edgecolor="white", linewidth=0)
@@ -126,8 +132,13 @@ def targets(
     axes[1].plot(prior, at, "|", color=INK, markersize=8, markeredgewidth=1.4)
     axes[1].plot(probability[order], at, "o", color=COLORS[0], markersize=4)
     axes[1].set_xscale("log")
-    low, high = min(prior.min(), probability[order].min()), max(prior.max(), probability[order].max())
-    axes[1].set_xlim(10 ** np.floor(np.log10(low) - 0.1), min(10 ** np.ceil(np.log10(high) + 0.1), 1.3))
+    low, high = (
+        min(prior.min(), probability[order].min()),
+        max(prior.max(), probability[order].max()),
+    )
+    axes[1].set_xlim(
+        10 ** np.floor(np.log10(low) - 0.1), min(10 ** np.ceil(np.log10(high) + 0.1), 1.3)
+    )
     axes[1].set_xlabel("| prior   ● probability", fontsize=LABEL)
     if evidence is not None:
         axes[2].barh(at, np.nan_to_num(evidence), color=COLORS[2], height=0.5)
@@ -142,13 +153,24 @@ def targets(
         one.tick_params(axis="y", length=0, labelleft=one is axes[0])
     for one in axes[1:]:
         one.set_ylim(axes[0].get_ylim())
-    reliability, answered = float(found.of_rows["reliability"][row]), bool(found.of_rows["answered"][row])
+    reliability, answered = (
+        float(found.of_rows["reliability"][row]),
+        bool(found.of_rows["answered"][row]),
+    )
     short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-    told = f"reliability {reliability:.2f}" if answered else f"not answered (reliability {reliability:.2f})"
+    told = (
+        f"reliability {reliability:.2f}"
+        if answered
+        else f"not answered (reliability {reliability:.2f})"
+    )
     if ax is None:
         figure.suptitle(f"{short}\n{told}", fontsize=TITLE, x=0.01, ha="left")
         if known.any():
-            legend_below(figure, [Patch(facecolor=COLORS[1], hatch="////", edgecolor="white", label="known")], "")
+            legend_below(
+                figure,
+                [Patch(facecolor=COLORS[1], hatch="////", edgecolor="white", label="known")],
+                "",
+            )
     else:
         axes[0].set_title(f"{short}\n{told}", fontsize=TITLE, loc="left")
     return finish(figure, axes, show=show, return_fig=return_fig)
@@ -166,14 +188,16 @@ def target_reliability(
 ) -> Figure | Axes | list[Axes] | None:
     """Plot how often the first target is right, and whether probabilities are what they say.
 
-    Left: compounds answered in the order of their reliability; the share of them whose first target by z, of those that
-    were trained on, is known, with the 95 % interval of Wilson, against the share of compounds answered. The dashed
-    line is what naming the most frequent target for every compound reaches; the dotted one is where ``min_reliability``
-    stands. Right: of the most probable 1 % of pairs, in ten bins of equal mass, the share that is known against the
-    mean probability, and the expected calibration error over them. Targets that nobody has reported yet count as wrong.
+    Left: compounds answered in the order of their reliability; the share of them whose first target
+    by z, of those that were trained on, is known, with the 95 % interval of Wilson, against the
+    share of compounds answered. The dashed line is what naming the most frequent target for every
+    compound reaches; the dotted one is where ``min_reliability`` stands. Right: of the most
+    probable 1 % of pairs, in ten bins of equal mass, the share that is known against the mean
+    probability, and the expected calibration error over them. Targets that nobody has reported yet
+    count as wrong.
 
-    Of the compounds that the model was trained on, only cross-fitted predictions tell: where there are some, others are
-    left out.
+    Of the compounds that the model was trained on, only cross-fitted predictions tell: where there
+    are some, others are left out.
 
     Parameters
     ----------
@@ -210,18 +234,29 @@ def target_reliability(
     """
     found = _Prediction.of(mdata, modality, key)
     if not found.has_labels:
-        msg = "There are no labels: put them into uns['targets'] and run newt_sc.tl.predict_targets again."
+        msg = (
+            "There are no labels: put them into uns['targets'] and run newt_sc.tl.predict_targets"
+            " again."
+        )
         raise KeyError(msg)
     use = ~pd.Index(found.names).duplicated() & np.isfinite(found.of_rows["reliability"])
     if found.of_rows["cross_fitted"].any():
         use &= found.of_rows["cross_fitted"]
     else:
-        text = "No prediction is cross-fitted: if the model was trained on these compounds, this is too good."
+        text = (
+            "No prediction is cross-fitted: if the model was trained on these compounds, this is"
+            " too good."
+        )
         warnings.warn(text, NewtWarning, stacklevel=2)
     rows = np.flatnonzero(use)
-    y = np.array([np.isin(found.targets, found.known.get(str(found.names[row]), [])) for row in rows])
+    y = np.array(
+        [np.isin(found.targets, found.known.get(str(found.names[row]), [])) for row in rows]
+    )
     if not y.any():
-        msg = f"None of the {len(rows)} compounds with a prediction has a known target among the {found.z.shape[1]}."
+        msg = (
+            f"None of the {len(rows)} compounds with a prediction has a known target among the"
+            f" {found.z.shape[1]}."
+        )
         raise ValueError(msg)
     figure, axes = canvas(ax, n=2, what="precision and calibration", figsize=(5.8, 2.7))
     labelled = y.any(axis=1)
@@ -237,14 +272,23 @@ def _precision(ax: Axes, found: _Prediction, rows: NDArray[np.intp], y: NDArray[
     right = y[np.arange(len(rows)), first]
     reliability = found.of_rows["reliability"][rows]
     order = np.argsort(-reliability, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(reliability[order]) != 0, True))  # ties are answered together
+    ends = np.flatnonzero(
+        np.append(np.diff(reliability[order]) != 0, True)
+    )  # ties are answered together
     n = ends + 1
     precision = np.cumsum(right[order])[ends] / n
     low, high = _wilson(precision, n)
     some = n >= min(10, len(rows))  # fewer say nothing
     share, precision, low, high = n[some] / len(rows), precision[some], low[some], high[some]
     ax.fill_between(share, low, high, color=COLORS[0], alpha=0.2, linewidth=0)
-    ax.plot(share, precision, "o-" if len(share) < 10 else "-", color=COLORS[0], linewidth=1.5, markersize=3)
+    ax.plot(
+        share,
+        precision,
+        "o-" if len(share) < 10 else "-",
+        color=COLORS[0],
+        linewidth=1.5,
+        markersize=3,
+    )
     base = y.mean(axis=0).max()
     ax.axhline(base, color=COLORS[3], linewidth=1.2, linestyle="--")
     frequent = found.targets[y.mean(axis=0).argmax()]
@@ -285,7 +329,9 @@ def _calibration(ax: Axes, probability: NDArray[np.floating], y: NDArray[np.bool
     ax.set_title(f"calibration, error {error:.3f}", fontsize=TITLE, loc="left")
 
 
-def _wilson(share: NDArray[Any], n: NDArray[Any], z: float = 1.96) -> tuple[NDArray[Any], NDArray[Any]]:
+def _wilson(
+    share: NDArray[Any], n: NDArray[Any], z: float = 1.96
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """Interval of a share, by Wilson (1927)."""
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
@@ -318,13 +364,19 @@ class _Prediction:
             raise KeyError(msg)
         at = pd.Index(np.asarray(info["signatures"], dtype=object)).get_indexer(mod.obs_names)
         if (at < 0).any():
-            msg = f"{int((at < 0).sum()):,} signatures are not in uns[{slot!r}]: run newt_sc.tl.predict_targets again."
+            msg = (
+                f"{int((at < 0).sum()):,} signatures are not in uns[{slot!r}]: run"
+                " newt_sc.tl.predict_targets again."
+            )
             raise ValueError(msg)
         evidence = mod.obsm.get(f"{slot}_connectivity")
         known: dict[str, list[str]] = {}
         if "labels" in info:
             pairs = pd.DataFrame(info["labels"])
-            known = {str(name): list(some) for name, some in pairs.groupby("compound", observed=True)["target"]}
+            known = {
+                str(name): list(some)
+                for name, some in pairs.groupby("compound", observed=True)["target"]
+            }
         return cls(
             names=np.asarray(info["compound"], dtype=object)[at],
             signatures=mod.obs_names,
@@ -333,7 +385,10 @@ class _Prediction:
             probability=np.asarray(mod.obsm[f"{slot}_probability"]),
             connectivity=None if evidence is None else np.asarray(evidence),
             of_targets={name: np.asarray(info[name]) for name in ("prior", "n_compounds")},
-            of_rows={name: np.asarray(info[name])[at] for name in ("reliability", "answered", "cross_fitted")},
+            of_rows={
+                name: np.asarray(info[name])[at]
+                for name in ("reliability", "answered", "cross_fitted")
+            },
             has_labels="labels" in info,
             known=known,
             min_reliability=float(info["params"]["min_reliability"]),
@@ -345,5 +400,8 @@ class _Prediction:
             rows = np.flatnonzero(names == compound)
             if rows.size:
                 return int(rows[0])
-        msg = f"No compound {compound!r}; there are {[str(name) for name in self.names[:3]]} and others."
+        msg = (
+            f"No compound {compound!r}; there are {[str(name) for name in self.names[:3]]} and"
+            " others."
+        )
         raise KeyError(msg)

@@ -20,32 +20,40 @@ _KINDS = ("condition", "partner", "regulator", "set", "target")
 
 
 def encode(
-    mdata: MuData, *, n_comps: int = 128, random_state: int = 0, key_added: str | None = None, copy: bool = False
+    mdata: MuData,
+    *,
+    n_comps: int = 128,
+    random_state: int = 0,
+    key_added: str | None = None,
+    copy: bool = False,
 ) -> MuData | None:
     """Encode each modality of knowledge as one spectral block.
 
-    Sets and regulons are weighted by TF-IDF, networks by PPMI, expression is standardised within each data set;
-    then a truncated SVD, centred over the genes that the modality knows, with rows of length one.
+    Sets and regulons are weighted by TF-IDF, networks by PPMI, expression is standardised within
+    each data set; then a truncated SVD, centred over the genes that the modality knows, with rows
+    of length one.
 
     Parameters
     ----------
     mdata
-        Knowledge as :func:`newt_sc.datasets.bundle` returns it: genes as observations, ``var["kind"]`` in each
-        modality one of ``set``, ``partner``, ``regulator``, ``target`` and ``condition``. ``var["group"]``, the data
-        set of a condition, and ``var["source"]``, the network of a partner, tell several apart.
+        Knowledge as :func:`newt_sc.datasets.bundle` returns it: genes as observations,
+        ``var["kind"]`` in each modality one of ``set``, ``partner``, ``regulator``, ``target`` and
+        ``condition``. ``var["group"]``, the data set of a condition, and ``var["source"]``, the
+        network of a partner, tell several apart.
     n_comps
         Dimensions of a block; fewer where a modality has fewer genes or features.
     random_state
         Seed of the randomised SVD.
     key_added
-        Key in ``obsm`` and ``uns`` of each modality, instead of ``"X_block"`` and ``"newt_encode"``.
+        Key in ``obsm`` and ``uns`` of each modality, instead of ``"X_block"`` and
+        ``"newt_encode"``.
     copy
         Return a changed copy instead of writing into ``mdata``.
 
     Returns
     -------
-    ``None``, or the copy. Written, when all blocks are made: ``mod[m].obsm["X_block"]`` (genes of m x dimensions,
-    float32) and ``mod[m].uns["newt_encode"]`` (parameters).
+    ``None``, or the copy. Written, when all blocks are made: ``mod[m].obsm["X_block"]`` (genes of m
+    x dimensions, float32) and ``mod[m].uns["newt_encode"]`` (parameters).
 
     Raises
     ------
@@ -54,8 +62,8 @@ def encode(
     KeyError
         If a modality has no ``var["kind"]``.
     ValueError
-        If a kind is not known, a network has negative weights, a value is infinite or, but for conditions, NaN, or a
-        modality has nothing to encode.
+        If a kind is not known, a network has negative weights, a value is infinite or, but for
+        conditions, NaN, or a modality has nothing to encode.
 
     Examples
     --------
@@ -64,7 +72,8 @@ def encode(
     """
     if not hasattr(mdata, "mod"):
         msg = (
-            f"mdata is {type(mdata).__name__}, expected a MuData of knowledge, such as newt_sc.datasets.bundle() gives."
+            f"mdata is {type(mdata).__name__}, expected a MuData of knowledge, such as"
+            " newt_sc.datasets.bundle() gives."
         )
         raise TypeError(msg)
     if n_comps < 1:
@@ -82,7 +91,10 @@ def encode(
 
 def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarray:
     if "kind" not in mod.var:
-        msg = f"Modality {name!r} has no var['kind']: expected one of {list(_KINDS)} for each feature."
+        msg = (
+            f"Modality {name!r} has no var['kind']: expected one of {list(_KINDS)} for each"
+            " feature."
+        )
         raise KeyError(msg)
     kinds = mod.var["kind"].astype(str).to_numpy()
     unknown = sorted(set(kinds) - set(_KINDS))
@@ -100,7 +112,11 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
             continue
         part = X[:, at]
         if family == {"condition"}:
-            groups = mod.var["group"].astype(str).to_numpy()[at] if "group" in mod.var else np.zeros(at.sum())
+            groups = (
+                mod.var["group"].astype(str).to_numpy()[at]
+                if "group" in mod.var
+                else np.zeros(at.sum())
+            )
             dense = part.toarray() if sparse.issparse(part) else np.asarray(part)
             if np.isinf(dense).any():
                 msg = f"Modality {name!r} has infinite expression values."
@@ -114,9 +130,16 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
             raise ValueError(msg)
         if family == {"partner"}:
             if part.nnz and part.data.min() < 0:
-                msg = f"Modality {name!r} has edges of negative weight: expected confidences or scores from 0 up."
+                msg = (
+                    f"Modality {name!r} has edges of negative weight: expected confidences or"
+                    " scores from 0 up."
+                )
                 raise ValueError(msg)
-            sources = mod.var["source"].astype(str).to_numpy()[at] if "source" in mod.var else np.zeros(at.sum())
+            sources = (
+                mod.var["source"].astype(str).to_numpy()[at]
+                if "source" in mod.var
+                else np.zeros(at.sum())
+            )
             parts.append(_networks(part, sources))
         else:
             part.data = np.ones_like(part.data)
@@ -128,7 +151,9 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
     if len(parts) == 1:
         joined = parts[0]
     else:  # kinds in one modality weigh alike: each is scaled to rows of length one on average
-        joined = sparse.hstack([sparse.csr_array(part) / _rms_length(part) for part in parts], format="csr")
+        joined = sparse.hstack(
+            [sparse.csr_array(part) / _rms_length(part) for part in parts], format="csr"
+        )
     return kernels.spectral_block(joined, n_comps, random_state=random_state)
 
 
@@ -141,6 +166,7 @@ def _networks(X: sparse.csr_array, sources: np.ndarray) -> sparse.csr_array:
     """PPMI of each network, side by side."""
     return sparse.csr_array(
         sparse.hstack(
-            [kernels.ppmi(sparse.csr_array(X[:, sources == s])) for s in dict.fromkeys(sources)], format="csr"
+            [kernels.ppmi(sparse.csr_array(X[:, sources == s])) for s in dict.fromkeys(sources)],
+            format="csr",
         )
     )

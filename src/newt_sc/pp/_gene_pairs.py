@@ -18,21 +18,23 @@ __all__ = ["gene_pairs"]
 def gene_pairs(data: MuData | AnnData, *, modality: str = "interaction") -> pd.DataFrame:
     """List the pairs of genes that the networks of a modality join.
 
-    Features of ``var["kind"]`` ``"partner"`` are genes; their names are brought to approved symbols. What
+    Features of ``var["kind"]`` ``"partner"`` are genes; their names are brought to approved
+    symbols. What
     :meth:`newt_sc.models.NEWT.train` takes as ``pairs``.
 
     Parameters
     ----------
     data
-        Knowledge as :func:`newt_sc.datasets.bundle` returns it, or one modality of it: genes x partners, not 0 where
-        they interact.
+        Knowledge as :func:`newt_sc.datasets.bundle` returns it, or one modality of it: genes x
+        partners, not 0 where they interact.
     modality
         Which modality of a MuData.
 
     Returns
     -------
-    Columns ``gene_a`` and ``gene_b``, in this order within a row; each pair once, whatever the direction and however
-    many networks hold it, and no gene with itself. Pairs with a gene that is none of the observations are left out.
+    Columns ``gene_a`` and ``gene_b``, in this order within a row; each pair once, whatever the
+    direction and however many networks hold it, and no gene with itself. Pairs with a gene that is
+    none of the observations are left out.
 
     Raises
     ------
@@ -60,7 +62,10 @@ def gene_pairs(data: MuData | AnnData, *, modality: str = "interaction") -> pd.D
     mod = data[modality] if hasattr(data, "n_mod") else data
     missing = [column for column in ("kind", "source") if column not in mod.var]
     if missing:
-        msg = f"The modality has no var[{missing[0]!r}]: expected one of a bundle of newt_sc.datasets.bundle."
+        msg = (
+            f"The modality has no var[{missing[0]!r}]: expected one of a bundle of"
+            " newt_sc.datasets.bundle."
+        )
         raise KeyError(msg)
     partner = mod.var["kind"].to_numpy() == "partner"
     if not partner.any():
@@ -68,11 +73,17 @@ def gene_pairs(data: MuData | AnnData, *, modality: str = "interaction") -> pd.D
         msg = f"The modality is no network: its features are of kind {kinds}, expected 'partner'."
         raise ValueError(msg)
     if not np.isfinite(mod.X.data if sparse.issparse(mod.X) else np.asarray(mod.X)).all():
-        msg = "The modality has values that are NaN or infinite: 0 is where two genes do not interact."
+        msg = (
+            "The modality has values that are NaN or infinite: 0 is where two genes do not"
+            " interact."
+        )
         raise ValueError(msg)
     upper = sparse.coo_array(sparse.triu(partner_graph(mod, partner), k=1))
     if not upper.nnz:
-        msg = f"None of the {partner.sum()} partners interacts with a gene of the modality that is not itself."
+        msg = (
+            f"None of the {partner.sum()} partners interacts with a gene of the modality that is"
+            " not itself."
+        )
         raise ValueError(msg)
     names = mod.obs_names.to_numpy(dtype=object)
     both = np.sort(np.column_stack([names[upper.row], names[upper.col]]).astype(str), axis=1)

@@ -38,10 +38,11 @@ def map_genes(
     ----------
     %(adata)s
     organism
-        ``"human"``, ``"mouse"``, or ``"auto"``: the one whose symbols and Ensembl ids occur more often.
+        ``"human"``, ``"mouse"``, or ``"auto"``: the one whose symbols and Ensembl ids occur more
+        often.
     column
-        Column of ``adata.var`` with the names, such as ``"gene_ids"``; integers are Entrez ids, missing values stay
-        unmapped. By default ``adata.var_names``.
+        Column of ``adata.var`` with the names, such as ``"gene_ids"``; integers are Entrez ids,
+        missing values stay unmapped. By default ``adata.var_names``.
     key_added
         Replaces ``newt_genes`` in every slot.
     %(copy)s
@@ -55,7 +56,8 @@ def map_genes(
     ``adata.var["newt_genes_rule"]`` : categorical
         The rule that found it, or ``ambiguous`` or ``unmapped``.
     ``adata.uns["newt_genes"]`` : dict
-        ``params`` and the report described in :class:`newt_sc.genes.Alignment`, without what is about a reference.
+        ``params`` and the report described in :class:`newt_sc.genes.Alignment`, without what is
+        about a reference.
 
     Raises
     ------
@@ -71,8 +73,9 @@ def map_genes(
     Warns
     -----
     NewtWarning
-        If less than half of the genes are found, if names are ambiguous, look like dates or carry the prefix of a
-        genome, and if names are decided that may be meant otherwise; see :func:`newt_sc.genes.resolve`.
+        If less than half of the genes are found, if names are ambiguous, look like dates or carry
+        the prefix of a genome, and if names are decided that may be meant otherwise; see
+        :func:`newt_sc.genes.resolve`.
 
     Examples
     --------
@@ -80,7 +83,10 @@ def map_genes(
     >>> adata.var["newt_genes"]  # doctest: +SKIP
     """
     if not isinstance(adata, AnnData):
-        msg = f"adata must be an AnnData, not {type(adata).__name__}; of a MuData, pass one modality: mdata['rna']"
+        msg = (
+            f"adata must be an AnnData, not {type(adata).__name__}; of a MuData, pass one modality:"
+            " mdata['rna']"
+        )
         raise TypeError(msg)
     what = "adata.var_names" if column is None else f"adata.var[{column!r}]"
     names = check_names(_names(adata, column), what)
@@ -90,7 +96,10 @@ def map_genes(
     found = resolve_names(names, organism=organism, what=what)
     report = make_report(found, [-1 if gene is None else gene for gene in found.gene], found.rule)
     if not report["n_matched"]:
-        msg = f"None of the {adata.n_vars} names of {what} is a known gene. Found {some(found.query)}. "
+        msg = (
+            f"None of the {adata.n_vars} names of {what} is a known gene. Found"
+            f" {some(found.query)}. "
+        )
         advice = better_column(adata, None, organism, "adata", 0) if column is None else ""
         raise GeneMatchError(msg + (advice if advice.startswith("Column") else guess_cause(report)))
 
@@ -98,7 +107,9 @@ def map_genes(
     if report["n_ambiguous"]:
         pairs = zip(report["ambiguous"], report["candidates"], strict=True)
         listed = some([f"{name} ({genes.replace('|', ' or ')})" for name, genes in pairs])
-        messages.append(f"{report['n_ambiguous']} names of {what} may mean several genes and get none: {listed}")
+        messages.append(
+            f"{report['n_ambiguous']} names of {what} may mean several genes and get none: {listed}"
+        )
     for message in messages:
         warnings.warn(message, NewtWarning, stacklevel=2)
 

@@ -43,15 +43,17 @@ def shared_genes(
 
     Returns
     -------
-    Copies of the query and of the reference, cells x shared genes, float32, with the reference's names of genes in the
-    same order, and ``obs`` as it was. Query columns that are one gene of the reference are summed.
+    Copies of the query and of the reference, cells x shared genes, float32, with the reference's
+    names of genes in the same order, and ``obs`` as it was. Query columns that are one gene of the
+    reference are summed.
 
     Raises
     ------
     TypeError
         If one is no AnnData, or its matrix is not numeric, numpy or sparse.
     ValueError
-        If a value is not finite, names of the reference's genes are not unique, or ``n_top_genes`` is out of range.
+        If a value is not finite, names of the reference's genes are not unique, or ``n_top_genes``
+        is out of range.
     GeneMatchError
         If no gene is shared.
 
@@ -68,13 +70,18 @@ def shared_genes(
     import anndata as ad
 
     if n_top_genes is not None and (
-        isinstance(n_top_genes, bool) or not isinstance(n_top_genes, int | np.integer) or n_top_genes < 1
+        isinstance(n_top_genes, bool)
+        or not isinstance(n_top_genes, int | np.integer)
+        or n_top_genes < 1
     ):
         msg = f"n_top_genes is {n_top_genes!r}, expected a whole number from 1 up, or None."
         raise ValueError(msg)
     X, R = _matrix(adata, "adata"), _matrix(ref, "ref")
     if not ref.var_names.is_unique:
-        msg = f"ref.var_names has {ref.var_names[ref.var_names.duplicated()][0]!r} more than once: make them unique."
+        msg = (
+            f"ref.var_names has {ref.var_names[ref.var_names.duplicated()][0]!r} more than once:"
+            " make them unique."
+        )
         raise ValueError(msg)
     found = align_var(adata, var_genes(ref, what="ref"))
     genes.warn_coverage(found, 0.1, what="adata.var_names")
@@ -82,7 +89,8 @@ def shared_genes(
     at = np.flatnonzero(index >= 0)
     shared = np.unique(index[at])
     joined = sparse.csr_array(
-        (np.ones(at.size, np.float32), (at, np.searchsorted(shared, index[at]))), shape=(adata.n_vars, shared.size)
+        (np.ones(at.size, np.float32), (at, np.searchsorted(shared, index[at]))),
+        shape=(adata.n_vars, shared.size),
     )
     query, reference = sparse.csr_array(X) @ joined, sparse.csr_array(R)[:, shared]
     if n_top_genes is not None and n_top_genes < shared.size:
@@ -91,7 +99,11 @@ def shared_genes(
     out = []
     for table, whole in ((query, adata), (reference, ref)):
         values = sparse.csr_matrix(table, dtype=np.float32)
-        out.append(ad.AnnData(values, obs=whole.obs.copy(), var=pd.DataFrame(index=ref.var_names[shared].copy())))
+        out.append(
+            ad.AnnData(
+                values, obs=whole.obs.copy(), var=pd.DataFrame(index=ref.var_names[shared].copy())
+            )
+        )
     return out[0], out[1]
 
 
@@ -99,11 +111,17 @@ def _matrix(adata: AnnData, what: str) -> Any:
     from anndata import AnnData
 
     if not isinstance(adata, AnnData):
-        msg = f"{what} is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
+        msg = (
+            f"{what} is {type(adata).__name__}, expected AnnData. Of a MuData give one modality:"
+            " mdata.mod[name]."
+        )
         raise TypeError(msg)
     X: Any = adata.X
     if not (isinstance(X, np.ndarray) or sparse.issparse(X)) or X.dtype.kind not in "fiub":
-        msg = f"{what}.X is {type(X).__name__}, expected numbers in a numpy array or a scipy sparse matrix in memory."
+        msg = (
+            f"{what}.X is {type(X).__name__}, expected numbers in a numpy array or a scipy sparse"
+            " matrix in memory."
+        )
         raise TypeError(msg)
     if not np.isfinite(X.data if sparse.issparse(X) else X).all():
         msg = f"{what}.X has NaN or infinite values: remove or impute them first."
@@ -118,5 +136,7 @@ def _variable(reference: sparse.csr_array, n_top_genes: int) -> NDArray[np.intp]
     cells = ad.AnnData(sparse.csr_matrix(reference))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of logarithms of empty genes
-        table = sc.pp.highly_variable_genes(cells, n_top_genes=n_top_genes, flavor="seurat", inplace=False)
+        table = sc.pp.highly_variable_genes(
+            cells, n_top_genes=n_top_genes, flavor="seurat", inplace=False
+        )
     return np.flatnonzero(table["highly_variable"].to_numpy())

@@ -27,7 +27,15 @@ _ROLES: Final[dict[str, tuple[str, ...]]] = {
     "perturbation": ("perturbation", "group", "signature", "contrast", "condition"),
     "gene": ("gene", "names", "symbol", "gene_symbol", "gene_name", "gene_id", "variable"),
     "score": ("score", "scores", "z", "z_score", "zscore", "stat"),
-    "effect": ("logfoldchange", "logfoldchanges", "log2foldchange", "log_fc", "logfc", "log2fc", "lfc"),
+    "effect": (
+        "logfoldchange",
+        "logfoldchanges",
+        "log2foldchange",
+        "log_fc",
+        "logfc",
+        "log2fc",
+        "lfc",
+    ),
     "p_value": ("p_value", "pvalue", "pvals", "pval", "p.value"),
 }
 
@@ -47,16 +55,19 @@ def signatures(
 ) -> AnnData:
     r"""Make signatures, a signed z of each gene for each perturbation, from one's own data.
 
-    From **cells** (``groupby`` and ``reference``), such as Perturb-seq, each perturbation is compared with the control:
+    From **cells** (``groupby`` and ``reference``), such as Perturb-seq, each perturbation is
+    compared with the control:
 
-    - ``wilcoxon``, ``t-test`` and ``t-test_overestim_var`` are the ``scores`` of :func:`scanpy.tl.rank_genes_groups`:
-      z of the rank sum, or Welch's t.
-    - ``pseudobulk`` takes the mean of the cells of each replicate, then the difference of the means over replicates
-      divided by its pooled standard error, a t which is turned into the z of the same p. Replicates, not cells, are
-      what repeats in an experiment: take it where there are enough, at least three in all.
+    - ``wilcoxon``, ``t-test`` and ``t-test_overestim_var`` are the ``scores`` of
+      :func:`scanpy.tl.rank_genes_groups`: z of the rank sum, or Welch's t.
+    - ``pseudobulk`` takes the mean of the cells of each replicate, then the difference of the means
+      over replicates divided by its pooled standard error, a t which is turned into the z of the
+      same p. Replicates, not cells, are what repeats in an experiment: take it where there are
+      enough, at least three in all.
 
-    From **results that are there already**: ``key`` names what :func:`scanpy.tl.rank_genes_groups` left in ``uns``, and
-    a DataFrame holds one gene of one perturbation a row, with a score, or with an effect and its p-value, from which
+    From **results that are there already**: ``key`` names what :func:`scanpy.tl.rank_genes_groups`
+    left in ``uns``, and a DataFrame holds one gene of one perturbation a row, with a score, or with
+    an effect and its p-value, from which
     :math:`z = \mathrm{sign}(effect)\,\Phi^{-1}(1 - p / 2)`.
 
     No z is infinite: \|z\| is at most 37.5, what the smallest p that is not zero gives.
@@ -64,39 +75,41 @@ def signatures(
     Parameters
     ----------
     data
-        Cells x genes, log-normalised: numpy or scipy sparse; backed and dask are read into memory, the cells that are
-        needed. Or a long table of differential expression.
+        Cells x genes, log-normalised: numpy or scipy sparse; backed and dask are read into memory,
+        the cells that are needed. Or a long table of differential expression.
     groupby
-        Column of ``obs`` with the perturbation of each cell; cells where it, or the replicate, is missing are not
-        used.
+        Column of ``obs`` with the perturbation of each cell; cells where it, or the replicate, is
+        missing are not used.
     reference
         The control in that column.
     method
         How cells are compared; see above.
     replicates
-        For ``pseudobulk``, the column of ``obs`` with the replicate (batch, donor, plate) of each cell.
+        For ``pseudobulk``, the column of ``obs`` with the replicate (batch, donor, plate) of each
+        cell.
     layer
         Layer to use instead of ``X``.
     min_cells
         Perturbations with fewer cells are left out; at least 2.
     tie_correct
-        For ``wilcoxon``, whether to correct z for ties, as in scanpy. Zeros are ties: without it, genes that few
-        cells express get a smaller z.
+        For ``wilcoxon``, whether to correct z for ties, as in scanpy. Zeros are ties: without it,
+        genes that few cells express get a smaller z.
     key
         Key in ``uns`` of results of :func:`scanpy.tl.rank_genes_groups`.
     columns
-        For a DataFrame, role -> column, for the roles ``perturbation``, ``gene``, ``score``, ``effect`` and
-        ``p_value``. By default the names that scanpy, pertpy and pydeseq2 use are known, in any case. The score is
-        taken where there is one.
+        For a DataFrame, role -> column, for the roles ``perturbation``, ``gene``, ``score``,
+        ``effect`` and ``p_value``. By default the names that scanpy, pertpy and pydeseq2 use are
+        known, in any case. The score is taken where there is one.
 
     Returns
     -------
     Signatures x genes, with
 
-    - ``X``, float32: signed z, NaN where the gene was not tested, as one that no cell of both groups expresses;
-      ``layers["measured"]``, whether it was;
-    - ``obs``: ``perturbation``, for cells also ``n_cells`` and ``n_reference``, for pseudobulks ``n_replicates`` and
-      ``n_reference_replicates``, and those columns of the cells that have one value within each perturbation;
+    - ``X``, float32: signed z, NaN where the gene was not tested, as one that no cell of both
+      groups expresses; ``layers["measured"]``, whether it was;
+    - ``obs``: ``perturbation``, for cells also ``n_cells`` and ``n_reference``, for pseudobulks
+      ``n_replicates`` and ``n_reference_replicates``, and those columns of the cells that have one
+      value within each perturbation;
     - ``var``: that of the cells;
     - ``uns["newt_signatures"]``: ``params``.
 
@@ -107,8 +120,9 @@ def signatures(
     KeyError
         If a column, a layer or the key is not there.
     ValueError
-        If arguments do not fit together, the control is missing or too small, no perturbation is left, genes come more
-        than once, values are NaN or infinite, or a p-value is not from 0 to 1.
+        If arguments do not fit together, the control is missing or too small, no perturbation is
+        left, genes come more than once, values are NaN or infinite, or a p-value is not from 0 to
+        1.
 
     Warns
     -----
@@ -117,36 +131,54 @@ def signatures(
 
     Examples
     --------
-    Signatures go into a MuData with shared genes, as :func:`newt_sc.datasets.l1000` does. Names must differ between its
-    modalities.
+    Signatures go into a MuData with shared genes, as :func:`newt_sc.datasets.l1000` does. Names
+    must differ between its modalities.
 
-    >>> knockdown = nt.pp.signatures(adata, groupby="gene", reference="non-targeting")  # doctest: +SKIP
+    >>> knockdown = nt.pp.signatures(
+    ...     adata, groupby="gene", reference="non-targeting"
+    ... )  # doctest: +SKIP
     >>> knockdown.obs_names = "knockdown:" + knockdown.obs_names  # doctest: +SKIP
     >>> compound = nt.pp.signatures(deseq2_results)  # doctest: +SKIP
     >>> mdata = md.MuData({"compound": compound, "knockdown": knockdown}, axis=1)  # doctest: +SKIP
     """
     if isinstance(data, pd.DataFrame):
-        return _from_table(data, columns, {"groupby": groupby, "reference": reference, "key": key, "layer": layer})
+        return _from_table(
+            data, columns, {"groupby": groupby, "reference": reference, "key": key, "layer": layer}
+        )
     if not isinstance(data, AnnData):
         found = type(data).__name__
-        raise TypeError(f"data must be an AnnData or a DataFrame, found {found}; of a MuData, pass one: mdata['rna']")
+        raise TypeError(
+            f"data must be an AnnData or a DataFrame, found {found}; of a MuData, pass one:"
+            " mdata['rna']"
+        )
     if columns is not None:
-        raise ValueError("columns= tells the columns of a DataFrame; for an AnnData pass groupby= and reference=")
+        raise ValueError(
+            "columns= tells the columns of a DataFrame; for an AnnData pass groupby= and reference="
+        )
     if key is not None:
         if groupby is not None or reference is not None:
-            raise ValueError("key= takes results that have a groupby and a reference already; leave these out")
+            raise ValueError(
+                "key= takes results that have a groupby and a reference already; leave these out"
+            )
         return _from_ranks(data, key)
     if groupby is None or reference is None:
-        raise ValueError("groupby= and reference= say which cells to compare; or pass key= for results in uns")
+        raise ValueError(
+            "groupby= and reference= say which cells to compare; or pass key= for results in uns"
+        )
     if method not in _METHODS:
         raise ValueError(f"method must be one of {list(_METHODS)}, found {method!r}")
     if (method == "pseudobulk") != (replicates is not None):
-        raise ValueError(f"method={method!r} and replicates={replicates!r} do not fit: one needs the other")
+        raise ValueError(
+            f"method={method!r} and replicates={replicates!r} do not fit: one needs the other"
+        )
     if isinstance(min_cells, bool) or not isinstance(min_cells, int | np.integer) or min_cells < 2:
         raise ValueError(f"min_cells must be a whole number from 2 up, found {min_cells!r}")
     if not data.var_names.is_unique:
         twice = data.var_names[data.var_names.duplicated()][0]
-        raise ValueError(f"adata.var_names has {twice!r} more than once; call adata.var_names_make_unique() first")
+        raise ValueError(
+            f"adata.var_names has {twice!r} more than once; call adata.var_names_make_unique()"
+            " first"
+        )
 
     labels = _labels(data, groupby)
     runs = None if replicates is None else _labels(data, replicates)
@@ -156,27 +188,42 @@ def signatures(
     control = str(reference)
     if counts.get(control, 0) < min_cells:
         raise ValueError(
-            f"found {counts.get(control, 0)} cells of the control {control!r} in adata.obs[{groupby!r}], expected at "
-            f"least {min_cells}; it has {_some(list(counts.index))}"
+            f"found {counts.get(control, 0)} cells of the control {control!r} in"
+            f" adata.obs[{groupby!r}], expected at least {min_cells}; it has"
+            f" {_some(list(counts.index))}"
         )
     few = [name for name in counts.index[counts < min_cells] if name != control]
-    names = [name for name in pd.unique(labels.dropna()) if name != control and counts[name] >= min_cells]
+    names = [
+        name for name in pd.unique(labels.dropna()) if name != control and counts[name] >= min_cells
+    ]
     if not names:
-        raise ValueError(f"found no perturbation of at least {min_cells} cells in adata.obs[{groupby!r}]")
+        raise ValueError(
+            f"found no perturbation of at least {min_cells} cells in adata.obs[{groupby!r}]"
+        )
     codes = pd.Index([control, *names], dtype=object).get_indexer(labels)
     cells = np.flatnonzero(codes >= 0)
     codes = codes[cells]
     X, integer = _matrix(data, layer, cells)
     if few:
-        message = f"{len(few)} perturbations have fewer than min_cells={min_cells} cells and are left out: {_some(few)}"
+        message = (
+            f"{len(few)} perturbations have fewer than min_cells={min_cells} cells and are left"
+            f" out: {_some(few)}"
+        )
         warnings.warn(message, NewtWarning, stacklevel=2)
     if integer:
-        message = "the values are whole numbers and look like raw counts; expected log-normalised expression"
-        warnings.warn(f"{message}: run sc.pp.normalize_total and sc.pp.log1p first", NewtWarning, stacklevel=2)
+        message = (
+            "the values are whole numbers and look like raw counts; expected log-normalised"
+            " expression"
+        )
+        warnings.warn(
+            f"{message}: run sc.pp.normalize_total and sc.pp.log1p first", NewtWarning, stacklevel=2
+        )
 
     n = np.bincount(codes, minlength=len(names) + 1)
     kept = data.obs.iloc[cells]
-    obs = pd.DataFrame({"perturbation": names, "n_cells": n[1:], "n_reference": n[0]}, index=pd.Index(names))
+    obs = pd.DataFrame(
+        {"perturbation": names, "n_cells": n[1:], "n_reference": n[0]}, index=pd.Index(names)
+    )
     if runs is None:
         z = _compare_cells(X, codes, method, tie_correct)
     else:
@@ -190,7 +237,12 @@ def signatures(
         if (values.nunique(dropna=False).iloc[1:] == 1).all():
             obs[column] = values.first().reindex(range(1, len(names) + 1)).to_numpy()
             obs[column] = obs[column].astype(kept[column].dtype)
-    params: dict[str, Any] = {"groupby": groupby, "reference": control, "method": method, "min_cells": int(min_cells)}
+    params: dict[str, Any] = {
+        "groupby": groupby,
+        "reference": control,
+        "method": method,
+        "min_cells": int(min_cells),
+    }
     params |= {"layer": layer or "X", "tie_correct": tie_correct}
     params |= {"replicates": replicates} if replicates is not None else {}
     return _make(z, obs, data.var.copy(), params)
@@ -198,26 +250,38 @@ def signatures(
 
 def _make(z: np.ndarray, obs: pd.DataFrame, var: pd.DataFrame, params: dict[str, Any]) -> AnnData:
     X = np.clip(z, -_MAX_Z, _MAX_Z).astype(np.float32)
-    return AnnData(X, obs=obs, var=var, layers={"measured": ~np.isnan(X)}, uns={_keys.SIGNATURES: {"params": params}})
+    return AnnData(
+        X,
+        obs=obs,
+        var=var,
+        layers={"measured": ~np.isnan(X)},
+        uns={_keys.SIGNATURES: {"params": params}},
+    )
 
 
 def _some(names: list[str], n: int = 10) -> str:
-    return ", ".join(map(repr, names[:n])) + (f" and {len(names) - n} more" if len(names) > n else "")
+    return ", ".join(map(repr, names[:n])) + (
+        f" and {len(names) - n} more" if len(names) > n else ""
+    )
 
 
-# -- cells -----------------------------------------------------------------------------------------------------------
+# -- cells -----------------------------------------------------------------------------------------
 
 
 def _labels(adata: AnnData, column: str) -> pd.Series:
     if column not in adata.obs:
         raise KeyError(f"adata.obs has no column {column!r}; it has {list(adata.obs.columns)}")
-    return read_labels(adata.obs[column], f"adata.obs[{column!r}]", stacklevel=4).reset_index(drop=True)
+    return read_labels(adata.obs[column], f"adata.obs[{column!r}]", stacklevel=4).reset_index(
+        drop=True
+    )
 
 
 def _matrix(adata: AnnData, layer: str | None, cells: np.ndarray) -> tuple[Any, bool]:
     """Values of the cells, numpy or CSR, and whether all are whole numbers."""
     if layer is not None and layer not in adata.layers:
-        raise KeyError(f"adata.layers has no {layer!r}; it has {[name for name in adata.layers if name]}")
+        raise KeyError(
+            f"adata.layers has no {layer!r}; it has {[name for name in adata.layers if name]}"
+        )
     X: Any = adata.X if layer is None else adata.layers[layer]
     if X is None or np.dtype(X.dtype).kind not in "fiub":
         raise TypeError(f"the values are of type {getattr(X, 'dtype', None)}, expected numbers")
@@ -226,7 +290,10 @@ def _matrix(adata: AnnData, layer: str | None, cells: np.ndarray) -> tuple[Any, 
     X = plain(sparse.csr_matrix(plain(X), copy=True) if sparse.issparse(X) else np.asarray(X))
     values = X.data if sparse.issparse(X) else X
     if not np.isfinite(values).all():
-        raise ValueError("found NaN or infinite values, expected log-normalised expression; remove or impute them")
+        raise ValueError(
+            "found NaN or infinite values, expected log-normalised expression; remove or impute"
+            " them"
+        )
     return X, bool(values.size and (values == np.rint(values)).all() and values.max() > 1)
 
 
@@ -241,14 +308,24 @@ def _compare_cells(X: Any, codes: np.ndarray, method: str, tie_correct: bool) ->
 
     names = [str(code) for code in range(codes.max() + 1)]
     genes = pd.Index([str(i) for i in range(X.shape[1])])
-    obs = pd.DataFrame({"group": pd.Categorical.from_codes(codes, names)}, index=[str(i) for i in range(codes.size)])
+    obs = pd.DataFrame(
+        {"group": pd.Categorical.from_codes(codes, names)},
+        index=[str(i) for i in range(codes.size)],
+    )
     cells = AnnData(X, obs=obs, var=pd.DataFrame(index=genes))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        # 0 / 0 of genes without variance, fold changes of what is not log-normalised, a frame that grows by columns
+        # 0 / 0 of genes without variance, fold changes of what is not log-normalised, a frame that
+        # grows by columns
         warnings.simplefilter("ignore", RuntimeWarning)
         warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
         sc.tl.rank_genes_groups(
-            cells, "group", groups=names, reference="0", method=method, tie_correct=tie_correct, use_raw=False
+            cells,
+            "group",
+            groups=names,
+            reference="0",
+            method=method,
+            tie_correct=tie_correct,
+            use_raw=False,
         )
     found = cells.uns["rank_genes_groups"]
     z = np.empty((len(names) - 1, len(genes)))
@@ -260,8 +337,10 @@ def _compare_cells(X: Any, codes: np.ndarray, method: str, tie_correct: bool) ->
 def _compare_replicates(
     X: Any, codes: np.ndarray, runs: np.ndarray, control: str, names: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Z of the means over replicates, perturbations x genes, and the number of replicates of each group."""
-    pairs, profile = np.unique(np.column_stack([codes, pd.factorize(runs)[0]]), axis=0, return_inverse=True)
+    """Z of the means over replicates, perturbations x genes, and how many replicates each has."""
+    pairs, profile = np.unique(
+        np.column_stack([codes, pd.factorize(runs)[0]]), axis=0, return_inverse=True
+    )
     profile, group = profile.ravel(), pairs[:, 0]
     means = _indicator(profile) @ X / np.bincount(profile)[:, None]
     means = means.toarray() if sparse.issparse(means) else np.asarray(means)
@@ -269,14 +348,19 @@ def _compare_replicates(
     if n[0] + n[1:].min() < 3:
         fewest = names[int(n[1:].argmin())]
         raise ValueError(
-            f"found {n[0]} replicates of the control {control!r} and {n[1:].min()} of {fewest!r}, expected at least 3 "
-            "in all for a standard error; choose another column for replicates= or compare cells"
+            f"found {n[0]} replicates of the control {control!r} and {n[1:].min()} of {fewest!r},"
+            " expected at least 3 in all for a standard error; choose another column for"
+            " replicates= or compare cells"
         )
     mean = _indicator(group) @ means / n[:, None]
     squares = _indicator(group) @ (means - mean[group]) ** 2
     sd = np.sqrt(squares / np.maximum(n - 1, 1)[:, None])
-    with np.errstate(all="ignore"):  # no variance at all: 0 / 0 is NaN, and what is infinite is not tested either
-        t, p = stats.ttest_ind_from_stats(mean[1:], sd[1:], n[1:, None], mean[0], sd[0], n[0], equal_var=True)
+    with np.errstate(
+        all="ignore"
+    ):  # no variance at all: 0 / 0 is NaN, and what is infinite is not tested either
+        t, p = stats.ttest_ind_from_stats(
+            mean[1:], sd[1:], n[1:, None], mean[0], sd[0], n[0], equal_var=True
+        )
     t[(mean[1:] == mean[0]) & np.isnan(t)] = 0
     z = _to_z(t, np.where(t == 0, 1, p))
     z[np.isinf(t)] = np.nan
@@ -288,25 +372,42 @@ def _to_z(effect: np.ndarray, p: np.ndarray) -> np.ndarray:
     return np.asarray(np.sign(effect) * stats.norm.isf(np.maximum(p, _TINY) / 2))
 
 
-# -- results that are there already ----------------------------------------------------------------------------------
+# -- results that are there already ----------------------------------------------------------------
 
 
 def _from_ranks(adata: AnnData, key: str) -> AnnData:
     found = adata.uns.get(key)
     if not isinstance(found, Mapping) or not {"names", "scores", "params"} <= found.keys():
-        raise KeyError(f"adata.uns has no results of sc.tl.rank_genes_groups at {key!r}; it has {list(adata.uns)}")
+        raise KeyError(
+            f"adata.uns has no results of sc.tl.rank_genes_groups at {key!r}; it has"
+            f" {list(adata.uns)}"
+        )
     params = found["params"]
     if params.get("method") == "logreg":
-        raise ValueError("scores of method='logreg' are coefficients, no z; run sc.tl.rank_genes_groups with another")
-    names = list(read_labels(found["names"].dtype.names, f"the groups of {key!r}", stacklevel=4).dropna())
+        raise ValueError(
+            "scores of method='logreg' are coefficients, no z; run sc.tl.rank_genes_groups with"
+            " another"
+        )
+    names = list(
+        read_labels(found["names"].dtype.names, f"the groups of {key!r}", stacklevel=4).dropna()
+    )
     if not names:
-        raise ValueError(f"all groups of {key!r} are missing: label the cells and rank the genes again")
-    tested = pd.Index(pd.unique(np.concatenate([np.asarray(found["names"][name], dtype=object) for name in names])))
+        raise ValueError(
+            f"all groups of {key!r} are missing: label the cells and rank the genes again"
+        )
+    tested = pd.Index(
+        pd.unique(
+            np.concatenate([np.asarray(found["names"][name], dtype=object) for name in names])
+        )
+    )
     genes = adata.var_names[adata.var_names.isin(tested)]
     genes = genes.append(tested.difference(genes, sort=False))  # those of adata.raw
     if not genes.is_unique:
         twice = genes[genes.duplicated()][0]
-        raise ValueError(f"adata.var_names has {twice!r} more than once; make them unique and rank the genes again")
+        raise ValueError(
+            f"adata.var_names has {twice!r} more than once; make them unique and rank the genes"
+            " again"
+        )
     z = np.full((len(names), len(genes)), np.nan)
     for row, name in zip(z, names, strict=True):
         row[genes.get_indexer(found["names"][name])] = found["scores"][name]
@@ -317,12 +418,19 @@ def _from_ranks(adata: AnnData, key: str) -> AnnData:
         obs["n_cells"] = counts.reindex(names, fill_value=0).to_numpy()
         n_other = int(counts.get(reference, 0))
         obs["n_reference"] = adata.n_obs - obs["n_cells"] if reference == "rest" else n_other
-    kept = {"key": key, "groupby": groupby, "reference": reference, "method": str(params.get("method"))}
+    kept = {
+        "key": key,
+        "groupby": groupby,
+        "reference": reference,
+        "method": str(params.get("method")),
+    }
     var = adata.var.loc[genes] if genes.isin(adata.var_names).all() else pd.DataFrame(index=genes)
     return _make(z, obs, var.copy(), kept)
 
 
-def _from_table(table: pd.DataFrame, columns: Mapping[str, str] | None, unused: dict[str, str | None]) -> AnnData:
+def _from_table(
+    table: pd.DataFrame, columns: Mapping[str, str] | None, unused: dict[str, str | None]
+) -> AnnData:
     if given := [name for name, value in unused.items() if value is not None]:
         raise ValueError(f"{given} are for an AnnData; of a DataFrame say which columns= hold what")
     roles = _roles(table, dict(columns or {}))
@@ -334,8 +442,8 @@ def _from_table(table: pd.DataFrame, columns: Mapping[str, str] | None, unused: 
     if twice.any():
         at = int(np.flatnonzero(twice)[0])
         raise ValueError(
-            f"{twice.sum()} rows repeat a gene of a perturbation, such as {gene[at]!r} of {perturbation[at]!r}; "
-            "keep one of each"
+            f"{twice.sum()} rows repeat a gene of a perturbation, such as {gene[at]!r} of"
+            f" {perturbation[at]!r}; keep one of each"
         )
     if "score" in roles:
         z = _numbers(table, roles["score"])
@@ -343,7 +451,9 @@ def _from_table(table: pd.DataFrame, columns: Mapping[str, str] | None, unused: 
         p = _numbers(table, roles["p_value"])
         if ((p < 0) | (p > 1)).any():
             wrong = p[(p < 0) | (p > 1)][0]
-            raise ValueError(f"found {wrong:g} in column {roles['p_value']!r}, expected p-values from 0 to 1")
+            raise ValueError(
+                f"found {wrong:g} in column {roles['p_value']!r}, expected p-values from 0 to 1"
+            )
         z = _to_z(_numbers(table, roles["effect"]), p)
     rows, names = pd.factorize(perturbation)
     places, genes = pd.factorize(gene)
@@ -365,11 +475,16 @@ def _roles(table: pd.DataFrame, given: dict[str, str]) -> dict[str, str]:
     }
     if {"effect", "p_value"} <= given.keys() and "score" not in given:
         roles["score"] = None
-    wanted = ["perturbation", "gene", *(["score"] if roles["score"] is not None else ["effect", "p_value"])]
+    wanted = [
+        "perturbation",
+        "gene",
+        *(["score"] if roles["score"] is not None else ["effect", "p_value"]),
+    ]
     if lost := [role for role in wanted if roles[role] is None]:
         raise KeyError(
-            f"no column is known for {lost} among {list(table.columns)}; expected a perturbation, a gene, and a score "
-            "or an effect with its p_value: say which by columns={role: column}"
+            f"no column is known for {lost} among {list(table.columns)}; expected a perturbation, a"
+            " gene, and a score or an effect with its p_value: say which by columns={role:"
+            " column}"
         )
     return {role: str(roles[role]) for role in wanted}
 
@@ -378,10 +493,15 @@ def _names(table: pd.DataFrame, column: str) -> np.ndarray:
     values = table[column]
     other = {type(name).__name__ for name in values.dropna() if not isinstance(name, str)}
     if other and not pd.api.types.is_integer_dtype(values.dtype):
-        raise TypeError(f"column {column!r} holds {', '.join(sorted(other))}, expected strings or whole numbers")
+        raise TypeError(
+            f"column {column!r} holds {', '.join(sorted(other))}, expected strings or whole numbers"
+        )
     text = read_labels(values, f"column {column!r}", stacklevel=5)
     if text.isna().any():
-        raise ValueError(f"{text.isna().sum()} values are missing in column {column!r}, expected names in all rows")
+        raise ValueError(
+            f"{text.isna().sum()} values are missing in column {column!r}, expected names in all"
+            " rows"
+        )
     names: np.ndarray = text.to_numpy(dtype=object)
     return names
 

@@ -43,31 +43,32 @@ def compare_sets(
 ) -> pd.DataFrame:
     r"""Compare every set of genes in ``a`` with every set in ``b``.
 
-    Two sets may be alike without a gene in common. ``score`` is their best-match similarity: each gene of one is given
-    the cosine of the gene of the other that is most like it, and the mean over the genes of both is taken. Larger sets
-    find better matches, so ``z`` says how many standard deviations the score is above that of random sets of the same
-    two sizes.
+    Two sets may be alike without a gene in common. ``score`` is their best-match similarity: each
+    gene of one is given the cosine of the gene of the other that is most like it, and the mean over
+    the genes of both is taken. Larger sets find better matches, so ``z`` says how many standard
+    deviations the score is above that of random sets of the same two sizes.
 
-    ``z`` and ``p`` are against sets of *random genes*. Genes of a real set are like each other, so two sets that have
-    nothing to do with each other are more often alike, or unlike, than two random ones: take the largest ``z`` as a
-    ranking, and a small ``fdr`` for no more than it is.
+    ``z`` and ``p`` are against sets of *random genes*. Genes of a real set are like each other, so
+    two sets that have nothing to do with each other are more often alike, or unlike, than two
+    random ones: take the largest ``z`` as a ranking, and a small ``fdr`` for no more than it is.
 
     Parameters
     ----------
     a, b
-        Sets of genes: a mapping from name to genes, the path of a GMT file, a network with the columns ``source`` and
-        ``target``, or an AnnData after :func:`scanpy.tl.rank_genes_groups`; :func:`newt_sc.genes.gene_sets` reads
-        them, and has options. Without ``b``, the sets of ``a`` are compared with each other, each pair once.
+        Sets of genes: a mapping from name to genes, the path of a GMT file, a network with the
+        columns ``source`` and ``target``, or an AnnData after :func:`scanpy.tl.rank_genes_groups`;
+        :func:`newt_sc.genes.gene_sets` reads them, and has options. Without ``b``, the sets of
+        ``a`` are compared with each other, each pair once.
     %(embedding)s
     exclude_overlap
-        Leave the genes that both sets of a pair have out of both, and compare with random sets of the sizes that are
-        left and that share no gene. What remains is what an overlap cannot tell.
+        Leave the genes that both sets of a pair have out of both, and compare with random sets of
+        the sizes that are left and that share no gene. What remains is what an overlap cannot tell.
     min_size, max_size
         Only sets with so many genes that have a vector.
     background_a, background_b
-        Genes that random sets are drawn from; genes of sets that are not among them are left out. By default the
-        genes of all sets of the side that have a vector; if these are fewer than ten times the largest set, all genes
-        of the embedding.
+        Genes that random sets are drawn from; genes of sets that are not among them are left out.
+        By default the genes of all sets of the side that have a vector; if these are fewer than ten
+        times the largest set, all genes of the embedding.
     n_permutations
         Random orders of the genes, of which all random sets are prefixes.
     organism
@@ -76,20 +77,21 @@ def compare_sets(
 
     Returns
     -------
-    One row per pair, largest ``z`` first: ``a`` and ``b`` (categorical), ``score`` and ``z`` (float32), ``p``, ``fdr``,
-    ``n_a`` and ``n_b`` (genes with a vector), ``overlap`` (how many genes both have). ``p`` is the upper tail at
-    ``z`` of Pearson's type III distribution with the skewness of the random sets: it does not end at
-    1 / ``n_permutations``, and beyond it is extrapolated. ``fdr`` is by Benjamini and Hochberg over all pairs. A pair
-    of which one side has no gene left without the overlap, or whose random sets are all alike, has NaN and stands
-    last. ``attrs`` counts sets and genes of each side.
+    One row per pair, largest ``z`` first: ``a`` and ``b`` (categorical), ``score`` and ``z``
+    (float32), ``p``, ``fdr``, ``n_a`` and ``n_b`` (genes with a vector), ``overlap`` (how many
+    genes both have). ``p`` is the upper tail at ``z`` of Pearson's type III distribution with the
+    skewness of the random sets: it does not end at 1 / ``n_permutations``, and beyond it is
+    extrapolated. ``fdr`` is by Benjamini and Hochberg over all pairs. A pair of which one side has
+    no gene left without the overlap, or whose random sets are all alike, has NaN and stands last.
+    ``attrs`` counts sets and genes of each side.
 
     Raises
     ------
     TypeError, KeyError, FileNotFoundError, FormatError
         If sets or embedding are not what is expected; see :func:`newt_sc.genes.gene_sets`.
     ValueError
-        If a number is out of range, no set is left, there are more than 50 million pairs, or a background is too small
-        for the largest sets.
+        If a number is out of range, no set is left, there are more than 50 million pairs, or a
+        background is too small for the largest sets.
     GeneMatchError
         If no gene of a side has a vector.
 
@@ -116,23 +118,37 @@ def compare_sets(
 
     def read(sets: SetsLike, what: str, background: Iterable[str] | None) -> Sets:
         return read_side(
-            sets, reference, what=what, background=background, min_size=min_size, max_size=max_size, organism=organism
+            sets,
+            reference,
+            what=what,
+            background=background,
+            min_size=min_size,
+            max_size=max_size,
+            organism=organism,
         )
 
     first = read(a, "a", background_a)
-    second = first if b is None and background_b is None else read(a if b is None else b, "b", background_b)
+    second = (
+        first
+        if b is None and background_b is None
+        else read(a if b is None else b, "b", background_b)
+    )
     rows, columns = len(first.names), len(second.names)
     if rows * columns > _MAX_PAIRS:
         msg = (
-            f"{rows:,} x {columns:,} sets are more pairs than a table of {_MAX_PAIRS:,} rows takes: narrow them by "
-            "min_size and max_size, or compare a part of them at a time."
+            f"{rows:,} x {columns:,} sets are more pairs than a table of {_MAX_PAIRS:,} rows takes:"
+            " narrow them by min_size and max_size, or compare a part of them at a time."
         )
         raise ValueError(msg)
     U = kernels.centered_cosine(np.asarray(reference.X))[0].astype(np.float32)
-    score, overlap = kernels.best_match(U, first.members, second.members, exclude_overlap=exclude_overlap)
+    score, overlap = kernels.best_match(
+        U, first.members, second.members, exclude_overlap=exclude_overlap
+    )
     n_a, n_b = first.size[:, None], second.size[None]
     left_a, left_b = (n_a - overlap, n_b - overlap) if exclude_overlap else (n_a, n_b)
-    z, p = _against_null(U, score, left_a, left_b, first, second, n_permutations, exclude_overlap, random_state)
+    z, p = _against_null(
+        U, score, left_a, left_b, first, second, n_permutations, exclude_overlap, random_state
+    )
 
     pairs = np.flatnonzero(np.triu(np.ones(z.shape, bool), 1)) if b is None else np.arange(z.size)
     pairs = pairs[np.argsort(-z.ravel()[pairs], kind="stable")]
@@ -152,7 +168,12 @@ def compare_sets(
         },
         copy=False,
     )
-    table.attrs = {"a": first.about, "b": second.about, "exclude_overlap": exclude_overlap, "itself": b is None}
+    table.attrs = {
+        "a": first.about,
+        "b": second.about,
+        "exclude_overlap": exclude_overlap,
+        "itself": b is None,
+    }
     return table
 
 
@@ -183,7 +204,10 @@ def _against_null(
         part = slice(start, start + step)
         own_a = left_a[part]
         own_b = left_b[part] if left_b.shape[0] > 1 else left_b
-        at = (np.searchsorted(sizes_a, np.maximum(own_a, 1)), np.searchsorted(sizes_b, np.maximum(own_b, 1)))
+        at = (
+            np.searchsorted(sizes_a, np.maximum(own_a, 1)),
+            np.searchsorted(sizes_b, np.maximum(own_b, 1)),
+        )
         wide = (score[part] - mean[at]) * scale[at]
         z[part], p[part] = wide, kernels.upper_tail(wide, skewness[at])
     return z, p

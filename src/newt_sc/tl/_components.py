@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["N_COMPS", "Components", "choose_components", "fit_components"]
 
 N_COMPS: Final = (10, 15, 20, 30, 50)  # what "auto" chooses from
-_FALLBACK: Final = 15  # where there is nothing to choose by: the best single number of the benchmarks
+_FALLBACK: Final = (
+    15  # where there is nothing to choose by: the best single number of the benchmarks
+)
 _CELLS: Final = 3000  # at most, to choose by
 _LEAST: Final = 40  # cells, and genes, to split
 
@@ -47,9 +49,16 @@ class Components:
 
 
 def fit_components(
-    rows: Rows, genes: NDArray[np.intp], n_comps: int | str, *, at_least: int = 0, random_state: int = 0
+    rows: Rows,
+    genes: NDArray[np.intp],
+    n_comps: int | str,
+    *,
+    at_least: int = 0,
+    random_state: int = 0,
 ) -> Components:
-    """Fit principal components, as many as are given or chosen, or ``at_least`` so many where there are.
+    """Fit principal components, as many as are given or chosen.
+
+    With ``at_least`` these are so many at least, where there are.
 
     Raises
     ------
@@ -63,10 +72,16 @@ def fit_components(
         msg = f"n_comps is {n_comps!r}, expected a whole number from 1 up or 'auto'."
         raise ValueError(msg)
     if not isinstance(n_comps, str) and n_comps > limit:
-        msg = f"n_comps is {n_comps}, but must be less than the smaller of {n} cells and {genes.size} genes."
+        msg = (
+            f"n_comps is {n_comps}, but must be less than the smaller of {n} cells and {genes.size}"
+            " genes."
+        )
         raise ValueError(msg)
     if limit < 1:
-        msg = f"{rows.name} has {n} cells and {genes.size} genes to use: principal components need two of each."
+        msg = (
+            f"{rows.name} has {n} cells and {genes.size} genes to use: principal components need"
+            " two of each."
+        )
         raise ValueError(msg)
     auto = isinstance(n_comps, str)
     drawn = np.sort(np.random.default_rng(random_state).permutation(n)[: _CELLS if auto else 0])
@@ -81,7 +96,9 @@ def fit_components(
     return Components(moments.stats, genes, loadings, variance, sd, choice)
 
 
-def choose_components(X: NDArray[np.floating], limit: int, *, random_state: int = 0) -> dict[str, Any]:
+def choose_components(
+    X: NDArray[np.floating], limit: int, *, random_state: int = 0
+) -> dict[str, Any]:
     """Choose a number of principal components without labels: how, from what, and by which error.
 
     Parameters

@@ -1,4 +1,7 @@
-"""What networks, mechanisms and repurposing share: compounds, which are one drug, and how alike they are."""
+"""What networks, mechanisms and repurposing share: compounds, and how alike they are.
+
+It tells which compounds are one drug, too.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,14 @@ class CompoundSpace:
 
     @classmethod
     def of(
-        cls, mdata: object, compound: str, similarity: str, *, key: str | None, whitening: float, groups: Sequence[str]
+        cls,
+        mdata: object,
+        compound: str,
+        similarity: str,
+        *,
+        key: str | None,
+        whitening: float,
+        groups: Sequence[str],
     ) -> CompoundSpace:
         """Read signatures, predicted profiles or both.
 
@@ -89,10 +99,16 @@ class CompoundSpace:
         mod, _ = _modalities(mdata, compound, None)
         if not mod.obs_names.is_unique:
             twice = list(mod.obs_names[mod.obs_names.duplicated()].unique()[:3])
-            msg = f"Compounds have the name of another, such as {twice}: call obs_names_make_unique(), or pool them."
+            msg = (
+                f"Compounds have the name of another, such as {twice}: call"
+                " obs_names_make_unique(), or pool them."
+            )
             raise ValueError(msg)
         if mod.n_obs > _MOST:
-            msg = f"There are {mod.n_obs:,} signatures; at most {_MOST:,} are compared, pair by pair. Pool them."
+            msg = (
+                f"There are {mod.n_obs:,} signatures; at most {_MOST:,} are compared, pair by pair."
+                " Pool them."
+            )
             raise ValueError(msg)
         data = _dense(mod)
         compounds = read_compounds(data, None)
@@ -102,18 +118,24 @@ class CompoundSpace:
             slot = key or _keys.TARGETS
             if slot not in mod.obsm or slot not in mod.uns:
                 msg = (
-                    f"No predicted targets under {slot!r}: run newt_sc.tl.predict_targets first, or set "
-                    "similarity='signature'."
+                    f"No predicted targets under {slot!r}: run newt_sc.tl.predict_targets first, or"
+                    " set similarity='signature'."
                 )
                 raise KeyError(msg)
             profile = np.asarray(mod.obsm[slot], dtype=np.float64)
             known &= np.isfinite(profile).all(axis=1)
         lost = int((~known).sum())
         if lost:
-            text = f"{lost:,} of {mod.n_obs:,} compounds have no usable signature (zero, constant or NaN): left out."
+            text = (
+                f"{lost:,} of {mod.n_obs:,} compounds have no usable signature (zero, constant or"
+                " NaN): left out."
+            )
             warnings.warn(text, NewtWarning, stacklevel=4)
         if known.sum() < _FEW:
-            text = f"{int(known.sum())} compounds have a signature: too few to tell what is usual among them."
+            text = (
+                f"{int(known.sum())} compounds have a signature: too few to tell what is usual"
+                " among them."
+            )
             warnings.warn(text, NewtWarning, stacklevel=4)
         parts: list[NDArray[np.float64]] = []
         if known.any():
@@ -133,12 +155,16 @@ class CompoundSpace:
         )
 
     def similarity(self) -> NDArray[np.float64]:
-        """Similarity of all pairs: a cosine, or the mean of two scaled to z; 0 where there is no signature."""
+        """Similarity of all pairs: a cosine, or the mean of two scaled to z.
+
+        It is 0 where there is no signature.
+        """
         n = self.mod.n_obs
         out = np.zeros((n, n))
         if self.parts:
             total = sum(
-                (_cosine(part) - mean) / sd for part, (mean, sd) in zip(self.parts, self.moments, strict=True)
+                (_cosine(part) - mean) / sd
+                for part, (mean, sd) in zip(self.parts, self.moments, strict=True)
             ) / len(self.parts)
             out[np.ix_(self.known, self.known)] = total
         return out
@@ -158,11 +184,15 @@ def _moments(part: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _names(mod: ad.AnnData) -> NDArray[np.object_]:
-    """Names to show: ``obs["name"]`` or else ``obs["hub_name"]`` where there is one, the compound's own otherwise."""
+    """Names to show: ``obs["name"]``, else ``obs["hub_name"]``, else the compound's own."""
     out = mod.obs_names.to_numpy(dtype=object).astype(str).astype(object)
     for column in ("hub_name", "name"):
         if column in mod.obs:
-            told = read_labels(mod.obs[column], f"obs[{column!r}]", stacklevel=5).fillna("").to_numpy(dtype=object)
+            told = (
+                read_labels(mod.obs[column], f"obs[{column!r}]", stacklevel=5)
+                .fillna("")
+                .to_numpy(dtype=object)
+            )
             out = np.where(told != "", told, out)
     return np.asarray(out, dtype=object)
 
@@ -201,12 +231,17 @@ def annotation_matrix(
 
 
 def known_pairs(mod: ad.AnnData, key: str | None) -> pd.DataFrame:
-    """Take the known pairs of compound and target: those that predictions were written with, or ``uns["targets"]``."""
+    """Take the known pairs of compound and target.
+
+    These are what predictions were written with, or ``uns["targets"]``.
+    """
     info: Any = mod.uns.get(key or _keys.TARGETS)
     told = info.get("labels") if isinstance(info, Mapping) else None
     labels = pd.DataFrame(told) if told is not None else _find_labels(mod, None, None)
     if labels is None:
-        return pd.DataFrame({"compound": pd.Series(dtype=object), "target": pd.Series(dtype=object)})
+        return pd.DataFrame(
+            {"compound": pd.Series(dtype=object), "target": pd.Series(dtype=object)}
+        )
     some = read_pairs(labels[["compound", "target"]], "targets", stacklevel=4).drop_duplicates()
     return some[some["compound"].isin(mod.obs_names)].reset_index(drop=True)
 
@@ -220,24 +255,34 @@ def check_share(**values: object) -> None:
         If one is not.
     """
     for name, value in values.items():
-        ok = isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0 <= value <= 1
+        ok = (
+            isinstance(value, int | float | np.number)
+            and not isinstance(value, bool)
+            and 0 <= value <= 1
+        )
         if not ok:
             msg = f"{name} is {value!r}, expected a number from 0 to 1."
             raise ValueError(msg)
 
 
-def writable(mdata: MuData | ad.AnnData, compound: str, *, copy: bool) -> tuple[MuData | ad.AnnData, ad.AnnData]:
+def writable(
+    mdata: MuData | ad.AnnData, compound: str, *, copy: bool
+) -> tuple[MuData | ad.AnnData, ad.AnnData]:
     """Get the object to write into and its modality of compounds."""
     from mudata import MuData
 
     out = mdata
     if copy:
-        out = mdata.to_memory() if isinstance(mdata, ad.AnnData) and mdata.isbacked else mdata.copy()
+        out = (
+            mdata.to_memory() if isinstance(mdata, ad.AnnData) and mdata.isbacked else mdata.copy()
+        )
     return out, out.mod[compound] if isinstance(out, MuData) else out
 
 
 def radial(S: NDArray[np.float64], space: CompoundSpace, gamma: float) -> NDArray[np.float64]:
-    """Turn a similarity into a kernel, ``exp(-gamma (1 - cos))``; 0 with compounds that cannot be compared.
+    """Turn a similarity into a kernel, ``exp(-gamma (1 - cos))``.
+
+    It is 0 with compounds that cannot be compared.
 
     Similarities that are means of z are put on the scale of the cosines of the first part.
     """

@@ -57,18 +57,22 @@ def embed(
     """Place cells in one space that all data sets, gene panels and species share.
 
     Use it in place of :func:`scanpy.pp.pca`, on log-normalised expression, and go on with
-    ``sc.pp.neighbors(adata, use_rep="X_newt")``. Within one data set the neighbours are exactly those of PCA, so
-    clusters and trajectories are the same. Across data sets the axes are the same, even if no gene is shared. To
-    carry labels from one data set to another, use :func:`newt_sc.tl.map_to_reference`, which calls this on both.
+    ``sc.pp.neighbors(adata, use_rep="X_newt")``. Within one data set the neighbours are exactly
+    those of PCA, so clusters and trajectories are the same. Across data sets the axes are the same,
+    even if no gene is shared. To carry labels from one data set to another, use
+    :func:`newt_sc.tl.map_to_reference`, which calls this on both.
 
-    ``mode="aligned"`` is the choice unless cells must be placed one at a time. ``mode="project"`` depends on nothing
-    but the means it is given: use it with ``center=`` to place single cells on a reference. It loses accuracy.
+    ``mode="aligned"`` is the choice unless cells must be placed one at a time. ``mode="project"``
+    depends on nothing but the means it is given: use it with ``center=`` to place single cells on a
+    reference. It loses accuracy.
 
     With X the chosen genes, centred, and E the gene vectors:
 
-    - ``mode="aligned"``: PCA gives ``X = U S V'``; ``Z = X V A``, where A is the isometry nearest to the loadings seen
-      through E (:func:`newt_sc.kernels.gene_axes`). All chosen genes count, with or without a vector.
-    - ``mode="project"``: ``Z = X E``, of the genes that have a vector, E centred over all genes of the embedding.
+    - ``mode="aligned"``: PCA gives ``X = U S V'``; ``Z = X V A``, where A is the isometry nearest
+      to the loadings seen through E (:func:`newt_sc.kernels.gene_axes`). All chosen genes count,
+      with or without a vector.
+    - ``mode="project"``: ``Z = X E``, of the genes that have a vector, E centred over all genes of
+      the embedding.
 
     Parameters
     ----------
@@ -78,22 +82,24 @@ def embed(
     mode
         ``"aligned"`` or ``"project"``, see above.
     modalities
-        ``None`` for the fused vectors; otherwise the blocks of these modalities (``obsm`` of the embedding) side by
-        side. There, a gene that one of them does not know has that block's mean, zero.
+        ``None`` for the fused vectors; otherwise the blocks of these modalities (``obsm`` of the
+        embedding) side by side. There, a gene that one of them does not know has that block's mean,
+        zero.
     n_comps
-        Principal components of ``aligned``, less than the number of cells and of genes. ``"auto"`` chooses from 10,
-        15, 20, 30 and 50 without labels: the number at which half of the genes predict the other half best, on at
-        most 3,000 cells, and no more than one for 15 cells. With fewer than 225 cells or 40 genes it is 15, or as many
-        as there can be.
+        Principal components of ``aligned``, less than the number of cells and of genes. ``"auto"``
+        chooses from 10, 15, 20, 30 and 50 without labels: the number at which half of the genes
+        predict the other half best, on at most 3,000 cells, and no more than one for 15 cells. With
+        fewer than 225 cells or 40 genes it is 15, or as many as there can be.
     center
-        What ``project`` centres each gene on: ``"data"`` for its mean in ``adata``; or a reference's means, an AnnData
-        (its ``X``, in the same units) or a Series of means by gene, of either species. With a reference only genes
-        that it has are used.
+        What ``project`` centres each gene on: ``"data"`` for its mean in ``adata``; or a
+        reference's means, an AnnData (its ``X``, in the same units) or a Series of means by gene,
+        of either species. With a reference only genes that it has are used.
     layer
         Layer to use instead of ``X``.
     mask_var
-        Genes to use: a boolean column of ``var``, a boolean array or Series in the order of ``var_names``, or
-        ``None`` for all. By default ``"highly_variable"`` where present; otherwise all, with a warning.
+        Genes to use: a boolean column of ``var``, a boolean array or Series in the order of
+        ``var_names``, or ``None`` for all. By default ``"highly_variable"`` where present;
+        otherwise all, with a warning.
     organism
         Species of the gene names; ``"auto"`` decides by what they match. Not asked where
         :func:`newt_sc.pp.map_genes` was run.
@@ -107,19 +113,22 @@ def embed(
     -------
     ``None``, or the copy. Written, only when all is computed:
 
-    - ``obsm["X_newt"]``: cells x d, float32. Of a dask array it is a lazy dask array, as :func:`scanpy.pp.pca` gives;
-      write it to zarr, or ``.compute()`` it before :func:`scanpy.pp.neighbors`.
+    - ``obsm["X_newt"]``: cells x d, float32. Of a dask array it is a lazy dask array, as
+      :func:`scanpy.pp.pca` gives; write it to zarr, or ``.compute()`` it before
+      :func:`scanpy.pp.neighbors`.
     - ``varm["X_newt"]``: genes x d, float32: the gene vectors E; NaN rows for genes that have none.
-    - ``varm["X_newt_loadings"]``, genes x d, and ``var["X_newt_mean"]``, of ``aligned``: new cells of the same genes
-      are ``(X - mean) @ loadings``.
-    - ``uns["newt"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes were matched;
-      ``n_genes_used``, those chosen that have a vector; ``variance`` of each component, or of each dimension of a
-      projection; and ``alignment``: how much better E's axes fit these cells than if its rows were shuffled over the
-      genes. About 1 means that the embedding knows nothing of how these genes vary together. Of ``aligned``,
-      ``choice`` says how ``n_comps`` came about: ``by`` (``"given"``, ``"held-out genes"`` or ``"too few to choose"``),
-      what was ``tried`` and its ``error``, the share of variance that was not predicted. Of ``project``, ``center``
-      tells by which means it was centred: ``by`` (``"data"``, ``"AnnData"`` or ``"Series"``), ``n_genes``, and a
-      ``fingerprint`` of 16 numbers that is the same for the same means.
+    - ``varm["X_newt_loadings"]``, genes x d, and ``var["X_newt_mean"]``, of ``aligned``: new cells
+      of the same genes are ``(X - mean) @ loadings``.
+    - ``uns["newt"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes
+      were matched; ``n_genes_used``, those chosen that have a vector; ``variance`` of each
+      component, or of each dimension of a projection; and ``alignment``: how much better E's axes
+      fit these cells than if its rows were shuffled over the genes. About 1 means that the
+      embedding knows nothing of how these genes vary together. Of ``aligned``, ``choice`` says how
+      ``n_comps`` came about: ``by`` (``"given"``, ``"held-out genes"`` or ``"too few to choose"``),
+      what was ``tried`` and its ``error``, the share of variance that was not predicted. Of
+      ``project``, ``center`` tells by which means it was centred: ``by`` (``"data"``, ``"AnnData"``
+      or ``"Series"``), ``n_genes``, and a ``fingerprint`` of 16 numbers that is the same for the
+      same means.
 
     Raises
     ------
@@ -130,16 +139,17 @@ def embed(
     FileNotFoundError
         If ``embedding`` is neither a name nor a file.
     ValueError
-        If a parameter is out of range or not used by the mode, a value is NaN or infinite, or there are too few cells
-        or genes.
+        If a parameter is out of range or not used by the mode, a value is NaN or infinite, or there
+        are too few cells or genes.
     GeneMatchError
         If no gene that is used has a vector, or only one in ``aligned``.
 
     Warns
     -----
     NewtWarning
-        On raw counts, scaled data, empty cells, few mapped genes, when all genes are used for want of a mask, or when
-        there are fewer genes with a vector than components, whose number is lowered then.
+        On raw counts, scaled data, empty cells, few mapped genes, when all genes are used for want
+        of a mask, or when there are fewer genes with a vector than components, whose number is
+        lowered then.
 
     Examples
     --------
@@ -198,22 +208,30 @@ def compute_embedding(
     Parameters
     ----------
     out
-        Function of cells and dimensions that gives what cells are written into, by slices of rows; by default they
-        come as an array, or, of a dask array, as a lazy one.
+        Function of cells and dimensions that gives what cells are written into, by slices of rows;
+        by default they come as an array, or, of a dask array, as a lazy one.
     """
     if not isinstance(adata, ad.AnnData):
-        msg = f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
+        msg = (
+            f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality:"
+            " mdata.mod[name]."
+        )
         raise TypeError(msg)
     _check_params(mode, n_comps, center, random_state, key_added)
     if adata.n_obs == 0 or adata.n_vars == 0:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to embed."
         raise ValueError(msg)
     if layer is not None and layer not in adata.layers:
-        msg = f"layer {layer!r} is not in adata.layers, which has {[name for name in adata.layers if name]}."
+        msg = (
+            f"layer {layer!r} is not in adata.layers, which has"
+            f" {[name for name in adata.layers if name]}."
+        )
         raise KeyError(msg)
     reference = datasets.resolve_embedding(embedding)
     E_all, modality_names = gene_vectors(reference, modalities)
-    found = align_genes(adata, reference.obs_names, organism)  # of names that are no genes no choice helps
+    found = align_genes(
+        adata, reference.obs_names, organism
+    )  # of names that are no genes no choice helps
     mask, mask_name = chosen_genes(adata, mask_var)
     E = np.full((adata.n_vars, E_all.shape[1]), np.nan, dtype=np.float32)
     hit = found.index >= 0
@@ -224,15 +242,19 @@ def compute_embedding(
     n_used = int((known & mask).sum())
     if n_used < 1 + (mode == "aligned"):
         msg = (
-            f"Only {n_used} of the {mask.sum():,} genes in mask_var={mask_name!r} has a vector, though {known.sum():,} "
-            f"of {adata.n_vars:,} genes do. {'Is organism= right?' if mask.all() else 'Choose other genes.'}"
+            f"Only {n_used} of the {mask.sum():,} genes in mask_var={mask_name!r} has a vector,"
+            f" though {known.sum():,} of {adata.n_vars:,} genes do."
+            f" {'Is organism= right?' if mask.all() else 'Choose other genes.'}"
         ).replace("Only 0 of", "None of")
         raise GeneMatchError(msg)
-    rows = Rows(adata.X if layer is None else adata.layers[layer], f"layer {layer!r}" if layer else "adata.X")
+    rows = Rows(
+        adata.X if layer is None else adata.layers[layer],
+        f"layer {layer!r}" if layer else "adata.X",
+    )
     if n_used < mask.sum() / 2:
         warnings.warn(
-            f"Only {n_used:,} of {mask.sum():,} genes used ({n_used / mask.sum():.0%}) have a vector; "
-            f"the report is in uns[{(key_added or _keys.EMBED)!r}]['genes'].",
+            f"Only {n_used:,} of {mask.sum():,} genes used ({n_used / mask.sum():.0%}) have a"
+            f" vector; the report is in uns[{(key_added or _keys.EMBED)!r}]['genes'].",
             NewtWarning,
             stacklevel=3,
         )
@@ -248,14 +270,18 @@ def compute_embedding(
         "genes": found.report,
     }
     if mode == "project":
-        result = _project(rows, E, known & mask, center, found, adata.var_names, organism, info, out)
+        result = _project(
+            rows, E, known & mask, center, found, adata.var_names, organism, info, out
+        )
     else:
         result = _aligned(rows, E, np.flatnonzero(mask), n_comps, random_state, info, out)
     logger.info("embedded %d cells by %d genes (%s)", adata.n_obs, info["n_genes_used"], mode)
     return result
 
 
-def _check_params(mode: str, n_comps: int | str, center: object, random_state: object, key_added: object) -> None:
+def _check_params(
+    mode: str, n_comps: int | str, center: object, random_state: object, key_added: object
+) -> None:
     if key_added is not None and not (isinstance(key_added, str) and key_added):
         msg = f"key_added is {key_added!r}, expected a name."
         raise TypeError(msg)
@@ -276,13 +302,16 @@ def _check_params(mode: str, n_comps: int | str, center: object, random_state: o
         raise ValueError(msg)
     if mode == "aligned" and given:
         msg = (
-            "center is not used by mode='aligned', whose components are those of the data itself. Use mode='project', "
-            "or newt_sc.tl.map_to_reference to bring cells to a reference."
+            "center is not used by mode='aligned', whose components are those of the data itself."
+            " Use mode='project', or newt_sc.tl.map_to_reference to bring cells to a reference."
         )
         raise ValueError(msg)
     if mode == "project" and (n_comps != "auto" or random_state != 0):
         name, value = ("n_comps", n_comps) if n_comps != "auto" else ("random_state", random_state)
-        msg = f"{name} is {value!r}, but mode='project' has no components and draws nothing: leave it out."
+        msg = (
+            f"{name} is {value!r}, but mode='project' has no components and draws nothing: leave it"
+            " out."
+        )
         raise ValueError(msg)
 
 
@@ -302,12 +331,15 @@ def _aligned(
     axes = kernels.gene_axes(V, variance, sd=found.sd, E=E[at])
     k = len(axes.rotation)
     if k == 0:
-        msg = "The genes that are used have one vector, or all the same: they tell no direction. Choose other genes."
+        msg = (
+            "The genes that are used have one vector, or all the same: they tell no direction."
+            " Choose other genes."
+        )
         raise GeneMatchError(msg)
     if k < wanted:
         warnings.warn(
-            f"{wanted} components were {'given' if found.choice['by'] == 'given' else 'chosen'}, but the genes with a "
-            f"vector tell the directions of {k} only: n_comps is {k}.",
+            f"{wanted} components were {'given' if found.choice['by'] == 'given' else 'chosen'},"
+            f" but the genes with a vector tell the directions of {k} only: n_comps is {k}.",
             NewtWarning,
             stacklevel=4,
         )
@@ -315,7 +347,9 @@ def _aligned(
     loadings = np.zeros((rows.shape[1], E.shape[1]), dtype=np.float32)
     loadings[at] = turned
     some = None if at.size == rows.shape[1] else at
-    Z = rows.project(turned, found.stats.mean[at], genes=some, out=out and out(rows.shape[0], E.shape[1]))
+    Z = rows.project(
+        turned, found.stats.mean[at], genes=some, out=out and out(rows.shape[0], E.shape[1])
+    )
     info["params"] |= {"n_comps": k, "random_state": random_state}
     info |= {
         "n_genes_used": int(np.isfinite(E[at]).all(axis=1).sum()),
@@ -345,14 +379,21 @@ def _project(
     info |= {
         "n_genes_used": int(used.sum()),
         "variance": np.asarray(done.variance, dtype=np.float64),
-        "alignment": _alignment(float(done.variance.sum()), done.sum_variance, done.stats.variance, E, used),
+        "alignment": _alignment(
+            float(done.variance.sum()), done.sum_variance, done.stats.variance, E, used
+        ),
         "center": origin or _origin("data", names, done.stats.mean),
     }
     return Embedded(E, done.Z, info)
 
 
-def _alignment(found: float, sum_variance: float, variance: _Array, E: _Array, used: _Array) -> float:
-    """Variance of X E over its expectation when E's rows are permuted among the genes used (exact, no sampling)."""
+def _alignment(
+    found: float, sum_variance: float, variance: _Array, E: _Array, used: _Array
+) -> float:
+    """Variance of X E over its expectation when E's rows are permuted among the genes used.
+
+    The expectation is exact, without sampling.
+    """
     rows = E if used.all() else E[used]
     n, own = len(rows), float(variance[used].sum())
     if n < 2:
@@ -366,7 +407,9 @@ def _alignment(found: float, sum_variance: float, variance: _Array, E: _Array, u
 def _center(
     center: str | ad.AnnData | pd.Series, found: genes.Alignment, used: _Array, organism: _Organism
 ) -> tuple[_Array | None, _Array, dict[str, Any] | None]:
-    """Means to subtract, ``None`` for those of the data, genes to use, and a record of the reference.
+    """Means to subtract, genes to use, and a record of the reference.
+
+    The means are ``None`` for those of the data.
 
     A reference's mean of a gene is shared by all columns that name the gene.
     """
@@ -382,7 +425,8 @@ def _center(
             means.index = var_genes(center)
             means, organism = means[center.var[_keys.GENES].notna().to_numpy()], "human"
         elif not center.var_names.str.isdecimal().all():
-            organism = "auto"  # a reference may be of the other species; ids that are all digits cannot say so
+            # A reference may be of the other species; ids that are all digits cannot say so.
+            organism = "auto"
     else:
         means = center.astype(np.float64)
         if not np.isfinite(means).all():
@@ -417,9 +461,15 @@ def _center(
 def _origin(by: str, names: pd.Index, mean: _Array) -> dict[str, Any]:
     """Record of the means that cells are centred on.
 
-    The fingerprint is 16 sums of the means with signs drawn by hashes of the gene names. Unlike a hash of the means it
-    is the same, but for rounding, however they were added up.
+    The fingerprint is 16 sums of the means with signs drawn by hashes of the gene names. Unlike a
+    hash of the means it is the same, but for rounding, however they were added up.
     """
     bits = pd.util.hash_array(names.astype(str).to_numpy(dtype=object), categorize=False)
-    signs = ((bits[:, None] >> np.arange(16, dtype=np.uint64)) & np.uint64(1)).astype(np.float64) * 2 - 1
-    return {"by": by, "n_genes": len(names), "fingerprint": np.asarray(mean, dtype=np.float64) @ signs}
+    signs = ((bits[:, None] >> np.arange(16, dtype=np.uint64)) & np.uint64(1)).astype(
+        np.float64
+    ) * 2 - 1
+    return {
+        "by": by,
+        "n_genes": len(names),
+        "fingerprint": np.asarray(mean, dtype=np.float64) @ signs,
+    }

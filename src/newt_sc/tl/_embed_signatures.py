@@ -48,34 +48,37 @@ def embed_signatures(
 ) -> MuData | ad.AnnData | None:
     r"""Project perturbation signatures into the space of the genes, signed, and up and down apart.
 
-    With x a signature after ``transform``, on the genes that were measured, changed and have a vector, and E their
-    vectors: signed ``x E / \|x\|``; and for its up and its down genes apart the mean of their vectors, weighted by the
-    size of x. What is NaN was not measured and counts for nothing, in the norm either. The projection places signatures
-    among genes; to tell how alike two signatures on the same genes are, the signatures themselves serve no worse.
+    With x a signature after ``transform``, on the genes that were measured, changed and have a
+    vector, and E their vectors: signed ``x E / \|x\|``; and for its up and its down genes apart the
+    mean of their vectors, weighted by the size of x. What is NaN was not measured and counts for
+    nothing, in the norm either. The projection places signatures among genes; to tell how alike two
+    signatures on the same genes are, the signatures themselves serve no worse.
 
     Parameters
     ----------
     data
-        Signatures x genes (z-scores or log fold changes, up positive): a MuData with shared genes (``axis=1``), as of
-        :func:`newt_sc.datasets.l1000`, or an AnnData. Numpy, scipy CSR or CSC, backed or dask; read by blocks. Genes
-        by any identifier that :func:`newt_sc.genes.resolve` knows, or mapped before by :func:`newt_sc.pp.map_genes`.
+        Signatures x genes (z-scores or log fold changes, up positive): a MuData with shared genes
+        (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an AnnData. Numpy, scipy CSR or CSC,
+        backed or dask; read by blocks. Genes by any identifier that :func:`newt_sc.genes.resolve`
+        knows, or mapped before by :func:`newt_sc.pp.map_genes`.
     modality
         Modality of the MuData; all by default.
     %(embedding)s
     layer
         Layer to use instead of ``X``.
     transform
-        ``"rank"``: signed normal scores, by the rank of \|z\| among the genes of the signature that changed; heavy
-        tails do no harm, and signs stay. ``"clip"``: cut at ``max_value``. ``None``: as it is.
+        ``"rank"``: signed normal scores, by the rank of \|z\| among the genes of the signature that
+        changed; heavy tails do no harm, and signs stay. ``"clip"``: cut at ``max_value``. ``None``:
+        as it is.
     max_value
         Where ``transform="clip"`` cuts \|z\|.
     weights
-        ``"background"``: times how much more alike the gene is to the other up genes (or down genes) than to all genes
-        of the embedding, ``clip((c - mean) / sd, 0, 1)``, where c is its mean cosine to the list and mean and sd are
-        of its cosines to all genes (FRoGS).
+        ``"background"``: times how much more alike the gene is to the other up genes (or down
+        genes) than to all genes of the embedding, ``clip((c - mean) / sd, 0, 1)``, where c is its
+        mean cosine to the list and mean and sd are of its cosines to all genes (FRoGS).
     center
-        Centre the vectors on their mean over the genes of the data that have one. ``False`` takes them as they are, and
-        a vector added to all of them changes the projection.
+        Centre the vectors on their mean over the genes of the data that have one. ``False`` takes
+        them as they are, and a vector added to all of them changes the projection.
     up_down
         Write the up and down parts, too.
     organism
@@ -91,11 +94,12 @@ def embed_signatures(
     ``None``, or the copy. Written into the AnnData or each modality, only when all is computed:
 
     - ``obsm["X_newt"]``: signatures x d, float32: the signed projection.
-    - ``obsm["X_newt_up"]``, ``obsm["X_newt_down"]``: signatures x d, float32: means of the vectors of up and of down
-      genes; NaN where there is no such gene. Of a dask array all three are lazy dask arrays: compute or write them
-      together.
-    - ``uns["newt_embed_signatures"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes were
-      matched; ``n_genes_used``; ``n_empty``, the number of signatures without a projection, whose rows are NaN.
+    - ``obsm["X_newt_up"]``, ``obsm["X_newt_down"]``: signatures x d, float32: means of the vectors
+      of up and of down genes; NaN where there is no such gene. Of a dask array all three are lazy
+      dask arrays: compute or write them together.
+    - ``uns["newt_embed_signatures"]``: ``params``; ``embedding`` (name, hash); ``genes``, the
+      report of how genes were matched; ``n_genes_used``; ``n_empty``, the number of signatures
+      without a projection, whose rows are NaN.
 
     Raises
     ------
@@ -106,16 +110,16 @@ def embed_signatures(
     FileNotFoundError
         If ``embedding`` is neither a name nor a file.
     ValueError
-        If the MuData does not share genes, a parameter is out of range, a value is infinite, or there is nothing to
-        embed.
+        If the MuData does not share genes, a parameter is out of range, a value is infinite, or
+        there is nothing to embed.
     GeneMatchError
         If no gene of a modality has a vector.
 
     Warns
     -----
     NewtWarning
-        If a signature has no change of a gene with a vector (all zero, all NaN, or all weights zero), names of
-        signatures come more than once, or few genes have a vector.
+        If a signature has no change of a gene with a vector (all zero, all NaN, or all weights
+        zero), names of signatures come more than once, or few genes have a vector.
 
     References
     ----------
@@ -131,7 +135,10 @@ def embed_signatures(
     mods = _modalities(data, modality)
     for name, mod in mods.items():
         if layer is not None and layer not in mod.layers:
-            msg = f"layer {layer!r} is not in the layers of {name}, which are {[key for key in mod.layers if key]}."
+            msg = (
+                f"layer {layer!r} is not in the layers of {name}, which are"
+                f" {[key for key in mod.layers if key]}."
+            )
             raise KeyError(msg)
         if 0 in mod.shape:
             msg = f"{name} has {mod.n_obs} signatures and {mod.n_vars} genes: nothing to embed."
@@ -152,14 +159,28 @@ def embed_signatures(
     for name, mod in mods.items():
         if not mod.obs_names.is_unique:
             n = int(mod.obs_names.duplicated().sum())
-            text = f"{n:,} signatures of {name} have the name of another; each is embedded on its own."
+            text = (
+                f"{n:,} signatures of {name} have the name of another; each is embedded on its own."
+            )
             warnings.warn(text, NewtWarning, stacklevel=2)
         found = align_genes(mod, reference.obs_names, organism)
         genes.warn_coverage(found, what=f"{name}.var_names", stacklevel=3)
         at = np.flatnonzero(found.index >= 0)
-        space = _Space.make(reference, found.index[at], center=center, background=weights is not None)
-        rows = Rows(mod.X if layer is None else mod.layers[layer], name if layer is None else f"layer of {name}")
-        embed = partial(_embed_block, name=rows.name, at=at, space=space, transform=transform, max_value=max_value)
+        space = _Space.make(
+            reference, found.index[at], center=center, background=weights is not None
+        )
+        rows = Rows(
+            mod.X if layer is None else mod.layers[layer],
+            name if layer is None else f"layer of {name}",
+        )
+        embed = partial(
+            _embed_block,
+            name=rows.name,
+            at=at,
+            space=space,
+            transform=transform,
+            max_value=max_value,
+        )
         slots = [slot, *([f"{slot}_up", f"{slot}_down"] if up_down else [])]
         if rows.is_dask:
             empty, d = rows.reduce(partial(_count_empty, embed=embed)), space.E.shape[1]
@@ -170,8 +191,9 @@ def embed_signatures(
             empty = int(np.isnan(parts[0]).all(axis=1).sum())
         if empty:
             text = (
-                f"{empty:,} of {mod.n_obs:,} signatures of {name} change no gene that has a vector"
-                f"{' and a weight' if weights else ''}, as they are all zero or NaN there: their rows are NaN."
+                f"{empty:,} of {mod.n_obs:,} signatures of {name} change no gene that has a"
+                f" vector{' and a weight' if weights else ''}, as they are all zero or NaN there:"
+                " their rows are NaN."
             )
             warnings.warn(text, NewtWarning, stacklevel=2)
         written[name] = (
@@ -206,7 +228,11 @@ def _check_params(transform: object, max_value: object, weights: object, organis
         if not (value is None or isinstance(value, str)) or value not in allowed:
             msg = f"{what} is {value!r}, expected one of {allowed}."
             raise ValueError(msg)
-    if isinstance(max_value, bool) or not isinstance(max_value, int | float) or not 0 < max_value < np.inf:
+    if (
+        isinstance(max_value, bool)
+        or not isinstance(max_value, int | float)
+        or not 0 < max_value < np.inf
+    ):
         msg = f"max_value is {max_value!r}, expected a number above 0."
         raise ValueError(msg)
 
@@ -214,16 +240,23 @@ def _check_params(transform: object, max_value: object, weights: object, organis
 def _modalities(data: object, modality: str | None) -> dict[str, ad.AnnData]:
     if isinstance(data, ad.AnnData):
         if modality is not None:
-            msg = f"modality is {modality!r}, but data is an AnnData, which has none: give modality=None."
+            msg = (
+                f"modality is {modality!r}, but data is an AnnData, which has none: give"
+                " modality=None."
+            )
             raise KeyError(msg)
         return {"data": data}
     if not isinstance(data, MuData):
-        msg = f"data is {type(data).__name__}, expected a MuData with shared genes (axis=1) or an AnnData."
+        msg = (
+            f"data is {type(data).__name__}, expected a MuData with shared genes (axis=1) or an"
+            " AnnData."
+        )
         raise TypeError(msg)
     if data.axis != 1:
         msg = (
-            f"The MuData has axis={data.axis}: its modalities share observations. Signatures share genes: make it by "
-            "MuData(dict(mdata.mod), axis=1), with signatures as rows and names of their own in each modality."
+            f"The MuData has axis={data.axis}: its modalities share observations. Signatures share"
+            " genes: make it by MuData(dict(mdata.mod), axis=1), with signatures as rows and names"
+            " of their own in each modality."
         )
         raise ValueError(msg)
     if modality is not None and modality not in data.mod:
@@ -256,12 +289,17 @@ class _Space:
         return cls(E, U[rows], *kernels.background_cosine(U, rows))
 
     def weigh(self, X: sparse.csr_array) -> sparse.csr_array:
-        """Multiply changes by the weight that each gene has among the up or the down genes of its row, if asked to."""
+        """Multiply changes by the weight that each gene has, if asked to.
+
+        The weight is the one among the up or the down genes of the row.
+        """
         if self.U is None or self.mean is None or self.deviation is None:
             return X
         up, down = X.maximum(0).tocsr(), (-X).maximum(0).tocsr()
         wide, narrow = (
-            part.multiply(kernels.list_weights(part, self.U, mean=self.mean, deviation=self.deviation))
+            part.multiply(
+                kernels.list_weights(part, self.U, mean=self.mean, deviation=self.deviation)
+            )
             for part in (up, down)
         )
         return sparse.csr_array(wide - narrow)
@@ -272,7 +310,10 @@ def _changes(block: Any, name: str) -> sparse.csr_array:
     with np.errstate(over="ignore"):
         X = sparse.csr_array(block, dtype=np.float32, copy=True)
     if np.isinf(X.data).any():
-        msg = f"{name} has infinite values, or such as float32 cannot hold. Replace them, or set them NaN."
+        msg = (
+            f"{name} has infinite values, or such as float32 cannot hold. Replace them, or set them"
+            " NaN."
+        )
         raise ValueError(msg)
     X.data[np.isnan(X.data)] = 0
     X.sum_duplicates()
@@ -295,6 +336,8 @@ def _count_empty(block: Any, embed: Callable[[Any], tuple[_Array, _Array, _Array
     return int(np.isnan(embed(block)[0]).all(axis=1).sum())
 
 
-def _side_by_side(given: tuple[Callable[[Any], tuple[_Array, _Array, _Array]], int], block: Any) -> _Array:
+def _side_by_side(
+    given: tuple[Callable[[Any], tuple[_Array, _Array, _Array]], int], block: Any
+) -> _Array:
     embed, parts = given
     return np.hstack(embed(block)[:parts])

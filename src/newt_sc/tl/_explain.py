@@ -39,17 +39,19 @@ def explain(
 ) -> AnnData | None:
     r"""Explain gene vectors by their modalities and features.
 
-    The effect of a modality on a gene is what leaving it out does: 1 - the cosine between the gene's vector with and
-    without it. The effect on neighbours is the fraction of its nearest genes that are lost when it alone, but no other
-    gene, is without the modality. Attention is only a weight in a sum; where the two disagree, believe the effect.
+    The effect of a modality on a gene is what leaving it out does: 1 - the cosine between the
+    gene's vector with and without it. The effect on neighbours is the fraction of its nearest genes
+    that are lost when it alone, but no other gene, is without the modality. Attention is only a
+    weight in a sum; where the two disagree, believe the effect.
 
-    Vectors without a modality come from ``model``; the shipped model is found without being named. Without a model the
-    fusion must be linear, as that of :func:`newt_sc.tl.fuse` is: the part of each modality is then found by least
-    squares of the vectors on the blocks.
+    Vectors without a modality come from ``model``; the shipped model is found without being named.
+    Without a model the fusion must be linear, as that of :func:`newt_sc.tl.fuse` is: the part of
+    each modality is then found by least squares of the vectors on the blocks.
 
-    With ``knowledge``, a feature contributes its weight in the encoding of the gene (TF-IDF, PPMI or z-score) times the
-    cosine of the gene's vector with the weighted centroid of the other genes that have the feature: what the encoder
-    put in, as far as the fused vector still shows it. A feature that no other gene has contributes nothing.
+    With ``knowledge``, a feature contributes its weight in the encoding of the gene (TF-IDF, PPMI
+    or z-score) times the cosine of the gene's vector with the weighted centroid of the other genes
+    that have the feature: what the encoder put in, as far as the fused vector still shows it. A
+    feature that no other gene has contributes nothing.
 
     Parameters
     ----------
@@ -76,15 +78,17 @@ def explain(
     -------
     ``None``, or the copy. Written, only when all is computed:
 
-    - ``obsm["newt_effect"]``, ``obsm["newt_neighbor_effect"]``: genes x modalities, DataFrames. NaN where the modality
-      does not know the gene, or alone does.
+    - ``obsm["newt_effect"]``, ``obsm["newt_neighbor_effect"]``: genes x modalities, DataFrames. NaN
+      where the modality does not know the gene, or alone does.
     - ``obsm["attention"]``, where there is none and the model has it.
-    - ``uns["newt_explain"]``: ``params``; ``modalities``; ``slots``, the keys in ``obsm``; ``n_alone``, genes known to
-      one modality only; ``attention``, whether there is any; ``agreement``, if so: the Spearman correlation of
-      attention and effect over the modalities of a gene (``within_gene``: mean and standard deviation over genes that
-      three modalities or more know) and over the genes of each modality, beside the same with the attention of another
-      gene that the same modalities know (``shuffled``); ``features``, with ``knowledge``: a table of ``gene``,
-      ``modality``, ``feature``, ``kind``, ``contribution``, ``weight``, ``similarity`` and ``n_genes``.
+    - ``uns["newt_explain"]``: ``params``; ``modalities``; ``slots``, the keys in ``obsm``;
+      ``n_alone``, genes known to one modality only; ``attention``, whether there is any;
+      ``agreement``, if so: the Spearman correlation of attention and effect over the modalities of
+      a gene (``within_gene``: mean and standard deviation over genes that three modalities or more
+      know) and over the genes of each modality, beside the same with the attention of another gene
+      that the same modalities know (``shuffled``); ``features``, with ``knowledge``: a table of
+      ``gene``, ``modality``, ``feature``, ``kind``, ``contribution``, ``weight``, ``similarity``
+      and ``n_genes``.
 
     Raises
     ------
@@ -93,8 +97,8 @@ def explain(
     KeyError
         If the embedding has no blocks, or ``knowledge`` none of its modalities.
     ValueError
-        If ``n_neighbors`` or ``n_features`` is out of range, or the vectors are neither the model's nor, without one,
-        a linear map of the blocks.
+        If ``n_neighbors`` or ``n_features`` is out of range, or the vectors are neither the model's
+        nor, without one, a linear map of the blocks.
     GeneMatchError
         If a gene is not in the embedding.
 
@@ -109,9 +113,20 @@ def explain(
     >>> nt.get.explanation(embedding, "GATA1")  # doctest: +SKIP
     """
     check_embedding(embedding, "explain")
-    for name, value, most in (("n_neighbors", n_neighbors, embedding.n_obs - 1), ("n_features", n_features, None)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1 or (most and value > most):
-            msg = f"{name} is {value!r}, expected a whole number from 1 up{f' to {most}' if most else ''}."
+    for name, value, most in (
+        ("n_neighbors", n_neighbors, embedding.n_obs - 1),
+        ("n_features", n_features, None),
+    ):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | np.integer)
+            or value < 1
+            or (most and value > most)
+        ):
+            msg = (
+                f"{name} is {value!r}, expected a whole number from 1"
+                f" up{f' to {most}' if most else ''}."
+            )
             raise ValueError(msg)
     rows = np.arange(embedding.n_obs) if genes is None else find_genes(genes, embedding)
     fusion = open_fusion(embedding, model)
@@ -150,7 +165,9 @@ def explain(
     }
     if alone:
         logger.info(
-            "%d genes are known to one modality only: leaving it out leaves nothing, their effect is NaN", alone
+            "%d genes are known to one modality only: leaving it out leaves nothing, their effect"
+            " is NaN",
+            alone,
         )
     if attention is None:
         logger.info("the embedding has no attention: effects only")
@@ -177,13 +194,17 @@ def explain(
             )
         joined = pd.concat(tables, ignore_index=True)
         joined.index = joined.index.astype(str)
-        info["features"] = joined.astype(dict.fromkeys(["gene", "modality", "feature", "kind"], "category"))
+        info["features"] = joined.astype(
+            dict.fromkeys(["gene", "modality", "feature", "kind"], "category")
+        )
 
     out = embedding.copy() if copy else embedding
     for slot, values in ((slots["effect"], effect), (slots["neighbor_effect"], lost)):
         out.obsm[slot] = pd.DataFrame(values, index=out.obs_names, columns=fusion.names)
     if attention is not None and _keys.ATTENTION not in out.obsm:
-        out.obsm[_keys.ATTENTION] = pd.DataFrame(attention, index=out.obs_names, columns=fusion.names)
+        out.obsm[_keys.ATTENTION] = pd.DataFrame(
+            attention, index=out.obs_names, columns=fusion.names
+        )
     out.uns[key_added or _keys.EXPLAIN] = info
     return out if copy else None
 
@@ -200,7 +221,10 @@ def _attention(embedding: AnnData, fusion: Fusion) -> NDArray[np.float32] | None
     if table is None:
         return None
     if not isinstance(table, pd.DataFrame) or [name for name in names if name not in table]:
-        msg = f"obsm[{_keys.ATTENTION!r}] is no DataFrame with the columns {names}; remove or repair it."
+        msg = (
+            f"obsm[{_keys.ATTENTION!r}] is no DataFrame with the columns {names}; remove or"
+            " repair it."
+        )
         raise ValueError(msg)
     return np.asarray(table[names], dtype=np.float32)
 
@@ -221,20 +245,30 @@ def _agreement(
     for label, weights in (("spearman", attention), ("shuffled", other)):
         within = _row_spearman(weights, effect)
         each = [_spearman(weights[:, i], effect[:, i]) for i in range(effect.shape[1])]
-        columns[label] = [np.nanmean(within) if np.isfinite(within).any() else np.nan, *(rho for rho, _ in each)]
-        columns[f"{label}_sd"] = [np.nanstd(within) if np.isfinite(within).any() else np.nan, *(np.nan for _ in each)]
+        columns[label] = [
+            np.nanmean(within) if np.isfinite(within).any() else np.nan,
+            *(rho for rho, _ in each),
+        ]
+        columns[f"{label}_sd"] = [
+            np.nanstd(within) if np.isfinite(within).any() else np.nan,
+            *(np.nan for _ in each),
+        ]
         columns["n_genes"] = [int(np.isfinite(within).sum()), *(n for _, n in each)]
-    return pd.DataFrame(columns, index=index)[["spearman", "spearman_sd", "shuffled", "shuffled_sd", "n_genes"]]
+    return pd.DataFrame(columns, index=index)[
+        ["spearman", "spearman_sd", "shuffled", "shuffled_sd", "n_genes"]
+    ]
 
 
 def _row_spearman(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Spearman correlation of each row over the entries finite in both; NaN for fewer than three."""
+    """Spearman correlation of each row over the entries finite in both; NaN for fewer than 3."""
     both = np.isfinite(a) & np.isfinite(b)
     x, y = (pd.DataFrame(np.where(both, v, np.nan)).rank(axis=1).to_numpy() for v in (a, b))
     n = both.sum(axis=1)
     x, y = (np.where(both, v - (n[:, None] + 1) / 2, 0) for v in (x, y))  # ranks 1 to n, centred
     size = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    out: NDArray[np.float64] = np.divide((x * y).sum(axis=1), size, out=np.full(len(x), np.nan), where=size > 0)
+    out: NDArray[np.float64] = np.divide(
+        (x * y).sum(axis=1), size, out=np.full(len(x), np.nan), where=size > 0
+    )
     out[n < 3] = np.nan
     return out
 

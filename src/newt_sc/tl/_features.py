@@ -33,7 +33,8 @@ class Features:
     names, kind
         Of each feature.
     weight
-        Genes x features, rows of length one: TF-IDF of sets and regulons, PPMI of partners, z-scores of conditions.
+        Genes x features, rows of length one: TF-IDF of sets and regulons, PPMI of partners,
+        z-scores of conditions.
     n_genes
         Genes that have the feature.
     """
@@ -44,7 +45,9 @@ class Features:
     weight: sparse.csr_array
     n_genes: NDArray[np.intp]
 
-    def top(self, unit: NDArray[np.float32], rows: NDArray[np.intp], n_features: int) -> pd.DataFrame:
+    def top(
+        self, unit: NDArray[np.float32], rows: NDArray[np.intp], n_features: int
+    ) -> pd.DataFrame:
         """Features that most carry the vectors of some genes.
 
         Parameters
@@ -58,8 +61,8 @@ class Features:
 
         Returns
         -------
-        Columns ``row``, ``feature`` (position), ``weight``, ``similarity`` and ``contribution``; by gene, largest
-        contribution first.
+        Columns ``row``, ``feature`` (position), ``weight``, ``similarity`` and ``contribution``; by
+        gene, largest contribution first.
         """
         vectors = unit[self.rows]
         centroid = np.asarray(self.weight.T @ vectors, dtype=np.float32)
@@ -71,7 +74,9 @@ class Features:
             w, f = wanted.data[i : i + _CHUNK], wanted.col[i : i + _CHUNK]
             dot = np.einsum("ij,ij->i", vectors[at[wanted.row[i : i + _CHUNK]]], centroid[f])
             length = np.sqrt(np.maximum(square[f] - 2 * w * dot + w * w, 0))
-            cosine = np.divide(dot - w, length, out=np.zeros_like(dot), where=length > 1e-4 * np.abs(w))
+            cosine = np.divide(
+                dot - w, length, out=np.zeros_like(dot), where=length > 1e-4 * np.abs(w)
+            )
             similarity[i : i + _CHUNK] = cosine
         table = pd.DataFrame(
             {
@@ -82,20 +87,28 @@ class Features:
                 "contribution": wanted.data * similarity,
             }
         )
-        table = table[table["contribution"] > 0].sort_values(["row", "contribution"], ascending=[True, False])
+        table = table[table["contribution"] > 0].sort_values(
+            ["row", "contribution"], ascending=[True, False]
+        )
         return table.groupby("row", sort=False).head(n_features)
 
     def shared(self, a: int, b: int) -> list[tuple[int, str]]:
-        """Features that two genes, given by their rows in the embedding, both have: in how many genes, and names.
+        """Features that two genes, given by their rows in the embedding, both have.
+
+        Each comes as the number of genes that have it, and its name.
 
         Rarest first. Conditions, which all genes have, are left out.
         """
         at = np.searchsorted(self.rows, [a, b])
         if (at >= self.rows.size).any() or (self.rows[at] != [a, b]).any():
             return []
-        one, two = (self.weight.indices[self.weight.indptr[i] : self.weight.indptr[i + 1]] for i in at)
+        one, two = (
+            self.weight.indices[self.weight.indptr[i] : self.weight.indptr[i + 1]] for i in at
+        )
         both = np.intersect1d(one, two)
-        return sorted((int(self.n_genes[f]), str(self.names[f])) for f in both[self.kind[both] != "condition"])
+        return sorted(
+            (int(self.n_genes[f]), str(self.names[f])) for f in both[self.kind[both] != "condition"]
+        )
 
 
 def read_features(knowledge: MuData, embedding: AnnData, names: list[str]) -> dict[str, Features]:
@@ -118,23 +131,34 @@ def read_features(knowledge: MuData, embedding: AnnData, names: list[str]) -> di
         If it has none of the modalities, or one has no ``var["kind"]``.
     """
     if not hasattr(knowledge, "mod"):
-        msg = f"knowledge is {type(knowledge).__name__}, expected a MuData, such as newt_sc.datasets.bundle() gives."
+        msg = (
+            f"knowledge is {type(knowledge).__name__}, expected a MuData, such as"
+            " newt_sc.datasets.bundle() gives."
+        )
         raise TypeError(msg)
     shared = [name for name in names if name in knowledge.mod]
     if not shared:
-        msg = f"knowledge has the modalities {list(knowledge.mod)}, the embedding {names}: expected some in common."
+        msg = (
+            f"knowledge has the modalities {list(knowledge.mod)}, the embedding {names}: expected"
+            " some in common."
+        )
         raise KeyError(msg)
     return {name: _read(name, knowledge.mod[name], embedding) for name in shared}
 
 
 def _read(name: str, mod: AnnData, embedding: AnnData) -> Features:
     if "kind" not in mod.var or mod.X is None:
-        msg = f"Modality {name!r} of knowledge has no X or no var['kind']: expected what newt_sc.pp.encode takes."
+        msg = (
+            f"Modality {name!r} of knowledge has no X or no var['kind']: expected what"
+            " newt_sc.pp.encode takes."
+        )
         raise KeyError(msg)
     rows = embedding.obs_names.get_indexer(mod.obs_names)
     if not (rows >= 0).any():
         found = genes.align(mod.obs_names, embedding.obs_names)
-        genes.require_overlap(found, mod.obs_names, embedding.obs_names, what=f"knowledge[{name!r}]")
+        genes.require_overlap(
+            found, mod.obs_names, embedding.obs_names, what=f"knowledge[{name!r}]"
+        )
         rows = found.index
     kinds = mod.var["kind"].astype(str).to_numpy()
     X: Any = plain(mod.X)
@@ -145,7 +169,11 @@ def _read(name: str, mod: AnnData, embedding: AnnData) -> Features:
             continue
         part: Any = X[:, at]
         if family == ("condition",):
-            groups = mod.var["group"].astype(str).to_numpy()[at] if "group" in mod.var else np.zeros(at.size)
+            groups = (
+                mod.var["group"].astype(str).to_numpy()[at]
+                if "group" in mod.var
+                else np.zeros(at.size)
+            )
             dense = part.toarray() if sparse.issparse(part) else np.asarray(part)
             encoded = sparse.csr_array(kernels.zscore_groups(dense, groups))
         elif family == ("partner",):
@@ -159,7 +187,9 @@ def _read(name: str, mod: AnnData, embedding: AnnData) -> Features:
         parts.append(encoded)
         columns.append(at)
     column = np.concatenate(columns) if columns else np.zeros(0, dtype=int)
-    weight = sparse.csr_array(sparse.hstack(parts, format="csr") if parts else (mod.n_obs, 0), dtype=np.float32)
+    weight = sparse.csr_array(
+        sparse.hstack(parts, format="csr") if parts else (mod.n_obs, 0), dtype=np.float32
+    )
     keep = np.flatnonzero(rows >= 0)
     keep = keep[np.unique(rows[keep], return_index=True)[1]]  # ascending, each gene once
     weight = sparse.csr_array(weight[keep])

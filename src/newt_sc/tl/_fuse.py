@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["fuse"]
 
-WEIGHTS: Mapping[str, float] = MappingProxyType({"lineage": 0.7, "regulon": 0.7, "interaction": 0.7})
-"""Weights of the modalities that alone tell least of a gene; the others weigh 1. Chosen by cross-validation on disease
-genes (``docs/notes/encoders.md``)."""
+WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {"lineage": 0.7, "regulon": 0.7, "interaction": 0.7}
+)
+"""Weights of the modalities that alone tell least of a gene; the others weigh 1. Chosen by
+cross-validation on disease genes (``docs/notes/encoders.md``)."""
 
 _IDENTIFIERS = ("hgnc_id", "ensembl", "entrez", "uniprot")
 
@@ -36,35 +38,37 @@ def fuse(
 ) -> ad.AnnData:
     """Fuse the blocks of several modalities into a gene embedding.
 
-    ``spectral``: blocks with rows of length one, weighted, concatenated and reduced by PCA. A gene that a modality
-    does not know is zero there, where the modality's vectors were centred.
+    ``spectral``: blocks with rows of length one, weighted, concatenated and reduced by PCA. A gene
+    that a modality does not know is zero there, where the modality's vectors were centred.
 
     Parameters
     ----------
     knowledge
-        A MuData after :func:`newt_sc.pp.encode`, or a gene embedding whose ``obsm`` holds blocks, to fuse anew.
+        A MuData after :func:`newt_sc.pp.encode`, or a gene embedding whose ``obsm`` holds blocks,
+        to fuse anew.
     method
         How to fuse.
     modalities
         Which modalities, in this order; all by default.
     weights
-        Weight of modalities in the concatenation; what is not named weighs 1. By default 0.7 for ``lineage``,
-        ``regulon`` and ``interaction``. ``{}`` for equal weights.
+        Weight of modalities in the concatenation; what is not named weighs 1. By default 0.7 for
+        ``lineage``, ``regulon`` and ``interaction``. ``{}`` for equal weights.
     n_comps
         Dimensions of the fused vector; fewer where the blocks have fewer.
     power
-        Exponent of the singular values of the PCA. 1 gives principal component scores, best for telling genes apart;
-        less gives the first components less weight, better for projecting cells (``docs/notes/encoders.md``).
+        Exponent of the singular values of the PCA. 1 gives principal component scores, best for
+        telling genes apart; less gives the first components less weight, better for projecting
+        cells (``docs/notes/encoders.md``).
     random_state
         Seed of the randomised SVD.
 
     Returns
     -------
-    A gene embedding: ``obs_names`` the genes known to at least one modality, ``X`` their fused vectors (genes x
-    ``n_comps``, float32), ``obsm[modality]`` the blocks (float32, NaN rows where the modality does not know the gene),
-    ``obs["n_modalities"]`` and identifiers (``hgnc_id``, ``ensembl``, ``entrez``, ``uniprot``; empty for names that
-    are no human symbol), and ``uns["newt"]`` with parameters, how many genes each modality knows and the bundle's
-    manifest.
+    A gene embedding: ``obs_names`` the genes known to at least one modality, ``X`` their fused
+    vectors (genes x ``n_comps``, float32), ``obsm[modality]`` the blocks (float32, NaN rows where
+    the modality does not know the gene), ``obs["n_modalities"]`` and identifiers (``hgnc_id``,
+    ``ensembl``, ``entrez``, ``uniprot``; empty for names that are no human symbol), and
+    ``uns["newt"]`` with parameters, how many genes each modality knows and the bundle's manifest.
 
     Raises
     ------
@@ -73,8 +77,8 @@ def fuse(
     KeyError
         If a modality, also of ``weights``, is not there or has no block.
     ValueError
-        If ``method`` is not known, no modality is given, no gene has a vector or one occurs twice, ``n_comps`` is below
-        1, ``power`` below 0, or a weight is not a positive number.
+        If ``method`` is not known, no modality is given, no gene has a vector or one occurs twice,
+        ``n_comps`` is below 1, ``power`` below 0, or a weight is not a positive number.
 
     Examples
     --------
@@ -83,7 +87,10 @@ def fuse(
     >>> embedding = nt.tl.fuse(knowledge)  # doctest: +SKIP
     """
     if not (isinstance(knowledge, ad.AnnData) or hasattr(knowledge, "mod")):
-        msg = f"knowledge is {type(knowledge).__name__}, expected a MuData or a gene embedding (AnnData)."
+        msg = (
+            f"knowledge is {type(knowledge).__name__}, expected a MuData or a gene embedding"
+            " (AnnData)."
+        )
         raise TypeError(msg)
     if method != "spectral":
         msg = f"method {method!r} is not known; expected 'spectral'."
@@ -103,14 +110,27 @@ def fuse(
     for block, has in zip(blocks.values(), known.T, strict=True):
         block[~has] = np.nan
     blocks = {name: block[some] for name, block in blocks.items()}
-    weight = {name: float((WEIGHTS if weights is None else weights).get(name, 1.0)) for name in blocks}
+    weight = {
+        name: float((WEIGHTS if weights is None else weights).get(name, 1.0)) for name in blocks
+    }
     if not all(0 < value < np.inf for value in weight.values()):
-        msg = f"weights are {weight}, expected positive numbers. Leave a modality out by modalities=."
+        msg = (
+            f"weights are {weight}, expected positive numbers. Leave a modality out by modalities=."
+        )
         raise ValueError(msg)
     vectors = kernels.fuse(
-        [block * weight[name] for name, block in blocks.items()], n_comps, power=power, random_state=random_state
+        [block * weight[name] for name, block in blocks.items()],
+        n_comps,
+        power=power,
+        random_state=random_state,
     )
-    obs = genes.table().set_index("symbol").reindex(names[some])[list(_IDENTIFIERS)].fillna("").astype(str)
+    obs = (
+        genes.table()
+        .set_index("symbol")
+        .reindex(names[some])[list(_IDENTIFIERS)]
+        .fillna("")
+        .astype(str)
+    )
     obs.index.name = None
     obs["n_modalities"] = known[some].sum(axis=1)
     out = ad.AnnData(vectors, obs=obs, obsm=blocks)
@@ -125,7 +145,9 @@ def fuse(
         "modalities": np.array(list(blocks), dtype=str),
         "n_genes": {name: int(known[:, i].sum()) for i, name in enumerate(blocks)},
     }
-    manifest: Any = knowledge.uns.get(_keys.BUNDLE) or knowledge.uns.get(_keys.EMBED, {}).get("manifest")
+    manifest: Any = knowledge.uns.get(_keys.BUNDLE) or knowledge.uns.get(_keys.EMBED, {}).get(
+        "manifest"
+    )
     if manifest:
         out.uns[_keys.EMBED]["manifest"] = manifest
     return out
@@ -145,20 +167,37 @@ def _blocks(
             for name, mod in knowledge.mod.items()
             if _keys.BLOCK in mod.obsm
         }
-        every = pd.Index(sorted(set().union(*(index for index, _ in have.values())))) if have else pd.Index([])
-    wanted = [modalities] if isinstance(modalities, str) else list(have if modalities is None else modalities)
+        every = (
+            pd.Index(sorted(set().union(*(index for index, _ in have.values()))))
+            if have
+            else pd.Index([])
+        )
+    wanted = (
+        [modalities]
+        if isinstance(modalities, str)
+        else list(have if modalities is None else modalities)
+    )
     missing = [name for name in [*wanted, *weights] if name not in have]
     if missing:
-        msg = f"No block for {missing}; there are blocks for {list(have)}. Run newt_sc.pp.encode first."
+        msg = (
+            f"No block for {missing}; there are blocks for {list(have)}. Run newt_sc.pp.encode"
+            " first."
+        )
         raise KeyError(msg)
     if not wanted:
-        msg = "No modality with a block: run newt_sc.pp.encode first, or name at least one in modalities."
+        msg = (
+            "No modality with a block: run newt_sc.pp.encode first, or name at least one in"
+            " modalities."
+        )
         raise ValueError(msg)
     out = {}
     for name in wanted:
         index, block = have[name]
         if not index.is_unique:
-            msg = f"{name!r} has genes more than once, such as {index[index.duplicated()][0]!r}: keep one row per gene."
+            msg = (
+                f"{name!r} has genes more than once, such as {index[index.duplicated()][0]!r}: keep"
+                " one row per gene."
+            )
             raise ValueError(msg)
         full = np.full((len(every), block.shape[1]), np.nan, dtype=np.float32)
         full[every.get_indexer(index)] = block

@@ -32,7 +32,9 @@ __all__ = [
 ]
 
 MIN_R2 = 0.99
-"""Least fraction of the vectors' variance that the blocks must explain for a fusion to count as linear."""
+"""Least fraction of the vectors' variance that the blocks must explain for a fusion to count as
+linear.
+"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,10 @@ class LinearFusion:
     r2: float
 
     def part(self, name: str, rows: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Get what the modality adds to the vectors of some genes; zero where it does not know them."""
+        """Get what the modality adds to the vectors of some genes.
+
+        That is zero where it does not know them.
+        """
         part: NDArray[np.float32] = np.nan_to_num(self.blocks[name][rows]) @ self.maps[name]
         return part
 
@@ -77,7 +82,10 @@ class LinearFusion:
 
 @dataclass(frozen=True)
 class ModelFusion:
-    """Vectors that a model made of the blocks of ``embedding``, and their mean; otherwise as :class:`LinearFusion`."""
+    """Vectors that a model made of the blocks of ``embedding``, and their mean.
+
+    Otherwise it is as :class:`LinearFusion`.
+    """
 
     names: list[str]
     known: NDArray[np.bool_]
@@ -104,7 +112,11 @@ Fusion = LinearFusion | ModelFusion
 def read_blocks(embedding: AnnData) -> dict[str, NDArray[np.float32]]:
     """Blocks of an embedding, all NaN where a modality does not know a gene."""
     made: Any = embedding.uns.get(_keys.EMBED, {})
-    declared = made.get("modalities", list(embedding.obsm)) if isinstance(made, dict) else list(embedding.obsm)
+    declared = (
+        made.get("modalities", list(embedding.obsm))
+        if isinstance(made, dict)
+        else list(embedding.obsm)
+    )
     out = {}
     for name in map(str, declared):
         if isinstance(embedding.obsm.get(name), np.ndarray):
@@ -138,8 +150,8 @@ def open_fusion(embedding: AnnData, model: NEWT | str | PathLike[str] | None) ->
     embedding
         Gene embedding with blocks in ``obsm``.
     model
-        The model that made it, its name or its folder. Without one the shipped model is taken if it made the vectors;
-        any other fusion must then be linear.
+        The model that made it, its name or its folder. Without one the shipped model is taken if it
+        made the vectors; any other fusion must then be linear.
 
     Raises
     ------
@@ -165,9 +177,16 @@ def open_fusion(embedding: AnnData, model: NEWT | str | PathLike[str] | None) ->
         model = _shipped_model(embedding)
     names = list(blocks)
     if model is not None:
-        own = np.asarray(model.get_latent_representation(embedding, modalities=names), dtype=np.float32)
-        if own.shape != full.shape or not np.allclose(own, full, rtol=1e-2, atol=1e-2 * float(np.abs(full).max())):
-            msg = "The model makes other vectors than the embedding has: give the model that made the embedding."
+        own = np.asarray(
+            model.get_latent_representation(embedding, modalities=names), dtype=np.float32
+        )
+        if own.shape != full.shape or not np.allclose(
+            own, full, rtol=1e-2, atol=1e-2 * float(np.abs(full).max())
+        ):
+            msg = (
+                "The model makes other vectors than the embedding has: give the model that made the"
+                " embedding."
+            )
             raise ValueError(msg)
         mean = full.mean(axis=0, dtype=np.float64)
         return ModelFusion(names, known, centered(full), embedding, model, mean)
@@ -178,18 +197,20 @@ def open_fusion(embedding: AnnData, model: NEWT | str | PathLike[str] | None) ->
     width = sum(block.shape[1] for block in blocks.values())
     if params.get("method") != "spectral" and len(full) <= 2 * width:
         msg = (
-            f"{len(full)} genes are too few to tell what {width} dimensions of blocks add to their vectors: "
-            "give the model that made the embedding by model=."
+            f"{len(full)} genes are too few to tell what {width} dimensions of blocks add to their"
+            " vectors: give the model that made the embedding by model=."
         )
         raise ValueError(msg)
     maps, r2 = kernels.loadings(list(scaled.values()), full)
     if not r2 >= MIN_R2:
         msg = (
-            f"The vectors are no linear map of the blocks (R2 is {r2:.3f}, expected at least {MIN_R2}): "
-            "give the model that made the embedding by model=."
+            f"The vectors are no linear map of the blocks (R2 is {r2:.3f}, expected at least"
+            f" {MIN_R2}): give the model that made the embedding by model=."
         )
         raise ValueError(msg)
-    return LinearFusion(names, known, centered(full), scaled, dict(zip(names, maps, strict=True)), r2)
+    return LinearFusion(
+        names, known, centered(full), scaled, dict(zip(names, maps, strict=True)), r2
+    )
 
 
 def find_genes(names: str | Sequence[str], embedding: AnnData) -> NDArray[np.intp]:
@@ -209,11 +230,16 @@ def find_genes(names: str | Sequence[str], embedding: AnnData) -> NDArray[np.int
         found = genes.align(given, embedding.obs_names)
         genes.require_overlap(found, given, embedding.obs_names, what="genes")
         index = found.index
-        lost = [f"{name!r} ({rule})" for name, rule, row in zip(given, found.rule, index, strict=True) if row < 0]
+        lost = [
+            f"{name!r} ({rule})"
+            for name, rule, row in zip(given, found.rule, index, strict=True)
+            if row < 0
+        ]
         if lost:
             msg = (
-                f"{len(lost)} of {len(given)} genes are not in the embedding: {', '.join(lost[:5])}. "
-                "Leave them out; newt_sc.genes.resolve says what each name may mean."
+                f"{len(lost)} of {len(given)} genes are not in the embedding:"
+                f" {', '.join(lost[:5])}. Leave them out; newt_sc.genes.resolve says what each name"
+                " may mean."
             )
             raise GeneMatchError(msg)
     return np.array(list(dict.fromkeys(index.tolist())), dtype=np.intp)
@@ -239,8 +265,9 @@ def check_embedding(embedding: object, function: str) -> AnnData:
 
     if not isinstance(embedding, AnnData):
         msg = (
-            f"embedding is {type(embedding).__name__}, expected an AnnData of genes x dimensions, into which "
-            f"{function} writes: load it by newt_sc.datasets.embedding or newt_sc.io.read_embedding first."
+            f"embedding is {type(embedding).__name__}, expected an AnnData of genes x dimensions,"
+            f" into which {function} writes: load it by newt_sc.datasets.embedding or"
+            " newt_sc.io.read_embedding first."
         )
         raise TypeError(msg)
     return datasets.resolve_embedding(embedding)

@@ -33,7 +33,9 @@ class Graph:
         Seed of whatever is random.
     """
 
-    def __init__(self, n: int, edges: NDArray[np.intp], weight: NDArray[np.float64], random_state: int = 0) -> None:
+    def __init__(
+        self, n: int, edges: NDArray[np.intp], weight: NDArray[np.float64], random_state: int = 0
+    ) -> None:
         import igraph
 
         self._igraph = igraph
@@ -50,7 +52,10 @@ class Graph:
             self._igraph.set_random_number_generator(random)
 
     def communities(self, resolution: float) -> NDArray[np.intp]:
-        """Leiden communities by modularity, numbered from 0 by size; -1 for those of fewer than three nodes."""
+        """Leiden communities by modularity, numbered from 0 by size.
+
+        Those of fewer than three nodes are -1.
+        """
         if not self._graph.ecount():
             return np.full(self._graph.vcount(), -1)
         with self._seeded():
@@ -75,7 +80,10 @@ class Graph:
             for _ in range(n):
                 graph = self._graph.copy()
                 graph.rewire(n=_STEPS * graph.ecount())
-                yield np.array(graph.get_edgelist()), float(self._leiden(graph, None, resolution).modularity)
+                yield (
+                    np.array(graph.get_edgelist()),
+                    float(self._leiden(graph, None, resolution).modularity),
+                )
 
     def modularity(self, resolution: float) -> float:
         """Modularity of Leiden communities without weights; NaN without edges."""
@@ -85,7 +93,10 @@ class Graph:
             return float(self._leiden(self._graph, None, resolution).modularity)
 
     def positions(self) -> NDArray[np.float64]:
-        """Positions of Fruchterman and Reingold about 0, nodes without an edge on rings around the others."""
+        """Positions of Fruchterman and Reingold about 0.
+
+        Nodes without an edge stand on rings around the others.
+        """
         linked = np.flatnonzero(np.array(self._graph.degree()) > 0)
         out = np.zeros((self._graph.vcount(), 2))
         radius = 1.0
@@ -94,14 +105,18 @@ class Graph:
             rng = np.random.default_rng(self._seed)
             start = rng.standard_normal((len(linked), 2))
             with self._seeded():
-                found = graph.layout_fruchterman_reingold(niter=300, seed=start.tolist(), grid=False)
+                found = graph.layout_fruchterman_reingold(
+                    niter=300, seed=start.tolist(), grid=False
+                )
             at = np.array(found.coords).reshape(-1, 2)
             at -= np.median(at, axis=0)
             distance = np.hypot(*at.T)
             radius = max(float(np.quantile(distance, 0.9)), 1e-9)
             # what drifts away (small parts) is drawn in, in order
             pull = np.where(
-                distance > radius, radius * (1 + 0.35 * np.log(np.maximum(distance, 1e-12) / radius)), distance
+                distance > radius,
+                radius * (1 + 0.35 * np.log(np.maximum(distance, 1e-12) / radius)),
+                distance,
             )
             at *= (pull / np.maximum(distance, 1e-12))[:, None]
             out[linked] = at / radius
@@ -111,7 +126,9 @@ class Graph:
         while placed < len(alone):
             n = min(max(int(2 * np.pi * ring / 0.06), 1), len(alone) - placed)
             angle = 2 * np.pi * np.arange(n) / n
-            out[alone[placed : placed + n]] = ring * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+            out[alone[placed : placed + n]] = ring * np.stack(
+                [np.cos(angle), np.sin(angle)], axis=1
+            )
             placed, ring = placed + n, ring + 0.07
         return out
 

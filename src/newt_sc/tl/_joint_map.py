@@ -46,16 +46,16 @@ def joint_map(
 ) -> AnnData:
     """Show two data sets in one UMAP, and say how well they mix there.
 
-    A shared space does not mean that the cells of both sides mix: with ``"aligned"`` labels carry from one side to the
-    other, but a map mostly shows two islands. So the share of each cell's neighbours that are of the other side comes
-    with the map.
+    A shared space does not mean that the cells of both sides mix: with ``"aligned"`` labels carry
+    from one side to the other, but a map mostly shows two islands. So the share of each cell's
+    neighbours that are of the other side comes with the map.
 
-    - ``"rotated"``: for a picture of two data sets that hold the same types in like shares. Mixes best without batch
-      correction.
+    - ``"rotated"``: for a picture of two data sets that hold the same types in like shares. Mixes
+      best without batch correction.
     - ``"aligned"``: keeps apart what differs, so that unlike mixtures are not forced together.
     - ``"shared"``: PCA of both on the genes that both measure, if there are such.
-    - ``"harmony"``: ``"aligned"``, then Harmony, which mixes both sides whether they are alike or not. Needs
-      ``pip install harmonypy``.
+    - ``"harmony"``: ``"aligned"``, then Harmony, which mixes both sides whether they are alike or
+      not. Needs ``pip install harmonypy``.
 
     Parameters
     ----------
@@ -65,7 +65,8 @@ def joint_map(
     via
         How both sides come into one space.
     label
-        Column of ``ref.obs`` with types, by which ``"shared"`` tells a shift between sides from other mixtures.
+        Column of ``ref.obs`` with types, by which ``"shared"`` tells a shift between sides from
+        other mixtures.
     %(embedding)s
     modalities, n_comps, layer, mask_var, organism, orthologs
         As in :func:`newt_sc.tl.map_to_reference`.
@@ -77,11 +78,12 @@ def joint_map(
     -------
     A new AnnData of the cells of both sides, without a matrix:
 
-    - ``obs``: the columns of both, ``"newt_side"`` (``"query"`` or ``"reference"``) and ``"newt_other_side"``, the
-      share of a cell's neighbours that are of the other side;
-    - ``obsm["X_newt"]``, the cells in one space, and ``obsm["X_umap"]``; ``obsp`` and ``uns["neighbors"]`` of scanpy;
-    - ``uns["newt_joint"]``: ``params``, ``mixing``, the mean of that share, and ``mixing_expected``, what it would be
-      if both sides were one.
+    - ``obs``: the columns of both, ``"newt_side"`` (``"query"`` or ``"reference"``) and
+      ``"newt_other_side"``, the share of a cell's neighbours that are of the other side;
+    - ``obsm["X_newt"]``, the cells in one space, and ``obsm["X_umap"]``; ``obsp`` and
+      ``uns["neighbors"]`` of scanpy;
+    - ``uns["newt_joint"]``: ``params``, ``mixing``, the mean of that share, and
+      ``mixing_expected``, what it would be if both sides were one.
 
     Raises
     ------
@@ -103,7 +105,11 @@ def joint_map(
         msg = "ref is a path: a saved reference has no cells to draw. Give an AnnData."
         raise TypeError(msg)
     _check_anndata(ref, "ref")
-    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int | np.integer) or n_neighbors < 2:
+    if (
+        isinstance(n_neighbors, bool)
+        or not isinstance(n_neighbors, int | np.integer)
+        or n_neighbors < 2
+    ):
         msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 2 up."
         raise ValueError(msg)
     if via not in _VIAS:
@@ -132,10 +138,12 @@ def joint_map(
         Z = harmonize(Z, side, random_state)
     obs = pd.concat([adata.obs, ref.obs], join="outer")
     obs.index = [f"{name}-{one}" for one, name in zip(side, obs.index, strict=True)]
-    for column in obs.columns[[pd.api.types.is_string_dtype(kind) or kind == object for kind in obs.dtypes]]:
-        # categories that differ between the sides
+    # categories that differ between the sides; pandas counts objects as strings, categories not
+    for column in obs.columns[[pd.api.types.is_string_dtype(kind) for kind in obs.dtypes]]:
         values = obs[column]
-        if values.dropna().map(type).nunique() > 1:  # numbers on one side, text on the other: no file takes both
+        if (
+            values.dropna().map(type).nunique() > 1
+        ):  # numbers on one side, text on the other: no file takes both
             values = values.where(values.isna(), values.astype(str))
         obs[column] = pd.Categorical(values.where(values.notna(), None))
     out = ad.AnnData(obs=obs, obsm={_keys.X_EMBED: Z.astype(np.float32)})
@@ -145,10 +153,21 @@ def joint_map(
     share = np.array([adata.n_obs, ref.n_obs]) / len(side)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of umap and numba, on threads and seeds
-        sc.pp.neighbors(out, use_rep=_keys.X_EMBED, n_neighbors=n_neighbors, metric="cosine", random_state=random_state)
+        sc.pp.neighbors(
+            out,
+            use_rep=_keys.X_EMBED,
+            n_neighbors=n_neighbors,
+            metric="cosine",
+            random_state=random_state,
+        )
         sc.tl.umap(out, random_state=random_state)
     out.uns[_keys.JOINT] = {
-        "params": {"via": via, "label": label or "", "n_neighbors": n_neighbors, "random_state": random_state},
+        "params": {
+            "via": via,
+            "label": label or "",
+            "n_neighbors": n_neighbors,
+            "random_state": random_state,
+        },
         "mixing": float(own.mean()),
         "mixing_expected": float(2 * share.prod()),
     }
@@ -162,8 +181,12 @@ def _harmony() -> Any:
         msg = "via='harmony' needs harmonypy: pip install harmonypy."
         raise ImportError(msg) from error
 
-    def harmonize(Z: NDArray[np.float64], side: NDArray[np.str_], random_state: int) -> NDArray[np.float64]:
-        done = harmonypy.run_harmony(Z, pd.DataFrame({"side": side}), "side", random_state=random_state, verbose=False)
+    def harmonize(
+        Z: NDArray[np.float64], side: NDArray[np.str_], random_state: int
+    ) -> NDArray[np.float64]:
+        done = harmonypy.run_harmony(
+            Z, pd.DataFrame({"side": side}), "side", random_state=random_state, verbose=False
+        )
         found = np.asarray(done.Z_corr, dtype=np.float64)
         return found if len(found) == len(Z) else found.T  # older versions give dimensions x cells
 

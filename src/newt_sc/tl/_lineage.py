@@ -56,19 +56,20 @@ def lineage(
 ) -> AnnData | None:
     """Arrange groups of cells in a hierarchy, with support for each branch.
 
-    A group stands for its centroid, less the mean of all centroids, so that large groups do not pull the origin to
-    themselves. Distances are taken over genes: those of the cell cycle and of housekeeping (GO and Hallmark, about
-    3,300; mouse genes by their orthologs) are left out, and the mean of two distances is taken, over the 2,000 highly
-    variable genes of the rest and over the 2,000 whose centroids vary most. Give all measured genes, log-normalised.
-    Two trees are made of the distances:
+    A group stands for its centroid, less the mean of all centroids, so that large groups do not
+    pull the origin to themselves. Distances are taken over genes: those of the cell cycle and of
+    housekeeping (GO and Hallmark, about 3,300; mouse genes by their orthologs) are left out, and
+    the mean of two distances is taken, over the 2,000 highly variable genes of the rest and over
+    the 2,000 whose centroids vary most. Give all measured genes, log-normalised. Two trees are made
+    of the distances:
 
     - a *hierarchy*, in which groups are leaves: for cell types that part ways;
-    - a *minimum spanning tree*, in which groups are inner nodes as well: for stages that follow on each other, such as
-      sorted progenitors.
+    - a *minimum spanning tree*, in which groups are inner nodes as well: for stages that follow on
+      each other, such as sorted progenitors.
 
-    Support is the share of bootstrap samples whose tree makes the same split of the groups (has the same edge). Cells
-    are drawn anew within their groups. A group of one cell cannot be drawn anew: where there is one, the genes (the
-    dimensions of ``use_rep``) are drawn as well, for all groups.
+    Support is the share of bootstrap samples whose tree makes the same split of the groups (has the
+    same edge). Cells are drawn anew within their groups. A group of one cell cannot be drawn anew:
+    where there is one, the genes (the dimensions of ``use_rep``) are drawn as well, for all groups.
 
     Parameters
     ----------
@@ -76,23 +77,24 @@ def lineage(
     groupby
         Column of ``obs`` with the groups. Cells without one (missing, or ``"NA"``) are left out.
     root
-        Group that the trees start from, such as the stem cells. Without it the hierarchy is as it was agglomerated
-        (``"nj"``: rooted in the last branch) and the spanning tree starts at its most central group, which says
-        nothing of time.
+        Group that the trees start from, such as the stem cells. Without it the hierarchy is as it
+        was agglomerated (``"nj"``: rooted in the last branch) and the spanning tree starts at its
+        most central group, which says nothing of time.
     use_rep
         Key of ``obsm`` to take distances in, instead of genes.
     method
-        How the hierarchy is made: a linkage of :func:`scipy.cluster.hierarchy.linkage`, or ``"nj"``, neighbour joining,
-        whose branches need not be equally long.
+        How the hierarchy is made: a linkage of :func:`scipy.cluster.hierarchy.linkage`, or
+        ``"nj"``, neighbour joining, whose branches need not be equally long.
     metric
-        Distance between centroids; ``"correlation"`` of genes and ``"cosine"`` in ``use_rep`` by default. ``"ward"``
-        needs ``"euclidean"``. A group near the mean of all has no clear
-        direction, and its cosine distances are unsure, which its support shows; ``"euclidean"`` puts it in the middle.
+        Distance between centroids; ``"correlation"`` of genes and ``"cosine"`` in ``use_rep`` by
+        default. ``"ward"`` needs ``"euclidean"``. A group near the mean of all has no clear
+        direction, and its cosine distances are unsure, which its support shows; ``"euclidean"``
+        puts it in the middle.
     n_resamples
         How many bootstrap samples; 0 for no support.
     n_neighbors
-        Neighbours of a cell in the graph that PAGA is computed from, where ``adata.uns["paga"]`` is not that of
-        ``groupby``.
+        Neighbours of a cell in the graph that PAGA is computed from, where ``adata.uns["paga"]`` is
+        not that of ``groupby``.
     %(random_state)s
     key_added
         Key in ``uns``, instead of ``"newt_lineage"``.
@@ -102,15 +104,19 @@ def lineage(
     -------
     ``None``, or the copy. Written is ``uns["newt_lineage"]``:
 
-    - ``groups``, ``sizes``: the groups, in the order of leaves 0, 1, ..., and their numbers of cells;
+    - ``groups``, ``sizes``: the groups, in the order of leaves 0, 1, ..., and their numbers of
+      cells;
     - ``newick``: the hierarchy with lengths, and support as labels of inner nodes;
-    - ``linkage``: the same tree as a linkage of :mod:`scipy.cluster.hierarchy` (groups - 1, 4), in which a node stands
-      as high as its farthest leaf;
+    - ``linkage``: the same tree as a linkage of :mod:`scipy.cluster.hierarchy` (groups - 1, 4), in
+      which a node stands as high as its farthest leaf;
     - ``branches``: a table of all nodes, see :func:`newt_sc.get.lineage`;
-    - ``spanning_tree``: a table of edges: ``parent``, ``child``, ``distance``, ``support`` and ``in_paga``;
-    - ``paga``: ``shared``, the share of the edges of PAGA's tree that the spanning tree has; ``n_edges`` of that tree;
-      ``n_components``, into how many parts the graph of groups falls; ``source``, ``"uns"`` or ``"computed"``;
-    - ``genes``, without ``use_rep``: ``n_used``, ``n_left_out`` and ``left_out``, their names in ``var_names``;
+    - ``spanning_tree``: a table of edges: ``parent``, ``child``, ``distance``, ``support`` and
+      ``in_paga``;
+    - ``paga``: ``shared``, the share of the edges of PAGA's tree that the spanning tree has;
+      ``n_edges`` of that tree; ``n_components``, into how many parts the graph of groups falls;
+      ``source``, ``"uns"`` or ``"computed"``;
+    - ``genes``, without ``use_rep``: ``n_used``, ``n_left_out`` and ``left_out``, their names in
+      ``var_names``;
     - ``params``, of which ``resampled`` says what the bootstrap drew.
 
     Raises
@@ -120,14 +126,15 @@ def lineage(
     KeyError
         If ``groupby`` or ``use_rep`` is not there.
     ValueError
-        If there are fewer than two groups, the root is not among them, values are NaN, infinite or, of genes, below 0,
-        no gene differs between groups, or a parameter is not known or out of range.
+        If there are fewer than two groups, the root is not among them, values are NaN, infinite or,
+        of genes, below 0, no gene differs between groups, or a parameter is not known or out of
+        range.
 
     Warns
     -----
     NewtWarning
-        If cells have no group, groups no cell, there are fewer than 50 cells, PAGA's graph falls apart, values look
-        like counts, or no gene of the cell cycle or of housekeeping is found.
+        If cells have no group, groups no cell, there are fewer than 50 cells, PAGA's graph falls
+        apart, values look like counts, or no gene of the cell cycle or of housekeeping is found.
 
     See Also
     --------
@@ -135,8 +142,8 @@ def lineage(
 
     References
     ----------
-    Felsenstein (1985), Evolution 39:783. Saitou and Nei (1987), Mol Biol Evol 4:406. Wolf et al. (2019), Genome
-    Biology 20:59 (PAGA).
+    Felsenstein (1985), Evolution 39:783. Saitou and Nei (1987), Mol Biol Evol 4:406. Wolf et al.
+    (2019), Genome Biology 20:59 (PAGA).
 
     Examples
     --------
@@ -151,12 +158,16 @@ def lineage(
     codes, groups = _groups(adata, groupby)
     start = _root(root, groups)
     n = len(groups)
-    space = _genes(adata, codes, n) if use_rep is None else _representation(adata, use_rep, codes >= 0)
+    space = (
+        _genes(adata, codes, n) if use_rep is None else _representation(adata, use_rep, codes >= 0)
+    )
     codes = codes[codes >= 0]
     sizes = np.bincount(codes, minlength=n)
     if codes.size < _FEW:
         warnings.warn(
-            f"{codes.size} cells in {n} groups: support is a rough guide with so few.", NewtWarning, stacklevel=2
+            f"{codes.size} cells in {n} groups: support is a rough guide with so few.",
+            NewtWarning,
+            stacklevel=2,
         )
 
     def build(
@@ -191,7 +202,9 @@ def lineage(
         for i, j in enumerate(parent)
         if j >= 0
     ]
-    paga["shared"] = sum(row["in_paga"] for row in table) / len(paga_edges) if paga_edges else float("nan")
+    paga["shared"] = (
+        sum(row["in_paga"] for row in table) / len(paga_edges) if paga_edges else float("nan")
+    )
     children = tree.children()
     labels = ["" if np.isnan(value) else f"{value:.2f}" for value in support]
     drawn = "genes" if use_rep is None else "dimensions"
@@ -205,7 +218,9 @@ def lineage(
             "metric": metric,
             "n_resamples": int(n_resamples),
             "n_neighbors": int(n_neighbors),
-            "resampled": "cells" if not single else drawn if (sizes == 1).all() else f"cells and {drawn}",
+            "resampled": (
+                "cells" if not single else drawn if (sizes == 1).all() else f"cells and {drawn}"
+            ),
             "random_state": random_state,
         },
         "groups": np.array(groups, dtype=object),
@@ -232,7 +247,9 @@ def lineage(
 @with_docs
 def lineage_programs(
     adata: AnnData,
-    gene_sets: Mapping[str, Iterable[str]] | str | PathLike[str] | pd.DataFrame | AnnData | None = None,
+    gene_sets: (
+        Mapping[str, Iterable[str]] | str | PathLike[str] | pd.DataFrame | AnnData | None
+    ) = None,
     *,
     regulons: pd.DataFrame | None = None,
     layer: str | None = None,
@@ -242,23 +259,27 @@ def lineage_programs(
     key: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Ask which gene sets and transcription factors separate the children of each branch of a lineage.
+    """Ask which gene sets and transcription factors separate the children of a lineage branch.
 
-    For a node of the hierarchy with the children A and B, a gene's score is its mean in B less its mean in A, groups
-    counting alike, over its standard deviation in the cells below the node; a set's is the mean over its genes (of a
-    regulon, times the sign of its weights). The null is drawn by exchanging cells between the groups below the node,
-    which keeps how genes go together, and is scaled to the spread that genes have in the data, so that a set stands out
-    only if it differs more than genes do at large (restandardisation). Where every group is one cell, groups are
-    exchanged. Cells count as independent, which cells of one donor are not: p ranks programs, it is no proof.
+    For a node of the hierarchy with the children A and B, a gene's score is its mean in B less its
+    mean in A, groups counting alike, over its standard deviation in the cells below the node; a
+    set's is the mean over its genes (of a regulon, times the sign of its weights). The null is
+    drawn by exchanging cells between the groups below the node, which keeps how genes go together,
+    and is scaled to the spread that genes have in the data, so that a set stands out only if it
+    differs more than genes do at large (restandardisation). Where every group is one cell, groups
+    are exchanged. Cells count as independent, which cells of one donor are not: p ranks programs,
+    it is no proof.
 
     Parameters
     ----------
     %(adata)s Log-normalised expression, after :func:`newt_sc.tl.lineage`.
     gene_sets
-        A mapping of names to genes, a GMT file, a network with ``source`` and ``target``, or ranked markers: whatever
+        A mapping of names to genes, a GMT file, a network with ``source`` and ``target``, or ranked
+        markers: whatever
         :func:`newt_sc.genes.gene_sets` takes.
     regulons
-        Network of factors: ``source``, ``target`` and, for its sign, ``weight``, as decoupler has them.
+        Network of factors: ``source``, ``target`` and, for its sign, ``weight``, as decoupler has
+        them.
     layer
         Layer to use instead of ``X``.
     min_size
@@ -272,9 +293,10 @@ def lineage_programs(
 
     Returns
     -------
-    ``None``, or the copy. Written is ``uns["newt_lineage"]["programs"]``, one row per branching and set: ``branch``
-    (node), ``kind`` (``"set"`` or ``"regulon"``), ``name``, ``n_genes``, ``difference`` (above 0: higher in the second
-    child), ``z``, ``p`` and ``fdr`` (Benjamini-Hochberg within a branching), ``lower`` and ``higher`` (nodes). See
+    ``None``, or the copy. Written is ``uns["newt_lineage"]["programs"]``, one row per branching and
+    set: ``branch`` (node), ``kind`` (``"set"`` or ``"regulon"``), ``name``, ``n_genes``,
+    ``difference`` (above 0: higher in the second child), ``z``, ``p`` and ``fdr``
+    (Benjamini-Hochberg within a branching), ``lower`` and ``higher`` (nodes). See
     :func:`newt_sc.get.lineage_programs`.
 
     Raises
@@ -284,8 +306,8 @@ def lineage_programs(
     KeyError
         If there is no lineage, or its groups or the layer are gone.
     ValueError
-        If neither sets nor regulons are given, no set has enough genes, a value is not finite, or a number is out of
-        range.
+        If neither sets nor regulons are given, no set has enough genes, a value is not finite, or a
+        number is out of range.
     GeneMatchError
         If no gene of any set is measured.
 
@@ -318,11 +340,17 @@ def lineage_programs(
         msg = "Neither gene_sets nor regulons is given: there is nothing to compare."
         raise ValueError(msg)
     if layer is not None and layer not in adata.layers:
-        msg = f"layer {layer!r} is not in adata.layers, which has {[name for name in adata.layers if name]}."
+        msg = (
+            f"layer {layer!r} is not in adata.layers, which has"
+            f" {[name for name in adata.layers if name]}."
+        )
         raise KeyError(msg)
     codes, groups = _groups(adata, str(info["params"]["groupby"]), quiet=True)
     if groups != [str(name) for name in info["groups"]]:
-        msg = f"The groups of {info['params']['groupby']!r} are not those of the lineage: run newt_sc.tl.lineage again."
+        msg = (
+            f"The groups of {info['params']['groupby']!r} are not those of the lineage: run"
+            " newt_sc.tl.lineage again."
+        )
         raise KeyError(msg)
     members, table = _members(adata, gene_sets, regulons, min_size)
     name = "adata.X" if layer is None else f"layer {layer!r}"
@@ -332,10 +360,15 @@ def lineage_programs(
     X = sparse.csr_array(sparse.vstack(blocks))
     rng = np.random.default_rng(random_state)
     branches: pd.DataFrame = info["branches"]
-    below = {int(node): set(text.split(_keys.SEPARATOR)) for node, text in branches[["node", "groups"]].to_numpy()}
+    below = {
+        int(node): set(text.split(_keys.SEPARATOR))
+        for node, text in branches[["node", "groups"]].to_numpy()
+    }
     parts = []
     for node, own in branches[branches["parent"] >= 0].groupby("parent"):
-        first, second = sorted(own["node"].astype(int), key=lambda child: (len(below[child]), child))
+        first, second = sorted(
+            own["node"].astype(int), key=lambda child: (len(below[child]), child)
+        )
         side = np.array([-(name in below[first]) + (name in below[second]) for name in groups])
         found = _separate(X, codes, side, members, n_permutations, rng)
         part = table.assign(branch=int(node), **found)
@@ -343,7 +376,18 @@ def lineage_programs(
         part["higher"], part["lower"] = np.where(up, second, first), np.where(up, first, second)
         parts.append(part)
     programs = pd.concat(parts, ignore_index=True)
-    columns = ["branch", "kind", "name", "n_genes", "difference", "z", "p", "fdr", "higher", "lower"]
+    columns = [
+        "branch",
+        "kind",
+        "name",
+        "n_genes",
+        "difference",
+        "z",
+        "p",
+        "fdr",
+        "higher",
+        "lower",
+    ]
     out = adata.copy() if copy else adata
     out.uns[slot] = {**out.uns[slot], "programs": programs[columns]}
     return out if copy else None
@@ -357,14 +401,16 @@ def _separate(
     n_permutations: int,
     rng: np.random.Generator,
 ) -> dict[str, NDArray[np.float64]]:
-    """Scores of sets at one branching; ``side`` of each group is -1, 1 or, outside the branch, 0."""
+    """Scores of sets at one branching; ``side`` of a group is -1, 1 or, outside the branch, 0."""
     from scipy.stats import false_discovery_control
 
     cells = np.flatnonzero((codes >= 0) & (side[codes] != 0))
     own = codes[cells]
     size = np.bincount(own, minlength=side.size)
     share = np.array([(side == s).sum() for s in (-1, 0, 1)])
-    weight = side[own] / share[side[own] + 1] / size[own]  # of a cell in the difference of means; sums to 0
+    weight = (
+        side[own] / share[side[own] + 1] / size[own]
+    )  # of a cell in the difference of means; sums to 0
     part = X[cells]
     mean = np.asarray(part.mean(axis=0)).ravel()
     variance = np.maximum(np.asarray(part.multiply(part).mean(axis=0)).ravel() - mean**2, 0)
@@ -400,7 +446,9 @@ def _members(
         keep = np.flatnonzero(n >= min_size)
         parts.append(sparse.csr_array(members[keep]) / n[keep, None])
         listed = list(sets)
-        tables.append(pd.DataFrame({"kind": kind, "name": [listed[i] for i in keep], "n_genes": n[keep]}))
+        tables.append(
+            pd.DataFrame({"kind": kind, "name": [listed[i] for i in keep], "n_genes": n[keep]})
+        )
 
     if gene_sets is not None:
         sets = genes.gene_sets(gene_sets)
@@ -442,9 +490,16 @@ def _branches(
 
 
 def _resampled(
-    space: _Space, codes: NDArray[np.intp], sizes: NDArray[np.intp], n_resamples: int, random_state: int
+    space: _Space,
+    codes: NDArray[np.intp],
+    sizes: NDArray[np.intp],
+    n_resamples: int,
+    random_state: int,
 ) -> Iterator[tuple[NDArray[np.float64], list[NDArray[np.intp]]]]:
-    """Centroids of cells drawn within groups, and the parts, of drawn features where a group has one cell."""
+    """Centroids of cells drawn within groups, and the parts.
+
+    The parts are of drawn features where a group has one cell.
+    """
     rng = np.random.default_rng(random_state)
     groups = [space.X[codes == group] for group in range(sizes.size)]
     step = max(1, _AT_ONCE // (sizes.size * space.X.shape[1]))
@@ -456,7 +511,10 @@ def _resampled(
             means[:, group] = np.asarray((part.T @ weight.T).T)
         for one in means:
             single = (sizes == 1).any()
-            yield one, [rng.choice(part, part.size) for part in space.parts] if single else space.parts
+            yield (
+                one,
+                ([rng.choice(part, part.size) for part in space.parts] if single else space.parts),
+            )
 
 
 def _paga(
@@ -484,7 +542,9 @@ def _paga(
         from sklearn.neighbors import kneighbors_graph
 
         X = space.X if space.genes is None else _components(space)
-        near = kneighbors_graph(X, min(n_neighbors, codes.size) - 1)  # scanpy counts the cell itself
+        near = kneighbors_graph(
+            X, min(n_neighbors, codes.size) - 1
+        )  # scanpy counts the cell itself
         graph = kernels.group_connectivity(sparse.csr_array(near), codes, len(groups))
     weight = sparse.csr_array(np.where(graph > 0, 1 / np.where(graph > 0, graph, 1), 0))
     n_components = int(connected_components(weight, directed=False)[0])
@@ -492,22 +552,34 @@ def _paga(
     edges = {frozenset((int(i), int(j))) for i, j in zip(tree.row, tree.col, strict=True)}
     if n_components > 1:
         warnings.warn(
-            f"PAGA's graph of the {len(groups)} groups falls into {n_components} parts: its tree has "
-            f"{len(edges)} edges, and the lineage joins parts that no cells connect.",
+            f"PAGA's graph of the {len(groups)} groups falls into {n_components} parts: its tree"
+            f" has {len(edges)} edges, and the lineage joins parts that no cells connect.",
             NewtWarning,
             stacklevel=3,
         )
-    return {"shared": float("nan"), "n_edges": len(edges), "n_components": n_components, "source": source}, edges
+    return {
+        "shared": float("nan"),
+        "n_edges": len(edges),
+        "n_components": n_components,
+        "source": source,
+    }, edges
 
 
-def _groups(adata: AnnData, groupby: str, *, quiet: bool = False) -> tuple[NDArray[np.intp], list[str]]:
+def _groups(
+    adata: AnnData, groupby: str, *, quiet: bool = False
+) -> tuple[NDArray[np.intp], list[str]]:
     """Group of each cell, -1 for none, and the names of groups that have cells."""
     if groupby not in adata.obs:
         msg = f"groupby {groupby!r} is not in adata.obs, which has {list(adata.obs.columns)}."
         raise KeyError(msg)
     column = adata.obs[groupby]
-    if column.dtype.kind == "f" or (hasattr(column, "cat") and column.cat.categories.dtype.kind == "f"):
-        msg = f"adata.obs[{groupby!r}] holds numbers with fractions ({column.dtype}): expected groups, as categories."
+    if column.dtype.kind == "f" or (
+        hasattr(column, "cat") and column.cat.categories.dtype.kind == "f"
+    ):
+        msg = (
+            f"adata.obs[{groupby!r}] holds numbers with fractions ({column.dtype}): expected"
+            " groups, as categories."
+        )
         raise TypeError(msg)
     text = read_labels(column, f"adata.obs[{groupby!r}]", stacklevel=4, quiet=quiet)
     given = column.cat.categories if hasattr(column, "cat") else sorted(text.dropna().unique())
@@ -517,11 +589,20 @@ def _groups(adata: AnnData, groupby: str, *, quiet: bool = False) -> tuple[NDArr
     codes = pd.Index(groups, dtype=object).get_indexer(pd.Index(text, dtype=object)).astype(np.intp)
     if not quiet:
         if lost := int((codes < 0).sum()):
-            warnings.warn(f"{lost} cells have no group in {groupby!r} and are left out.", NewtWarning, stacklevel=3)
+            warnings.warn(
+                f"{lost} cells have no group in {groupby!r} and are left out.",
+                NewtWarning,
+                stacklevel=3,
+            )
         if empty := [name for name in names if not counts.get(name, 0)]:
-            warnings.warn(f"Groups without a cell are left out: {empty}.", NewtWarning, stacklevel=3)
+            warnings.warn(
+                f"Groups without a cell are left out: {empty}.", NewtWarning, stacklevel=3
+            )
     if len(groups) < 2:
-        msg = f"adata.obs[{groupby!r}] has {len(groups)} groups with cells {groups}; a hierarchy needs two."
+        msg = (
+            f"adata.obs[{groupby!r}] has {len(groups)} groups with cells {groups}; a hierarchy"
+            " needs two."
+        )
         raise ValueError(msg)
     if separated := [name for name in groups if _keys.SEPARATOR in name]:
         msg = f"Groups may not have {_keys.SEPARATOR!r} in their names: rename {separated}."
@@ -558,7 +639,10 @@ class _Space:
 
 
 def _genes(adata: AnnData, codes: NDArray[np.intp], n_groups: int) -> _Space:
-    """Take highly variable genes and those whose centroids vary most, without cell cycle and housekeeping."""
+    """Take highly variable genes and those whose centroids vary most.
+
+    Genes of the cell cycle and housekeeping genes are left out.
+    """
     import anndata as ad
     import scanpy as sc
 
@@ -566,16 +650,17 @@ def _genes(adata: AnnData, codes: NDArray[np.intp], n_groups: int) -> _Space:
     stats = rows.stats()
     if stats.minimum < 0 or stats.maximum > _MOST:
         msg = (
-            f"adata.X has values from {stats.minimum:.4g} to {stats.maximum:.4g}: it looks scaled, or without a "
-            "logarithm. Expected log-normalised expression of all genes; or give use_rep."
+            f"adata.X has values from {stats.minimum:.4g} to {stats.maximum:.4g}: it looks scaled,"
+            " or without a logarithm. Expected log-normalised expression of all genes; or give"
+            " use_rep."
         )
         raise ValueError(msg)
     warn_values("adata.X", stats, adata.n_obs, level=4)
     gone = genes.align(var_genes(adata), genes.nuisance(), quiet=True).index >= 0
     if not gone.any():
         warnings.warn(
-            f"None of the {adata.n_vars:,} genes is one of the cell cycle or of housekeeping: none is left out. "
-            "Are the names those of human or mouse genes?",
+            f"None of the {adata.n_vars:,} genes is one of the cell cycle or of housekeeping: none"
+            " is left out. Are the names those of human or mouse genes?",
             NewtWarning,
             stacklevel=3,
         )
@@ -585,14 +670,19 @@ def _genes(adata: AnnData, codes: NDArray[np.intp], n_groups: int) -> _Space:
     codes = codes[codes >= 0]
     between = kernels.group_means(X, codes, n_groups).var(axis=0) if at.size else np.zeros(0)
     if not (between > 0).any():
-        msg = f"Of {adata.n_vars:,} genes, {gone.sum():,} of them left out, none differs between the groups."
+        msg = (
+            f"Of {adata.n_vars:,} genes, {gone.sum():,} of them left out, none differs between the"
+            " groups."
+        )
         raise ValueError(msg)
     variable = np.arange(at.size)
     if at.size > N_TOP_GENES:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of logarithms of empty genes
             cells = ad.AnnData(X, uns={"log1p": adata.uns.get("log1p", {})})
-            table = sc.pp.highly_variable_genes(cells, n_top_genes=N_TOP_GENES, flavor="seurat", inplace=False)
+            table = sc.pp.highly_variable_genes(
+                cells, n_top_genes=N_TOP_GENES, flavor="seurat", inplace=False
+            )
         variable = np.flatnonzero(table["highly_variable"].to_numpy())
     parts = [variable, np.argsort(-between, kind="stable")[:N_TOP_GENES]]
     used = np.union1d(*parts)
@@ -615,18 +705,24 @@ def _components(space: _Space) -> NDArray[np.floating]:
 
 def _representation(adata: AnnData, use_rep: str, used: NDArray[np.bool_]) -> _Space:
     if use_rep not in adata.obsm:
-        msg = f"use_rep {use_rep!r} is not in adata.obsm, which has {list(adata.obsm)}. Run newt_sc.tl.embed first."
+        msg = (
+            f"use_rep {use_rep!r} is not in adata.obsm, which has {list(adata.obsm)}. Run"
+            " newt_sc.tl.embed first."
+        )
         raise KeyError(msg)
     X: Any = adata.obsm[use_rep]
     X = X.toarray() if sparse.issparse(X) else np.asarray(X)
     if X.ndim != 2 or X.dtype.kind not in "fiub" or not X.shape[1]:
-        msg = f"obsm[{use_rep!r}] is {X.dtype} of shape {X.shape}, expected numbers, cells x dimensions."
+        msg = (
+            f"obsm[{use_rep!r}] is {X.dtype} of shape {X.shape}, expected numbers, cells x"
+            " dimensions."
+        )
         raise ValueError(msg)
     bad = ~np.isfinite(X[used]).all(axis=1)
     if bad.any():
         msg = (
-            f"obsm[{use_rep!r}] is NaN or infinite in {bad.sum()} of {bad.size} cells with a group. Leave these cells "
-            "out, or embed them again."
+            f"obsm[{use_rep!r}] is NaN or infinite in {bad.sum()} of {bad.size} cells with a group."
+            " Leave these cells out, or embed them again."
         )
         raise ValueError(msg)
     return _Space(X[used].astype(np.float64), [np.arange(X.shape[1])])
@@ -636,12 +732,18 @@ def _check_anndata(adata: object, what: str = "adata") -> None:
     from anndata import AnnData
 
     if not isinstance(adata, AnnData):
-        msg = f"{what} is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
+        msg = (
+            f"{what} is {type(adata).__name__}, expected AnnData. Of a MuData give one modality:"
+            " mdata.mod[name]."
+        )
         raise TypeError(msg)
 
 
 def _check_params(method: str, metric: str, n_resamples: int, n_neighbors: int) -> None:
-    for name, value, known in (("method", method, get_args(Method)), ("metric", metric, get_args(Metric))):
+    for name, value, known in (
+        ("method", method, get_args(Method)),
+        ("metric", metric, get_args(Metric)),
+    ):
         if value not in known:
             msg = f"{name} is {value!r}, expected one of {list(known)}."
             raise ValueError(msg)

@@ -20,7 +20,15 @@ from newt_sc.errors import NewtWarning
 from newt_sc.tl._lineage import _check_anndata
 from newt_sc.tl._place import Placed, Plan, carried, expanded, place, plan, shared_pair
 from newt_sc.tl._rows import Rows, dense
-from newt_sc.tl._sides import Orthologs, Side, check_orthologs, open_space, read_side, side, write_side
+from newt_sc.tl._sides import (
+    Orthologs,
+    Side,
+    check_orthologs,
+    open_space,
+    read_side,
+    side,
+    write_side,
+)
 from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable
 
 if TYPE_CHECKING:
@@ -29,10 +37,19 @@ if TYPE_CHECKING:
 
 __all__ = ["map_to_reference", "save_reference", "sides_in_one_space"]
 
-_COLUMNS = ("label", "votes", "confidence", "pseudotime", "pseudotime_sd", "similarity", "abstained")
+_COLUMNS = (
+    "label",
+    "votes",
+    "confidence",
+    "pseudotime",
+    "pseudotime_sd",
+    "similarity",
+    "abstained",
+)
 _VIAS = ("auto", "shared", "aligned", "rotated")
-# Confidence below which cells get no label: cosines are smaller in some spaces than in others. Within one experiment
-# about a fifteenth of the cells of known types is below; between laboratories aligned may lose most.
+# Confidence below which cells get no label: cosines are smaller in some spaces than in others.
+# Within one experiment about a fifteenth of the cells of known types is below; between laboratories
+# aligned may lose most.
 _LEAST = {"together": 0.7, "each": 0.45, "aligned": 0.45, "rotated": 0.6}
 
 
@@ -59,21 +76,24 @@ def map_to_reference(
     key_added: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Carry cell types and pseudotime from a reference to new cells, of the same genes or of others.
+    """Carry cell types and pseudotime from a reference to new cells, of the same genes or others.
 
-    Give both sides as scanpy leaves them, log-normalised; nothing has to be embedded before. The two may be measured on
-    the same genes, on gene panels that share few genes or none, or in human and mouse. Each cell takes the label that
-    most of its nearest reference cells carry, or it abstains.
+    Give both sides as scanpy leaves them, log-normalised; nothing has to be embedded before. The
+    two may be measured on the same genes, on gene panels that share few genes or none, or in human
+    and mouse. Each cell takes the label that most of its nearest reference cells carry, or it
+    abstains.
 
     How both sides come into one space (``via``):
 
     - ``"shared"``: PCA of both on the genes that both measure. Best where there are such genes.
-    - ``"aligned"``: each side by its own variable genes, its components turned into the space of the gene vectors
-      (:func:`newt_sc.tl.embed`). For panels that share few genes or none.
-    - ``"rotated"``: the query's components turned onto those of the reference. Better than ``"aligned"`` where both
-      sides hold the same types in like shares, as two halves of one experiment do, and worse where they do not.
-    - ``"auto"``: chosen without labels of the query, by the number of shared genes, by how well halves of the reference
-      tell each other's labels, and by how alike the mixtures of types look. ``uns`` says what was chosen and why.
+    - ``"aligned"``: each side by its own variable genes, its components turned into the space of
+      the gene vectors (:func:`newt_sc.tl.embed`). For panels that share few genes or none.
+    - ``"rotated"``: the query's components turned onto those of the reference. Better than
+      ``"aligned"`` where both sides hold the same types in like shares, as two halves of one
+      experiment do, and worse where they do not.
+    - ``"auto"``: chosen without labels of the query, by the number of shared genes, by how well
+      halves of the reference tell each other's labels, and by how alike the mixtures of types look.
+      ``uns`` says what was chosen and why.
 
     Parameters
     ----------
@@ -81,21 +101,22 @@ def map_to_reference(
     ref
         The reference, or the path of one that :func:`newt_sc.tl.save_reference` wrote.
     label
-        Column of ``ref.obs`` with labels. Reference cells without one (missing, empty, ``"NA"`` or ``"nan"``) do not
-        vote.
+        Column of ``ref.obs`` with labels. Reference cells without one (missing, empty, ``"NA"`` or
+        ``"nan"``) do not vote.
     pseudotime
-        Column of ``ref.obs`` with numbers, such as pseudotime or the index of a stage. Reference cells where it is not
-        finite are not used for it.
+        Column of ``ref.obs`` with numbers, such as pseudotime or the index of a stage. Reference
+        cells where it is not finite are not used for it.
     via
         How both sides come into one space.
     types
-        Labels that may be assigned: a list of them, ``"all"``, or ``"auto"``. ``"auto"`` matters without shared genes:
-        if the query looks like some of the types only, by the directions in which its cells vary and the levels of its
-        genes, only those are called, and a warning names the others. That helps where the query has one to three types,
-        and can lose rare ones.
+        Labels that may be assigned: a list of them, ``"all"``, or ``"auto"``. ``"auto"`` matters
+        without shared genes: if the query looks like some of the types only, by the directions in
+        which its cells vary and the levels of its genes, only those are called, and a warning names
+        the others. That helps where the query has one to three types, and can lose rare ones.
     genes
-        Genes to read from the reference, such as ones that the query lacks, by their names in ``ref.var_names``: the
-        weighted mean of the neighbours that vote. Give ``ref.var_names`` for all. Not of a saved reference.
+        Genes to read from the reference, such as ones that the query lacks, by their names in
+        ``ref.var_names``: the weighted mean of the neighbours that vote. Give ``ref.var_names`` for
+        all. Not of a saved reference.
     %(embedding)s
     modalities
         Blocks of the embedding instead of its fused vectors.
@@ -104,19 +125,20 @@ def map_to_reference(
     layer
         Layer to use instead of ``X``, on both sides.
     mask_var
-        Genes to use on both sides: a column of ``var``, or ``None`` for all. By default ``"highly_variable"`` where
-        present, otherwise the 2,000 most variable genes.
+        Genes to use on both sides: a column of ``var``, or ``None`` for all. By default
+        ``"highly_variable"`` where present, otherwise the 2,000 most variable genes.
     organism
         Species of the gene names, if both are of one; ``"auto"`` decides for each side.
     orthologs
-        A table of your own for any species: the first column has genes as ``adata`` or ``ref`` names them, the second
-        human symbols. A DataFrame, a mapping or a file with a header (tab-separated, or .csv). Genes that are in it
-        take the human name, others keep theirs.
+        A table of your own for any species: the first column has genes as ``adata`` or ``ref``
+        names them, the second human symbols. A DataFrame, a mapping or a file with a header
+        (tab-separated, or .csv). Genes that are in it take the human name, others keep theirs.
     n_neighbors
         How many reference cells vote.
     min_confidence
-        Cells of smaller confidence get no label. ``"auto"`` is 0.7 for shared genes of like experiments, 0.45 for those
-        of unlike ones, 0.6 for ``"rotated"`` and 0.45 for ``"aligned"``. 0 labels every cell.
+        Cells of smaller confidence get no label. ``"auto"`` is 0.7 for shared genes of like
+        experiments, 0.45 for those of unlike ones, 0.6 for ``"rotated"`` and 0.45 for
+        ``"aligned"``. 0 labels every cell.
     %(random_state)s
     key_added
         Prefix of the columns and key in ``uns``, instead of ``"newt_mapping"``.
@@ -126,19 +148,22 @@ def map_to_reference(
     -------
     ``None``, or the copy. Written, with the prefix ``newt_mapping``:
 
-    - ``obs["newt_mapping_label"]``: the label, missing where the cell abstains, with the reference's categories;
+    - ``obs["newt_mapping_label"]``: the label, missing where the cell abstains, with the
+      reference's categories;
     - ``obs["newt_mapping_votes"]``: share of the weighted votes for it, also of cells that abstain;
-    - ``obs["newt_mapping_confidence"]``: from 0 to 1, two parts cosine with the nearest centre of a type, one part
-      votes, both averaged over the cell and its neighbours in the query. Cells of types that the reference lacks tend
-      to get low values. It is no probability.
-    - ``obs["newt_mapping_pseudotime"]``, NaN where the cell abstains, and ``obs["newt_mapping_pseudotime_sd"]``, the
-      weighted standard deviation among the neighbours;
+    - ``obs["newt_mapping_confidence"]``: from 0 to 1, two parts cosine with the nearest centre of a
+      type, one part votes, both averaged over the cell and its neighbours in the query. Cells of
+      types that the reference lacks tend to get low values. It is no probability.
+    - ``obs["newt_mapping_pseudotime"]``, NaN where the cell abstains, and
+      ``obs["newt_mapping_pseudotime_sd"]``, the weighted standard deviation among the neighbours;
     - ``obs["newt_mapping_similarity"]``: mean cosine with the neighbours;
-    - ``obsm["newt_mapping_genes"]``, with ``genes``: cells x genes, DataFrame, float32, in the units of the reference;
-      NaN where the cell abstains. Columns are their names, with ``_`` in place of ``/``;
+    - ``obsm["newt_mapping_genes"]``, with ``genes``: cells x genes, DataFrame, float32, in the
+      units of the reference; NaN where the cell abstains. Columns are their names, with ``_`` in
+      place of ``/``;
     - ``obs["newt_mapping_abstained"]``: true if the cell got no label and no pseudotime;
-    - ``uns["newt_mapping"]``: ``params``, with the ``via`` that was used; ``choice``, why, and the figures that it was
-      chosen by; ``types`` that could be called; numbers of cells; and the ``embedding``.
+    - ``uns["newt_mapping"]``: ``params``, with the ``via`` that was used; ``choice``, why, and the
+      figures that it was chosen by; ``types`` that could be called; numbers of cells; and the
+      ``embedding``.
 
     Raises
     ------
@@ -151,14 +176,16 @@ def map_to_reference(
     GeneMatchError
         If no gene of a side has a vector.
     ValueError
-        If neither ``label`` nor ``pseudotime`` is given, no reference cell has a label or number, values are not
-        finite, too few genes are shared for ``via="shared"``, a saved reference was made with another embedding or is
-        asked for genes, genes have the same name, or a parameter is out of range.
+        If neither ``label`` nor ``pseudotime`` is given, no reference cell has a label or number,
+        values are not finite, too few genes are shared for ``via="shared"``, a saved reference was
+        made with another embedding or is asked for genes, genes have the same name, or a parameter
+        is out of range.
 
     Warns
     -----
     NewtWarning
-        If types are left out, if more than half of the cells abstain, or on values that are not log-normalised.
+        If types are left out, if more than half of the cells abstain, or on values that are not
+        log-normalised.
 
     Examples
     --------
@@ -202,7 +229,11 @@ def map_to_reference(
         np.add.at(votes, (np.arange(adata.n_obs)[:, None], codes), weight)
         winner, share = votes.argmax(axis=1), votes.max(axis=1)
         confidence = _confidence(placed, reference, how.present, share)
-        least = _LEAST[told.get("centered", how.via)] if isinstance(min_confidence, str) else min_confidence
+        least = (
+            _LEAST[told.get("centered", how.via)]
+            if isinstance(min_confidence, str)
+            else min_confidence
+        )
         abstained = confidence < least
         names = np.where(abstained, -1, winner)
         columns["label"] = pd.Categorical.from_codes(names, categories=reference.types)
@@ -216,7 +247,9 @@ def map_to_reference(
         if label is None:
             voters = timed[index], weight
             similarity = cosine.mean(axis=1)
-            abstained = similarity <= 0  # a cell that departs from the mean as no reference cell does
+            abstained = (
+                similarity <= 0
+            )  # a cell that departs from the mean as no reference cell does
         mean = (weight * values).sum(axis=1)
         sd = np.sqrt(np.maximum((weight * (values - mean[:, None]) ** 2).sum(axis=1), 0))
         columns["pseudotime"] = np.where(abstained, np.nan, mean).astype(np.float32)
@@ -226,19 +259,21 @@ def map_to_reference(
     read = None if wanted is None else _read(wanted, ref, layer, adata.obs_names, *voters)
     if read is not None:
         read.loc[abstained] = np.nan
-    left_out = [name for name, is_there in zip(reference.types, how.present, strict=True) if not is_there]
+    left_out = [
+        name for name, is_there in zip(reference.types, how.present, strict=True) if not is_there
+    ]
     if left_out and types in ("auto", ["auto"]):
         warnings.warn(
-            f"The query looks like {', '.join(n for n in reference.types if n not in left_out)} alone, so "
-            f"{', '.join(left_out[:5])}{' and more' * (len(left_out) > 5)} cannot be called. Say types='all' if every "
-            "type may be there.",
+            f"The query looks like {', '.join(n for n in reference.types if n not in left_out)}"
+            f" alone, so {', '.join(left_out[:5])}{' and more' * (len(left_out) > 5)} cannot be"
+            " called. Say types='all' if every type may be there.",
             NewtWarning,
             stacklevel=2,
         )
     if abstained.mean() > 0.5:
         warnings.warn(
-            f"{abstained.sum()} of {adata.n_obs} cells abstain: is the reference of the same tissue, and are both "
-            "sides log-normalised?",
+            f"{abstained.sum()} of {adata.n_obs} cells abstain: is the reference of the same"
+            " tissue, and are both sides log-normalised?",
             NewtWarning,
             stacklevel=2,
         )
@@ -298,8 +333,9 @@ def save_reference(
 ) -> None:
     """Save a reference as one small file that others can map their cells to.
 
-    The file holds means, loadings, labels and positions of groups of a few like cells, a few megabytes whatever the
-    number of cells. It holds no cell and no count, and names the embedding that it needs by its hash.
+    The file holds means, loadings, labels and positions of groups of a few like cells, a few
+    megabytes whatever the number of cells. It holds no cell and no count, and names the embedding
+    that it needs by its hash.
 
     Parameters
     ----------
@@ -354,7 +390,7 @@ def sides_in_one_space(
     random_state: int,
     **options: Any,
 ) -> tuple[Side, Side, Plan, Placed, dict[str, Any]]:
-    """Both sides, how they are brought together, where their rows are, and what was measured on the way."""
+    """Both sides, how they are brought together, where their rows are, and what was measured."""
     if via not in _VIAS:
         msg = f"via is {via!r}, expected one of {', '.join(map(repr, _VIAS))}."
         raise ValueError(msg)
@@ -377,7 +413,13 @@ def sides_in_one_space(
 
 
 def _reference(
-    ref: AnnData, label: str | None, pseudotime: str | None, space: Any, *, alone: bool = True, **options: Any
+    ref: AnnData,
+    label: str | None,
+    pseudotime: str | None,
+    space: Any,
+    *,
+    alone: bool = True,
+    **options: Any,
 ) -> Side:
     """Take the reference; types of one cell are left out unless they may stand ``alone``."""
     for column in (label, pseudotime):
@@ -391,18 +433,23 @@ def _reference(
     return side(ref, space, what="ref", codes=codes, types=names, numbers=numbers, **options)
 
 
-def _without_single_cells(codes: NDArray[np.intp], names: list[str], label: str) -> tuple[NDArray[np.intp], list[str]]:
+def _without_single_cells(
+    codes: NDArray[np.intp], names: list[str], label: str
+) -> tuple[NDArray[np.intp], list[str]]:
     """Take the label from types of one cell, whose mean would be that cell."""
     size = np.bincount(codes[codes >= 0], minlength=len(names))
     kept = np.flatnonzero(size > 1)
     if kept.size == 0:
-        msg = f"Every type in {label!r} has one cell only: the file would hold these cells as they are."
+        msg = (
+            f"Every type in {label!r} has one cell only: the file would hold these cells as they"
+            " are."
+        )
         raise ValueError(msg)
     single = [names[i] for i in np.flatnonzero(size == 1)]
     if single:
         warnings.warn(
-            f"{', '.join(single[:5])}{' and more' * (len(single) > 5)}: one cell only, which would be in the file as "
-            "it is. Left out.",
+            f"{', '.join(single[:5])}{' and more' * (len(single) > 5)}: one cell only, which would"
+            " be in the file as it is. Left out.",
             NewtWarning,
             stacklevel=4,
         )
@@ -426,10 +473,17 @@ def _saved(path: Path, space: Any, label: str | None, pseudotime: str | None) ->
 def _types(types: str | Sequence[str], ref: Side, label: str | None) -> NDArray[np.bool_] | None:
     wanted = [types] if isinstance(types, str) else [str(name) for name in types]
     if wanted in (["auto"], ["all"]):
-        return None if wanted == ["auto"] and label is not None else np.ones(len(ref.types), dtype=bool)
+        return (
+            None
+            if wanted == ["auto"] and label is not None
+            else np.ones(len(ref.types), dtype=bool)
+        )
     absent = [name for name in wanted if name not in ref.types]
     if absent or not wanted:
-        msg = f"types {absent or wanted} are not in the reference, which has {ref.types}; or say 'auto' or 'all'."
+        msg = (
+            f"types {absent or wanted} are not in the reference, which has {ref.types}; or say"
+            " 'auto' or 'all'."
+        )
         raise KeyError(msg)
     return np.isin(ref.types, wanted)
 
@@ -460,22 +514,35 @@ def _read(
     voters: NDArray[np.intp],
     weight: NDArray[np.float64],
 ) -> pd.DataFrame:
-    """Genes of the reference as the weighted mean of the reference cells that vote for each cell."""
-    X = Rows(ref.X if layer is None else ref.layers[layer], "ref").part(ref.var_names.get_indexer(names))
+    """Genes of the reference as the weighted mean of the reference cells voting for each cell."""
+    X = Rows(ref.X if layer is None else ref.layers[layer], "ref").part(
+        ref.var_names.get_indexer(names)
+    )
     start = np.arange(0, voters.size + 1, voters.shape[1])
-    mean = sparse.csr_array((weight.ravel(), voters.ravel(), start), shape=(len(voters), ref.n_obs)) @ X
-    return pd.DataFrame(dense(mean).astype(np.float32), index=cells, columns=names.str.replace("/", "_"))
+    mean = (
+        sparse.csr_array((weight.ravel(), voters.ravel(), start), shape=(len(voters), ref.n_obs))
+        @ X
+    )
+    return pd.DataFrame(
+        dense(mean).astype(np.float32), index=cells, columns=names.str.replace("/", "_")
+    )
 
 
 def _confidence(
     placed: Placed, ref: Side, present: NDArray[np.bool_], votes: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Two parts cosine with the nearest centre of a type, one part votes, over a cell and its nearest query cells."""
-    if present.sum() == 1:  # a side of one type is centred on it, so that no cosine with its centre says anything
+    """Two parts cosine with the nearest centre of a type, one part votes.
+
+    It is the mean over a cell and its nearest query cells.
+    """
+    if (
+        present.sum() == 1
+    ):  # a side of one type is centred on it, so that no cosine with its centre says anything
         return np.full(len(placed.query), 0.5)
     unit, rows = kernels.unit_rows(placed.query), kernels.unit_rows(placed.ref)
     centers = [
-        np.average(rows[ref.codes == t], axis=0, weights=ref.size[ref.codes == t]) for t in np.flatnonzero(present)
+        np.average(rows[ref.codes == t], axis=0, weights=ref.size[ref.codes == t])
+        for t in np.flatnonzero(present)
     ]
     near = np.maximum((unit @ kernels.unit_rows(np.array(centers)).T).max(axis=1), 0)
     own = (2 * near + votes) / 3
@@ -494,7 +561,9 @@ def _labels(column: pd.Series, name: str) -> tuple[NDArray[np.intp], list[str]]:
     if not names:
         msg = f"No cell of ref has a label in {name!r}."
         raise ValueError(msg)
-    codes: NDArray[np.intp] = pd.Index(names, dtype=object).get_indexer(pd.Index(text, dtype=object)).astype(np.intp)
+    codes: NDArray[np.intp] = (
+        pd.Index(names, dtype=object).get_indexer(pd.Index(text, dtype=object)).astype(np.intp)
+    )
     return codes, names
 
 
@@ -502,7 +571,10 @@ def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
     try:
         values: NDArray[np.float64] = column.astype(np.float64).to_numpy()
     except (TypeError, ValueError):
-        msg = f"ref.obs[{name!r}] is {column.dtype}, expected numbers, such as pseudotime or the index of a stage."
+        msg = (
+            f"ref.obs[{name!r}] is {column.dtype}, expected numbers, such as pseudotime or the"
+            " index of a stage."
+        )
         raise ValueError(msg) from None
     if not np.isfinite(values).any():
         msg = f"ref.obs[{name!r}] has no finite value."
@@ -511,19 +583,32 @@ def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
 
 
 def _check_params(
-    n_neighbors: int, min_confidence: object, random_state: object, label: object, types: object, key_added: object
+    n_neighbors: int,
+    min_confidence: object,
+    random_state: object,
+    label: object,
+    types: object,
+    key_added: object,
 ) -> None:
     for name, value in (("label", label), ("key_added", key_added)):
         if value is not None and not (isinstance(value, str) and value):
             msg = f"{name} is {value!r}, expected a name."
             raise TypeError(msg)
-    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer) or random_state < 0:
+    if (
+        isinstance(random_state, bool)
+        or not isinstance(random_state, int | np.integer)
+        or random_state < 0
+    ):
         msg = f"random_state is {random_state!r}, expected a whole number from 0 up."
         raise ValueError(msg)
     if not isinstance(types, str | Sequence | np.ndarray):
         msg = f"types is {types!r}, expected 'auto', 'all' or a list of labels."
         raise TypeError(msg)
-    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int | np.integer) or n_neighbors < 1:
+    if (
+        isinstance(n_neighbors, bool)
+        or not isinstance(n_neighbors, int | np.integer)
+        or n_neighbors < 1
+    ):
         msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 1 up."
         raise ValueError(msg)
     number = isinstance(min_confidence, int | float | np.integer | np.floating)

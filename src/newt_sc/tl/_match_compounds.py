@@ -63,51 +63,56 @@ def match_compounds(
 ) -> pd.DataFrame:
     """Rank compounds by whether they move cells from one state towards another, or back.
 
-    The change of state is a signature, t of each gene in the cells of ``target`` against those of ``source``
-    (:func:`newt_sc.pp.signatures`). It and the signatures of the compounds are projected into the space of the genes,
-    as :func:`newt_sc.tl.embed_signatures` does, so that they need not be measured on the same genes; the signatures are
-    standardised and partly whitened there, the change likewise without being centred; the score is the cosine.
+    The change of state is a signature, t of each gene in the cells of ``target`` against those of
+    ``source`` (:func:`newt_sc.pp.signatures`). It and the signatures of the compounds are projected
+    into the space of the genes, as :func:`newt_sc.tl.embed_signatures` does, so that they need not
+    be measured on the same genes; the signatures are standardised and partly whitened there, the
+    change likewise without being centred; the score is the cosine.
 
-    The same is done with two controls, which stand beside it in the table. With the vectors *shuffled* over the genes,
-    genes that both sides have still meet, but like genes do not. The plain rank *correlation* over the shared genes
-    needs no embedding. Where the ranks of these are as good a guess, the embedding adds nothing: in the benchmark of
-    this package, with changes of state made from over-expressed genes, it does not.
+    The same is done with two controls, which stand beside it in the table. With the vectors
+    *shuffled* over the genes, genes that both sides have still meet, but like genes do not. The
+    plain rank *correlation* over the shared genes needs no embedding. Where the ranks of these are
+    as good a guess, the embedding adds nothing: in the benchmark of this package, with changes of
+    state made from over-expressed genes, it does not.
 
     Parameters
     ----------
     adata
-        Cells x genes, log-normalised, as :func:`newt_sc.pp.signatures` takes them, human or mouse. Or the change
-        itself: a Series of signed scores by gene, zero where nothing changes and NaN where not measured; then
-        ``groupby``, ``source`` and ``target`` are left out.
+        Cells x genes, log-normalised, as :func:`newt_sc.pp.signatures` takes them, human or mouse.
+        Or the change itself: a Series of signed scores by gene, zero where nothing changes and NaN
+        where not measured; then ``groupby``, ``source`` and ``target`` are left out.
     mdata
-        Signatures x genes: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an
-        AnnData.
+        Signatures x genes: a MuData with shared genes (``axis=1``), as of
+        :func:`newt_sc.datasets.l1000`, or an AnnData.
     groupby
         Column of ``adata.obs`` with the state of each cell.
     source, target
         The states in that column: from, and to.
     direction
-        What comes first: ``"towards"``, what drives cells from ``source`` to ``target``; ``"reverse"``, what drives
-        them back.
+        What comes first: ``"towards"``, what drives cells from ``source`` to ``target``;
+        ``"reverse"``, what drives them back.
     compound
-        Modality of the MuData: ``"compound"``, or a genetic one, such as ``"overexpression"`` or ``"knockdown"``, to
-        rank genes by what happens when they are perturbed. Not asked of an AnnData.
+        Modality of the MuData: ``"compound"``, or a genetic one, such as ``"overexpression"`` or
+        ``"knockdown"``, to rank genes by what happens when they are perturbed. Not asked of an
+        AnnData.
     per
-        What to rank. ``None``: each signature. A column of ``obs``, such as ``"target"`` of a genetic modality: the
-        mean over its signatures. A table with the columns ``compound`` (signatures) and ``target``, known
-        (``"targets"``, a key of ``uns``) or predicted (of :func:`newt_sc.get.targets`): the mean over the compounds of
-        each target, whatever they do to it; keep rows of one ``action`` to tell agonists from antagonists.
+        What to rank. ``None``: each signature. A column of ``obs``, such as ``"target"`` of a
+        genetic modality: the mean over its signatures. A table with the columns ``compound``
+        (signatures) and ``target``, known (``"targets"``, a key of ``uns``) or predicted (of
+        :func:`newt_sc.get.targets`): the mean over the compounds of each target, whatever they do
+        to it; keep rows of one ``action`` to tell agonists from antagonists.
     %(embedding)s
     replicates
-        Column of ``adata.obs`` with the replicate (donor, plate) of each cell. The change is then that of
-        pseudobulks, and replicates are permuted, not cells: cells of a donor are no independent evidence.
+        Column of ``adata.obs`` with the replicate (donor, plate) of each cell. The change is then
+        that of pseudobulks, and replicates are permuted, not cells: cells of a donor are no
+        independent evidence.
     layer
         Layer of ``adata`` to use instead of ``X``.
     null
-        ``"labels"``: the states are permuted over the cells or replicates, and everything is computed anew: does the
-        change of *these* groups have that direction? ``"genes"``: the change is permuted over its genes. ``"auto"``:
-        labels, or genes where a group has fewer than three cells or replicates or there are fewer than 100 ways to
-        label them, and for a Series.
+        ``"labels"``: the states are permuted over the cells or replicates, and everything is
+        computed anew: does the change of *these* groups have that direction? ``"genes"``: the
+        change is permuted over its genes. ``"auto"``: labels, or genes where a group has fewer than
+        three cells or replicates or there are fewer than 100 ways to label them, and for a Series.
     n_permutations
         Number of permutations. All scores of all are held in memory.
     n_shuffles
@@ -121,17 +126,19 @@ def match_compounds(
     -------
     One row for each of what ``per`` asks for, best first; the index is its name:
 
-    - ``name``: that of ``obs``, where it has one and signatures are ranked; ``n_signatures``, how many were averaged;
-    - ``score``, from -1 to 1: above 0 for what resembles the change from ``source`` to ``target``, whatever
-      ``direction``; ``z``, in standard deviations of its permutations, where the score counts times the length of the
-      change; ``p``, one-sided in the direction; ``fdr`` over all rows (Benjamini-Hochberg); ``rank`` by z in the
-      direction;
-    - the same with ``_shuffled`` for shuffled vectors and with ``_correlation`` for Spearman's rho on shared genes.
+    - ``name``: that of ``obs``, where it has one and signatures are ranked; ``n_signatures``, how
+      many were averaged;
+    - ``score``, from -1 to 1: above 0 for what resembles the change from ``source`` to ``target``,
+      whatever ``direction``; ``z``, in standard deviations of its permutations, where the score
+      counts times the length of the change; ``p``, one-sided in the direction; ``fdr`` over all
+      rows (Benjamini-Hochberg); ``rank`` by z in the direction;
+    - the same with ``_shuffled`` for shuffled vectors and with ``_correlation`` for Spearman's rho
+      on shared genes.
 
-    What cannot be scored is NaN and comes last. p tells a direction from noise; that most compounds differ from noise
-    is usual where states differ strongly, and which come first is what to look at. ``attrs["newt_match"]`` holds the
-    parameters, the null that was used, the numbers of genes and shared genes, and how alike the scores are to those of
-    both controls (Spearman).
+    What cannot be scored is NaN and comes last. p tells a direction from noise; that most compounds
+    differ from noise is usual where states differ strongly, and which come first is what to look
+    at. ``attrs["newt_match"]`` holds the parameters, the null that was used, the numbers of genes
+    and shared genes, and how alike the scores are to those of both controls (Spearman).
 
     Raises
     ------
@@ -142,16 +149,17 @@ def match_compounds(
     FileNotFoundError
         If ``embedding`` is neither a name nor a file.
     ValueError
-        If arguments do not fit together or are out of range, a state has no cell, both are the same, nothing changes,
-        or values are infinite or, in cells, NaN.
+        If arguments do not fit together or are out of range, a state has no cell, both are the
+        same, nothing changes, or values are infinite or, in cells, NaN.
     GeneMatchError
         If no gene of the cells or of the signatures has a vector.
 
     Warns
     -----
     NewtWarning
-        If cells or labellings are too few for a t or for permuting labels, signatures change no gene that has a vector,
-        few genes are known or shared, or signatures are too few to be whitened.
+        If cells or labellings are too few for a t or for permuting labels, signatures change no
+        gene that has a vector, few genes are known or shared, or signatures are too few to be
+        whitened.
 
     Examples
     --------
@@ -164,7 +172,18 @@ def match_compounds(
     ...     adata, mdata, groupby="stage", source="progenitor", target="mature", per="targets"
     ... )
     """
-    _check(adata, groupby, source, target, direction, null, replicates, n_permutations, n_shuffles, organism)
+    _check(
+        adata,
+        groupby,
+        source,
+        target,
+        direction,
+        null,
+        replicates,
+        n_permutations,
+        n_shuffles,
+        organism,
+    )
     mod = next(iter(_modalities(mdata, compound if isinstance(mdata, MuData) else None).values()))
     if 0 in mod.shape:
         msg = f"There are {mod.n_obs} signatures and {mod.n_vars} genes: nothing to match."
@@ -176,7 +195,15 @@ def match_compounds(
         change = _Change.from_series(adata, reference, organism, null)
     else:
         change = _Change.from_cells(
-            adata, reference, organism, null, layer, str(groupby), str(source), str(target), replicates
+            adata,
+            reference,
+            organism,
+            null,
+            layer,
+            str(groupby),
+            str(source),
+            str(target),
+            replicates,
         )
     found = align_var(mod, reference.obs_names, what="signatures")
     genes.warn_coverage(found, what="var_names of the signatures", stacklevel=3)
@@ -190,13 +217,16 @@ def match_compounds(
     ranked = np.concatenate([_signed_scores(block) for block in _blocks(C)])
     at = np.flatnonzero(found.index >= 0)
     signatures = [
-        kernels.signed_scores(_changes(block, "The signatures"))[:, at] for block in Rows(mod.X, "mdata").blocks()
+        kernels.signed_scores(_changes(block, "The signatures"))[:, at]
+        for block in Rows(mod.X, "mdata").blocks()
     ]
     rows = change.rows
     scores[0] = _cosines(ranked, signatures, E[rows], E[found.index[at]])
     for _ in range(n_shuffles):
         order = rng.permutation(len(E))
-        scores[1] += _cosines(ranked, signatures, E[order[rows]], E[order[found.index[at]]]) / n_shuffles
+        scores[1] += (
+            _cosines(ranked, signatures, E[order[rows]], E[order[found.index[at]]]) / n_shuffles
+        )
     n_shared = _correlations(C, rows, mod, found.index, out=scores[2])
     size = np.linalg.norm(C, axis=1)
     for each in scores:
@@ -232,7 +262,9 @@ def match_compounds(
         "alike_shuffled": _alike(observed[""], observed["_shuffled"]),
         "alike_correlation": _alike(observed[""], observed["_correlation"]),
     }
-    logger.info("matched %d signatures by %d genes, %d of them shared", mod.n_obs, rows.size, n_shared)
+    logger.info(
+        "matched %d signatures by %d genes, %d of them shared", mod.n_obs, rows.size, n_shared
+    )
     return table
 
 
@@ -249,7 +281,10 @@ def _check(
     organism: str,
 ) -> None:
     if not isinstance(adata, ad.AnnData | pd.Series):
-        msg = f"adata is {type(adata).__name__}, expected an AnnData of cells, or a Series of changes by gene."
+        msg = (
+            f"adata is {type(adata).__name__}, expected an AnnData of cells, or a Series of changes"
+            " by gene."
+        )
         raise TypeError(msg)
     for what, value, allowed in (
         ("direction", direction, ("towards", "reverse")),
@@ -260,8 +295,15 @@ def _check(
             msg = f"{what} is {value!r}, expected one of {allowed}."
             raise ValueError(msg)
     for what, n in (("n_permutations", n_permutations), ("n_shuffles", n_shuffles)):
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < (10 if what == "n_permutations" else 1):
-            msg = f"{what} is {n!r}, expected a whole number from {10 if what == 'n_permutations' else 1} up."
+        if (
+            isinstance(n, bool)
+            or not isinstance(n, int | np.integer)
+            or n < (10 if what == "n_permutations" else 1)
+        ):
+            msg = (
+                f"{what} is {n!r}, expected a whole number from"
+                f" {10 if what == 'n_permutations' else 1} up."
+            )
             raise ValueError(msg)
     given = (groupby, source, target, replicates)
     if isinstance(adata, pd.Series):
@@ -269,18 +311,24 @@ def _check(
             msg = "A Series is the change itself: leave groupby, source, target and replicates out."
             raise ValueError(msg)
         if null == "labels":
-            msg = "null is 'labels', but a Series has no cells whose labels could be permuted: leave it out."
+            msg = (
+                "null is 'labels', but a Series has no cells whose labels could be permuted: leave"
+                " it out."
+            )
             raise ValueError(msg)
         return
     if any(value is None for value in given[:3]):
-        msg = f"groupby, source and target say which cells to compare; found {groupby!r}, {source!r} and {target!r}."
+        msg = (
+            f"groupby, source and target say which cells to compare; found {groupby!r}, {source!r}"
+            f" and {target!r}."
+        )
         raise ValueError(msg)
     if str(source) == str(target):
         msg = f"source and target are both {source!r}: expected two states."
         raise ValueError(msg)
 
 
-# -- the change of state ---------------------------------------------------------------------------------------------
+# -- the change of state ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -294,8 +342,8 @@ class _Change:
     null
         ``"labels"`` or ``"genes"``.
     X, member, equal_var, collapse
-        Units (cells or replicates) x columns; whether each unit is of the target; how t is made of them; and the matrix
-        that averages columns of one gene.
+        Units (cells or replicates) x columns; whether each unit is of the target; how t is made of
+        them; and the matrix that averages columns of one gene.
     """
 
     values: _Array
@@ -307,16 +355,23 @@ class _Change:
     collapse: sparse.csr_array | None = None
 
     @classmethod
-    def from_series(cls, series: pd.Series, reference: ad.AnnData, organism: Any, null: str) -> _Change:
+    def from_series(
+        cls, series: pd.Series, reference: ad.AnnData, organism: Any, null: str
+    ) -> _Change:
         if series.empty or series.dtype.kind not in "fiu":
-            msg = f"The change is a Series of {len(series)} values of type {series.dtype}, expected numbers by gene."
+            msg = (
+                f"The change is a Series of {len(series)} values of type {series.dtype}, expected"
+                " numbers by gene."
+            )
             raise TypeError(msg)
         values = series.to_numpy(dtype=np.float64)
         if np.isinf(values).any():
             msg = "The change has infinite values. Replace them, or set them NaN."
             raise ValueError(msg)
         found = genes.align(series.index.astype(str), reference.obs_names, organism=organism)
-        genes.require_overlap(found, series.index.astype(str), reference.obs_names, what="the change")
+        genes.require_overlap(
+            found, series.index.astype(str), reference.obs_names, what="the change"
+        )
         genes.warn_coverage(found, what="the change", stacklevel=4)
         rows, collapse = _collapse(found.index, np.isfinite(values))
         return cls(np.nan_to_num(values) @ collapse, rows, "genes")
@@ -344,7 +399,9 @@ class _Change:
         for state, n in zip((source, target), size, strict=True):
             if not n:
                 have = ", ".join(map(repr, label.value_counts().index[:10]))
-                msg = f"adata.obs[{groupby!r}] has no cell of {state!r}; it has {have or 'nothing'}."
+                msg = (
+                    f"adata.obs[{groupby!r}] has no cell of {state!r}; it has {have or 'nothing'}."
+                )
                 raise ValueError(msg)
         at = np.flatnonzero(label.isin([source, target]))
         X, _ = _matrix(adata, layer, at)
@@ -357,34 +414,52 @@ class _Change:
             of_pair = np.array([which for which, _ in pairs], dtype=bool)
             few = few or min(of_pair.sum(), (~of_pair).sum()) < _MIN_CELLS
             z = None if few else _signature(X, member, run.iloc[at].to_numpy())
-            to = sparse.csr_array((1 / np.bincount(profile)[profile], (profile, np.arange(at.size))))
+            to = sparse.csr_array(
+                (1 / np.bincount(profile)[profile], (profile, np.arange(at.size)))
+            )
             means = to @ X
             X, member = np.asarray(means.toarray() if sparse.issparse(means) else means), of_pair
         what = "cells" if run is None else "replicates"
         n_target, n_source = int(member.sum()), int((~member).sum())
         if z is None:
             text = (
-                f"{source!r} has {n_source} and {target!r} {n_target} {what}, fewer than {_MIN_CELLS}: the change is "
-                "the difference of their means, and its genes are permuted, not the labels."
+                f"{source!r} has {n_source} and {target!r} {n_target} {what}, fewer than"
+                f" {_MIN_CELLS}: the change is the difference of their means, and its genes are"
+                " permuted, not the labels."
             )
             warnings.warn(text, NewtWarning, stacklevel=4)
             if null == "labels":
-                msg = f"null is 'labels', but there are too few {what} to permute: {n_source} and {n_target}."
+                msg = (
+                    f"null is 'labels', but there are too few {what} to permute: {n_source} and"
+                    f" {n_target}."
+                )
                 raise ValueError(msg)
-            z = np.asarray(X[member].mean(axis=0) - X[~member].mean(axis=0), dtype=np.float64).ravel()
+            z = np.asarray(
+                X[member].mean(axis=0) - X[~member].mean(axis=0), dtype=np.float64
+            ).ravel()
             either = np.asarray((X != 0).sum(axis=0)).ravel() > 0
             z[~either] = np.nan
             null = "genes"
         elif null != "genes" and comb(member.size, n_target) < _MIN_LABELLINGS:
-            text = f"There are only {comb(member.size, n_target)} ways to label {member.size} {what}"
+            text = (
+                f"There are only {comb(member.size, n_target)} ways to label {member.size} {what}"
+            )
             if null == "auto":
-                warnings.warn(f"{text}: the genes of the change are permuted instead.", NewtWarning, stacklevel=4)
+                warnings.warn(
+                    f"{text}: the genes of the change are permuted instead.",
+                    NewtWarning,
+                    stacklevel=4,
+                )
             else:
-                warnings.warn(f"{text}: p cannot be smaller than one of them.", NewtWarning, stacklevel=4)
+                warnings.warn(
+                    f"{text}: p cannot be smaller than one of them.", NewtWarning, stacklevel=4
+                )
             null = "genes" if null == "auto" else null
         rows, collapse = _collapse(found.index, np.isfinite(z))
         values = np.nan_to_num(z) @ collapse
-        return cls(values, rows, "labels" if null == "auto" else null, X, member, run is not None, collapse)
+        return cls(
+            values, rows, "labels" if null == "auto" else null, X, member, run is not None, collapse
+        )
 
     def permuted(self, n: int, rng: np.random.Generator) -> _Array:
         """Make changes under permutation, n x genes."""
@@ -396,7 +471,9 @@ class _Change:
 
 
 def _signature(X: Any, member: _Array, replicate: _Array | None) -> _Array:
-    obs = pd.DataFrame({"state": np.where(member, "target", "source")}, index=[str(i) for i in range(member.size)])
+    obs = pd.DataFrame(
+        {"state": np.where(member, "target", "source")}, index=[str(i) for i in range(member.size)]
+    )
     if replicate is not None:
         obs["replicate"] = replicate
     cells = ad.AnnData(X, obs=obs)
@@ -414,14 +491,17 @@ def _signature(X: Any, member: _Array, replicate: _Array | None) -> _Array:
 
 
 def _collapse(index: _Array, known: _Array) -> tuple[_Array, sparse.csr_array]:
-    """Rows of the embedding that are measured, and the matrix, columns x rows, that averages the columns of each."""
+    """Rows of the embedding that are measured, and the matrix that averages columns of each.
+
+    The matrix is columns x rows.
+    """
     at = np.flatnonzero(known & (index >= 0))
     rows, place = np.unique(index[at], return_inverse=True)
     weight = 1 / np.bincount(place)[place]
     return rows, sparse.csr_array((weight, (at, place)), shape=(index.size, rows.size))
 
 
-# -- scores ----------------------------------------------------------------------------------------------------------
+# -- scores ----------------------------------------------------------------------------------------
 
 
 def _blocks(X: _Array) -> Iterator[_Array]:
@@ -439,9 +519,16 @@ def _signed_scores(X: _Array) -> _Array:
 
 
 def _cosines(changes: _Array, signatures: list[sparse.csr_array], E: _Array, F: _Array) -> _Array:
-    """Cosines of changes and signatures in the space of the genes, changes x signatures; NaN where there is none."""
-    E, F = (vectors - vectors.mean(axis=0, dtype=np.float64).astype(np.float32) for vectors in (E, F))
-    Z = np.concatenate([kernels.project_signatures(sparse.csr_array(block), F)[0] for block in signatures])
+    """Cosines of changes and signatures in the space of the genes, changes x signatures.
+
+    They are NaN where there is none.
+    """
+    E, F = (
+        vectors - vectors.mean(axis=0, dtype=np.float64).astype(np.float32) for vectors in (E, F)
+    )
+    Z = np.concatenate(
+        [kernels.project_signatures(sparse.csr_array(block), F)[0] for block in signatures]
+    )
     known = np.isfinite(Z).all(axis=1)
     A = kernels.project(np.asarray(changes, dtype=np.float32), E).astype(np.float64)
     if known.sum() >= _MIN_SIGNATURES:
@@ -466,7 +553,9 @@ def _correlations(C: _Array, rows: _Array, mod: ad.AnnData, index: _Array, *, ou
         a, known_a = _ranks(C[:, place], sets=False)
         start = 0
         for block in Rows(mod.X, "mdata").blocks(columns):
-            dense = np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=np.float64)
+            dense = np.asarray(
+                block.toarray() if sparse.issparse(block) else block, dtype=np.float64
+            )
             b, known_b = _ranks(dense, sets=True)
             out[:, start : start + len(dense)] = _masked_correlation(a, known_a, b, known_b)
             start += len(dense)
@@ -498,22 +587,34 @@ def _alike(a: _Array, b: _Array) -> float:
 def _warn_signatures(mod: ad.AnnData, observed: _Array, n_shared: int) -> None:
     empty = int(np.isnan(observed).sum())
     if empty:
-        text = f"{empty:,} of {mod.n_obs:,} signatures change no gene that has a vector: they have no score."
+        text = (
+            f"{empty:,} of {mod.n_obs:,} signatures change no gene that has a vector: they have no"
+            " score."
+        )
         warnings.warn(text, NewtWarning, stacklevel=3)
     if mod.n_obs - empty < _MIN_SIGNATURES:
-        text = f"Only {mod.n_obs - empty} signatures have a score: they are compared as they are, without whitening."
+        text = (
+            f"Only {mod.n_obs - empty} signatures have a score: they are compared as they are,"
+            " without whitening."
+        )
         warnings.warn(text, NewtWarning, stacklevel=3)
     if n_shared < _MIN_GENES:
-        text = f"The change and the signatures share {n_shared} genes, fewer than {_MIN_GENES}: no correlation."
+        text = (
+            f"The change and the signatures share {n_shared} genes, fewer than {_MIN_GENES}: no"
+            " correlation."
+        )
         warnings.warn(text, NewtWarning, stacklevel=3)
 
 
-# -- what is ranked --------------------------------------------------------------------------------------------------
+# -- what is ranked --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class _Units:
-    """What is ranked: names, and which signatures each has; ``None`` where each signature is for itself."""
+    """What is ranked: names, and which signatures each has.
+
+    The latter is ``None`` where each signature is for itself.
+    """
 
     names: pd.Index
     row: _Array
@@ -535,10 +636,16 @@ class _Units:
             return cls(pd.Index(names, name=per), given, code, False)
         labels = mod.uns.get(per) if isinstance(per, str) else per
         if labels is None:
-            msg = f"per is {per!r}, neither a column of obs, {list(mod.obs.columns)}, nor a table in uns."
+            msg = (
+                f"per is {per!r}, neither a column of obs, {list(mod.obs.columns)}, nor a table in"
+                " uns."
+            )
             raise KeyError(msg)
         if not isinstance(labels, pd.DataFrame):
-            msg = f"per is {type(labels).__name__}, expected a name or a table with the columns compound and target."
+            msg = (
+                f"per is {type(labels).__name__}, expected a name or a table with the columns"
+                " compound and target."
+            )
             raise TypeError(msg)
         missing = [column for column in ("compound", "target") if column not in labels]
         if missing:
@@ -548,7 +655,10 @@ class _Units:
         places = pd.Series(every, index=mod.obs_names.astype(str))
         pairs = pairs[pairs["compound"].isin(places.index)]
         if pairs.empty:
-            msg = f"No compound of the table per is among the signatures, such as {mod.obs_names[0]!r}."
+            msg = (
+                "No compound of the table per is among the signatures, such as"
+                f" {mod.obs_names[0]!r}."
+            )
             raise ValueError(msg)
         pairs = pairs.join(places.rename("row"), on="compound")
         code, names = pd.factorize(pairs["target"])
@@ -568,7 +678,8 @@ class _Units:
         known = np.isfinite(scores[0])
         use = known[self.row]
         to = sparse.csr_array(
-            (np.ones(use.sum()), (self.row[use], self.unit[use])), shape=(len(known), len(self.names))
+            (np.ones(use.sum()), (self.row[use], self.unit[use])),
+            shape=(len(known), len(self.names)),
         )
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(np.where(known, scores, 0) @ to / np.asarray(to.sum(axis=0)))

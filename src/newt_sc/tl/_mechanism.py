@@ -52,10 +52,11 @@ def mechanism(
 ) -> MuData | ad.AnnData | None:
     """Call the mechanism of each compound by those of the compounds that it is like, or abstain.
 
-    A mechanism scores the summed similarity of a compound to the drugs that have it, over their number plus two; its
-    own drug, under whatever name, is left out. How often such calls are right is measured on the compounds whose
-    mechanism is known, and turned into a confidence, which for these compounds is cross-fitted by drug. Most calls are
-    wrong, as most mechanisms leave no mark that tells them from others: ask for a confidence.
+    A mechanism scores the summed similarity of a compound to the drugs that have it, over their
+    number plus two; its own drug, under whatever name, is left out. How often such calls are right
+    is measured on the compounds whose mechanism is known, and turned into a confidence, which for
+    these compounds is cross-fitted by drug. Most calls are wrong, as most mechanisms leave no mark
+    that tells them from others: ask for a confidence.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ def mechanism(
     min_confidence
         Below it no mechanism is called.
     groups
-        Columns of ``obs``: compounds that share a value in any of them, or the same signature, are one drug.
+        Columns of ``obs``: compounds that share a value in any of them, or the same signature, are
+        one drug.
     %(whitening)s
     %(random_state)s
     %(targets_key)s
@@ -84,29 +86,32 @@ def mechanism(
     ``None``, or the copy. Written into the modality, or the AnnData:
 
     - ``obs["newt_mechanism"]``: the mechanism called, empty where there is none;
-      ``obs["newt_mechanism_confidence"]``: probability that the call is right, NaN without a usable signature.
-    - ``uns["newt_mechanism"]``: ``params``; ``calls`` (``compound``, ``name``, ``mechanism``: the best one, called or
-      not, ``confidence``, ``answered``, ``score``, ``margin`` over the second, ``known``: what is known already);
-      ``neighbors`` (``compound``, ``rank``, ``neighbor``, ``name``, ``similarity``, ``mechanism``); ``accuracy``
-      (``min_confidence``, ``answered``: share of compounds with a known mechanism, ``n`` compounds, ``accuracy`` among
-      them, and ``most_frequent``: accuracy of always naming the most frequent mechanism). :func:`newt_sc.get.mechanism`
-      gives both for a compound.
+      ``obs["newt_mechanism_confidence"]``: probability that the call is right, NaN without a usable
+      signature.
+    - ``uns["newt_mechanism"]``: ``params``; ``calls`` (``compound``, ``name``, ``mechanism``: the
+      best one, called or not, ``confidence``, ``answered``, ``score``, ``margin`` over the second,
+      ``known``: what is known already); ``neighbors`` (``compound``, ``rank``, ``neighbor``,
+      ``name``, ``similarity``, ``mechanism``); ``accuracy`` (``min_confidence``, ``answered``:
+      share of compounds with a known mechanism, ``n`` compounds, ``accuracy`` among them, and
+      ``most_frequent``: accuracy of always naming the most frequent mechanism).
+      :func:`newt_sc.get.mechanism` gives both for a compound.
 
     Raises
     ------
     TypeError
         If ``mdata`` is neither MuData nor AnnData, or ``X`` is not numeric.
     KeyError
-        If the modality or the column is not there, or there are no predicted targets and ``similarity`` asks for them.
+        If the modality or the column is not there, or there are no predicted targets and
+        ``similarity`` asks for them.
     ValueError
-        If the MuData does not share genes, a parameter is out of range, names of compounds are not unique, or the
-        column is empty.
+        If the MuData does not share genes, a parameter is out of range, names of compounds are not
+        unique, or the column is empty.
 
     Warns
     -----
     NewtWarning
-        If compounds have no usable signature, or too few mechanisms are known to tell how often calls are right; then
-        there is no confidence and no call.
+        If compounds have no usable signature, or too few mechanisms are known to tell how often
+        calls are right; then there is no confidence and no call.
 
     Examples
     --------
@@ -115,17 +120,25 @@ def mechanism(
     >>> nt.get.mechanism(mdata)  # doctest: +SKIP
     """
     check_share(min_confidence=min_confidence)
-    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int | np.integer) or n_neighbors < 1:
+    if (
+        isinstance(n_neighbors, bool)
+        or not isinstance(n_neighbors, int | np.integer)
+        or n_neighbors < 1
+    ):
         msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 1."
         raise ValueError(msg)
-    space = CompoundSpace.of(mdata, compound, similarity, key=key, whitening=whitening, groups=groups)
+    space = CompoundSpace.of(
+        mdata, compound, similarity, key=key, whitening=whitening, groups=groups
+    )
     has, labels = annotation_matrix(space.mod, annotation)
     S = space.similarity()
     score = mechanism_scores(radial(S, space, _GAMMA), has & space.known[:, None], space.drug)
     best, value, margin = _best(score)
     labelled = has.any(axis=1) & space.known
     right = has[np.arange(len(has)), best]
-    features = np.column_stack([np.log(np.maximum(value, 1e-12)), margin, np.nan_to_num(space.strength)])
+    features = np.column_stack(
+        [np.log(np.maximum(value, 1e-12)), margin, np.nan_to_num(space.strength)]
+    )
     confidence = _confidence(features, right, labelled, space.drug, random_state)
     confidence[~space.known] = np.nan
     answered = np.nan_to_num(confidence, nan=-1.0) >= min_confidence
@@ -166,8 +179,13 @@ def mechanism(
     return out if copy else None
 
 
-def mechanism_scores(K: NDArray[np.float64], has: NDArray[np.bool_], drug: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Mean similarity of each compound to the drugs of each mechanism, shrunk to 0; its own drug is left out."""
+def mechanism_scores(
+    K: NDArray[np.float64], has: NDArray[np.bool_], drug: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Mean similarity of each compound to the drugs of each mechanism, shrunk to 0.
+
+    A compound's own drug is left out.
+    """
     size = np.bincount(drug)[drug]
     one = has / size[:, None]  # a drug counts once, however many names it has
     other = (drug[:, None] != drug[None]).astype(np.float64)
@@ -175,7 +193,9 @@ def mechanism_scores(K: NDArray[np.float64], has: NDArray[np.bool_], drug: NDArr
     return out
 
 
-def _best(score: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+def _best(
+    score: NDArray[np.float64],
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
     """Best column of each row, its score, and the log ratio to the second."""
     best = score.argmax(axis=1)
     rows = np.arange(len(score))
@@ -202,18 +222,23 @@ def _confidence(
     def fit(rows: NDArray[np.bool_]) -> Any:
         if not 0 < right[rows].sum() < rows.sum():
             return None
-        return make_pipeline(StandardScaler(), LogisticRegression()).fit(features[rows], right[rows])
+        return make_pipeline(StandardScaler(), LogisticRegression()).fit(
+            features[rows], right[rows]
+        )
 
     out = np.full(len(features), np.nan)
     model = fit(labelled) if len(np.unique(drug[labelled])) >= _FEWEST_DRUGS else None
     if model is None:
         text = (
-            f"Mechanisms of {len(np.unique(drug[labelled]))} drugs are known, and {int(right[labelled].sum())} calls "
-            "are right: too few to say how often calls are, so none is made."
+            f"Mechanisms of {len(np.unique(drug[labelled]))} drugs are known, and"
+            f" {int(right[labelled].sum())} calls are right: too few to say how often calls are, so"
+            " none is made."
         )
         warnings.warn(text, NewtWarning, stacklevel=3)
         return out
-    out[~labelled] = model.predict_proba(features[~labelled])[:, 1] if not labelled.all() else out[~labelled]
+    out[~labelled] = (
+        model.predict_proba(features[~labelled])[:, 1] if not labelled.all() else out[~labelled]
+    )
     folds = np.full(len(features), -1)
     folds[labelled] = kernels.grouped_folds(drug[labelled], _N_FOLDS, random_state=random_state)
     # a compound whose mechanism is not known may be a twin of one of which it is: it is no fold's
@@ -234,7 +259,11 @@ def _neighbors(
 ) -> pd.DataFrame:
     candidates = np.flatnonzero(has.any(axis=1) & space.known)
     rows = np.flatnonzero(space.known)
-    some = np.where(space.drug[rows][:, None] != space.drug[candidates][None], S[np.ix_(rows, candidates)], -np.inf)
+    some = np.where(
+        space.drug[rows][:, None] != space.drug[candidates][None],
+        S[np.ix_(rows, candidates)],
+        -np.inf,
+    )
     order = np.argsort(-some, axis=1, kind="stable")[:, :n]
     kept = np.isfinite(np.take_along_axis(some, order, 1))
     row, place = np.nonzero(kept)
@@ -253,8 +282,13 @@ def _neighbors(
     )
 
 
-def _accuracy(confidence: NDArray[np.float64], right: NDArray[np.bool_], has: NDArray[np.bool_]) -> pd.DataFrame:
-    """Accuracy of calls of at least some confidence, and of always naming the most frequent mechanism."""
+def _accuracy(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], has: NDArray[np.bool_]
+) -> pd.DataFrame:
+    """Accuracy of calls of at least some confidence.
+
+    With it comes that of always naming the most frequent mechanism.
+    """
     frequent = has[:, has.sum(axis=0).argmax()] if len(has) else np.zeros(0, dtype=bool)
     rows = []
     for level in _LEVELS:
@@ -269,4 +303,6 @@ def _accuracy(confidence: NDArray[np.float64], right: NDArray[np.bool_], has: ND
                 float(frequent[some].mean()) if n else np.nan,
             )
         )
-    return pd.DataFrame(rows, columns=["min_confidence", "answered", "n", "accuracy", "most_frequent"])
+    return pd.DataFrame(
+        rows, columns=["min_confidence", "answered", "n", "accuracy", "most_frequent"]
+    )

@@ -15,7 +15,15 @@ from newt_sc._docs import with_docs
 from newt_sc.errors import NewtWarning
 
 from ._features import read_features
-from ._fusion import Fusion, ModelFusion, centered, find_genes, made_by_model, open_fusion, read_blocks
+from ._fusion import (
+    Fusion,
+    ModelFusion,
+    centered,
+    find_genes,
+    made_by_model,
+    open_fusion,
+    read_blocks,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -37,7 +45,7 @@ def nearest_genes(
     knowledge: MuData | None = None,
     n_features: int = 5,
 ) -> pd.DataFrame:
-    r"""Find the nearest genes by cosine of centred vectors, with what each modality has to do with it.
+    r"""Find the nearest genes by cosine of centred vectors, and what each modality does for it.
 
     Parameters
     ----------
@@ -55,18 +63,20 @@ def nearest_genes(
 
     Returns
     -------
-    One row per neighbour, nearest first: ``gene``, ``neighbor``, ``rank`` (from 1) and ``similarity``, the cosine of
-    the fused vectors. Where the embedding has blocks, for each modality m:
+    One row per neighbour, nearest first: ``gene``, ``neighbor``, ``rank`` (from 1) and
+    ``similarity``, the cosine of the fused vectors. Where the embedding has blocks, for each
+    modality m:
 
     - ``cosine_m``: cosine of the two genes' blocks; NaN unless the modality knows both.
-    - ``contribution_m``: for a linear fusion the modality's share of ``similarity``, z_g . z_h / (\|z_g\| \|z_h\|):
-      half of its part of z_g times z_h and half of z_g times its part of z_h. All shares and
-      ``contribution_other`` (offset and rounding) sum to ``similarity``. With ``model`` it is ``similarity`` less the
-      cosine of what the model makes of the two genes without m; NaN where that is nothing. Absent for vectors of a
-      model that is not given, as those of ``"newt-human"`` are: ``model="newt-human"`` adds them.
+    - ``contribution_m``: for a linear fusion the modality's share of ``similarity``, z_g . z_h /
+      (\|z_g\| \|z_h\|): half of its part of z_g times z_h and half of z_g times its part of z_h.
+      All shares and ``contribution_other`` (offset and rounding) sum to ``similarity``. With
+      ``model`` it is ``similarity`` less the cosine of what the model makes of the two genes
+      without m; NaN where that is nothing. Absent for vectors of a model that is not given, as
+      those of ``"newt-human"`` are: ``model="newt-human"`` adds them.
 
-    With ``knowledge``: ``n_shared``, how many features both genes have, and ``shared``, for each modality the rarest
-    ones, joined by ``"; "``.
+    With ``knowledge``: ``n_shared``, how many features both genes have, and ``shared``, for each
+    modality the rarest ones, joined by ``"; "``.
 
     Raises
     ------
@@ -75,9 +85,11 @@ def nearest_genes(
     FileNotFoundError
         If ``embedding`` is neither a name nor a file.
     KeyError
-        If there is ``model`` or ``knowledge``, but the embedding has no blocks or shares no modality with it.
+        If there is ``model`` or ``knowledge``, but the embedding has no blocks or shares no
+        modality with it.
     ValueError
-        If ``n_neighbors`` or ``n_features`` is out of range, no gene is named, or the embedding is not the model's.
+        If ``n_neighbors`` or ``n_features`` is out of range, no gene is named, or the embedding is
+        not the model's.
     GeneMatchError
         If a gene is not in the embedding.
 
@@ -91,8 +103,15 @@ def nearest_genes(
     >>> nt.tl.nearest_genes("newt-human", ["GATA1", "INS"])  # doctest: +SKIP
     """
     reference = datasets.resolve_embedding(embedding)
-    if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int) or not 1 <= n_neighbors < reference.n_obs:
-        msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 1 up to {reference.n_obs - 1}."
+    if (
+        isinstance(n_neighbors, bool)
+        or not isinstance(n_neighbors, int)
+        or not 1 <= n_neighbors < reference.n_obs
+    ):
+        msg = (
+            f"n_neighbors is {n_neighbors!r}, expected a whole number from 1 up to"
+            f" {reference.n_obs - 1}."
+        )
         raise ValueError(msg)
     if isinstance(n_features, bool) or not isinstance(n_features, int) or n_features < 1:
         msg = f"n_features is {n_features!r}, expected a whole number from 1 up."
@@ -107,7 +126,9 @@ def nearest_genes(
         try:
             fusion = open_fusion(reference, None)
         except ValueError as error:
-            warnings.warn(f"Contributions of modalities are left out. {error}", NewtWarning, stacklevel=2)
+            warnings.warn(
+                f"Contributions of modalities are left out. {error}", NewtWarning, stacklevel=2
+            )
 
     vectors = centered(np.asarray(reference.X, dtype=np.float32))
     near = kernels.nearest_rows(vectors, n_neighbors, rows=rows)
@@ -133,7 +154,8 @@ def nearest_genes(
         ]
         columns["n_shared"] = [sum(map(len, pair.values())) for pair in found]
         columns["shared"] = [
-            "; ".join(feature for both in pair.values() for _, feature in both[:n_features]) for pair in found
+            "; ".join(feature for both in pair.values() for _, feature in both[:n_features])
+            for pair in found
         ]
     return pd.DataFrame(columns)
 
@@ -147,14 +169,20 @@ def _contributions(
 ) -> dict[str, NDArray[np.float64]]:
     if isinstance(fusion, ModelFusion):
         return {
-            f"contribution_{name}": similarity - _cosine(fusion.without(name, g), fusion.without(name, h))
+            f"contribution_{name}": (
+                similarity - _cosine(fusion.without(name, g), fusion.without(name, h))
+            )
             for name in fusion.names
         }
     a, b = fusion.full[g].astype(np.float64), fusion.full[h].astype(np.float64)
     size = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     out = {}
     for name in fusion.names:
-        both = np.einsum("ij,ij->i", fusion.part(name, g), b) + np.einsum("ij,ij->i", a, fusion.part(name, h))
-        out[f"contribution_{name}"] = np.divide(both, 2 * size, out=np.zeros_like(size), where=size > 0)
+        both = np.einsum("ij,ij->i", fusion.part(name, g), b) + np.einsum(
+            "ij,ij->i", a, fusion.part(name, h)
+        )
+        out[f"contribution_{name}"] = np.divide(
+            both, 2 * size, out=np.zeros_like(size), where=size > 0
+        )
     out["contribution_other"] = similarity - sum(out.values())
     return out

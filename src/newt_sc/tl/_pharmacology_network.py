@@ -63,8 +63,9 @@ def pharmacology_network(
 ) -> MuData | ad.AnnData | None:
     """Build a network of compounds and targets, with communities and what these are enriched in.
 
-    Compounds are linked if they are more alike than chance, compounds and targets if the labels know the pair or it is
-    predicted, and targets if their genes are of like function. :func:`newt_sc.get.network` gives the graph,
+    Compounds are linked if they are more alike than chance, compounds and targets if the labels
+    know the pair or it is predicted, and targets if their genes are of like function.
+    :func:`newt_sc.get.network` gives the graph,
     :func:`newt_sc.pl.network` a figure and :func:`newt_sc.pl.network_html` a page for the browser.
 
     Parameters
@@ -72,27 +73,28 @@ def pharmacology_network(
     %(signatures)s
     %(compound)s
     similarity
-        ``"signature"``: cosine of ranked, standardised, partly whitened signatures. ``"profile"``: cosine of the
-        profiles of z that :func:`newt_sc.tl.predict_targets` wrote, standardised and partly whitened. ``"both"``: the
-        mean of the two, each scaled to mean 0 and standard deviation 1 over pairs. Cross-fitted profiles have not seen
-        a compound's own labels, but have seen those of others.
+        ``"signature"``: cosine of ranked, standardised, partly whitened signatures. ``"profile"``:
+        cosine of the profiles of z that :func:`newt_sc.tl.predict_targets` wrote, standardised and
+        partly whitened. ``"both"``: the mean of the two, each scaled to mean 0 and standard
+        deviation 1 over pairs. Cross-fitted profiles have not seen a compound's own labels, but
+        have seen those of others.
     fdr
         Largest false discovery rate of links between compounds, and between genes.
     n_neighbors
         Links of each compound to keep, the strongest; one that either end keeps stays.
     min_probability, min_z
-        A pair of compound and target is predicted if both its probability and its z are at least so large. Without
-        predictions there are known targets alone.
+        A pair of compound and target is predicted if both its probability and its z are at least so
+        large. Without predictions there are known targets alone.
     %(embedding)s Its cosines link targets; ``gene_neighbors=0`` asks for none.
     gene_neighbors
         Links of each target to other targets to keep.
     annotations
-        Columns of ``obs`` to test communities for, several values in a field joined by ``|``. Of ``atc_codes`` the
-        first four characters count (pharmacological subgroup). Columns that are not there are passed over. The first
-        is the mechanism that is shown.
+        Columns of ``obs`` to test communities for, several values in a field joined by ``|``. Of
+        ``atc_codes`` the first four characters count (pharmacological subgroup). Columns that are
+        not there are passed over. The first is the mechanism that is shown.
     groups
-        Columns of ``obs``: compounds that share a value in any of them, or the same signature, are one drug. They are
-        never linked, and count once in tests.
+        Columns of ``obs``: compounds that share a value in any of them, or the same signature, are
+        one drug. They are never linked, and count once in tests.
     resolution
         Of the Leiden communities.
     n_rewirings
@@ -110,24 +112,26 @@ def pharmacology_network(
     ``None``, or the copy. Written into the modality, or the AnnData:
 
     - ``obsp["newt_network"]``: similarity of linked compounds, float32 CSR, symmetric.
-    - ``obs["newt_network_community"]``: categorical, numbered from 0 by size, missing where a compound is in no
-      community of three or more.
-    - ``uns["newt_network"]``: ``params``; ``nodes`` (``id``, ``kind``, ``name``, ``community``, ``mechanism``,
-      ``drug``, ``degree``, ``x``, ``y`` and the other annotations), targets having the id ``gene:SYMBOL``; ``edges``
-      (``source``, ``target``, ``kind``, ``weight``, ``fdr``, ``z``, ``probability``), ``kind`` being ``similar``,
-      ``known``, ``predicted`` or ``gene``; ``enrichment`` (``community``, ``kind``, ``label``, ``n`` drugs with it of
-      ``size``, ``expected``, ``fold``, ``p``, ``fdr``); ``organisation`` (``kind``, ``observed``, ``null_mean``,
-      ``null_sd``, ``z``, ``p``).
+    - ``obs["newt_network_community"]``: categorical, numbered from 0 by size, missing where a
+      compound is in no community of three or more.
+    - ``uns["newt_network"]``: ``params``; ``nodes`` (``id``, ``kind``, ``name``, ``community``,
+      ``mechanism``, ``drug``, ``degree``, ``x``, ``y`` and the other annotations), targets having
+      the id ``gene:SYMBOL``; ``edges`` (``source``, ``target``, ``kind``, ``weight``, ``fdr``,
+      ``z``, ``probability``), ``kind`` being ``similar``, ``known``, ``predicted`` or ``gene``;
+      ``enrichment`` (``community``, ``kind``, ``label``, ``n`` drugs with it of ``size``,
+      ``expected``, ``fold``, ``p``, ``fdr``); ``organisation`` (``kind``, ``observed``,
+      ``null_mean``, ``null_sd``, ``z``, ``p``).
 
     Raises
     ------
     TypeError
         If ``mdata`` is neither MuData nor AnnData, or ``X`` is not numeric.
     KeyError
-        If the modality is not there, or there are no predicted targets and ``similarity`` asks for them.
+        If the modality is not there, or there are no predicted targets and ``similarity`` asks for
+        them.
     ValueError
-        If the MuData does not share genes, a parameter is out of range, names of compounds are not unique, or there are
-        more than 20,000.
+        If the MuData does not share genes, a parameter is out of range, names of compounds are not
+        unique, or there are more than 20,000.
 
     Warns
     -----
@@ -136,24 +140,26 @@ def pharmacology_network(
 
     Notes
     -----
-    *Links of compounds.* The null is the similarity of compounds after each column of the whitened matrix was permuted
-    among compounds on its own: every gene keeps its values, what two compounds share beyond single genes is gone. p is
-    the share of null pairs that are at least as similar, corrected by Benjamini and Hochberg over all pairs.
+    *Links of compounds.* The null is the similarity of compounds after each column of the whitened
+    matrix was permuted among compounds on its own: every gene keeps its values, what two compounds
+    share beyond single genes is gone. p is the share of null pairs that are at least as similar,
+    corrected by Benjamini and Hochberg over all pairs.
 
-    *Targets.* ``fdr`` of a predicted pair is one minus the mean probability of all predicted pairs that are at least as
-    probable. *Genes.* Cosines of vectors, centred over all genes, against the same null: columns permuted among the
-    targets.
+    *Targets.* ``fdr`` of a predicted pair is one minus the mean probability of all predicted pairs
+    that are at least as probable. *Genes.* Cosines of vectors, centred over all genes, against the
+    same null: columns permuted among the targets.
 
-    *Enrichment.* Labels are permuted among drugs of like degree, in up to ten strata: well-connected drugs are in large
-    communities and are well annotated, too. The distribution of the count is a convolution of hypergeometric ones, so p
-    is exact. *Organisation.* The share of links whose two drugs share a label, and the modularity, against graphs
-    rewired by double-edge swaps, which keep the degree of each compound. Similarity by profiles has seen labels of
-    other compounds; ``similarity="signature"`` has seen none.
+    *Enrichment.* Labels are permuted among drugs of like degree, in up to ten strata:
+    well-connected drugs are in large communities and are well annotated, too. The distribution of
+    the count is a convolution of hypergeometric ones, so p is exact. *Organisation.* The share of
+    links whose two drugs share a label, and the modularity, against graphs rewired by double-edge
+    swaps, which keep the degree of each compound. Similarity by profiles has seen labels of other
+    compounds; ``similarity="signature"`` has seen none.
 
     References
     ----------
-    Traag et al. (2019), Scientific Reports 9:5233, on Leiden communities; Maslov and Sneppen (2002), Science 296:910,
-    on rewiring; Benjamini and Hochberg (1995), JRSS B 57:289.
+    Traag et al. (2019), Scientific Reports 9:5233, on Leiden communities; Maslov and Sneppen
+    (2002), Science 296:910, on rewiring; Benjamini and Hochberg (1995), JRSS B 57:289.
 
     Examples
     --------
@@ -173,14 +179,20 @@ def pharmacology_network(
     if not resolution > 0:
         msg = f"resolution is {resolution!r}, expected a number above 0."
         raise ValueError(msg)
-    space = CompoundSpace.of(mdata, compound, similarity, key=key, whitening=whitening, groups=groups)
+    space = CompoundSpace.of(
+        mdata, compound, similarity, key=key, whitening=whitening, groups=groups
+    )
     mod, slot = space.mod, key_added or _keys.NETWORK
     pairs, weight, q = _links(space, fdr, n_neighbors, random_state)
     graph = Graph(mod.n_obs, pairs, np.maximum(weight, 1e-6), random_state)
     community = graph.communities(resolution)
     at = graph.positions()
     ids = mod.obs_names.to_numpy(dtype=object).astype(str).astype(object)
-    edges = [pd.DataFrame({"source": ids[pairs[:, 0]], "target": ids[pairs[:, 1]], "weight": weight, "fdr": q})]
+    edges = [
+        pd.DataFrame(
+            {"source": ids[pairs[:, 0]], "target": ids[pairs[:, 1]], "weight": weight, "fdr": q}
+        )
+    ]
     edges[0]["kind"] = "similar"
     targets = _targets(mod, key, min_probability, min_z)
     edges.append(targets.assign(target="gene:" + targets["target"].astype(object)))
@@ -218,17 +230,26 @@ def pharmacology_network(
             "key": key or _keys.TARGETS,
         },
         "nodes": nodes,
-        "edges": pd.concat([part for part in edges if len(part)] or edges[:1], ignore_index=True).reindex(
-            columns=_EDGES
+        "edges": (
+            pd.concat(
+                [part for part in edges if len(part)] or edges[:1], ignore_index=True
+            ).reindex(columns=_EDGES)
         ),
         "enrichment": _enrichment(community, degree, space.drug, space.known, tested),
         "organisation": _organisation(graph, pairs, tested, resolution, n_rewirings),
     }
-    logger.info("network of %d compounds, %d targets and %d edges", mod.n_obs, len(symbols), len(info["edges"]))
+    logger.info(
+        "network of %d compounds, %d targets and %d edges",
+        mod.n_obs,
+        len(symbols),
+        len(info["edges"]),
+    )
 
     n = mod.n_obs
     both = np.concatenate([pairs, pairs[:, ::-1]])
-    adjacency = sparse.csr_matrix((np.tile(weight, 2).astype(np.float32), (both[:, 0], both[:, 1])), shape=(n, n))
+    adjacency = sparse.csr_matrix(
+        (np.tile(weight, 2).astype(np.float32), (both[:, 0], both[:, 1])), shape=(n, n)
+    )
     out, into = writable(mdata, compound, copy=copy)
     into.obsp[slot] = adjacency
     numbers = [str(i) for i in range(community.max(initial=-1) + 1)]
@@ -238,7 +259,9 @@ def pharmacology_network(
 
 
 def _joined(edges: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    out = pd.concat([part for part in edges if len(part)] or edges[:1], ignore_index=True).reindex(columns=_EDGES)
+    out = pd.concat([part for part in edges if len(part)] or edges[:1], ignore_index=True).reindex(
+        columns=_EDGES
+    )
     return out.astype(dict.fromkeys(_EDGES[:3], str) | dict.fromkeys(_EDGES[3:], np.float64))
 
 
@@ -255,7 +278,9 @@ def _links(
     if len(rows) < 2:
         return nothing
     drug = space.drug[rows]
-    apart = drug[:, None] != drug[None]  # twins are alike by definition and tell nothing of the rate
+    apart = (
+        drug[:, None] != drug[None]
+    )  # twins are alike by definition and tell nothing of the rate
     S = space.similarity()[np.ix_(rows, rows)]
     at, q = _beyond_chance(S, space.parts, space.moments, apart, fdr, n_neighbors, random_state)
     return rows[at], S[at[:, 0], at[:, 1]], q
@@ -270,10 +295,15 @@ def _beyond_chance(
     n_neighbors: int,
     random_state: int,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Pairs that are more alike than rows of independent columns, the best of each row, and their q."""
+    """Pairs that are more alike than rows of independent columns, the best of each row.
+
+    Their q come with them.
+    """
     above = np.triu_indices(len(S), 1)
     n = int(np.clip(-(-_NULL_PAIRS // len(above[0])), 1, _MOST_PERMUTATIONS))
-    null = np.concatenate(list(kernels.null_similarities(parts, moments, n_permutations=n, random_state=random_state)))
+    null = np.concatenate(
+        list(kernels.null_similarities(parts, moments, n_permutations=n, random_state=random_state))
+    )
     use = allowed[above]
     q = np.ones(len(use))
     if use.any():
@@ -284,10 +314,19 @@ def _beyond_chance(
     return np.stack([above[0][keep], above[1][keep]], axis=1), q[keep]
 
 
-def _targets(mod: ad.AnnData, key: str | None, min_probability: float, min_z: float) -> pd.DataFrame:
-    """Pairs of a compound and a target: known, with their prediction where there is one, or predicted."""
+def _targets(
+    mod: ad.AnnData, key: str | None, min_probability: float, min_z: float
+) -> pd.DataFrame:
+    """Pairs of a compound and a target, known or predicted.
+
+    Known ones have their prediction where there is one.
+    """
     slot = key or _keys.TARGETS
-    found = known_pairs(mod, key).rename(columns={"compound": "source"}).assign(kind="known", weight=1.0, fdr=0.0)
+    found = (
+        known_pairs(mod, key)
+        .rename(columns={"compound": "source"})
+        .assign(kind="known", weight=1.0, fdr=0.0)
+    )
     found["z"], found["probability"] = np.nan, np.nan
     if slot not in mod.obsm or f"{slot}_probability" not in mod.obsm or slot not in mod.uns:
         return found[["source", "target", "kind", "weight", "fdr", "z", "probability"]]
@@ -317,7 +356,11 @@ def _targets(mod: ad.AnnData, key: str | None, min_probability: float, min_z: fl
 
 
 def _gene_links(
-    symbols: NDArray[Any], embedding: str | PathLike[str] | ad.AnnData, fdr: float, n_neighbors: int, random_state: int
+    symbols: NDArray[Any],
+    embedding: str | PathLike[str] | ad.AnnData,
+    fdr: float,
+    n_neighbors: int,
+    random_state: int,
 ) -> pd.DataFrame:
     """Pairs of targets whose vectors are more alike than vectors of independent columns."""
     empty = pd.DataFrame({name: pd.Series(dtype=object) for name in _EDGES})
@@ -382,8 +425,12 @@ def _nodes(
     row = mod.obs_names.get_indexer(targets["source"])
     code = pd.Index(symbols).get_indexer(targets["target"])
     n = np.bincount(code, minlength=len(symbols))
-    middle = np.stack([np.bincount(code, weights=at[row, i], minlength=len(symbols)) / n for i in (0, 1)], axis=1)
-    angle = np.pi * (3 - np.sqrt(5)) * np.arange(len(symbols))  # those of the same compounds are spread around them
+    middle = np.stack(
+        [np.bincount(code, weights=at[row, i], minlength=len(symbols)) / n for i in (0, 1)], axis=1
+    )
+    angle = (
+        np.pi * (3 - np.sqrt(5)) * np.arange(len(symbols))
+    )  # those of the same compounds are spread around them
     middle += 0.03 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     of_targets = pd.DataFrame(
         {
@@ -409,7 +456,7 @@ def _enrichment(
     known: NDArray[np.bool_],
     tested: dict[str, tuple[NDArray[np.bool_], NDArray[np.object_]]],
 ) -> pd.DataFrame:
-    """Labels of communities, counted by drugs, against labels permuted among drugs of like degree."""
+    """Labels of communities, counted by drugs, against permutations at like degree of drugs."""
     columns = ["community", "kind", "label", "n", "size", "expected", "fold", "p", "fdr"]
     rows: list[tuple[Any, ...]] = []
     _, first, code = np.unique(drug[known], return_index=True, return_inverse=True)
@@ -425,15 +472,30 @@ def _enrichment(
         for kind, (has, labels) in tested.items():
             of_drug = np.zeros((n_drugs, len(labels)), dtype=bool)
             np.logical_or.at(of_drug, code, has[known])
-            some = of_drug.any(axis=1)  # those of which nothing is known are neither with nor without
+            some = of_drug.any(
+                axis=1
+            )  # those of which nothing is known are neither with nor without
             for column in np.flatnonzero(of_drug.sum(axis=0) >= _FEWEST):
                 for number in np.unique(place[of_drug[:, column]]):
                     inside = place == number
                     if number == votes.shape[1] - 1 or (inside & of_drug[:, column]).sum() < 2:
                         continue
-                    count, mean, _, p = kernels.strata_overlap(inside[some], of_drug[some, column], strata[some])
+                    count, mean, _, p = kernels.strata_overlap(
+                        inside[some], of_drug[some, column], strata[some]
+                    )
                     size = int((inside & some).sum())
-                    rows.append((int(number), kind, str(labels[column]), count, size, mean, count / max(mean, 1e-9), p))
+                    rows.append(
+                        (
+                            int(number),
+                            kind,
+                            str(labels[column]),
+                            count,
+                            size,
+                            mean,
+                            count / max(mean, 1e-9),
+                            p,
+                        )
+                    )
     out = pd.DataFrame(rows, columns=columns[:-1])
     out["fdr"] = stats.false_discovery_control(out["p"]) if len(out) else np.zeros(0)
     kinds = {"community": int, "kind": object, "label": object, "n": int, "size": int}
@@ -445,7 +507,9 @@ def _strata(value: NDArray[np.float64]) -> NDArray[np.intp]:
     """Strata of like value, up to ten, of about thirty items at least; equal values are in one."""
     n = int(np.clip(len(value) // _STRATUM, 1, _STRATA))
     edges = np.unique(np.quantile(value, np.arange(1, n) / n)) if n > 1 else np.zeros(0)
-    return np.asarray(np.unique(np.searchsorted(edges, value, side="left"), return_inverse=True)[1], dtype=np.intp)
+    return np.asarray(
+        np.unique(np.searchsorted(edges, value, side="left"), return_inverse=True)[1], dtype=np.intp
+    )
 
 
 def _organisation(
@@ -459,7 +523,9 @@ def _organisation(
     kinds = [*tested, "modularity"]
     columns = ["kind", "observed", "null_mean", "null_sd", "z", "p"]
     if not len(pairs):
-        return pd.DataFrame({name: pd.Series(dtype=object if name == "kind" else float) for name in columns})
+        return pd.DataFrame(
+            {name: pd.Series(dtype=object if name == "kind" else float) for name in columns}
+        )
 
     def shares(edges: NDArray[np.intp]) -> list[float]:
         out = []
@@ -471,7 +537,9 @@ def _organisation(
         return out
 
     observed = np.array([*shares(pairs), graph.modularity(resolution)])
-    null = np.array([[*shares(edges), modularity] for edges, modularity in graph.rewired(n, resolution)])
+    null = np.array(
+        [[*shares(edges), modularity] for edges, modularity in graph.rewired(n, resolution)]
+    )
     null = null.reshape(-1, len(kinds))
     if not len(null):
         return pd.DataFrame({"kind": kinds, "observed": observed}).reindex(columns=columns)

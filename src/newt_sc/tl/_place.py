@@ -33,7 +33,9 @@ _TRIAL_CELLS: Final = 2000
 _MOST_TYPES: Final = 60  # of more it would take long to tell which a query holds
 _SAME_KIND: Final = 1.0  # shift below which both sides are of one kind of experiment
 _ALIKE: Final = 0.18  # distance of spectra up to which mixtures are alike, and
-_ALIKE_GAIN: Final = 0.06  # gain of fewer types up to which they are; both of development draws, docs/notes/cells.md
+_ALIKE_GAIN: Final = (
+    0.06  # gain of fewer types up to which they are; both of development draws, docs/notes/cells.md
+)
 _COMPONENTS: Final = 15
 _NEIGHBORS: Final = 15
 _SHIFT_COMPONENTS: Final = 20
@@ -67,9 +69,14 @@ class Placed:
 
 
 def shared_pair(
-    adata: AnnData, ref: AnnData | Side, *, layer: str | None, mask_var: Any, orthologs: Orthologs | None
+    adata: AnnData,
+    ref: AnnData | Side,
+    *,
+    layer: str | None,
+    mask_var: Any,
+    orthologs: Orthologs | None,
 ) -> tuple[Any, Any] | None:
-    """Cells of both sides on the 2,000 genes most variable in the reference of those that both measure, if any."""
+    """Cells of both sides on the 2,000 shared genes most variable in the reference, if any."""
     import anndata as ad
 
     from newt_sc.pp import shared_genes
@@ -86,7 +93,9 @@ def shared_pair(
         X = Rows(one.X if layer is None else one.layers[layer], "X").part(at)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a query's genes of one name are summed
-            return ad.AnnData(X, obs=pd.DataFrame(index=one.obs_names), var=out.var.iloc[at], uns=out.uns)
+            return ad.AnnData(
+                X, obs=pd.DataFrame(index=one.obs_names), var=out.var.iloc[at], uns=out.uns
+            )
 
     query = light(adata)
     reference = ref if isinstance(ref, Side) else light(ref, once=True)
@@ -102,19 +111,28 @@ def shared_pair(
         return None
     if not isinstance(ref, Side):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NewtWarning)  # that few are shared is what the plan is made by
+            warnings.simplefilter(
+                "ignore", NewtWarning
+            )  # that few are shared is what the plan is made by
             pair = shared_genes(query, reference, n_top_genes=N_TOP_GENES)
         return pair[0].X, pair[1].X
     hit = np.flatnonzero(found >= 0)
     joined = sparse.csr_array(
-        (np.ones(hit.size, np.float32), (hit, np.searchsorted(at, found[hit]))), shape=(query.n_vars, at.size)
+        (np.ones(hit.size, np.float32), (hit, np.searchsorted(at, found[hit]))),
+        shape=(query.n_vars, at.size),
     )
     rows = expanded(ref)
-    return sparse.csr_matrix(query.X) @ joined, ref.mean[at] + ref.scores[rows] @ ref.sums.loadings[at].T
+    return (
+        sparse.csr_matrix(query.X) @ joined,
+        ref.mean[at] + ref.scores[rows] @ ref.sums.loadings[at].T,
+    )
 
 
 def expanded(side: Side, most: int = _NEIGHBORS) -> NDArray[np.intp]:
-    """Rows of a side, a group of cells as often as it has cells; more than can be nearest are not needed."""
+    """Rows of a side, a group of cells as often as it has cells.
+
+    More than can be nearest are not needed.
+    """
     return np.repeat(np.arange(len(side.size)), np.minimum(side.size, most))
 
 
@@ -149,11 +167,17 @@ def plan(
         if n_shared >= _MANY or (trial is not None and trial[0] >= trial[1]):
             why = f"{n_shared:,} genes are shared"
             if trial is not None:
-                why += f"; halves of the reference tell labels by them at {trial[0]:.2f}, by vectors at {trial[1]:.2f}"
+                why += (
+                    f"; halves of the reference tell labels by them at {trial[0]:.2f}, by vectors"
+                    f" at {trial[1]:.2f}"
+                )
             return Plan("shared", everything, told | {"why": why})
     if via == "shared":
         if pair is None:
-            msg = f"via='shared', but the sides share fewer than {_FEW} genes: use via='aligned' or 'rotated'."
+            msg = (
+                f"via='shared', but the sides share fewer than {_FEW} genes: use via='aligned' or"
+                " 'rotated'."
+            )
             raise ValueError(msg)
         return Plan("shared", everything, told | {"why": "asked for"})
     present, gain = np.ones(len(ref.types), dtype=bool), 0.0
@@ -164,15 +188,33 @@ def plan(
     everything = present if types is None else types
     if via != "auto":
         return Plan(via, everything, told | {"why": "asked for"})  # type: ignore[arg-type]
-    few = "no gene is shared" if not n_shared else f"the {n_shared} shared genes tell less than vectors"
-    alike = 1 < len(ref.types) <= _MOST_TYPES and types is None and gain < _ALIKE_GAIN and apart < _ALIKE
+    few = (
+        "no gene is shared"
+        if not n_shared
+        else f"the {n_shared} shared genes tell less than vectors"
+    )
+    alike = (
+        1 < len(ref.types) <= _MOST_TYPES
+        and types is None
+        and gain < _ALIKE_GAIN
+        and apart < _ALIKE
+    )
     if alike:
-        return Plan("rotated", np.ones_like(present), told | {"why": f"{few}, and the mixtures of types look alike"})
-    return Plan("aligned", everything, told | {"why": f"{few}, and the mixtures of types may differ"})
+        return Plan(
+            "rotated",
+            np.ones_like(present),
+            told | {"why": f"{few}, and the mixtures of types look alike"},
+        )
+    return Plan(
+        "aligned", everything, told | {"why": f"{few}, and the mixtures of types may differ"}
+    )
 
 
 def _trial(ref: Side, shared: NDArray[np.float64], random_state: int) -> tuple[float, float]:
-    """How well halves of the reference tell each other's labels: by the shared genes, and by vectors of other genes."""
+    """How well halves of the reference tell each other's labels.
+
+    They do so by the shared genes, and by vectors of other genes.
+    """
     rng = np.random.default_rng(random_state)
     rows = expanded(ref) if ref.X is None else np.arange(len(ref.codes))
     kept = np.flatnonzero(ref.codes[rows] >= 0)
@@ -188,7 +230,11 @@ def _trial(ref: Side, shared: NDArray[np.float64], random_state: int) -> tuple[f
         return 1.0, 0.0
     common = shared[kept].mean(axis=0)
     scores = _joint(shared[kept[half == 0]], shared[kept[half == 1]], k, (common, common))
-    whole = dense(ref.X)[kept] if ref.X is not None else ref.mean + ref.scores[rows[kept]] @ ref.sums.loadings.T
+    whole = (
+        dense(ref.X)[kept]
+        if ref.X is not None
+        else ref.mean + ref.scores[rows[kept]] @ ref.sums.loadings.T
+    )
     panel = rng.permutation(whole.shape[1]) % 2
     turned = []
     for i in (0, 1):
@@ -219,14 +265,23 @@ def _trial(ref: Side, shared: NDArray[np.float64], random_state: int) -> tuple[f
     return score(*scores), score(*turned)
 
 
-def _joint(first: Any, second: Any, n_comps: int, means: Any = None, *, scale: bool = False) -> tuple[Any, Any]:
-    """Scores of a PCA of both sides about given means, or about their own; each scaled by itself if asked for."""
+def _joint(
+    first: Any, second: Any, n_comps: int, means: Any = None, *, scale: bool = False
+) -> tuple[Any, Any]:
+    """Scores of a PCA of both sides about given means, or about their own.
+
+    Each side is scaled by itself if asked for.
+    """
     sides = (first, second)
     n = sum(side.shape[0] for side in sides)
     means = [_mean(side) for side in sides] if means is None else means
     scatters = [kernels.scatter(side, mean) for side, mean in zip(sides, means, strict=True)]
     factors = [
-        1 / np.maximum(np.sqrt(np.diag(scatter) / side.shape[0]), 1e-3) if scale else np.ones(len(scatter))
+        (
+            1 / np.maximum(np.sqrt(np.diag(scatter) / side.shape[0]), 1e-3)
+            if scale
+            else np.ones(len(scatter))
+        )
         for scatter, side in zip(scatters, sides, strict=True)
     ]
     total: Any = sum(scatter * f * f[:, None] for scatter, f in zip(scatters, factors, strict=True))
@@ -243,13 +298,18 @@ def _mean(X: Any) -> NDArray[np.float64]:
 
 
 def _small_shift(first: Any, second: Any, codes: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Means about which the query is at home among the reference's types, where both are of one kind."""
+    """Means about which the query is at home among the reference's types.
+
+    This holds where both are of one kind.
+    """
     mean, own = _mean(second), _mean(first)
     if codes.max() < 1:
         return mean
     labelled = codes >= 0
     covariance = kernels.scatter(second, mean) / second.shape[0]
-    axes, _ = kernels.principal_axes(covariance, min(_SHIFT_COMPONENTS, len(mean) - 1, second.shape[0] - 1))
+    axes, _ = kernels.principal_axes(
+        covariance, min(_SHIFT_COMPONENTS, len(mean) - 1, second.shape[0] - 1)
+    )
     scores = [np.asarray(X @ axes - mean @ axes, dtype=np.float64) for X in (first, second)]
     shift = kernels.mixture_shift(scores[0], scores[1][labelled], codes[labelled])
     difference = own - mean
@@ -257,7 +317,9 @@ def _small_shift(first: Any, second: Any, codes: NDArray[np.intp]) -> NDArray[np
     return np.asarray(mean + difference + axes @ (shift - axes.T @ difference))
 
 
-def place(query: Side, ref: Side, pair: tuple[Any, Any] | None, how: Plan) -> tuple[Placed, dict[str, Any]]:
+def place(
+    query: Side, ref: Side, pair: tuple[Any, Any] | None, how: Plan
+) -> tuple[Placed, dict[str, Any]]:
     """Place both sides in one space; of a saved reference its groups, as they are."""
     if how.via == "aligned":
         return _aligned(query, ref), {}
@@ -298,7 +360,10 @@ def _aligned(query: Side, ref: Side) -> Placed:
 def carried(
     query: NDArray[np.float64], ref: NDArray[np.float64], n_neighbors: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-    """Nearest rows of the reference by cosine, the cosines, and weights in proportion to these, of sum one."""
+    """Nearest rows of the reference by cosine, the cosines, and weights.
+
+    Weights are in proportion to the cosines and add up to one.
+    """
     from sklearn.neighbors import NearestNeighbors
 
     k = min(n_neighbors, len(ref))

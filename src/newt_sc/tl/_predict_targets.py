@@ -58,42 +58,48 @@ def predict_targets(
 ) -> MuData | ad.AnnData | None:
     """Predict which proteins compounds bind from what they do to expression.
 
-    Where there are labels, a :class:`newt_sc.models.TargetPredictor` is trained on these signatures, and each compound
-    is scored by a model that has not seen its drug (cross-fitted; see ``known_targets`` for the other way). Without
-    labels the shipped model ``l1000-human`` scores. Ranks go by z, the score of a pair against those of other
-    compounds; how often a target is hit at all (its prior) stands beside it. :func:`newt_sc.get.targets` gives the
-    table, :func:`newt_sc.pl.targets` the plot.
+    Where there are labels, a :class:`newt_sc.models.TargetPredictor` is trained on these
+    signatures, and each compound is scored by a model that has not seen its drug (cross-fitted; see
+    ``known_targets`` for the other way). Without labels the shipped model ``l1000-human`` scores.
+    Ranks go by z, the score of a pair against those of other compounds; how often a target is hit
+    at all (its prior) stands beside it. :func:`newt_sc.get.targets` gives the table,
+    :func:`newt_sc.pl.targets` the plot.
 
     Parameters
     ----------
     mdata
-        Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`, or an AnnData of
-        signatures x genes. Numpy, scipy sparse, backed or dask; z-scores or log fold changes, NaN where not measured.
-        Genes by any identifier, in any order.
+        Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`,
+        or an AnnData of signatures x genes. Numpy, scipy sparse, backed or dask; z-scores or log
+        fold changes, NaN where not measured. Genes by any identifier, in any order.
     compound
         Modality of the compounds; not asked of an AnnData.
     genetic
-        Modalities of genetic perturbations, such as ``["overexpression", "knockdown"]``, with ``obs["target"]``. How
-        alike a compound is to the loss of each target is written as evidence of its own and never blended into z.
+        Modalities of genetic perturbations, such as ``["overexpression", "knockdown"]``, with
+        ``obs["target"]``. How alike a compound is to the loss of each target is written as evidence
+        of its own and never blended into z.
     structure
         Column of ``obs`` with SMILES (needs RDKit, extra ``chem``), which the model shall use, too.
     targets
-        Labels, as of :class:`newt_sc.models.TargetPredictor`: a DataFrame with the columns ``compound`` and
-        ``target``, or its key in ``uns``. By default ``uns["targets"]`` where it is there.
+        Labels, as of :class:`newt_sc.models.TargetPredictor`: a DataFrame with the columns
+        ``compound`` and ``target``, or its key in ``uns``. By default ``uns["targets"]`` where it
+        is there.
     known_targets
-        Ask for *further* targets of compounds with known ones: what is known of a compound counts, too, and
-        cross-fitting leaves out the family of the target instead of the compound's drug. Needs labels.
+        Ask for *further* targets of compounds with known ones: what is known of a compound counts,
+        too, and cross-fitting leaves out the family of the target instead of the compound's drug.
+        Needs labels.
     %(embedding)s It has to be the one that ``model`` was trained with.
     groupby
-        Columns of ``obs`` that name the compound. Its signatures over cell lines, doses and times are pooled gene by
-        gene, by Stouffer's method (the sum of z over the square root of their number), and each of them gets what the
-        pooled one gets. Several columns are joined by ``|``. Labels name groups, or signatures in them.
+        Columns of ``obs`` that name the compound. Its signatures over cell lines, doses and times
+        are pooled gene by gene, by Stouffer's method (the sum of z over the square root of their
+        number), and each of them gets what the pooled one gets. Several columns are joined by
+        ``|``. Labels name groups, or signatures in them.
     model
-        A trained model, its directory, or the name of a shipped one, instead of training. Labels in ``uns["targets"]``
-        then only say what is known. Compounds that a model in memory was trained on, with the same signature, are
-        cross-fitted; a model on disk does not know them any more.
+        A trained model, its directory, or the name of a shipped one, instead of training. Labels in
+        ``uns["targets"]`` then only say what is known. Compounds that a model in memory was trained
+        on, with the same signature, are cross-fitted; a model on disk does not know them any more.
     among
-        Targets to score: ``"seen"``, those that were trained on; ``"all"``, every gene of the embedding; or genes.
+        Targets to score: ``"seen"``, those that were trained on; ``"all"``, every gene of the
+        embedding; or genes.
     min_reliability
         Below it, the compound counts as not answered.
     %(random_state)s
@@ -106,38 +112,43 @@ def predict_targets(
     -------
     ``None``, or the copy. Written into the modality, or the AnnData, only when all is computed:
 
-    - ``obsm["newt_targets"]``: signatures x targets, z, float32; NaN where a signature is all zero, constant or not
-      measured.
-    - ``obsm["newt_targets_probability"]``: calibrated probabilities, float32, which count the prior.
-    - ``obsm["newt_targets_connectivity"]``, with ``genetic``: mean correlation of ranks with the signatures of the
-      target over the genes measured in both (10 at least), gain of function with the opposite sign, so that positive is
-      like loss of the target; NaN where there is none.
-    - ``uns["newt_targets"]``: of each target ``targets`` (its symbol), ``prior`` (share of training compounds),
-      ``n_compounds`` and ``auroc`` (over compounds, cross-validated); of each signature ``signatures`` (its name),
-      ``compound`` (its group, or itself), ``reliability`` (calibrated probability that the first target by z, of those
-      that were trained on and asked for, is right), ``strength`` (log mean absolute value), ``nearest`` (largest kernel
-      to a training compound), ``answered`` and ``cross_fitted``; ``labels``, what is known; ``model``, ``embedding``,
-      ``sources`` (licences and sources of the labels that were trained on) and ``params``.
+    - ``obsm["newt_targets"]``: signatures x targets, z, float32; NaN where a signature is all zero,
+      constant or not measured.
+    - ``obsm["newt_targets_probability"]``: calibrated probabilities, float32, which count the
+      prior.
+    - ``obsm["newt_targets_connectivity"]``, with ``genetic``: mean correlation of ranks with the
+      signatures of the target over the genes measured in both (10 at least), gain of function with
+      the opposite sign, so that positive is like loss of the target; NaN where there is none.
+    - ``uns["newt_targets"]``: of each target ``targets`` (its symbol), ``prior`` (share of training
+      compounds), ``n_compounds`` and ``auroc`` (over compounds, cross-validated); of each signature
+      ``signatures`` (its name), ``compound`` (its group, or itself), ``reliability`` (calibrated
+      probability that the first target by z, of those that were trained on and asked for, is
+      right), ``strength`` (log mean absolute value), ``nearest`` (largest kernel to a training
+      compound), ``answered`` and ``cross_fitted``; ``labels``, what is known; ``model``,
+      ``embedding``, ``sources`` (licences and sources of the labels that were trained on) and
+      ``params``.
 
     Raises
     ------
     TypeError
-        If ``mdata`` is neither MuData nor AnnData, labels are no DataFrame, or ``X`` is not numeric.
+        If ``mdata`` is neither MuData nor AnnData, labels are no DataFrame, or ``X`` is not
+        numeric.
     KeyError
         If a modality, a column or a key is not there.
     FileNotFoundError
         If there is no such model or embedding.
     ValueError
-        If the MuData does not share genes, a parameter is out of range, names of signatures are not unique, values are
-        infinite, too few compounds have labels, or parameters and the model do not agree.
+        If the MuData does not share genes, a parameter is out of range, names of signatures are not
+        unique, values are infinite, too few compounds have labels, or parameters and the model do
+        not agree.
     GeneMatchError
         If no gene is one of the model's.
 
     Warns
     -----
     NewtWarning
-        If signatures are unusable, landmark genes of the model are missing, SMILES cannot be read, or labels of several
-        label sets leave every compound unanswered.
+        If signatures are unusable, landmark genes of the model are missing, SMILES cannot be read,
+        or labels of several label sets leave every compound unanswered.
 
     References
     ----------
@@ -155,17 +166,25 @@ def predict_targets(
         raise ValueError(msg)
     if not mod.obs_names.is_unique:
         n = int(mod.obs_names.duplicated().sum())
-        msg = f"{n:,} signatures have the name of another: call obs_names_make_unique(), and pool by groupby=."
+        msg = (
+            f"{n:,} signatures have the name of another: call obs_names_make_unique(), and pool by"
+            " groupby=."
+        )
         raise ValueError(msg)
     labels = _find_labels(mod, targets, model)
     code, data = _pool(mod, groupby, structure)
     labels = None if labels is None else _name_groups(labels, mod.obs_names, data.obs_names, code)
-    predictor, name = _predictor(model, data, labels, structure, known_targets, embedding, random_state)
+    predictor, name = _predictor(
+        model, data, labels, structure, known_targets, embedding, random_state
+    )
     found, cross_fitted = _predict(predictor, data, among, given=model is not None)
     evidence = connectivity(_dense(data), mods, found.var_names) if mods else None
     lost = int(np.isnan(found.obs["reliability"].to_numpy()).sum())
     if lost:
-        text = f"{lost:,} of {found.n_obs:,} compounds have no usable signature (all zero, constant or NaN): NaN rows."
+        text = (
+            f"{lost:,} of {found.n_obs:,} compounds have no usable signature (all zero, constant or"
+            " NaN): NaN rows."
+        )
         warnings.warn(text, NewtWarning, stacklevel=2)
     reliability = found.obs["reliability"].to_numpy(dtype=np.float64)
     info: dict[str, Any] = {
@@ -194,18 +213,25 @@ def predict_targets(
     if labels is not None:
         info["labels"] = _known(labels, data.obs_names, predictor.gene_names)
     logger.info("scored %d targets for %d compounds by %s", found.n_vars, found.n_obs, name)
-    kinds = [] if labels is None or "label_set" not in labels else sorted(labels["label_set"].astype(str).unique())
+    kinds = (
+        []
+        if labels is None or "label_set" not in labels
+        else sorted(labels["label_set"].astype(str).unique())
+    )
     if len(kinds) > 1 and not info["answered"].any():
         text = (
-            f"No compound reaches min_reliability={min_reliability:g}: rankings stand, none is answered. The labels "
-            f"mix the label sets {kinds}; a target that many compounds of one set hit is hard to do better than. Give "
-            "one set: targets=labels[labels['label_set'] == ...]."
+            f"No compound reaches min_reliability={min_reliability:g}: rankings stand, none is"
+            f" answered. The labels mix the label sets {kinds}; a target that many compounds of one"
+            " set hit is hard to do better than. Give one set: targets=labels[labels['label_set']"
+            " == ...]."
         )
         warnings.warn(text, NewtWarning, stacklevel=2)
 
     out = mdata
     if copy:
-        out = mdata.to_memory() if isinstance(mdata, ad.AnnData) and mdata.isbacked else mdata.copy()
+        out = (
+            mdata.to_memory() if isinstance(mdata, ad.AnnData) and mdata.isbacked else mdata.copy()
+        )
     into = out.mod[compound] if isinstance(out, MuData) else out
     slot = key_added or _keys.TARGETS
     into.obsm[slot] = np.asarray(found.X)[code]
@@ -217,8 +243,12 @@ def predict_targets(
     return out if copy else None
 
 
-def predict_blocks(model: TargetPredictor, adata: ad.AnnData, *, among: Among = "seen") -> Iterator[ad.AnnData]:
-    """Predict signatures block by block: what :meth:`TargetPredictor.predict` gives, in order, in constant memory.
+def predict_blocks(
+    model: TargetPredictor, adata: ad.AnnData, *, among: Among = "seen"
+) -> Iterator[ad.AnnData]:
+    """Predict signatures block by block, in order and in constant memory.
+
+    Each block gives what :meth:`TargetPredictor.predict` gives.
 
     Parameters
     ----------
@@ -236,7 +266,9 @@ def predict_blocks(model: TargetPredictor, adata: ad.AnnData, *, among: Among = 
     found = align_var(adata, model.landmarks)
     at = np.flatnonzero(found.index >= 0)
     at = at[np.argsort(found.index[at], kind="stable")]
-    var = pd.DataFrame(index=model.landmarks[found.index[at]])  # need not be told again, block by block
+    var = pd.DataFrame(
+        index=model.landmarks[found.index[at]]
+    )  # need not be told again, block by block
     columns = [] if model.structure is None else [model.structure]
     obs = adata.obs[[name for name in columns if name in adata.obs]]
     said: set[str] = set()
@@ -259,21 +291,29 @@ def _predict_block(
     with _ONE, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         out = model.predict(some, among=among)
-    return out, [str(message.message) for message in caught if issubclass(message.category, NewtWarning)]
+    return out, [
+        str(message.message) for message in caught if issubclass(message.category, NewtWarning)
+    ]
 
 
-def _modalities(mdata: object, compound: str, genetic: str | Sequence[str] | None) -> tuple[ad.AnnData, dict[str, Any]]:
+def _modalities(
+    mdata: object, compound: str, genetic: str | Sequence[str] | None
+) -> tuple[ad.AnnData, dict[str, Any]]:
     names = _as_list(genetic)
     if isinstance(mdata, ad.AnnData):
         if names:
-            msg = f"genetic is {names}, but mdata is an AnnData, which has no modalities: give a MuData with axis=1."
+            msg = (
+                f"genetic is {names}, but mdata is an AnnData, which has no modalities: give a"
+                " MuData with axis=1."
+            )
             raise KeyError(msg)
         mod = mdata
     elif isinstance(mdata, MuData):
         if mdata.axis != 1:
             msg = (
-                f"The MuData has axis={mdata.axis}: its modalities share observations. Signatures share genes: make it "
-                "by MuData(dict(mdata.mod), axis=1), with signatures as rows and names of their own in each modality."
+                f"The MuData has axis={mdata.axis}: its modalities share observations. Signatures"
+                " share genes: make it by MuData(dict(mdata.mod), axis=1), with signatures as rows"
+                " and names of their own in each modality."
             )
             raise ValueError(msg)
         lost = [name for name in (compound, *names) if name not in mdata.mod]
@@ -282,7 +322,10 @@ def _modalities(mdata: object, compound: str, genetic: str | Sequence[str] | Non
             raise KeyError(msg)
         mod = mdata.mod[compound]
     else:
-        msg = f"mdata is {type(mdata).__name__}, expected a MuData with shared genes (axis=1) or an AnnData."
+        msg = (
+            f"mdata is {type(mdata).__name__}, expected a MuData with shared genes (axis=1) or an"
+            " AnnData."
+        )
         raise TypeError(msg)
     if 0 in mod.shape:
         msg = f"There are {mod.n_obs} signatures and {mod.n_vars} genes: nothing to predict from."
@@ -294,7 +337,9 @@ def _as_list(names: str | Sequence[str] | None) -> list[str]:
     return [] if names is None else [names] if isinstance(names, str) else list(names)
 
 
-def _find_labels(mod: ad.AnnData, targets: pd.DataFrame | str | None, model: object) -> pd.DataFrame | None:
+def _find_labels(
+    mod: ad.AnnData, targets: pd.DataFrame | str | None, model: object
+) -> pd.DataFrame | None:
     if targets is not None and model is not None:
         msg = "Both targets and model are given: a model is trained already. Leave one out."
         raise ValueError(msg)
@@ -309,7 +354,10 @@ def _find_labels(mod: ad.AnnData, targets: pd.DataFrame | str | None, model: obj
     if found is None:
         return None
     if not isinstance(found, pd.DataFrame):
-        msg = f"targets is {type(found).__name__}, expected a DataFrame with the columns 'compound' and 'target'."
+        msg = (
+            f"targets is {type(found).__name__}, expected a DataFrame with the columns 'compound'"
+            " and 'target'."
+        )
         raise TypeError(msg)
     missing = [name for name in ("compound", "target") if name not in found]
     if missing:
@@ -336,7 +384,7 @@ def _to_array(block: Any) -> NDArray[Any]:
 def _pool_block(
     block: Any, code: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float32], int]:
-    """Sum a block by groups: the groups, sums, numbers of values measured, and how many values are infinite."""
+    """Sum a block by groups: the groups, sums, numbers of values measured and of infinite ones."""
     X = np.asarray(_to_array(block), dtype=np.float64)
     groups, own = np.unique(code, return_inverse=True)
     to = sparse.csr_array((np.ones(len(X)), (own, np.arange(len(X)))), shape=(len(groups), len(X)))
@@ -358,33 +406,50 @@ def _pool(
         msg = f"groupby: no columns {lost} in obs, which has {list(mod.obs.columns)}."
         raise KeyError(msg)
     values = pd.DataFrame(
-        {name: read_labels(mod.obs[name], f"obs[{name!r}]", stacklevel=4) for name in columns}, index=mod.obs_names
+        {name: read_labels(mod.obs[name], f"obs[{name!r}]", stacklevel=4) for name in columns},
+        index=mod.obs_names,
     )
     empty = values.isna().any(axis=1)
     if empty.any():
-        msg = f"groupby: {int(empty.sum()):,} signatures have no {' and '.join(columns)}: name them, or leave them out."
+        msg = (
+            f"groupby: {int(empty.sum()):,} signatures have no {' and '.join(columns)}: name them,"
+            " or leave them out."
+        )
         raise ValueError(msg)
     code, names = pd.factorize(values.astype(str).agg("|".join, axis=1).to_numpy(dtype=object))
     total = np.zeros((len(names), mod.n_vars))
     count = np.zeros((len(names), mod.n_vars), dtype=np.float32)
-    for groups, sums, numbers, infinite in Rows(mod.X, "X").map(_pool_block, dense=True, along=code):
+    for groups, sums, numbers, infinite in Rows(mod.X, "X").map(
+        _pool_block, dense=True, along=code
+    ):
         if infinite:
-            msg = f"X has {infinite} infinite values; expected finite numbers, NaN where not measured."
+            msg = (
+                f"X has {infinite} infinite values; expected finite numbers, NaN where not"
+                " measured."
+            )
             raise ValueError(msg)
         total[groups] += sums
         count[groups] += numbers
     pooled = np.where(count > 0, total / np.sqrt(np.maximum(count, 1)), np.nan).astype(np.float32)
     obs = pd.DataFrame(index=pd.Index(names.astype(str)))
-    for name in dict.fromkeys(name for name in (structure, *_DRUG) if name is not None and name in mod.obs):
+    for name in dict.fromkeys(
+        name for name in (structure, *_DRUG) if name is not None and name in mod.obs
+    ):
         by = read_labels(mod.obs[name], f"obs[{name!r}]", stacklevel=4).groupby(code)
         if name == structure and (by.nunique() > 1).any():
             n = int((by.nunique() > 1).sum())
-            warnings.warn(f"{n:,} groups have more than one {name}: the first counts.", NewtWarning, stacklevel=3)
+            warnings.warn(
+                f"{n:,} groups have more than one {name}: the first counts.",
+                NewtWarning,
+                stacklevel=3,
+            )
         obs[name] = by.first().fillna("").to_numpy()
     return code, ad.AnnData(pooled, obs=obs, var=mod.var)
 
 
-def _name_groups(labels: pd.DataFrame, signatures: pd.Index, groups: pd.Index, code: NDArray[np.intp]) -> pd.DataFrame:
+def _name_groups(
+    labels: pd.DataFrame, signatures: pd.Index, groups: pd.Index, code: NDArray[np.intp]
+) -> pd.DataFrame:
     """Labels whose compounds are groups; those of a signature go to its group."""
     given = labels["compound"].astype(str)
     row = signatures.get_indexer(given)
@@ -418,7 +483,13 @@ def _predictor(
             random_state=random_state,
         )
         return trained.train(), "trained on these signatures"
-    name = "given" if isinstance(model, TargetPredictor) else _SHIPPED if model is None else fspath(model)
+    name = (
+        "given"
+        if isinstance(model, TargetPredictor)
+        else _SHIPPED
+        if model is None
+        else fspath(model)
+    )
     return load_predictor(model, embedding, structure), name
 
 
@@ -427,7 +498,9 @@ def load_predictor(
     embedding: str | PathLike[str] | ad.AnnData,
     structure: str | None,
 ) -> TargetPredictor:
-    """Get a model that can predict: one that is given, on disk or shipped (by default ``l1000-human``).
+    """Get a model that can predict: one that is given, on disk or shipped.
+
+    The default is ``l1000-human``, which is shipped.
 
     Raises
     ------
@@ -442,7 +515,10 @@ def load_predictor(
         model = TargetPredictor.load(_SHIPPED if model is None else model, embedding=embedding)
     if structure not in (None, model.structure):
         uses = f"structures of obs[{model.structure!r}]" if model.structure else "no structures"
-        msg = f"structure is {structure!r}, but the model uses {uses}: leave structure out, or train with labels."
+        msg = (
+            f"structure is {structure!r}, but the model uses {uses}: leave structure out, or train"
+            " with labels."
+        )
         raise ValueError(msg)
     if model.calibration is None:
         msg = "The model is not trained, or not calibrated: call its train() first."
@@ -470,18 +546,24 @@ def _predict(
     return out[order].copy(), own
 
 
-def _same_signatures(model: TargetPredictor, data: ad.AnnData, at: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _same_signatures(
+    model: TargetPredictor, data: ad.AnnData, at: NDArray[np.intp]
+) -> NDArray[np.bool_]:
     """Which compounds are those that the model was trained on, by name and by signature."""
     from newt_sc.models._target_predictor import read_compounds
 
     rows = np.flatnonzero(at >= 0)
     now = read_compounds(_dense(data[rows]), model.landmarks, model.structure).scores
     out = np.full(len(at), False)
-    out[rows] = np.isclose(now, model._compounds.scores[at[rows]], atol=1e-4, equal_nan=True).all(axis=1)
+    out[rows] = np.isclose(now, model._compounds.scores[at[rows]], atol=1e-4, equal_nan=True).all(
+        axis=1
+    )
     return out
 
 
-def _describe(embedding: str | PathLike[str] | ad.AnnData, model: TargetPredictor) -> dict[str, Any]:
+def _describe(
+    embedding: str | PathLike[str] | ad.AnnData, model: TargetPredictor
+) -> dict[str, Any]:
     reference = datasets.resolve_embedding(embedding)
     if not pd.Index(reference.obs_names.astype(str)).equals(model.gene_names):
         return {"name": "the model's"}
@@ -491,7 +573,9 @@ def _describe(embedding: str | PathLike[str] | ad.AnnData, model: TargetPredicto
 def _known(labels: pd.DataFrame, compounds: pd.Index, gene_names: pd.Index) -> pd.DataFrame:
     """Pairs of a compound and a target of the embedding that are known, each once."""
     some = labels[labels["compound"].isin(compounds).to_numpy()]
-    pairs = pd.DataFrame({name: some[name].to_numpy(dtype=object) for name in ("compound", "target")})
+    pairs = pd.DataFrame(
+        {name: some[name].to_numpy(dtype=object) for name in ("compound", "target")}
+    )
     if len(pairs):
         found = genes.align(pairs["target"].to_numpy(), gene_names)
         pairs["target"] = found.gene

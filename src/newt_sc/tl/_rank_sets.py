@@ -44,16 +44,17 @@ def rank_sets(
 ) -> pd.DataFrame:
     """Find gene sets with related genes at the top or the bottom of a ranking.
 
-    As gene set enrichment analysis, but by likeness: each ranked gene counts by the cosine of the member of the set
-    that is most like it, less the mean over the ranking. ``score`` is the sum of these from the top, where it is
-    furthest from 0: positive if what is like the set ranks high, negative if it ranks low. No ranked gene need be a
-    member.
+    As gene set enrichment analysis, but by likeness: each ranked gene counts by the cosine of the
+    member of the set that is most like it, less the mean over the ranking. ``score`` is the sum of
+    these from the top, where it is furthest from 0: positive if what is like the set ranks high,
+    negative if it ranks low. No ranked gene need be a member.
 
     Parameters
     ----------
     ranked_genes
-        All genes that were measured: a Series of scores by gene, whose largest value ranks first; a list of genes in
-        order; or an AnnData after :func:`scanpy.tl.rank_genes_groups`, one ranking a group. Only the order counts.
+        All genes that were measured: a Series of scores by gene, whose largest value ranks first; a
+        list of genes in order; or an AnnData after :func:`scanpy.tl.rank_genes_groups`, one ranking
+        a group. Only the order counts.
     gene_sets
         Sets of genes, as in :func:`newt_sc.tl.compare_sets`.
     %(embedding)s
@@ -71,26 +72,27 @@ def rank_sets(
 
     Returns
     -------
-    One row per set (and ``group``, for an AnnData), largest absolute ``z`` first: ``set``, ``score``, ``z`` against
-    random sets of the same size, ``p`` (two-sided, the share of random sets further out on the side of ``z``, doubled;
-    at least 2 / (``n_permutations`` + 1)), ``fdr`` (Benjamini-Hochberg, within the group), ``n`` (genes with a vector)
-    and ``peak`` (ranked genes until the sum is furthest from 0). ``z`` is NaN where all random sets are alike.
+    One row per set (and ``group``, for an AnnData), largest absolute ``z`` first: ``set``,
+    ``score``, ``z`` against random sets of the same size, ``p`` (two-sided, the share of random
+    sets further out on the side of ``z``, doubled; at least 2 / (``n_permutations`` + 1)), ``fdr``
+    (Benjamini-Hochberg, within the group), ``n`` (genes with a vector) and ``peak`` (ranked genes
+    until the sum is furthest from 0). ``z`` is NaN where all random sets are alike.
 
     Raises
     ------
     TypeError, KeyError, FileNotFoundError, FormatError
         If ranking, sets or embedding are not what is expected.
     ValueError
-        If a number is out of range, a score is missing, a gene is ranked twice, no set is left, or the background is
-        too small for the largest set.
+        If a number is out of range, a score is missing, a gene is ranked twice, no set is left, or
+        the background is too small for the largest set.
     GeneMatchError
         If no ranked gene, or none of the sets, has a vector.
 
     Warns
     -----
     NewtWarning
-        If a ranking has fewer than 1,000 genes with a vector, as the top of a longer one has; if sets are left out for
-        they have no gene in the embedding.
+        If a ranking has fewer than 1,000 genes with a vector, as the top of a longer one has; if
+        sets are left out for they have no gene in the embedding.
 
     See Also
     --------
@@ -98,7 +100,8 @@ def rank_sets(
 
     References
     ----------
-    Li et al. (2024), Genome Research 34:1421 (ANDES); Subramanian et al. (2005), PNAS 102:15545 (GSEA).
+    Li et al. (2024), Genome Research 34:1421 (ANDES); Subramanian et al. (2005), PNAS 102:15545
+    (GSEA).
 
     Examples
     --------
@@ -124,7 +127,12 @@ def rank_sets(
         rows = _rows(names, reference, what, organism)
         score, peak = kernels.rank_deviation(U, rows, side.members)
         null = kernels.rank_deviation_null(
-            U, rows, side.pool, sizes=sizes, n_permutations=n_permutations, random_state=random_state
+            U,
+            rows,
+            side.pool,
+            sizes=sizes,
+            n_permutations=n_permutations,
+            random_state=random_state,
         )
         mean, sd = null.mean(axis=0)[at], null.std(axis=0)[at]
         z = np.full(score.shape, np.nan)
@@ -133,7 +141,15 @@ def rank_sets(
         beyond = (sign[None] * null[:, at] >= sign * score).sum(axis=0)
         p = np.where(np.isnan(z), np.nan, np.minimum(2 * (1 + beyond) / (1 + n_permutations), 1))
         table = pd.DataFrame(
-            {"set": side.names, "score": score, "z": z, "p": p, "fdr": fdr(p), "n": side.size, "peak": peak}
+            {
+                "set": side.names,
+                "score": score,
+                "z": z,
+                "p": p,
+                "fdr": fdr(p),
+                "n": side.size,
+                "peak": peak,
+            }
         )
         if group is not None:
             table.insert(0, "group", group)
@@ -149,26 +165,44 @@ def _rankings(ranked: pd.Series | Sequence[str] | AnnData, key: str) -> dict[str
     from anndata import AnnData
 
     if isinstance(ranked, AnnData):
-        return {group: table["names"].astype(str).tolist() for group, table in genes.ranked_groups(ranked, key).items()}
+        return {
+            group: table["names"].astype(str).tolist()
+            for group, table in genes.ranked_groups(ranked, key).items()
+        }
     if isinstance(ranked, pd.Series):
         if ranked.dtype.kind not in "fiub":
-            msg = f"ranked_genes is a Series of {ranked.dtype}, expected scores by gene (or a list of genes)."
+            msg = (
+                f"ranked_genes is a Series of {ranked.dtype}, expected scores by gene (or a list of"
+                " genes)."
+            )
             raise TypeError(msg)
         if (missing := int(ranked.isna().sum())) > 0:
-            msg = f"{missing} of the {ranked.size} scores of ranked_genes are missing: drop them by dropna()."
+            msg = (
+                f"{missing} of the {ranked.size} scores of ranked_genes are missing: drop them by"
+                " dropna()."
+            )
             raise ValueError(msg)
         ranked = ranked.sort_values(ascending=False, kind="stable").index
     elif isinstance(ranked, str | Mapping | pd.DataFrame) or not isinstance(ranked, Iterable):
-        msg = f"ranked_genes is {type(ranked).__name__}, expected a Series of scores by gene, a list or an AnnData."
+        msg = (
+            f"ranked_genes is {type(ranked).__name__}, expected a Series of scores by gene, a list"
+            " or an AnnData."
+        )
         raise TypeError(msg)
     return {None: list(ranked)}
 
 
 def _rows(names: list[str], reference: AnnData, what: str, organism: Organism) -> NDArray[np.intp]:
-    """Rows of the embedding in the order of the ranking; of names that are one gene the first counts."""
+    """Rows of the embedding in the order of the ranking.
+
+    Of names that are one gene the first counts.
+    """
     if len(set(names)) < len(names):
         twice = pd.Index(names)
-        msg = f"{what} has genes more than once, such as {twice[twice.duplicated()][0]!r}: keep one rank per gene."
+        msg = (
+            f"{what} has genes more than once, such as {twice[twice.duplicated()][0]!r}: keep one"
+            " rank per gene."
+        )
         raise ValueError(msg)
     found = genes.align(names, reference.obs_names, organism=organism)
     genes.require_overlap(found, names, reference.obs_names, what=what)
@@ -176,8 +210,8 @@ def _rows(names: list[str], reference: AnnData, what: str, organism: Organism) -
     rows = pd.unique(found.index[found.index >= 0])
     if rows.size < _FEW:
         msg = (
-            f"{what} ranks {rows.size} genes with a vector. A ranking must have all genes that were measured, not the "
-            "top ones: the sum is taken against the mean over the ranking."
+            f"{what} ranks {rows.size} genes with a vector. A ranking must have all genes that were"
+            " measured, not the top ones: the sum is taken against the mean over the ranking."
         )
         warnings.warn(msg, NewtWarning, stacklevel=4)
     return np.asarray(rows, dtype=np.intp)

@@ -14,7 +14,14 @@ from newt_sc import _keys, datasets, kernels
 from newt_sc import genes as gene_names
 from newt_sc._docs import with_docs
 from newt_sc.errors import NewtWarning
-from newt_sc.tl._compound_space import DRUG, WHITENING, CompoundSpace, annotation_matrix, known_pairs, radial
+from newt_sc.tl._compound_space import (
+    DRUG,
+    WHITENING,
+    CompoundSpace,
+    annotation_matrix,
+    known_pairs,
+    radial,
+)
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -47,21 +54,23 @@ def repurpose(
     random_state: int = 0,
     key: str | None = None,
 ) -> pd.DataFrame:
-    """Rank compounds as hypotheses for an indication or a set of disease genes, with the evidence and its accuracy.
+    """Rank compounds for an indication or a set of disease genes, with evidence and its accuracy.
 
-    These are hypotheses to test and no more: how well such lists find what is known already stands in every row, and
-    for indications that is little better than chance once drugs of the same mechanism are set aside.
+    These are hypotheses to test and no more: how well such lists find what is known already stands
+    in every row, and for indications that is little better than chance once drugs of the same
+    mechanism are set aside.
 
     Parameters
     ----------
     %(signatures)s
     indication
-        A value of the column ``annotation``. Compounds are ranked by their mean similarity to the drugs that have it,
-        over that to all drugs, their own drug left out.
+        A value of the column ``annotation``. Compounds are ranked by their mean similarity to the
+        drugs that have it, over that to all drugs, their own drug left out.
     genes
-        Disease genes, by any identifier, instead of an indication. Compounds are ranked by the z, predicted by
-        :func:`newt_sc.tl.predict_targets`, of the targets that are these genes or of like function (the three nearest,
-        with a cosine of at least .5): sum of z times cosine, over the root of the sum of squared cosines.
+        Disease genes, by any identifier, instead of an indication. Compounds are ranked by the z,
+        predicted by :func:`newt_sc.tl.predict_targets`, of the targets that are these genes or of
+        like function (the three nearest, with a cosine of at least .5): sum of z times cosine, over
+        the root of the sum of squared cosines.
     %(compound)s
     annotation
         Column of ``obs`` with indications, several joined by ``|``.
@@ -75,31 +84,33 @@ def repurpose(
         Also return compounds that have the indication, or one of the genes as target, already.
     %(embedding)s
     groups
-        Columns of ``obs``: compounds that share a value in any of them, or the same signature, are one drug.
+        Columns of ``obs``: compounds that share a value in any of them, or the same signature, are
+        one drug.
     %(whitening)s
     %(random_state)s
     %(targets_key)s
 
     Returns
     -------
-    One row per compound, best first: ``rank``, ``compound``, ``name``, ``score``, ``evidence`` (up to three paths,
-    joined by ``"; "``: like which drugs with the indication, or by which predicted or known target to which
-    gene), ``known``
-    (has it already), and how good the whole list is, the same in each row: ``auroc``, over drugs of which something is
-    known, each scored without its own labels, with a 95 % bootstrap interval over drugs (``auroc_low``,
-    ``auroc_high``), and, for indications, ``auroc_beyond_mechanism``, where drugs do not count as evidence for one of
-    the same mechanism. For genes, it is the area for compounds with one of them as a known target: it tells how well
-    targets are found, not whether hitting them helps. NaN where fewer than two drugs are positive.
-    ``attrs["accuracy"]`` has, for indications, also ``mean_auroc`` over all indications of five drugs or more,
-    ``mean_low``, ``mean_high`` (bootstrap over indications), ``mean_beyond_mechanism`` and ``n_indications``.
+    One row per compound, best first: ``rank``, ``compound``, ``name``, ``score``, ``evidence`` (up
+    to three paths, joined by ``"; "``: like which drugs with the indication, or by which predicted
+    or known target to which gene), ``known`` (has it already), and how good the whole list is, the
+    same in each row: ``auroc``, over drugs of which something is known, each scored without its own
+    labels, with a 95 % bootstrap interval over drugs (``auroc_low``, ``auroc_high``), and, for
+    indications, ``auroc_beyond_mechanism``, where drugs do not count as evidence for one of the
+    same mechanism. For genes, it is the area for compounds with one of them as a known target: it
+    tells how well targets are found, not whether hitting them helps. NaN where fewer than two drugs
+    are positive. ``attrs["accuracy"]`` has, for indications, also ``mean_auroc`` over all
+    indications of five drugs or more, ``mean_low``, ``mean_high`` (bootstrap over indications),
+    ``mean_beyond_mechanism`` and ``n_indications``.
 
     Raises
     ------
     TypeError
         If ``mdata`` is neither MuData nor AnnData, or ``X`` is not numeric.
     KeyError
-        If the modality or a column is not there, no compound has the indication, or there are no predicted targets and
-        genes are given.
+        If the modality or a column is not there, no compound has the indication, or there are no
+        predicted targets and genes are given.
     ValueError
         If not exactly one of ``indication`` and ``genes`` is given, or a parameter is out of range.
     GeneMatchError
@@ -108,8 +119,8 @@ def repurpose(
     Warns
     -----
     NewtWarning
-        If compounds have no usable signature, some genes are unknown, or predictions are not cross-fitted, so that
-        their accuracy cannot be measured.
+        If compounds have no usable signature, some genes are unknown, or predictions are not
+        cross-fitted, so that their accuracy cannot be measured.
 
     Examples
     --------
@@ -119,15 +130,23 @@ def repurpose(
     if (indication is None) == (genes is None):
         msg = f"indication is {indication!r} and genes is {genes!r}: give one of the two."
         raise ValueError(msg)
-    if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
+    if top is not None and (
+        isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1
+    ):
         msg = f"top is {top!r}, expected a whole number above 0, or None for all."
         raise ValueError(msg)
     if genes is not None:
-        space = CompoundSpace.of(mdata, compound, "signature", key=key, whitening=whitening, groups=groups)
+        space = CompoundSpace.of(
+            mdata, compound, "signature", key=key, whitening=whitening, groups=groups
+        )
         score, has, paths, accuracy = _by_genes(space, list(genes), embedding, key, random_state)
     else:
-        space = CompoundSpace.of(mdata, compound, similarity, key=key, whitening=whitening, groups=groups)
-        score, has, paths, accuracy = _by_indication(space, str(indication), annotation, mechanism, random_state)
+        space = CompoundSpace.of(
+            mdata, compound, similarity, key=key, whitening=whitening, groups=groups
+        )
+        score, has, paths, accuracy = _by_indication(
+            space, str(indication), annotation, mechanism, random_state
+        )
     usable = np.isfinite(score) & (include_known | ~has)
     order = np.argsort(np.where(usable, -score, np.inf), kind="stable")[: int(usable.sum())][:top]
     out = pd.DataFrame(
@@ -153,7 +172,9 @@ def _by_indication(
     has, values = annotation_matrix(space.mod, annotation)
     at = np.flatnonzero(values == indication)
     if not at.size:
-        near = [value for value in values if indication.lower() in value.lower()][:5] or list(values[:5])
+        near = [value for value in values if indication.lower() in value.lower()][:5] or list(
+            values[:5]
+        )
         msg = f"No compound has the indication {indication!r}; there are {near} and others."
         raise KeyError(msg)
     S = space.similarity()
@@ -163,7 +184,10 @@ def _by_indication(
     scores = _indication_scores(K, usable, space.drug, other)
     scores[~space.known] = np.nan
     beyond = None
-    if mechanism in space.mod.obs and (space.mod.obs[mechanism].astype(object).fillna("") != "").any():
+    if (
+        mechanism in space.mod.obs
+        and (space.mod.obs[mechanism].astype(object).fillna("") != "").any()
+    ):
         of, _ = annotation_matrix(space.mod, mechanism)
         same = (of.astype(np.float64) @ of.T.astype(np.float64)) > 0
         beyond = _indication_scores(K, usable, space.drug, other & ~same)
@@ -173,18 +197,23 @@ def _by_indication(
     def paths(row: int) -> str:
         others = np.flatnonzero(column & space.known & (space.drug != space.drug[row]))
         best = others[np.argsort(-S[row, others], kind="stable")][:_PATHS]
-        return "; ".join(f"like {space.names[j]} ({S[row, j]:.2f}), used for {indication}" for j in best)
+        return "; ".join(
+            f"like {space.names[j]} ({S[row, j]:.2f}), used for {indication}" for j in best
+        )
 
     return scores[:, at[0]], column, paths, accuracy
 
 
 def _indication_scores(
-    K: NDArray[np.float64], has: NDArray[np.bool_], drug: NDArray[np.intp], counts: NDArray[np.bool_]
+    K: NDArray[np.float64],
+    has: NDArray[np.bool_],
+    drug: NDArray[np.intp],
+    counts: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Mean similarity to the drugs of each indication, over that to all drugs that have some, shrunk to 0.
+    """Mean similarity to the drugs of each indication over that to drugs with any, shrunk to 0.
 
-    Taken as a difference, so that a compound that has the indication, and thus one drug less to be like, is not scored
-    lower for it.
+    Taken as a difference, so that a compound that has the indication, and thus one drug less to be
+    like, is not scored lower for it.
     """
     one = has / np.bincount(drug)[drug][:, None]  # a drug counts once, however many names it has
     some = has.any(axis=1) / np.bincount(drug)[drug]
@@ -203,7 +232,10 @@ def _list_accuracy(
     drug: NDArray[np.intp],
     random_state: int,
 ) -> dict[str, float]:
-    """Area for one indication, and the mean over all, each drug once and scored without its own labels."""
+    """Area for one indication, and the mean over all.
+
+    Each drug counts once and is scored without its own labels.
+    """
     told = np.flatnonzero(has.any(axis=1) & np.isfinite(scores).all(axis=1))
     told = told[np.unique(drug[told], return_index=True)[1]]
     Y = has[told].astype(np.float64)
@@ -212,8 +244,12 @@ def _list_accuracy(
     areas = kernels.column_auroc(scores[told][:, often], Y[:, often])
     out |= {"n_indications": float(often.sum()), "mean_auroc": _mean(areas)}
     if beyond is not None:
-        out["auroc_beyond_mechanism"] = float(kernels.column_auroc(beyond[told][:, [column]], Y[:, [column]])[0])
-        out["mean_beyond_mechanism"] = _mean(kernels.column_auroc(beyond[told][:, often], Y[:, often]))
+        out["auroc_beyond_mechanism"] = float(
+            kernels.column_auroc(beyond[told][:, [column]], Y[:, [column]])[0]
+        )
+        out["mean_beyond_mechanism"] = _mean(
+            kernels.column_auroc(beyond[told][:, often], Y[:, often])
+        )
     if often.sum() > 1:
         rng = np.random.default_rng(random_state)
         means = areas[rng.integers(0, len(areas), (_N_BOOTSTRAP, len(areas)))].mean(axis=1)
@@ -225,7 +261,9 @@ def _mean(values: NDArray[np.float64]) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-def _interval(score: NDArray[np.float64], y: NDArray[np.bool_], random_state: int) -> dict[str, float]:
+def _interval(
+    score: NDArray[np.float64], y: NDArray[np.bool_], random_state: int
+) -> dict[str, float]:
     """Area under the ROC curve with its bootstrap interval; NaN where there is too little."""
     out = dict.fromkeys(("auroc", "auroc_low", "auroc_high"), float("nan"))
     if not 2 <= y.sum() < len(y):
@@ -249,7 +287,10 @@ def _by_genes(
     mod, slot = space.mod, key or _keys.TARGETS
     info: Any = mod.uns.get(slot)
     if not isinstance(info, Mapping) or slot not in mod.obsm:
-        msg = f"No predicted targets under {slot!r}: run newt_sc.tl.predict_targets first, or ask for an indication."
+        msg = (
+            f"No predicted targets under {slot!r}: run newt_sc.tl.predict_targets first, or ask for"
+            " an indication."
+        )
         raise KeyError(msg)
     if not wanted:
         msg = "genes is empty: name at least one disease gene."
@@ -278,7 +319,9 @@ def _by_genes(
     fitted = fitted if len(fitted) == mod.n_obs else np.zeros(mod.n_obs, dtype=bool)
     use = np.flatnonzero(labelled & fitted & np.isfinite(score))
     if not use.size:
-        text = "Predictions are not cross-fitted, so the accuracy of the list cannot be measured: NaN."
+        text = (
+            "Predictions are not cross-fitted, so the accuracy of the list cannot be measured: NaN."
+        )
         warnings.warn(text, NewtWarning, stacklevel=3)
     use = use[np.unique(space.drug[use], return_index=True)[1]]
     accuracy = _interval(score[use], has[use], random_state)
@@ -297,7 +340,9 @@ def _by_genes(
     return score, has, paths, accuracy
 
 
-def _to_targets(symbols: NDArray[Any], targets: NDArray[Any], reference: ad.AnnData) -> NDArray[np.float64]:
+def _to_targets(
+    symbols: NDArray[Any], targets: NDArray[Any], reference: ad.AnnData
+) -> NDArray[np.float64]:
     """Weight of each target for each gene: 1 for itself, the cosine for the nearest others."""
     out: NDArray[np.float64] = (symbols[:, None] == targets[None]).astype(np.float64)
     X = np.asarray(reference.X, dtype=np.float64)

@@ -73,7 +73,9 @@ class Stats:
             If a value is NaN or infinite.
         """
         if not sums.finite:
-            msg = f"{name} has NaN or infinite values. Remove or impute them before newt_sc.tl.embed."
+            msg = (
+                f"{name} has NaN or infinite values. Remove or impute them before newt_sc.tl.embed."
+            )
             raise ValueError(msg)
         n, mean = sums.n, sums.total / max(sums.n, 1)
         variance = np.maximum(sums.square - n * mean * mean, 0) / max(n - 1, 1)
@@ -111,7 +113,8 @@ class Moments:
     stats
         Statistics of all genes.
     covariance
-        Of the genes that were asked for: an array, or an operator where products with the cells are cheaper.
+        Of the genes that were asked for: an array, or an operator where products with the cells are
+        cheaper.
     sample
         Some cells x these genes, float64.
     """
@@ -132,7 +135,10 @@ class _Table:
 
     @classmethod
     def of(
-        cls, E: NDArray[np.floating], center: NDArray[np.float64] | None, genes: NDArray[np.intp] | None = None
+        cls,
+        E: NDArray[np.floating],
+        center: NDArray[np.float64] | None,
+        genes: NDArray[np.intp] | None = None,
     ) -> _Table:
         offset = None if center is None else _through(center, E)
         return cls(np.ascontiguousarray(E, dtype=np.float32), offset, settings.device, genes)
@@ -157,7 +163,9 @@ class _Sums:
     @classmethod
     def of(cls, block: Any, Z: NDArray[np.float32], used: NDArray[np.bool_]) -> _Sums:
         wide = Z.astype(np.float64)
-        return cls(kernels.column_sums(block, used), wide.sum(axis=0), np.einsum("ij,ij->j", wide, wide))
+        return cls(
+            kernels.column_sums(block, used), wide.sum(axis=0), np.einsum("ij,ij->j", wide, wide)
+        )
 
     def __add__(self, other: _Sums) -> _Sums:
         return _Sums(self.genes + other.genes, self.total + other.total, self.square + other.square)
@@ -177,13 +185,23 @@ class _Products:
 
     @classmethod
     def of(
-        cls, block: Any, drawn: NDArray[np.bool_], genes: NDArray[np.intp], center: NDArray[np.float64]
+        cls,
+        block: Any,
+        drawn: NDArray[np.bool_],
+        genes: NDArray[np.intp],
+        center: NDArray[np.float64],
     ) -> _Products:
         part = block[:, genes]
-        return cls(kernels.column_sums(block), kernels.scatter(part, center), [dense(part[np.flatnonzero(drawn)])])
+        return cls(
+            kernels.column_sums(block),
+            kernels.scatter(part, center),
+            [dense(part[np.flatnonzero(drawn)])],
+        )
 
     def __add__(self, other: _Products) -> _Products:
-        return _Products(self.genes + other.genes, self.scatter + other.scatter, self.sample + other.sample)
+        return _Products(
+            self.genes + other.genes, self.scatter + other.scatter, self.sample + other.sample
+        )
 
 
 def dense(X: Any) -> NDArray[np.float64]:
@@ -193,7 +211,9 @@ def dense(X: Any) -> NDArray[np.float64]:
 
 def _through(row: NDArray[np.float64], E: NDArray[np.floating]) -> NDArray[np.float32]:
     """Project a row in double precision, without a wide copy of the whole table."""
-    parts = (row[i : i + 1024] @ E[i : i + 1024].astype(np.float64) for i in range(0, len(row), 1024))
+    parts = (
+        row[i : i + 1024] @ E[i : i + 1024].astype(np.float64) for i in range(0, len(row), 1024)
+    )
     return np.asarray(sum(parts, np.zeros(E.shape[1])), dtype=np.float32)
 
 
@@ -204,14 +224,14 @@ def _variance(n: int, total: Any, square: Any) -> Any:
 class Rows:
     """Cells x genes, read by blocks; nothing is copied whole.
 
-    What is computed from a dask array is computed by dask, by whichever scheduler is in force, one task a chunk of
-    rows.
+    What is computed from a dask array is computed by dask, by whichever scheduler is in force, one
+    task a chunk of rows.
 
     Parameters
     ----------
     X
-        A numpy array; a scipy CSR or CSC matrix or array; a backed dense or sparse AnnData matrix; a dask array with
-        chunks of any of these.
+        A numpy array; a scipy CSR or CSC matrix or array; a backed dense or sparse AnnData matrix;
+        a dask array with chunks of any of these.
     name
         What to call it in messages.
     """
@@ -227,22 +247,28 @@ class Rows:
         kind = np.dtype(getattr(X, "dtype", object)).kind
         if len(getattr(X, "shape", ())) != 2 or kind not in "fiub":
             what = f"{type(X).__name__} of dtype {getattr(X, 'dtype', None)}"
-            msg = f"{name} is {what}: expected a numeric cells x genes matrix (numpy, scipy sparse, backed or dask)."
+            msg = (
+                f"{name} is {what}: expected a numeric cells x genes matrix (numpy, scipy sparse,"
+                " backed or dask)."
+            )
             raise TypeError(msg)
         self.X = X
         self.shape: tuple[int, int] = (int(X.shape[0]), int(X.shape[1]))
         self.is_dask = hasattr(X, "dask") and hasattr(X, "blocks")
-        self._csc = (sparse.issparse(X) and X.format == "csc") or getattr(X, "format", None) == "csc"
+        self._csc = (sparse.issparse(X) and X.format == "csc") or getattr(
+            X, "format", None
+        ) == "csc"
         self.in_memory = isinstance(X, np.ndarray) or sparse.issparse(X)
         if self._csc and not self.in_memory:
             self.X, self.in_memory = plain(X.to_memory()), True
 
-    # -- blocks ------------------------------------------------------------------------------------------------------
+    # -- blocks ------------------------------------------------------------------------------------
 
     def blocks(self, genes: NDArray[np.intp] | None = None, *, dense: bool = True) -> Iterator[Any]:
         """Blocks of rows in order, numpy or CSR, of all genes or of those asked for.
 
-        They are small enough to be made dense, unless ``dense=False``, which gives larger ones of a sparse matrix.
+        They are small enough to be made dense, unless ``dense=False``, which gives larger ones of a
+        sparse matrix.
         """
         if self.is_dask:
             whole = self._by_rows()
@@ -268,9 +294,15 @@ class Rows:
             yield from _ahead(X[i : i + step] for i in range(0, n, step))
 
     def _each(
-        self, function: Callable[[Any], T], blocks: Iterable[Any] | None = None, workers: int = _WORKERS
+        self,
+        function: Callable[[Any], T],
+        blocks: Iterable[Any] | None = None,
+        workers: int = _WORKERS,
     ) -> Iterator[T]:
-        """Give what a function makes of each block, in order, of several at once: on a thread for each core."""
+        """Give what a function makes of each block, in order, of several at once.
+
+        Each core has a thread.
+        """
         workers = max(1, min(workers, numba.get_num_threads()))
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[T]] = deque()
@@ -289,11 +321,13 @@ class Rows:
         dense: bool = False,
         along: Any = None,
     ) -> Iterator[T]:
-        """Give what a function makes of each block, in order; of a dask array computed in parallel, some at a time.
+        """Give what a function makes of each block, in order.
 
-        The function gets a numpy array or a CSR matrix, which it does not make dense as a whole unless ``dense=True``.
-        It may run on another thread or machine. With ``along``, an array or DataFrame of one row per cell, it gets the
-        block's rows of that as well.
+        Blocks of a dask array are computed in parallel, some at a time.
+
+        The function gets a numpy array or a CSR matrix, which it does not make dense as a whole
+        unless ``dense=True``. It may run on another thread or machine. With ``along``, an array or
+        DataFrame of one row per cell, it gets the block's rows of that as well.
         """
         if not self.is_dask:
             row = 0
@@ -309,7 +343,10 @@ class Rows:
             yield from dask.compute(*tasks[i : i + _AT_ONCE])
 
     def reduce(self, function: Callable[[Any], T], genes: NDArray[np.intp] | None = None) -> T:
-        """Add up what a function makes of the blocks; of a dask array as a tree, so that few are held at a time."""
+        """Add up what a function makes of the blocks.
+
+        Those of a dask array are added as a tree, so that few are held at a time.
+        """
         if not self.is_dask:
             return reduce(add, self.map(function, genes))
         out: T = self._tree(self._tasks(function, genes))
@@ -319,10 +356,14 @@ class Rows:
         import dask
 
         while len(tasks) > 1:
-            tasks = [dask.delayed(_add)(tasks[i : i + _SPLIT]) for i in range(0, len(tasks), _SPLIT)]
+            tasks = [
+                dask.delayed(_add)(tasks[i : i + _SPLIT]) for i in range(0, len(tasks), _SPLIT)
+            ]
         return dask.compute(tasks[0])[0]
 
-    def _tasks(self, function: Callable[..., Any], genes: NDArray[np.intp] | None, along: Any = None) -> list[Any]:
+    def _tasks(
+        self, function: Callable[..., Any], genes: NDArray[np.intp] | None, along: Any = None
+    ) -> list[Any]:
         import dask
 
         apply = dask.delayed(_apply)
@@ -333,7 +374,10 @@ class Rows:
             return [apply(given, block, genes) for block in blocks]
         stop = np.cumsum(whole.chunks[0])
         starts = zip(stop - np.asarray(whole.chunks[0]), stop, strict=True)
-        return [apply(given, block, genes, _part(along, i, j)) for block, (i, j) in zip(blocks, starts, strict=True)]
+        return [
+            apply(given, block, genes, _part(along, i, j))
+            for block, (i, j) in zip(blocks, starts, strict=True)
+        ]
 
     def _by_rows(self) -> Any:
         return self.X if self.X.numblocks[1] == 1 else self.X.rechunk({1: self.shape[1]})
@@ -346,7 +390,7 @@ class Rows:
         group = getattr(self.X, "group", None)  # a sparse matrix on disk
         return 8 * width if group is None else 16 * max(int(group["data"].shape[0]) // max(n, 1), 1)
 
-    # -- one pass ----------------------------------------------------------------------------------------------------
+    # -- one pass ----------------------------------------------------------------------------------
 
     def stats(self) -> Stats:
         """Mean, variance and kind of the values, in one pass.
@@ -374,23 +418,33 @@ class Rows:
         genes: NDArray[np.intp] | None = None,
         out: Any = None,
     ) -> Any:
-        """``(X - center) @ E`` of cells x d, float32, of all genes or of some, whose rows ``E`` and ``center`` have.
+        """``(X - center) @ E`` of cells x d, float32, of all genes or of some.
 
-        What is given as ``out`` is written into by slices of rows. Without it a dask array gives a lazy one.
+        ``E`` and ``center`` have the rows of these genes.
+
+        What is given as ``out`` is written into by slices of rows. Without it a dask array gives a
+        lazy one.
         """
         table = _Table.of(E, center, genes)
         if self.is_dask:
             lazy = self.lazy(_Table.project, table, table.E.shape[1])
-            return lazy if out is None else _write((part.compute() for part in lazy.blocks.ravel()), out)
+            return (
+                lazy
+                if out is None
+                else _write((part.compute() for part in lazy.blocks.ravel()), out)
+            )
         if out is None and self.in_memory:
             return table.project(self.X)
         out = np.empty((self.shape[0], table.E.shape[1]), dtype=np.float32) if out is None else out
         return _write(self._each(partial(table.project, parallel=False)), out)
 
-    def lazy(self, function: Callable[[Any, Any], NDArray[np.float32]], given: Any, width: int) -> Any:
-        """Lazy dask array of what a function makes of each block of a dask array, cells x width, float32.
+    def lazy(
+        self, function: Callable[[Any, Any], NDArray[np.float32]], given: Any, width: int
+    ) -> Any:
+        """Lazy dask array of what a function makes of each block, cells x width, float32.
 
-        The function gets ``given`` and the block, in this order; there is one copy of ``given`` for all blocks.
+        The function gets ``given`` and the block, in this order; there is one copy of ``given`` for
+        all blocks.
         """
         import dask
 
@@ -405,9 +459,14 @@ class Rows:
         )
 
     def project_once(
-        self, E: NDArray[np.floating], used: NDArray[np.bool_], center: NDArray[np.float64] | None, *, out: Any = None
+        self,
+        E: NDArray[np.floating],
+        used: NDArray[np.bool_],
+        center: NDArray[np.float64] | None,
+        *,
+        out: Any = None,
     ) -> Projected:
-        """Project and gather statistics while the values are read only once, if they are not in memory.
+        """Project and gather statistics, reading values only once if they are not in memory.
 
         Parameters
         ----------
@@ -416,8 +475,8 @@ class Rows:
         used
             Which genes count.
         center
-            What genes are centred on; ``None`` for their means. As these are known only at the end, blocks are centred
-            on the means of the first block, and moved afterwards.
+            What genes are centred on; ``None`` for their means. As these are known only at the end,
+            blocks are centred on the means of the first block, and moved afterwards.
         out
             What to write into, which takes and gives slices of rows; by default a new array.
 
@@ -431,7 +490,12 @@ class Rows:
             genes = self._sums(used)
             stats = Stats.of(genes, self.name)
             Z = self.project(E, stats.mean if center is None else center)
-            return Projected(Z, stats, Z.var(axis=0, dtype=np.float64, ddof=min(1, len(Z) - 1)), _row_variance(genes))
+            return Projected(
+                Z,
+                stats,
+                Z.var(axis=0, dtype=np.float64, ddof=min(1, len(Z) - 1)),
+                _row_variance(genes),
+            )
         blocks = self.blocks(dense=False)
         head = next(blocks)
         first = Stats.of(kernels.column_sums(head), self.name).mean
@@ -443,7 +507,9 @@ class Rows:
             found: list[_Sums] = []
 
             def parts() -> Iterator[NDArray[np.float32]]:
-                for Z, some in self._each(partial(_project_both, table=table, used=used), chain([head], blocks)):
+                for Z, some in self._each(
+                    partial(_project_both, table=table, used=used), chain([head], blocks)
+                ):
                     found[:] = [found[0] + some] if found else [some]
                     yield Z
 
@@ -463,10 +529,14 @@ class Rows:
             X = self.X[:, genes]
             return X.tocsr() if sparse.issparse(X) else X
         blocks = list(self.blocks(genes))
-        return sparse.vstack(blocks, format="csr") if sparse.issparse(blocks[0]) else np.vstack(blocks)
+        return (
+            sparse.vstack(blocks, format="csr") if sparse.issparse(blocks[0]) else np.vstack(blocks)
+        )
 
     def moments(self, genes: NDArray[np.intp], cells: NDArray[np.intp]) -> Moments:
-        """Statistics, the covariance of some genes and some cells; what is not in memory is read once.
+        """Statistics, the covariance of some genes and some cells.
+
+        What is not in memory is read once.
 
         Parameters
         ----------
@@ -486,7 +556,8 @@ class Rows:
             return Moments(stats, self._covariance(genes, stats.mean), dense(X[cells][:, genes]))
         drawn = np.zeros(self.shape[0], dtype=bool)
         drawn[cells] = True
-        # Means are known only at the end: products are taken about those of the first block, and moved.
+        # Means are known only at the end: products are taken about those of the first block, and
+        # moved.
         first = Stats.of(kernels.column_sums(next(self.blocks(dense=False))), self.name).mean[genes]
         one = partial(_Products.of, genes=genes, center=first)
         if self.is_dask:
@@ -495,7 +566,8 @@ class Rows:
             # Products of many genes are large: one at a time, then.
             workers = _WORKERS if genes.size <= _COVARIANCE_GENES // 2 else 1
             pairs = _beside(self.blocks(dense=False), drawn)
-            # Blocks are worked on at once: threads of BLAS inside of these would only wait for each other.
+            # Blocks are worked on at once: threads of BLAS inside of these would only wait for each
+            # other.
             with threadpool_limits(None if workers == 1 else 1, user_api="blas"):
                 found = reduce(add, self._each(lambda pair: one(*pair), pairs, workers))
         stats = Stats.of(found.genes, self.name)
@@ -503,15 +575,23 @@ class Rows:
         scatter = found.scatter - self.shape[0] * np.outer(moved, moved)
         return Moments(stats, scatter / max(self.shape[0] - 1, 1), np.vstack(found.sample))
 
-    def _covariance(self, genes: NDArray[np.intp], mean: NDArray[np.float64]) -> NDArray[np.float64] | LinearOperator:
+    def _covariance(
+        self, genes: NDArray[np.intp], mean: NDArray[np.float64]
+    ) -> NDArray[np.float64] | LinearOperator:
         """Covariance of some genes of what is in memory."""
         n, width = self.shape[0], genes.size
-        stored = self.X.nnz * width / max(self.shape[1], 1) if sparse.issparse(self.X) else n * width
-        small = width > _ARRAY_GENES and 2 * stored < width * width and 12 * stored <= 2 * _BLOCK_BYTES
+        stored = (
+            self.X.nnz * width / max(self.shape[1], 1) if sparse.issparse(self.X) else n * width
+        )
+        small = (
+            width > _ARRAY_GENES and 2 * stored < width * width and 12 * stored <= 2 * _BLOCK_BYTES
+        )
         if width <= _COVARIANCE_GENES and not small:
             return self.reduce(partial(kernels.scatter, center=mean[genes]), genes) / max(n - 1, 1)
         center = mean[genes]
-        X, at = (self.X[:, genes].astype(np.float64), np.arange(width)) if small else (self.X, genes)
+        X, at = (
+            (self.X[:, genes].astype(np.float64), np.arange(width)) if small else (self.X, genes)
+        )
 
         def matvec(vector: NDArray[np.float64]) -> NDArray[np.float64]:
             full = np.zeros(X.shape[1])
@@ -523,22 +603,40 @@ class Rows:
 
 
 def warn_values(name: str, stats: Stats, n_cells: int, *, level: int) -> None:
-    """Warn of values that do not look like log-normalised expression; ``level`` is the depth below the user's line."""
+    """Warn of values that do not look like log-normalised expression.
+
+    ``level`` is the depth below the user's line.
+    """
     if stats.minimum < 0:
-        text = "has negative values: it looks scaled or centred. Expected log-normalised expression; weights change."
+        text = (
+            "has negative values: it looks scaled or centred. Expected log-normalised expression;"
+            " weights change."
+        )
     elif stats.integer and stats.maximum > 1:
-        text = "has whole numbers only: it looks like raw counts. Run sc.pp.normalize_total and sc.pp.log1p first."
+        text = (
+            "has whole numbers only: it looks like raw counts. Run sc.pp.normalize_total and"
+            " sc.pp.log1p first."
+        )
     elif stats.maximum > 50:
-        text = f"reaches {stats.maximum:.4g}: it looks normalised but not log-transformed. Run sc.pp.log1p first."
+        text = (
+            f"reaches {stats.maximum:.4g}: it looks normalised but not log-transformed. Run"
+            " sc.pp.log1p first."
+        )
     else:
         text = ""
     if text:
         warnings.warn(f"{name} {text}", NewtWarning, stacklevel=level)
     if stats.n_empty:
-        warnings.warn(f"{stats.n_empty:,} of {n_cells:,} cells have no count at all.", NewtWarning, stacklevel=level)
+        warnings.warn(
+            f"{stats.n_empty:,} of {n_cells:,} cells have no count at all.",
+            NewtWarning,
+            stacklevel=level,
+        )
 
 
-def _beside(blocks: Iterable[Any], drawn: NDArray[np.bool_]) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
+def _beside(
+    blocks: Iterable[Any], drawn: NDArray[np.bool_]
+) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
     """Blocks of rows, each beside what belongs to its rows."""
     row = 0
     for block in blocks:
@@ -551,7 +649,9 @@ def _as_rows(block: Any, genes: NDArray[np.intp] | None) -> Any:
     return block if genes is None else block[:, genes]
 
 
-def _apply(function: Callable[..., T], block: Any, genes: NDArray[np.intp] | None, *along: Any) -> T:
+def _apply(
+    function: Callable[..., T], block: Any, genes: NDArray[np.intp] | None, *along: Any
+) -> T:
     return function(_as_rows(block, genes), *along)
 
 
@@ -563,11 +663,15 @@ def _add(parts: list[Any]) -> Any:
     return reduce(add, parts)
 
 
-def _lazy_block(block: Any, function: Callable[[Any, Any], NDArray[np.float32]], given: Any) -> NDArray[np.float32]:
+def _lazy_block(
+    block: Any, function: Callable[[Any, Any], NDArray[np.float32]], given: Any
+) -> NDArray[np.float32]:
     return function(given, _as_rows(block, None))
 
 
-def _project_both(block: Any, table: _Table, used: NDArray[np.bool_]) -> tuple[NDArray[np.float32], _Sums]:
+def _project_both(
+    block: Any, table: _Table, used: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], _Sums]:
     Z = table.project(block, parallel=False)
     return Z, _Sums.of(block, Z, used)
 

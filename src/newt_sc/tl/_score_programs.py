@@ -1,4 +1,4 @@
-"""How strongly each cell expresses gene programs: by their genes, or by the genes that are like them."""
+"""How strongly each cell expresses gene programs, by their genes or by genes like them."""
 
 from __future__ import annotations
 
@@ -42,24 +42,27 @@ def score_programs(
     key_added: str | None = None,
     copy: bool = False,
 ) -> ad.AnnData | None:
-    """Score gene programs in each cell by their genes, or by the genes that are like them where too few are measured.
+    """Score gene programs in each cell by their genes, or by like ones if too few are measured.
 
-    A program of which ``min_genes`` genes or more are measured gets the score of :func:`scanpy.tl.score_genes`, with
-    its defaults: the mean of its genes less that of control genes of like expression. A program of which none is
-    measured, as happens with gene panels, gets the same score of its *relatives*: the 20 measured genes whose vectors
-    are nearest, by cosine, to the mean vector of the program. In between it gets the mean of the two scores.
+    A program of which ``min_genes`` genes or more are measured gets the score of
+    :func:`scanpy.tl.score_genes`, with its defaults: the mean of its genes less that of control
+    genes of like expression. A program of which none is measured, as happens with gene panels, gets
+    the same score of its *relatives*: the 20 measured genes whose vectors are nearest, by cosine,
+    to the mean vector of the program. In between it gets the mean of the two scores.
 
     Parameters
     ----------
-    %(adata)s Log-normalised: numpy, scipy CSR or CSC, backed or dask; read by blocks. Genes by any identifier that
-        :func:`newt_sc.genes.resolve` knows, or mapped before by :func:`newt_sc.pp.map_genes`. All genes are used.
+    %(adata)s Log-normalised: numpy, scipy CSR or CSC, backed or dask; read by blocks. Genes by any
+        identifier that :func:`newt_sc.genes.resolve` knows, or mapped before by
+        :func:`newt_sc.pp.map_genes`. All genes are used.
     gene_sets
-        The programs, of either species: name -> genes, a GMT file, a network (``source``, ``target``) or an AnnData
-        with ranked genes, as :func:`newt_sc.genes.gene_sets` reads them.
+        The programs, of either species: name -> genes, a GMT file, a network (``source``,
+        ``target``) or an AnnData with ranked genes, as :func:`newt_sc.genes.gene_sets` reads them.
     %(embedding)s
     min_genes
-        How many genes of a program must vary in the data to be scored without relatives. In the benchmark of this
-        package relatives helped up to two. 1 takes relatives only where none varies, 0 never.
+        How many genes of a program must vary in the data to be scored without relatives. In the
+        benchmark of this package relatives helped up to two. 1 takes relatives only where none
+        varies, 0 never.
     layer
         Layer to use instead of ``X``.
     organism
@@ -75,12 +78,13 @@ def score_programs(
     -------
     ``None``, or the copy. Written, only when all is computed:
 
-    - ``obsm["newt_programs"]``, cells x programs, DataFrame, float32: the scores, in the units of the expression. NaN
-      where no gene of a program varies in the data and none has a vector.
-    - ``uns["newt_programs"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how genes of the data
-      were matched; ``programs``, a DataFrame with, for each program, ``scored_by`` (``"genes"``, ``"relatives"``,
-      ``"both"`` or ``"nothing"``), ``n_genes``, ``n_known`` (with a vector), ``n_measured``, ``similarity`` (smallest
-      cosine of the relatives), and the names of the ``measured`` genes and of the ``relatives``, joined by ``|``,
+    - ``obsm["newt_programs"]``, cells x programs, DataFrame, float32: the scores, in the units of
+      the expression. NaN where no gene of a program varies in the data and none has a vector.
+    - ``uns["newt_programs"]``: ``params``; ``embedding`` (name, hash); ``genes``, the report of how
+      genes of the data were matched; ``programs``, a DataFrame with, for each program,
+      ``scored_by`` (``"genes"``, ``"relatives"``, ``"both"`` or ``"nothing"``), ``n_genes``,
+      ``n_known`` (with a vector), ``n_measured``, ``similarity`` (smallest cosine of the
+      relatives), and the names of the ``measured`` genes and of the ``relatives``, joined by ``|``,
       nearest first.
 
     Columns have the names of the programs, with ``_`` in place of ``/``, which HDF5 cannot store.
@@ -90,31 +94,37 @@ def score_programs(
     TypeError
         If ``adata`` is no AnnData, its matrix is not numeric, or programs are not lists of names.
     KeyError
-        If the layer, a column of the network, the ranked genes or a shipped embedding are not there.
+        If the layer, a column of the network, the ranked genes or a shipped embedding are not
+        there.
     FileNotFoundError
         If ``embedding`` is neither a name nor a file, or there is no such GMT file.
     FormatError
         If the GMT file is malformed.
     ValueError
-        If a parameter is out of range, a value is NaN or infinite, no gene varies, no gene is left as a control, there
-        is no program, all are empty, or two have the same name.
+        If a parameter is out of range, a value is NaN or infinite, no gene varies, no gene is left
+        as a control, there is no program, all are empty, or two have the same name.
     GeneMatchError
         If no gene of the data has a vector, or no program has a gene that is known.
 
     Warns
     -----
     NewtWarning
-        On raw counts, scaled data or empty cells; if a program is scored by relatives, can not be scored, or fewer
-        than half of its genes have a vector to find relatives by.
+        On raw counts, scaled data or empty cells; if a program is scored by relatives, can not be
+        scored, or fewer than half of its genes have a vector to find relatives by.
 
     Examples
     --------
-    >>> nt.tl.score_programs(adata, {"erythroid": ["HBA1", "GYPA", "ALAS2", "KLF1"]})  # doctest: +SKIP
+    >>> nt.tl.score_programs(
+    ...     adata, {"erythroid": ["HBA1", "GYPA", "ALAS2", "KLF1"]}
+    ... )  # doctest: +SKIP
     >>> adata.obs["erythroid"] = adata.obsm["newt_programs"]["erythroid"]  # doctest: +SKIP
     >>> adata.uns["newt_programs"]["programs"]["scored_by"]  # doctest: +SKIP
     """
     if not isinstance(adata, ad.AnnData):
-        msg = f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality: mdata.mod[name]."
+        msg = (
+            f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality:"
+            " mdata.mod[name]."
+        )
         raise TypeError(msg)
     if organism not in _ORGANISMS:
         msg = f"organism is {organism!r}, expected one of {_ORGANISMS}."
@@ -124,7 +134,10 @@ def score_programs(
             msg = f"{name} is {value!r}, expected a whole number from 0 up."
             raise ValueError(msg)
     if layer is not None and layer not in adata.layers:
-        msg = f"layer {layer!r} is not in adata.layers, which has {[name for name in adata.layers if name]}."
+        msg = (
+            f"layer {layer!r} is not in adata.layers, which has"
+            f" {[name for name in adata.layers if name]}."
+        )
         raise KeyError(msg)
     if 0 in adata.shape:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to score."
@@ -133,13 +146,21 @@ def score_programs(
     reference = datasets.resolve_embedding(embedding)
     found = align_genes(adata, reference.obs_names, organism)
     sets = genes.align_sets(programs, reference.obs_names, what="gene_sets", threshold=0)
-    members = dict(zip(programs, np.split(sets.members.indices, sets.members.indptr[1:-1]), strict=True))
-    rows = Rows(adata.X if layer is None else adata.layers[layer], "adata.X" if layer is None else f"layer {layer!r}")
+    members = dict(
+        zip(programs, np.split(sets.members.indices, sets.members.indptr[1:-1]), strict=True)
+    )
+    rows = Rows(
+        adata.X if layer is None else adata.layers[layer],
+        "adata.X" if layer is None else f"layer {layer!r}",
+    )
     stats = rows.stats()
     warn_values(rows.name, stats, adata.n_obs, level=4)
     varies = stats.variance > 1e-12 * np.maximum(stats.mean**2, 1e-12)
     if not (varies & (found.index >= 0)).any():
-        msg = "No gene that has a vector varies over the cells: expected log-normalised expression of several cells."
+        msg = (
+            "No gene that has a vector varies over the cells: expected log-normalised expression of"
+            " several cells."
+        )
         raise ValueError(msg)
     chosen = _choose(programs, members, adata.var_names, found.index, varies, reference, min_genes)
     table = _describe(programs, members, chosen, adata.var_names)
@@ -177,7 +198,10 @@ def _read_programs(
     columns = pd.Index([_column(name) for name in programs])
     if not columns.is_unique:
         twice = columns[columns.duplicated()][0]
-        msg = f"Two programs would have the column {twice!r}: names must differ, also with '_' for '/'."
+        msg = (
+            f"Two programs would have the column {twice!r}: names must differ, also with '_' for"
+            " '/'."
+        )
         raise ValueError(msg)
     return programs
 
@@ -203,7 +227,10 @@ def _choose(
     reference: ad.AnnData,
     min_genes: int,
 ) -> list[_Chosen]:
-    """Choose the genes that each program is scored by; relatives only where too few of its own genes vary."""
+    """Choose the genes that each program is scored by.
+
+    Relatives are taken only where too few of its own genes vary.
+    """
     E = np.asarray(reference.X, dtype=np.float32)
     unit = kernels.unit_rows(E - E.mean(axis=0, dtype=np.float64).astype(np.float32))
     out = []
@@ -213,7 +240,9 @@ def _choose(
         cosine = np.zeros(len(index), dtype=np.float32)
         if known.size:
             has = index >= 0
-            cosine[has] = unit[index[has]] @ kernels.unit_rows(unit[known].mean(axis=0, keepdims=True))[0]
+            cosine[has] = (
+                unit[index[has]] @ kernels.unit_rows(unit[known].mean(axis=0, keepdims=True))[0]
+            )
         measured, relatives, similarity = np.flatnonzero(own), index[:0], np.nan
         if not varies[measured].any():
             measured = measured[:0]
@@ -222,12 +251,14 @@ def _choose(
             n = min(_N_RELATIVES, pool.size // 2)
             relatives = pool[np.argsort(-cosine[pool], kind="stable")[:n]]
             similarity = float(cosine[relatives[-1]]) if n else np.nan
-        out.append(_Chosen(measured[np.argsort(-cosine[measured], kind="stable")], relatives, similarity))
+        out.append(
+            _Chosen(measured[np.argsort(-cosine[measured], kind="stable")], relatives, similarity)
+        )
     return out
 
 
 def _ranks(rows: Rows, stats: Stats) -> _Array:
-    """Rank of each gene by its mean, computed as scanpy does where it can, so that ties are the same."""
+    """Rank of each gene by its mean, computed as scanpy does where it can, so that ties agree."""
     mean = stats.mean
     if isinstance(rows.X, np.ndarray):
         mean = np.nanmean(rows.X, axis=0)
@@ -239,8 +270,9 @@ def _ranks(rows: Rows, stats: Stats) -> _Array:
 def _weigh(chosen: Sequence[_Chosen], ranks: _Array, random_state: int) -> _Array:
     """Weight of each gene in scanpy's score of each program, genes x programs.
 
-    The score is linear, and control genes depend on the order of the means alone. So scanpy scores a diagonal matrix
-    whose columns have that order, and the weights are read off. The cells are then scored in one pass.
+    The score is linear, and control genes depend on the order of the means alone. So scanpy scores
+    a diagonal matrix whose columns have that order, and the weights are read off. The cells are
+    then scored in one pass.
     """
     import scanpy as sc
 
@@ -255,8 +287,8 @@ def _weigh(chosen: Sequence[_Chosen], ranks: _Array, random_state: int) -> _Arra
                 sc.tl.score_genes(cells, names[part], score_name="score", random_state=random_state)
             except RuntimeError as error:
                 msg = (
-                    f"None of the {ranks.size} genes of adata is left as a control of like expression: give adata more "
-                    "genes, fifty at least."
+                    f"None of the {ranks.size} genes of adata is left as a control of like"
+                    " expression: give adata more genes, fifty at least."
                 )
                 raise ValueError(msg) from error
             out[:, j] += cells.obs["score"].to_numpy() / ranks / len(parts)
@@ -268,10 +300,18 @@ def _product(block: Any, weights: _Array) -> _Array:
 
 
 def _describe(
-    programs: Mapping[str, list[str]], members: Mapping[str, _Array], chosen: Sequence[_Chosen], var_names: pd.Index
+    programs: Mapping[str, list[str]],
+    members: Mapping[str, _Array],
+    chosen: Sequence[_Chosen],
+    var_names: pd.Index,
 ) -> pd.DataFrame:
     """Tell what each program is scored by."""
-    how = {(True, True): "both", (True, False): "genes", (False, True): "relatives", (False, False): "nothing"}
+    how = {
+        (True, True): "both",
+        (True, False): "genes",
+        (False, True): "relatives",
+        (False, False): "nothing",
+    }
     records = [
         {
             "scored_by": how[one.measured.size > 0, one.relatives.size > 0],
@@ -290,11 +330,17 @@ def _describe(
 def _warn_programs(table: pd.DataFrame) -> None:
     by = table["scored_by"]
     if (by == "nothing").all():
-        msg = f"No gene of {len(table)} programs varies in adata or has a vector, such as those of {table.index[0]!r}."
+        msg = (
+            f"No gene of {len(table)} programs varies in adata or has a vector, such as those of"
+            f" {table.index[0]!r}."
+        )
         raise GeneMatchError(msg)
     few = table["n_known"] < 0.5 * table["n_genes"]
     for which, what in (
-        (by == "nothing", "can not be scored, NaN: no gene varies in adata, and there are no relatives"),
+        (
+            by == "nothing",
+            "can not be scored, NaN: no gene varies in adata, and there are no relatives",
+        ),
         (by == "relatives", "have no gene that varies in adata: they are scored by relatives"),
         (by == "both", "have few genes that vary in adata: they are scored by these and relatives"),
         (by.isin(["relatives", "both"]) & few, "have relatives by less than half of their genes"),
@@ -302,4 +348,6 @@ def _warn_programs(table: pd.DataFrame) -> None:
         names = list(table.index[which])
         if names:
             shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-            warnings.warn(f"{len(names)} of {len(table)} programs {what}: {shown}.", NewtWarning, stacklevel=3)
+            warnings.warn(
+                f"{len(names)} of {len(table)} programs {what}: {shown}.", NewtWarning, stacklevel=3
+            )

@@ -1,4 +1,4 @@
-"""What the verbs on sets of genes share: sets over an embedding, and where random sets are drawn from."""
+"""What the verbs on sets of genes share: sets over an embedding, and sources of random sets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ __all__ = ["Sets", "SetsLike", "check_count", "fdr", "read_side"]
 SetsLike: TypeAlias = Mapping[str, Iterable[str]] | str | PathLike[str] | pd.DataFrame | AnnData
 
 _TIMES_LARGEST = 10
-"""A background holds at least so many times the genes of the largest set, or all genes are taken."""
+"""A background holds at least so many times the genes of the largest set, or all genes are taken.
+"""
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,17 @@ def read_side(
     check_count("min_size", min_size, 1)
     if max_size is not None:
         check_count("max_size", max_size, min_size)
-    found = genes.align_sets(genes.gene_sets(sets), reference.obs_names, organism=organism, what=what)
+    found = genes.align_sets(
+        genes.gene_sets(sets), reference.obs_names, organism=organism, what=what
+    )
     members, report = found.members, found.alignment.report
     pool = None
     if background is not None:
         listed = list(dict.fromkeys(background)) if not isinstance(background, str) else background
         aligned = genes.align(listed, reference.obs_names, organism=organism)
-        genes.require_overlap(aligned, listed, reference.obs_names, what=f"the background of {what}")
+        genes.require_overlap(
+            aligned, listed, reference.obs_names, what=f"the background of {what}"
+        )
         pool = np.unique(aligned.index[aligned.index >= 0])
         inside = np.zeros(reference.n_obs, dtype=np.float32)
         inside[pool] = 1
@@ -95,13 +100,17 @@ def read_side(
     if (empty := size == 0).any():
         some = ", ".join(map(repr, found.names[empty][:5]))
         where = "in the embedding" if pool is None else "in the embedding and the background"
-        msg = f"{empty.sum()} of the {size.size} sets of {what} have no gene {where} and are left out, such as {some}."
+        msg = (
+            f"{empty.sum()} of the {size.size} sets of {what} have no gene {where} and are left"
+            f" out, such as {some}."
+        )
         warnings.warn(msg, NewtWarning, stacklevel=4)
     keep = (size >= min_size) & (size <= (np.inf if max_size is None else max_size))
     if not keep.any():
         msg = (
-            f"No set of {what} has {min_size} to {'any number of' if max_size is None else max_size} genes with a "
-            f"vector; they have {size.min()} to {size.max()}. Change min_size or max_size."
+            f"No set of {what} has {min_size} to"
+            f" {'any number of' if max_size is None else max_size} genes with a vector; they have"
+            f" {size.min()} to {size.max()}. Change min_size or max_size."
         )
         raise ValueError(msg)
     own = np.unique(members.indices)
@@ -115,7 +124,10 @@ def read_side(
         "n_sets_given": int(keep.size),
         "n_sets_without_gene": int(empty.sum()),
         "n_background": int(pool.size),
-        **{key: report[key] for key in ("organism", "n_genes", "n_matched", "n_ambiguous", "n_dropped")},
+        **{
+            key: report[key]
+            for key in ("organism", "n_genes", "n_matched", "n_ambiguous", "n_dropped")
+        },
     }
     return Sets(found.names[keep], members, pool.astype(np.intp), about)
 

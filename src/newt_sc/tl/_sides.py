@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["Side", "Space", "check_orthologs", "open_space", "read_side", "renamed", "side", "write_side"]
+__all__ = [
+    "Side",
+    "Space",
+    "check_orthologs",
+    "open_space",
+    "read_side",
+    "renamed",
+    "side",
+    "write_side",
+]
 
 Orthologs: TypeAlias = pd.DataFrame | Mapping[str, str] | str | PathLike[str]
 
@@ -107,14 +116,18 @@ class Side:
     def axes(self, n_comps: int | None = None) -> kernels.GeneAxes:
         """Components turned into the space of the gene vectors."""
         k = n_comps or self.n_comps
-        return kernels.gene_axes(self.sums.loadings[:, :k], self.variance[:k], sd=self.sd, E=self.sums.E)
+        return kernels.gene_axes(
+            self.sums.loadings[:, :k], self.variance[:k], sd=self.sd, E=self.sums.E
+        )
 
 
 def open_space(embedding: str | PathLike[str] | AnnData, modalities: Sequence[str] | None) -> Space:
     """Read the gene vectors that both sides take."""
     reference = datasets.resolve_embedding(embedding)
     vectors, used = gene_vectors(reference, modalities)
-    described = datasets.describe_embedding(reference, embedding) | {"modalities": ", ".join(used) or "fused"}
+    described = datasets.describe_embedding(reference, embedding) | {
+        "modalities": ", ".join(used) or "fused"
+    }
     return Space(reference.obs_names, vectors, described)
 
 
@@ -145,13 +158,17 @@ def side(
         If no gene that is used has a vector.
     """
     if layer is not None and layer not in adata.layers:
-        msg = f"layer {layer!r} is not in the layers of {what}, which has {[name for name in adata.layers if name]}."
+        msg = (
+            f"layer {layer!r} is not in the layers of {what}, which has"
+            f" {[name for name in adata.layers if name]}."
+        )
         raise KeyError(msg)
     if adata.n_obs < 2:
         msg = f"{what} has {adata.n_obs} cells: expected two at least."
         raise ValueError(msg)
     whole = Rows(
-        adata.X if layer is None else adata.layers[layer], f"{what}.X" if layer is None else f"layer {layer!r}"
+        adata.X if layer is None else adata.layers[layer],
+        f"{what}.X" if layer is None else f"layer {layer!r}",
     )
     mask = variable_genes(adata, whole, mask_var)
     at = np.flatnonzero(mask)
@@ -162,7 +179,9 @@ def side(
     hit = found.index >= 0
     E[hit] = space.vectors[found.index[hit]]
     rows = Rows(X, whole.name)
-    components = fit_components(rows, np.arange(at.size), n_comps, at_least=RANK, random_state=random_state)
+    components = fit_components(
+        rows, np.arange(at.size), n_comps, at_least=RANK, random_state=random_state
+    )
     warn_values(whole.name, components.stats, adata.n_obs, level=5)
     scores = rows.project(components.loadings, components.stats.mean).astype(np.float64)
     own = np.zeros(adata.n_obs, dtype=np.intp) if codes is None else codes
@@ -188,7 +207,7 @@ def side(
 
 
 def variable_genes(adata: AnnData, rows: Rows, mask_var: Any) -> NDArray[np.bool_]:
-    """Genes to use: those that are named; those marked as highly variable; or the 2,000 most variable ones."""
+    """Genes to use: those named, those marked as highly variable, or the 2,000 most variable."""
     if not isinstance(mask_var, HighlyVariable) or "highly_variable" in adata.var:
         return np.asarray(chosen_genes(adata, mask_var)[0])
     if adata.n_vars <= N_TOP_GENES:
@@ -199,12 +218,19 @@ def variable_genes(adata: AnnData, rows: Rows, mask_var: Any) -> NDArray[np.bool
     cells = ad.AnnData(rows.part(np.arange(adata.n_vars)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of logarithms of empty genes
-        table = sc.pp.highly_variable_genes(cells, n_top_genes=N_TOP_GENES, flavor="seurat", inplace=False)
+        table = sc.pp.highly_variable_genes(
+            cells, n_top_genes=N_TOP_GENES, flavor="seurat", inplace=False
+        )
     return np.asarray(table["highly_variable"].to_numpy())
 
 
-def renamed(adata: AnnData, orthologs: Orthologs | None, mask: NDArray[np.bool_] | None = None) -> AnnData:
-    """Genes under the names that a user's table of orthologs gives them; others keep theirs. Only ``var`` is kept."""
+def renamed(
+    adata: AnnData, orthologs: Orthologs | None, mask: NDArray[np.bool_] | None = None
+) -> AnnData:
+    """Genes under the names that a user's table of orthologs gives them; others keep theirs.
+
+    Only ``var`` is kept.
+    """
     import anndata as ad
 
     var = adata.var.copy() if mask is None else adata.var.loc[mask].copy()
@@ -230,8 +256,8 @@ def check_orthologs(orthologs: Orthologs | None, *sides: AnnData) -> None:
     table, names = read_orthologs(orthologs), sides[0].var_names
     if not any(side.var_names.isin(table.index).any() for side in sides):
         warnings.warn(
-            f"None of the {names.size:,} genes, such as {names[0]!r}, is in the first column of orthologs, such "
-            f"as {table.index[0]!r}.",
+            f"None of the {names.size:,} genes, such as {names[0]!r}, is in the first column of"
+            f" orthologs, such as {table.index[0]!r}.",
             NewtWarning,
             stacklevel=4,
         )
@@ -245,14 +271,26 @@ def read_orthologs(orthologs: Orthologs) -> pd.Series:
         if not isinstance(orthologs, pd.DataFrame):
             path = Path(orthologs)
             comma = ".csv" in path.suffixes
-            orthologs = pd.read_csv(path, sep="," if comma else "\t", dtype=str, keep_default_na=False)
+            orthologs = pd.read_csv(
+                path, sep="," if comma else "\t", dtype=str, keep_default_na=False
+            )
         if orthologs.shape[1] < 2:
-            msg = f"orthologs has {orthologs.shape[1]} columns, expected two: the name in the data, the human symbol."
+            msg = (
+                f"orthologs has {orthologs.shape[1]} columns, expected two: the name in the data,"
+                " the human symbol."
+            )
             raise ValueError(msg)
-        table = pd.Series(orthologs.iloc[:, 1].to_numpy(dtype=object), index=orthologs.iloc[:, 0].to_numpy(dtype=str))
-    table = table[table.notna() & (table.astype(str) != "") & (table.index.astype(str) != "")].astype(str)
+        table = pd.Series(
+            orthologs.iloc[:, 1].to_numpy(dtype=object),
+            index=orthologs.iloc[:, 0].to_numpy(dtype=str),
+        )
+    table = table[
+        table.notna() & (table.astype(str) != "") & (table.index.astype(str) != "")
+    ].astype(str)
     pairs = table.rename_axis("name").rename("symbol").reset_index().drop_duplicates()
-    out: pd.Series = pairs.drop_duplicates("name", keep=False).set_index("name")["symbol"]  # of several, none
+    out: pd.Series = pairs.drop_duplicates("name", keep=False).set_index("name")[
+        "symbol"
+    ]  # of several, none
     if out.empty:
         msg = "orthologs has no gene with one human symbol."
         raise ValueError(msg)
@@ -260,7 +298,10 @@ def read_orthologs(orthologs: Orthologs) -> pd.Series:
 
 
 def write_side(side: Side, path: str | PathLike[str], params: dict[str, Any]) -> None:
-    """Write a reference as one file, without a single cell: like cells of a type are written as groups."""
+    """Write a reference as one file, without a single cell.
+
+    Like cells of a type are written as groups.
+    """
     from safetensors.numpy import save_file
 
     from newt_sc.io._atomic import atomic_path
@@ -320,30 +361,44 @@ def read_side(path: str | PathLike[str], space: Space) -> tuple[Side, dict[str, 
         index = genes.align(names, space.names).index
         E = np.full((len(names), space.vectors.shape[1]), np.nan, dtype=np.float32)
         E[index >= 0] = space.vectors[index[index >= 0]]
-        wide = {name: value.astype(np.float64) if value.dtype.kind == "f" else value for name, value in arrays.items()}
+        wide = {
+            name: value.astype(np.float64) if value.dtype.kind == "f" else value
+            for name, value in arrays.items()
+        }
         _check_shapes(wide, len(names), len(told["types"]))
         names_of_sums = ("share", "first", "second", "level", "square", "loadings")
         sums = kernels.TypeSums(**{name: wide[name] for name in names_of_sums}, E=E)
         choice = {"by": "saved", "n_comps": operator.index(told["n_comps"])}
         params = {name: str(told["params"][name]) for name in ("label", "pseudotime")}
-    except (SafetensorError, KeyError, TypeError, AttributeError, IndexError, json.JSONDecodeError) as error:
+    except (
+        SafetensorError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        json.JSONDecodeError,
+    ) as error:
         msg = f"it is no reference of newt_sc.tl.save_reference ({type(error).__name__}: {error})"
         raise FormatError(path, None, msg) from error
     one = Side(
-        None, names, wide["mean"], wide["scores"], wide["size"], wide["variance"], wide["sd"], sums,
-        wide["codes"].astype(np.intp), list(told["types"]), wide["numbers"], choice, {}, space.described,
+        None, names, wide["mean"], wide["scores"], wide["size"], wide["variance"], wide["sd"],
+        sums, wide["codes"].astype(np.intp), list(told["types"]), wide["numbers"], choice, {},
+        space.described,
     )  # fmt: skip
     return one, params
 
 
-def _check_embedding(path: str | PathLike[str], own: dict[str, str], described: dict[str, Any]) -> None:
+def _check_embedding(
+    path: str | PathLike[str], own: dict[str, str], described: dict[str, Any]
+) -> None:
     for name in ("sha256", "modalities"):
         if own.get(name, "") != str(described.get(name, "")):
             msg = (
-                f"{path} was made with the embedding {own.get('name', '')!r} ({own.get('sha256', '')[:12]}, modalities "
-                f"{own.get('modalities', '')}), not with {described.get('name', '')!r} "
-                f"({str(described.get('sha256', ''))[:12]}, modalities {described.get('modalities', '')}): give the "
-                "same embedding and modalities."
+                f"{path} was made with the embedding {own.get('name', '')!r}"
+                f" ({own.get('sha256', '')[:12]}, modalities {own.get('modalities', '')}), not with"
+                f" {described.get('name', '')!r} ({str(described.get('sha256', ''))[:12]},"
+                f" modalities {described.get('modalities', '')}): give the same embedding and"
+                " modalities."
             )
             raise ValueError(msg)
 
@@ -354,9 +409,9 @@ def _check_shapes(arrays: dict[str, NDArray[Any]], n_genes: int, n_types: int) -
         raise TypeError(msg)
     rows, rank = arrays["scores"].shape
     shapes = {
-        "scores": (rows, rank), "mean": (n_genes,), "loadings": (n_genes, rank), "variance": (rank,), "sd": (n_genes,),
-        "size": (rows,),
-        "codes": (rows,), "numbers": (rows,), "share": (n_types,), "first": (n_types, rank),
+        "scores": (rows, rank), "mean": (n_genes,), "loadings": (n_genes, rank),
+        "variance": (rank,), "sd": (n_genes,), "size": (rows,), "codes": (rows,),
+        "numbers": (rows,), "share": (n_types,), "first": (n_types, rank),
         "second": (n_types, rank, rank), "level": (n_types, n_genes), "square": (n_types, n_genes),
     }  # fmt: skip
     for name, shape in shapes.items():
@@ -371,12 +426,18 @@ def _check_shapes(arrays: dict[str, NDArray[Any]], n_genes: int, n_types: int) -
         msg = "codes and size are expected to be whole numbers, sizes from 1 up"
         raise TypeError(msg)
     if {*codes.tolist()} - {-1} != {*range(n_types)}:
-        msg = f"codes are from {codes.min()} to {codes.max()}, expected each of {n_types} types, or -1"
+        msg = (
+            f"codes are from {codes.min()} to {codes.max()}, expected each of {n_types} types,"
+            " or -1"
+        )
         raise TypeError(msg)
 
 
 def _grouped(side: Side) -> tuple[NDArray[Any], ...]:
-    """Mean scores of like cells of one type, and of their pseudotime; every group is of several cells."""
+    """Mean scores of like cells of one type, and of their pseudotime.
+
+    Every group is of several cells.
+    """
     from sklearn.cluster import MiniBatchKMeans
 
     k = min(side.n_comps, side.scores.shape[1])
@@ -396,7 +457,9 @@ def _grouped(side: Side) -> tuple[NDArray[Any], ...]:
             if small.any() and not small.all():  # a single cell goes to the next group
                 centers = np.where(small[:, None], np.inf, model.cluster_centers_)
                 for i in np.flatnonzero(small[group]):
-                    group[i] = int(np.square(centers - side.scores[rows[i], :k]).sum(axis=1).argmin())
+                    group[i] = int(
+                        np.square(centers - side.scores[rows[i], :k]).sum(axis=1).argmin()
+                    )
         for one in np.unique(group):
             some = rows[group == one]
             times = side.numbers[some]

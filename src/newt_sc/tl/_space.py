@@ -39,8 +39,8 @@ def chosen_genes(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
             mask_var = "highly_variable"
         else:
             warnings.warn(
-                "No highly_variable genes in adata.var: all genes are used, and housekeeping genes may dominate. "
-                "Run sc.pp.highly_variable_genes first, or say mask_var=None.",
+                "No highly_variable genes in adata.var: all genes are used, and housekeeping genes"
+                " may dominate. Run sc.pp.highly_variable_genes first, or say mask_var=None.",
                 NewtWarning,
                 stacklevel=4,
             )
@@ -54,11 +54,17 @@ def chosen_genes(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
         values, name = adata.var[mask_var].to_numpy(), mask_var
     else:
         if isinstance(mask_var, pd.Series) and not mask_var.index.equals(adata.var_names):
-            msg = "The index of mask_var is not adata.var_names. Reindex it, or give mask_var.to_numpy() if in order."
+            msg = (
+                "The index of mask_var is not adata.var_names. Reindex it, or give"
+                " mask_var.to_numpy() if in order."
+            )
             raise ValueError(msg)
         values, name = np.asarray(mask_var), "array"
     if values.shape != (adata.n_vars,) or values.dtype != bool:
-        msg = f"mask_var is {values.dtype} of shape {values.shape}, expected bool of shape ({adata.n_vars},)."
+        msg = (
+            f"mask_var is {values.dtype} of shape {values.shape}, expected bool of shape"
+            f" ({adata.n_vars},)."
+        )
         raise ValueError(msg)
     if not values.any():
         msg = f"mask_var={name!r} selects no gene."
@@ -66,12 +72,17 @@ def chosen_genes(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
     return values, name
 
 
-def gene_vectors(reference: ad.AnnData, modalities: Sequence[str] | None) -> tuple[_Array, list[str]]:
+def gene_vectors(
+    reference: ad.AnnData, modalities: Sequence[str] | None
+) -> tuple[_Array, list[str]]:
     """Vectors of all genes of an embedding, fused or of some modalities, and which these are."""
     if modalities is None:
         return np.asarray(reference.X, dtype=np.float32), []
     wanted = [modalities] if isinstance(modalities, str) else list(modalities)
-    have = [str(name) for name in reference.uns.get(_keys.EMBED, {}).get("modalities", list(reference.obsm))]
+    have = [
+        str(name)
+        for name in reference.uns.get(_keys.EMBED, {}).get("modalities", list(reference.obsm))
+    ]
     missing = [name for name in wanted if name not in have]
     if missing or not wanted:
         msg = f"modalities {missing or wanted} are not in the embedding, which has {have}."
@@ -87,9 +98,13 @@ def _centered(block: Any) -> _Array:
     """Block of a modality around its mean, which genes that it does not know get."""
     values = np.asarray(block, dtype=np.float32)
     known = np.isfinite(values).all(axis=1)
-    return values - (values[known].mean(axis=0, dtype=np.float64).astype(np.float32) if known.any() else 0)
+    return values - (
+        values[known].mean(axis=0, dtype=np.float64).astype(np.float32) if known.any() else 0
+    )
 
 
-def align_genes(adata: ad.AnnData, reference: pd.Index, organism: _Organism, *, what: str = "adata") -> genes.Alignment:
-    """Rows of the embedding: by what ``pp.map_genes`` found where it was run, otherwise by ``var_names``."""
+def align_genes(
+    adata: ad.AnnData, reference: pd.Index, organism: _Organism, *, what: str = "adata"
+) -> genes.Alignment:
+    """Rows of the embedding, by what ``pp.map_genes`` found or otherwise by ``var_names``."""
     return align_var(adata, reference, organism=organism, what=what)
