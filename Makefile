@@ -49,7 +49,7 @@ bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match be
 	$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
 
 bench-genes: ## Benchmark gene embeddings by cross-validation (FINAL=1: the hold-out too, logged)
-bench-vectors: ## Which vectors are shipped: candidates on five tasks, and the rule
+bench-vectors: ## Which vectors are shipped: candidates on five tasks, and the rule (FINAL=1: the hold-outs, logged)
 bench-cells: ## Cells of one data set: tl.embed against PCA, known orders
 bench-lineage: ## Hierarchies of groups against known trees, and pictures of two
 bench-mapping: ## Labels and stages across data sets, panels and species

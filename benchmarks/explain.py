@@ -158,7 +158,7 @@ def main() -> None:
         vectors: dict[str, Any] = {
             "NEWT": embedding,
             "NEWT, function not shown": without_go,
-            "concatenation + PCA (shipped)": shipped,
+            "concatenation + PCA": nt.tl.fuse(shipped, power=0.5),
             "concatenation + PCA without function": nt.tl.fuse(
                 shipped, modalities=[name for name in model.widths if name != "function"], power=0.5
             ),
