@@ -46,16 +46,16 @@ def embedding(name: str = "newt-human") -> ad.AnnData:
     Parameters
     ----------
     name
-        ``"newt-human"``: human protein-coding genes, six modalities, method ``spectral``. A trained
-        :class:`newt_sc.models.NEWT` of its blocks comes along:
+        ``"newt-human"``: human protein-coding genes, six modalities. The vectors are those of a
+        trained :class:`newt_sc.models.NEWT`, which comes along:
         ``NEWT.load("newt-human", embedding)``.
 
     Returns
     -------
     AnnData of genes x dimensions (float32), ``obs_names`` approved human symbols;
     ``obsm[modality]`` the blocks of each modality (float32, NaN rows where it does not know the
-    gene); ``obs["n_modalities"]``; ``uns["newt"]`` how it was made, from which files, and its hash.
-    The vectors are licensed CC-BY-SA-4.0.
+    gene); ``obsm["attention"]`` the model's weights; ``obs["n_modalities"]``; ``uns["newt"]`` how
+    it was made, from which files, and its hash. The vectors are licensed CC-BY-SA-4.0.
 
     Raises
     ------
