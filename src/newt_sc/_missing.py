@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Final
 
 import pandas as pd
 
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 
 __all__ = ["MISSING", "read_labels", "read_pairs"]
 
@@ -18,7 +17,7 @@ MISSING: Final = frozenset(("NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "None"))
 these. """
 
 
-def read_labels(values: Any, what: str, *, stacklevel: int = 3, quiet: bool = False) -> pd.Series:
+def read_labels(values: Any, what: str, *, quiet: bool = False) -> pd.Series:
     """Read labels as strings: what is missing is told by one rule everywhere.
 
     NaN, ``None``, ``pandas.NA`` and the empty string are missing. So are the strings of
@@ -30,8 +29,6 @@ def read_labels(values: Any, what: str, *, stacklevel: int = 3, quiet: bool = Fa
         Labels: a Series, an array or a list; categories may be of any type.
     what
         What the warning calls them.
-    stacklevel
-        As in :func:`warnings.warn`; 2 blames the caller, 3 the caller's caller.
     quiet
         Do not warn.
 
@@ -47,26 +44,25 @@ def read_labels(values: Any, what: str, *, stacklevel: int = 3, quiet: bool = Fa
     if said.any() and not quiet:
         found = ", ".join(map(repr, sorted(set(text[said]))))
         msg = f"{int(said.sum()):,} values of {what} are {found} and are taken as missing."
-        warnings.warn(msg, NewtWarning, stacklevel=stacklevel)
+        warn(msg)
     out: pd.Series = text.where(~(said | (bare == "")), None)
     return out
 
 
-def read_pairs(table: pd.DataFrame, what: str, *, stacklevel: int = 3) -> pd.DataFrame:
+def read_pairs(table: pd.DataFrame, what: str) -> pd.DataFrame:
     """Read pairs of compound and target as strings; rows that lack one of them are left out.
 
     Parameters
     ----------
     table
         Table with the columns ``compound`` and ``target``; others stay as they are.
-    what, stacklevel
+    what
         As of :func:`read_labels`.
     """
     if not len(table):
         return table
     columns = {
-        name: read_labels(table[name], f"{what}[{name!r}]", stacklevel=stacklevel + 1)
-        for name in ("compound", "target")
+        name: read_labels(table[name], f"{what}[{name!r}]") for name in ("compound", "target")
     }
     out = table.assign(**columns)
     return out[out["compound"].notna() & out["target"].notna()]

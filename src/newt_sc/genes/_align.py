@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from newt_sc._missing import MISSING
-from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import GeneMatchError
 
 from ._lookup import release
 from ._resolve import (
@@ -259,9 +259,7 @@ def require_overlap(alignment: Alignment, names: Names, reference: Names, *, wha
     raise GeneMatchError(msg)
 
 
-def warn_coverage(
-    alignment: Alignment, threshold: float = 0.5, *, what: str = "the data", stacklevel: int = 2
-) -> None:
+def warn_coverage(alignment: Alignment, threshold: float = 0.5, *, what: str = "the data") -> None:
     """Warn if few names were found, or if names show signs of damage.
 
     Parameters
@@ -272,8 +270,6 @@ def warn_coverage(
         Warn if a smaller fraction of the names was found.
     what
         What the warning calls the names, such as ``"adata.var_names"``.
-    stacklevel
-        As in :func:`warnings.warn`; 2 blames the caller, 3 the caller's caller.
 
     Warns
     -----
@@ -287,7 +283,7 @@ def warn_coverage(
     >>> nt.genes.warn_coverage(found, threshold=0.5, what="my genes")
     """
     for message in coverage_messages(alignment.report, threshold, what):
-        warnings.warn(message, NewtWarning, stacklevel=stacklevel)
+        warn(message)
 
 
 def coverage_messages(report: dict[str, Any], threshold: float, what: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from newt_sc._missing import MISSING
-from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import GeneMatchError
 
 from ._lookup import human, mouse, release
 
@@ -315,7 +315,7 @@ def resolve_names(
     )
     if not quiet:
         for message in _messages(found, what, capitals=capitals, asked=organism != "auto"):
-            warnings.warn(message, NewtWarning, stacklevel=3)
+            warn(message)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -14,7 +13,7 @@ from scipy import sparse
 
 from newt_sc import _keys, io
 from newt_sc._missing import MISSING
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 
 from ._align import Alignment, align, require_overlap, warn_coverage
 
@@ -126,7 +125,7 @@ def gene_sets(
         return found
     listed = ", ".join(map(repr, dict.fromkeys(lost)))
     msg = f"{len(lost)} names of genes of the sets are {listed}: taken as missing, and left out."
-    warnings.warn(msg, NewtWarning, stacklevel=2)
+    warn(msg)
     return {
         name: [gene for gene in given if gene.strip() not in MISSING]
         for name, given in found.items()
@@ -321,7 +320,7 @@ def align_sets(
     )
     alignment = align(distinct, reference, organism=organism, what=what)
     require_overlap(alignment, distinct, reference, what=what)
-    warn_coverage(alignment, threshold, what=what, stacklevel=3)
+    warn_coverage(alignment, threshold, what=what)
     row, column = np.repeat(np.arange(size.size), size), alignment.index[codes]
     names = sparse.csr_array((np.ones(codes.size), (row, codes)), shape=(size.size, len(distinct)))
     known = column >= 0

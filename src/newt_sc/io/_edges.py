@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from newt_sc._docs import with_docs
-from newt_sc.errors import FormatError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import FormatError
 
 from ._table import (
     clean_name,
@@ -197,7 +197,7 @@ def read_regulons(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
                 f"no column of {path} is known as a weight or sign ({some}): every edge has the"
                 " weight 1"
             )
-            warnings.warn(message, NewtWarning, stacklevel=2)
+            warn(message)
     repeated = frame.duplicated(["source", "target"])
     if repeated.any():
         some = ", ".join(
@@ -207,7 +207,7 @@ def read_regulons(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
             f"{repeated.sum()} repeated pairs of source and target in {path}, such as {some}; the"
             " first is kept"
         )
-        warnings.warn(message, NewtWarning, stacklevel=2)
+        warn(message)
         frame = frame[~repeated].reset_index(drop=True)
     return frame
 
@@ -272,7 +272,7 @@ def _read_table(
             raise FormatError(
                 path, None, f"a name is missing in {source!r} or {target!r} of each row"
             )
-        warn_missing(path, int(missing.sum()), "edges, by one of their names,", stacklevel=3)
+        warn_missing(path, int(missing.sum()), "edges, by one of their names,")
         table = table[~missing].reset_index(drop=True)
     return table
 
@@ -295,7 +295,7 @@ def _give_signs(path: StrPath, frame: pd.DataFrame, pairs: list[list[str]]) -> p
         message = (
             f"{n:,} of {len(frame):,} edges of {path} have no sign, or both, and were left out"
         )
-        warnings.warn(message, NewtWarning, stacklevel=3)
+        warn(message)
     return frame.assign(weight=sign)[sign != 0].reset_index(drop=True)
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from newt_sc.errors import FormatError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import FormatError
 
 from ._atomic import atomic_path
 from ._embedding_safetensors import looks_like_safetensors, read_safetensors, write_safetensors
@@ -487,7 +488,7 @@ def _collect(path: StrPath, vectors: Iterator[Vector]) -> tuple[list[str], np.nd
                 raise FormatError(path, number, message)
     if not blocks:
         raise FormatError(path, None, "found no gene, expected a gene and its numbers on each line")
-    warn_missing(path, n_missing, "genes", stacklevel=4)
+    warn_missing(path, n_missing, "genes")
     blocks[-1] = blocks[-1][: (len(lines) - 1) % _BLOCK + 1]
     return list(lines), np.concatenate(blocks)
 
@@ -601,7 +602,7 @@ def _check_vectors(path: StrPath, genes: list[str], X: np.ndarray) -> np.ndarray
         raise FormatError(path, None, "found vectors without a gene name")
     if twice := _repeated(filter(None, genes)):
         raise FormatError(path, None, f"genes must be unique, found more than once: {_some(twice)}")
-    warn_missing(path, int((~named).sum()), "genes", stacklevel=4)
+    warn_missing(path, int((~named).sum()), "genes")
     finite = np.isfinite(X)
     keep: np.ndarray = finite.all(axis=1) | ~named
     if keep.all():
@@ -615,11 +616,7 @@ def _check_vectors(path: StrPath, genes: list[str], X: np.ndarray) -> np.ndarray
     if not (keep & named).any():
         raise FormatError(path, None, "all vectors are NaN")
     some = _some(np.asarray(genes, dtype=object)[~keep])
-    warnings.warn(
-        f"{(~keep).sum()} genes of {path} are all NaN and were left out: {some}",
-        NewtWarning,
-        stacklevel=4,
-    )
+    warn(f"{(~keep).sum()} genes of {path} are all NaN and were left out: {some}")
     keep &= named
     return keep
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -11,7 +10,8 @@ from typing import Final
 import pandas as pd
 
 from newt_sc._docs import with_docs
-from newt_sc.errors import FormatError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import FormatError
 
 from ._table import clean_name, warn_missing
 from ._text import StrPath, iter_lines
@@ -209,13 +209,9 @@ def read_gaf(
                 f"{name}: no row of {path} has {', '.join(lost).replace('taxon:', '')}; the file"
                 f" has {some}"
             )
-            warnings.warn(message, NewtWarning, stacklevel=2)
+            warn(message)
     if filters and not columns[0] and not n_missing:
-        warnings.warn(
-            f"no row of {path} passes all of the filters {sorted(filters)}",
-            NewtWarning,
-            stacklevel=2,
-        )
+        warn(f"no row of {path} passes all of the filters {sorted(filters)}")
     warn_missing(path, n_missing, "symbols")
     frame = pd.DataFrame(
         {name: pd.Series(column, dtype=str) for name, column in zip(COLUMNS, columns, strict=True)}

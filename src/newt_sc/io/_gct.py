@@ -313,7 +313,7 @@ def _named(path: StrPath, adata: ad.AnnData) -> ad.AnnData:
     if names == list(adata.var_names):
         return adata
     named = np.array([bool(name) for name in names])
-    warn_missing(path, int((~named).sum()), "genes", stacklevel=3)
+    warn_missing(path, int((~named).sum()), "genes")
     if not named.any():
         raise FormatError(
             path, None, "the ids of all rows say that they are missing, expected names of genes"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, TextIO, cast
 import pandas as pd
 
 from newt_sc._docs import with_docs
-from newt_sc.errors import FormatError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import FormatError
 
 from ._text import StrPath, open_text
 
@@ -253,7 +253,7 @@ def propagate_annotations(
     if not out:
         message = f"no term has from {min_size} to {max_size} genes, of {len(genes)} that have any"
         message += f", in the namespace {namespace!r}" if namespace is not None else ""
-        warnings.warn(message, NewtWarning, stacklevel=2)
+        warn(message)
     return out
 
 
@@ -335,5 +335,5 @@ def _resolve(
             f"{len(lost)} of {len(direct)} annotated terms are not in the ontology and were left"
             f" out: {some}"
         )
-        warnings.warn(message, NewtWarning, stacklevel=3)
+        warn(message)
     return genes

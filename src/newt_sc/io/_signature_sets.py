@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import anndata as ad
@@ -11,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from newt_sc._docs import with_docs
-from newt_sc.errors import FormatError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import FormatError
 
 from ._table import (
     MISSING,
@@ -146,7 +146,7 @@ def read_signature_sets(
             f"{n} genes have different values in one signature of {path} and are left out, such as"
             f" {some}"
         )
-        warnings.warn(message, NewtWarning, stacklevel=2)
+        warn(message)
     names = pd.Index(list(signatures | dict.fromkeys(frame["signature"])), dtype=object)
     genes = pd.Index(frame["gene"].unique(), dtype=object)
     frame = frame[~twice]

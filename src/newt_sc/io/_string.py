@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 
 from newt_sc._docs import with_docs
-from newt_sc.errors import FormatError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import FormatError
 
 from ._table import clean_name, iter_rows, sniff_separator
 from ._text import StrPath, open_text
@@ -293,7 +293,7 @@ def _merge(
     if not has_name.all():
         why = "have no symbol in aliases" if symbols is not None else "are missing (NA, NaN, None)"
         message = f"{(~has_name).sum()} of {len(names)} proteins {why} and were left out"
-        warnings.warn(message, NewtWarning, stacklevel=3)
+        warn(message)
     unique, rank = np.unique(names[has_name].astype(str), return_inverse=True)
     code = np.full(len(names), -1, dtype=np.int64)
     code[has_name] = rank
@@ -312,7 +312,7 @@ def _merge(
             "no pair is left: none has evidence in these channels and a weight of at least"
             " min_score"
         )
-        warnings.warn(message, NewtWarning, stacklevel=3)
+        warn(message)
     return merged
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-import warnings
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -12,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _missing
-from newt_sc.errors import FormatError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import FormatError
 
 from ._text import check_field, open_text
 
@@ -231,14 +231,11 @@ def unquote(field: str) -> str:
     return field
 
 
-def warn_missing(path: StrPath, n: int, what: str, *, stacklevel: int = 2) -> None:
-    """Say how many names of a file are missing and were left out, if any.
-
-    ``stacklevel`` is as of a warning.
-    """
+def warn_missing(path: StrPath, n: int, what: str) -> None:
+    """Say how many names of a file are missing and were left out, if any."""
     if n:
         message = f"{n:,} {what} of {path} are missing (NA, NaN, None or empty) and were left out"
-        warnings.warn(message, NewtWarning, stacklevel=stacklevel + 1)
+        warn(message)
 
 
 def is_gene_header(fields: Sequence[str]) -> bool:

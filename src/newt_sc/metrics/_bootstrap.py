@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc._missing import read_labels
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 
 from ._check import check_count, check_length
 
@@ -156,11 +155,9 @@ def bootstrap_interval(
     mean = np.mean(replicates, axis=0)
     finite = mean[~np.isnan(mean)]
     if finite.size < mean.size:
-        warnings.warn(
+        warn(
             f"the statistic is NaN in {mean.size - finite.size} of {mean.size} resamples; they are"
-            " left out",
-            NewtWarning,
-            stacklevel=2,
+            " left out"
         )
     tail = (1 - confidence_level) / 2
     low, high = np.quantile(finite, [tail, 1 - tail]) if finite.size else (np.nan, np.nan)

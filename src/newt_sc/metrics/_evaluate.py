@@ -229,7 +229,7 @@ def evaluate(
         check_count("max_items", max_items, 1)
     given = _given(embedding)
     found = _leakage.find_conflicts(given, asked.rule)
-    _leakage.check_conflicts(found, task, on_conflict, stacklevel=2)
+    _leakage.check_conflicts(found, task, on_conflict)
     out = asked.score(
         given,
         holdout=holdout,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 import pandas as pd
 
 from newt_sc._missing import read_labels
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 
 from ._check import check_count, check_length, check_points
 
@@ -120,9 +119,7 @@ def label_knn(
     small = sizes[sizes < least]
     if len(small) and min_class_size is None:  # otherwise it is what was asked for
         found = ", ".join(f"{name} ({size})" for name, size in small.items())
-        warnings.warn(
-            f"classes of fewer than {least} cells are left out: {found}", NewtWarning, stacklevel=2
-        )
+        warn(f"classes of fewer than {least} cells are left out: {found}")
     kept = kept[~kept.isin(small.index)]
     codes, classes = pd.factorize(kept)
     if len(classes) < 2:

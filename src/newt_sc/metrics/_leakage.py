@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import calendar
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys
-from newt_sc.errors import LeakageError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import LeakageError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -223,7 +223,7 @@ def find_conflicts(embedding: AnnData, rule: Rule) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(str)
 
 
-def check_conflicts(found: pd.DataFrame, task: str, on_conflict: str, *, stacklevel: int) -> None:
+def check_conflicts(found: pd.DataFrame, task: str, on_conflict: str) -> None:
     """Raise or warn of conflicts.
 
     Raises
@@ -246,6 +246,4 @@ def check_conflicts(found: pd.DataFrame, task: str, on_conflict: str, *, stackle
             " without them, or pass on_conflict='warn' and say so beside the score."
         )
         raise LeakageError(msg)
-    warnings.warn(
-        f"task {task!r}: {'; '.join(text.values())}", NewtWarning, stacklevel=stacklevel + 1
-    )
+    warn(f"task {task!r}: {'; '.join(text.values())}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,5 +70,5 @@ def morgan_fingerprints(
             f"{len(unknown)} SMILES cannot be read, such as {unknown[0]!r}: these compounds go by"
             " signature alone."
         )
-        warnings.warn(text, NewtWarning, stacklevel=2)
+        warn(text)
     return out

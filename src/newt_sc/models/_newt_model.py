@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -16,7 +15,8 @@ import pandas as pd
 import torch
 
 from newt_sc import _keys, genes
-from newt_sc.errors import FormatError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import FormatError
 
 from . import _storage, _training
 from ._blocks import Blocks, from_anndata, from_frames, from_mudata, select
@@ -266,7 +266,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
                 f"{unknown} of {len(data.genes)} genes are known to no modality; their vectors will"
                 " be NaN."
             )
-            warnings.warn(msg, NewtWarning, stacklevel=3)
+            warn(msg)
         aligned = ad.AnnData(
             obs=pd.DataFrame(index=data.genes),
             obsm={**data.values, _keys.PRESENT: data.present.astype(np.uint8)},
@@ -655,7 +655,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
             raise ValueError(msg)
         if not some.all():
             msg = f"{(~some).sum()} of {len(some)} genes are known to no modality and are left out."
-            warnings.warn(msg, NewtWarning, stacklevel=3)
+            warn(msg)
         z, attention, _ = self._infer(data, None, 4096)
         names = data.genes[some]
         obs = (
@@ -779,11 +779,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         )
         self._known(used)
         if not self.is_trained_:
-            warnings.warn(
-                "The model is not trained: this is concatenation and PCA.",
-                NewtWarning,
-                stacklevel=3,
-            )
+            warn("The model is not trained: this is concatenation and PCA.")
         present = data.present & np.isin(list(self.widths), used)
         n = len(data.genes)
         z = np.empty((n, self.n_latent), dtype=np.float32)
@@ -971,7 +967,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
                 "The blocks come from another bundle than the model's: their coordinates may not be"
                 " the model's."
             )
-            warnings.warn(msg, NewtWarning, stacklevel=4)
+            warn(msg)
         return aligned
 
 

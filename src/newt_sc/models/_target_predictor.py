@@ -5,7 +5,6 @@ Kernel ridge regression over pairs of a compound and a gene.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -20,7 +19,8 @@ from scipy import sparse
 from newt_sc import datasets, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels, read_pairs
-from newt_sc.errors import FormatError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import FormatError
 from newt_sc.genes._annotated import align_var, var_genes
 from newt_sc.models import _storage, _target_storage
 from newt_sc.models._fingerprints import morgan_fingerprints
@@ -777,7 +777,7 @@ class TargetPredictor:
                     f"{(~known).sum()} of {known.size} signatures are all zero, constant or not"
                     " measured: NaN."
                 )
-                warnings.warn(text, NewtWarning, stacklevel=2)
+                warn(text)
             if self.known_targets:
                 compounds = self._knowing(compounds, self.names.get_indexer(names))
             U = self._fit.rows(compounds) @ self._fit.R
@@ -934,7 +934,7 @@ class TargetPredictor:
             return self._rows if among == "seen" else np.arange(len(self.gene_names))
         found = genes.align(list(among), self.gene_names)
         genes.require_overlap(found, list(among), self.gene_names, what="among")
-        genes.warn_coverage(found, 1.0, what="among", stacklevel=4)
+        genes.warn_coverage(found, 1.0, what="among")
         return found.index[found.index >= 0]
 
 
@@ -1009,7 +1009,7 @@ def _scaled(Y: Array) -> Array:
 
 
 def _group(adata: ad.AnnData, name: str) -> list[str]:
-    values = read_labels(adata.obs[name], f"obs[{name!r}]", stacklevel=5).fillna("").astype(str)
+    values = read_labels(adata.obs[name], f"obs[{name!r}]").fillna("").astype(str)
     if (
         name == "inchikey"
     ):  # its first block: the same skeleton, whatever the salt or stereochemistry
@@ -1064,7 +1064,7 @@ def read_compounds(
                 f"{have} of the {len(landmarks)} genes of the training signatures are in the data;"
                 " predictions suffer."
             )
-            warnings.warn(text, NewtWarning, stacklevel=3)
+            warn(text)
         aligned = np.full((len(X), len(landmarks)), np.nan)
         order = np.flatnonzero(hit)
         for place in np.unique(found.index[hit]):
@@ -1102,7 +1102,7 @@ def label_matrix(
             " and 'target'."
         )
         raise ValueError(msg)
-    targets = read_pairs(targets, "targets", stacklevel=4)
+    targets = read_pairs(targets, "targets")
     if targets.empty:
         raise ValueError("targets has no row with both a compound and a target.")
     row = compounds.get_indexer(targets["compound"])
@@ -1118,7 +1118,7 @@ def label_matrix(
     lost = targets["target"][found.index < 0].nunique()
     if lost:
         what = "1 target has" if lost == 1 else f"{lost:,} targets have"
-        warnings.warn(f"{what} no vector in the embedding: left out.", NewtWarning, stacklevel=3)
+        warn(f"{what} no vector in the embedding: left out.")
     kind = np.full(len(targets), "", dtype=object)
     if "label_set" in targets:
         kind = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +11,7 @@ import pandas as pd
 
 from newt_sc import _keys, metrics
 from newt_sc._docs import with_docs
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 
 from ._style import COLORS, INK, LABEL, MISSING, TITLE, canvas, dress, finish, legend_below
 
@@ -247,7 +246,7 @@ def target_reliability(
             "No prediction is cross-fitted: if the model was trained on these compounds, this is"
             " too good."
         )
-        warnings.warn(text, NewtWarning, stacklevel=2)
+        warn(text)
     rows = np.flatnonzero(use)
     y = np.array(
         [np.isin(found.targets, found.known.get(str(found.names[row]), [])) for row in rows]

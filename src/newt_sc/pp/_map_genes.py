@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -10,7 +9,8 @@ from anndata import AnnData
 
 from newt_sc import _keys
 from newt_sc._docs import with_docs
-from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import GeneMatchError
 from newt_sc.genes._align import coverage_messages, guess_cause, make_report, some
 from newt_sc.genes._annotated import better_column
 from newt_sc.genes._resolve import check_names, is_row_numbers, resolve_names
@@ -111,7 +111,7 @@ def map_genes(
             f"{report['n_ambiguous']} names of {what} may mean several genes and get none: {listed}"
         )
     for message in messages:
-        warnings.warn(message, NewtWarning, stacklevel=2)
+        warn(message)
 
     stem = key_added if key_added is not None else _keys.GENES
     gene = pd.Categorical(found.gene)

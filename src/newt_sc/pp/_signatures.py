@@ -13,7 +13,7 @@ from scipy import sparse, stats
 
 from newt_sc import _keys
 from newt_sc._missing import read_labels
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 from newt_sc.kernels._plain import plain
 
 __all__ = ["signatures"]
@@ -209,15 +209,13 @@ def signatures(
             f"{len(few)} perturbations have fewer than min_cells={min_cells} cells and are left"
             f" out: {_some(few)}"
         )
-        warnings.warn(message, NewtWarning, stacklevel=2)
+        warn(message)
     if integer:
         message = (
             "the values are whole numbers and look like raw counts; expected log-normalised"
             " expression"
         )
-        warnings.warn(
-            f"{message}: run sc.pp.normalize_total and sc.pp.log1p first", NewtWarning, stacklevel=2
-        )
+        warn(f"{message}: run sc.pp.normalize_total and sc.pp.log1p first")
 
     n = np.bincount(codes, minlength=len(names) + 1)
     kept = data.obs.iloc[cells]
@@ -271,9 +269,7 @@ def _some(names: list[str], n: int = 10) -> str:
 def _labels(adata: AnnData, column: str) -> pd.Series:
     if column not in adata.obs:
         raise KeyError(f"adata.obs has no column {column!r}; it has {list(adata.obs.columns)}")
-    return read_labels(adata.obs[column], f"adata.obs[{column!r}]", stacklevel=4).reset_index(
-        drop=True
-    )
+    return read_labels(adata.obs[column], f"adata.obs[{column!r}]").reset_index(drop=True)
 
 
 def _matrix(adata: AnnData, layer: str | None, cells: np.ndarray) -> tuple[Any, bool]:
@@ -388,9 +384,7 @@ def _from_ranks(adata: AnnData, key: str) -> AnnData:
             "scores of method='logreg' are coefficients, no z; run sc.tl.rank_genes_groups with"
             " another"
         )
-    names = list(
-        read_labels(found["names"].dtype.names, f"the groups of {key!r}", stacklevel=4).dropna()
-    )
+    names = list(read_labels(found["names"].dtype.names, f"the groups of {key!r}").dropna())
     if not names:
         raise ValueError(
             f"all groups of {key!r} are missing: label the cells and rank the genes again"
@@ -496,7 +490,7 @@ def _names(table: pd.DataFrame, column: str) -> np.ndarray:
         raise TypeError(
             f"column {column!r} holds {', '.join(sorted(other))}, expected strings or whole numbers"
         )
-    text = read_labels(values, f"column {column!r}", stacklevel=5)
+    text = read_labels(values, f"column {column!r}")
     if text.isna().any():
         raise ValueError(
             f"{text.isna().sum()} values are missing in column {column!r}, expected names in all"

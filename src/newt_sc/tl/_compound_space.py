@@ -5,7 +5,6 @@ It tells which compounds are one drug, too.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import pandas as pd
 
 from newt_sc import _keys, kernels
 from newt_sc._missing import MISSING, read_labels, read_pairs
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 from newt_sc.tl._predict_targets import _dense, _find_labels, _modalities
 
 if TYPE_CHECKING:
@@ -130,13 +129,13 @@ class CompoundSpace:
                 f"{lost:,} of {mod.n_obs:,} compounds have no usable signature (zero, constant or"
                 " NaN): left out."
             )
-            warnings.warn(text, NewtWarning, stacklevel=4)
+            warn(text)
         if known.sum() < _FEW:
             text = (
                 f"{int(known.sum())} compounds have a signature: too few to tell what is usual"
                 " among them."
             )
-            warnings.warn(text, NewtWarning, stacklevel=4)
+            warn(text)
         parts: list[NDArray[np.float64]] = []
         if known.any():
             if similarity != "profile":
@@ -189,9 +188,7 @@ def _names(mod: ad.AnnData) -> NDArray[np.object_]:
     for column in ("hub_name", "name"):
         if column in mod.obs:
             told = (
-                read_labels(mod.obs[column], f"obs[{column!r}]", stacklevel=5)
-                .fillna("")
-                .to_numpy(dtype=object)
+                read_labels(mod.obs[column], f"obs[{column!r}]").fillna("").to_numpy(dtype=object)
             )
             out = np.where(told != "", told, out)
     return np.asarray(out, dtype=object)
@@ -216,7 +213,7 @@ def annotation_matrix(
     if column not in mod.obs:
         msg = f"No column {column!r} in obs, which has {list(mod.obs.columns)}."
         raise KeyError(msg)
-    told = read_labels(mod.obs[column], f"obs[{column!r}]", stacklevel=4).fillna("")
+    told = read_labels(mod.obs[column], f"obs[{column!r}]").fillna("")
     parts = [{part.strip() for part in text.split("|")} - MISSING - {""} for text in told]
     lists = [sorted({part[:length] for part in some}) for some in parts]
     values = sorted({value for some in lists for value in some})
@@ -242,7 +239,7 @@ def known_pairs(mod: ad.AnnData, key: str | None) -> pd.DataFrame:
         return pd.DataFrame(
             {"compound": pd.Series(dtype=object), "target": pd.Series(dtype=object)}
         )
-    some = read_pairs(labels[["compound", "target"]], "targets", stacklevel=4).drop_duplicates()
+    some = read_pairs(labels[["compound", "target"]], "targets").drop_duplicates()
     return some[some["compound"].isin(mod.obs_names)].reset_index(drop=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.stats import rankdata
 
 from newt_sc import genes
 from newt_sc._missing import read_labels
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 from newt_sc.genes._annotated import align_var, var_genes
 from newt_sc.tl._rows import Rows
 
@@ -76,7 +75,7 @@ def connectivity(
                 f"No signature of {name} is of a gene among the {t} targets: no connectivity"
                 " from it."
             )
-            warnings.warn(text, NewtWarning, stacklevel=3)
+            warn(text)
             continue
         place, at = np.unique(found.index[found.index >= 0], return_index=True)
         at = np.flatnonzero(found.index >= 0)[at]
@@ -102,9 +101,7 @@ def connectivity(
 
 def _columns(names: Any, targets: pd.Index) -> NDArray[np.intp]:
     """Column of each target, -1 where there is none."""
-    text = (
-        read_labels(names, f"obs[{names.name!r}]", stacklevel=5).fillna("").to_numpy(dtype=object)
-    )
+    text = read_labels(names, f"obs[{names.name!r}]").fillna("").to_numpy(dtype=object)
     out = np.full(len(text), -1, dtype=np.intp)
     some = np.flatnonzero(text != "")
     if some.size:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -15,7 +14,8 @@ import pandas as pd
 from newt_sc import _keys, datasets, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
-from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import GeneMatchError
 from newt_sc.genes._annotated import var_genes
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows, warn_values
@@ -252,11 +252,9 @@ def compute_embedding(
         f"layer {layer!r}" if layer else "adata.X",
     )
     if n_used < mask.sum() / 2:
-        warnings.warn(
+        warn(
             f"Only {n_used:,} of {mask.sum():,} genes used ({n_used / mask.sum():.0%}) have a"
-            f" vector; the report is in uns[{(key_added or _keys.EMBED)!r}]['genes'].",
-            NewtWarning,
-            stacklevel=3,
+            f" vector; the report is in uns[{(key_added or _keys.EMBED)!r}]['genes']."
         )
     info: dict[str, Any] = {
         "params": {
@@ -326,7 +324,7 @@ def _aligned(
 ) -> Embedded:
     """Principal components of the genes ``at``, turned into the space of E."""
     found = fit_components(rows, at, n_comps, random_state=random_state)
-    warn_values(rows.name, found.stats, rows.shape[0], level=5)
+    warn_values(rows.name, found.stats, rows.shape[0])
     V, variance, wanted = found.loadings, found.variance, found.choice["n_comps"]
     axes = kernels.gene_axes(V, variance, sd=found.sd, E=E[at])
     k = len(axes.rotation)
@@ -337,11 +335,9 @@ def _aligned(
         )
         raise GeneMatchError(msg)
     if k < wanted:
-        warnings.warn(
+        warn(
             f"{wanted} components were {'given' if found.choice['by'] == 'given' else 'chosen'},"
-            f" but the genes with a vector tell the directions of {k} only: n_comps is {k}.",
-            NewtWarning,
-            stacklevel=4,
+            f" but the genes with a vector tell the directions of {k} only: n_comps is {k}."
         )
     turned = V[:, :k] @ axes.rotation
     loadings = np.zeros((rows.shape[1], E.shape[1]), dtype=np.float32)
@@ -374,7 +370,7 @@ def _project(
     """Centred expression times the gene vectors."""
     mean, used, origin = _center(center, found, used, organism)
     done = rows.project_once(E, used, mean, out=out and out(rows.shape[0], E.shape[1]))
-    warn_values(rows.name, done.stats, rows.shape[0], level=5)
+    warn_values(rows.name, done.stats, rows.shape[0])
     info["params"]["center"] = center if isinstance(center, str) else "reference"
     info |= {
         "n_genes_used": int(used.sum()),
@@ -446,11 +442,7 @@ def _center(
     np.add.at(total, match.index[hit], means.to_numpy()[hit])
     have = np.bincount(match.index[hit], minlength=len(wanted)) > 0
     if not have.all():
-        warnings.warn(
-            f"{(~have).sum():,} of {len(wanted):,} genes have no mean in center and are left out.",
-            NewtWarning,
-            stacklevel=5,
-        )
+        warn(f"{(~have).sum():,} of {len(wanted):,} genes have no mean in center and are left out.")
     mean = np.zeros(used.size)
     mean[first.to_numpy()] = total
     keep = used.copy()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from scipy import sparse
 from newt_sc import _keys, datasets, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 from newt_sc.tl._rows import Rows
 from newt_sc.tl._space import align_genes
 
@@ -162,9 +161,9 @@ def embed_signatures(
             text = (
                 f"{n:,} signatures of {name} have the name of another; each is embedded on its own."
             )
-            warnings.warn(text, NewtWarning, stacklevel=2)
+            warn(text)
         found = align_genes(mod, reference.obs_names, organism)
-        genes.warn_coverage(found, what=f"{name}.var_names", stacklevel=3)
+        genes.warn_coverage(found, what=f"{name}.var_names")
         at = np.flatnonzero(found.index >= 0)
         space = _Space.make(
             reference, found.index[at], center=center, background=weights is not None
@@ -195,7 +194,7 @@ def embed_signatures(
                 f" vector{' and a weight' if weights else ''}, as they are all zero or NaN there:"
                 " their rows are NaN."
             )
-            warnings.warn(text, NewtWarning, stacklevel=2)
+            warn(text)
         written[name] = (
             dict(zip(slots, parts, strict=False)),
             {

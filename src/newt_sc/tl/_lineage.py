@@ -17,7 +17,7 @@ from newt_sc import _keys, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels
 from newt_sc._settings import logger
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 from newt_sc.genes._annotated import var_genes
 from newt_sc.io._newick import format_newick
 from newt_sc.tl._rows import Rows, warn_values
@@ -164,11 +164,7 @@ def lineage(
     codes = codes[codes >= 0]
     sizes = np.bincount(codes, minlength=n)
     if codes.size < _FEW:
-        warnings.warn(
-            f"{codes.size} cells in {n} groups: support is a rough guide with so few.",
-            NewtWarning,
-            stacklevel=2,
-        )
+        warn(f"{codes.size} cells in {n} groups: support is a rough guide with so few.")
 
     def build(
         means: NDArray[np.floating], parts: Sequence[NDArray[np.intp]]
@@ -551,11 +547,9 @@ def _paga(
     tree = minimum_spanning_tree(weight).tocoo()
     edges = {frozenset((int(i), int(j))) for i, j in zip(tree.row, tree.col, strict=True)}
     if n_components > 1:
-        warnings.warn(
+        warn(
             f"PAGA's graph of the {len(groups)} groups falls into {n_components} parts: its tree"
-            f" has {len(edges)} edges, and the lineage joins parts that no cells connect.",
-            NewtWarning,
-            stacklevel=3,
+            f" has {len(edges)} edges, and the lineage joins parts that no cells connect."
         )
     return {
         "shared": float("nan"),
@@ -581,7 +575,7 @@ def _groups(
             " groups, as categories."
         )
         raise TypeError(msg)
-    text = read_labels(column, f"adata.obs[{groupby!r}]", stacklevel=4, quiet=quiet)
+    text = read_labels(column, f"adata.obs[{groupby!r}]", quiet=quiet)
     given = column.cat.categories if hasattr(column, "cat") else sorted(text.dropna().unique())
     names = [name for name in read_labels(given, groupby, quiet=True) if name is not None]
     counts = text.value_counts()
@@ -589,15 +583,9 @@ def _groups(
     codes = pd.Index(groups, dtype=object).get_indexer(pd.Index(text, dtype=object)).astype(np.intp)
     if not quiet:
         if lost := int((codes < 0).sum()):
-            warnings.warn(
-                f"{lost} cells have no group in {groupby!r} and are left out.",
-                NewtWarning,
-                stacklevel=3,
-            )
+            warn(f"{lost} cells have no group in {groupby!r} and are left out.")
         if empty := [name for name in names if not counts.get(name, 0)]:
-            warnings.warn(
-                f"Groups without a cell are left out: {empty}.", NewtWarning, stacklevel=3
-            )
+            warn(f"Groups without a cell are left out: {empty}.")
     if len(groups) < 2:
         msg = (
             f"adata.obs[{groupby!r}] has {len(groups)} groups with cells {groups}; a hierarchy"
@@ -655,14 +643,12 @@ def _genes(adata: AnnData, codes: NDArray[np.intp], n_groups: int) -> _Space:
             " use_rep."
         )
         raise ValueError(msg)
-    warn_values("adata.X", stats, adata.n_obs, level=4)
+    warn_values("adata.X", stats, adata.n_obs)
     gone = genes.align(var_genes(adata), genes.nuisance(), quiet=True).index >= 0
     if not gone.any():
-        warnings.warn(
+        warn(
             f"None of the {adata.n_vars:,} genes is one of the cell cycle or of housekeeping: none"
-            " is left out. Are the names those of human or mouse genes?",
-            NewtWarning,
-            stacklevel=3,
+            " is left out. Are the names those of human or mouse genes?"
         )
     at = np.flatnonzero(~gone & (stats.variance > 0))
     X = rows.part(at)[codes >= 0] if at.size else np.zeros((1, 0))

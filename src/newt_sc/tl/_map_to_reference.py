@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -16,7 +15,7 @@ from newt_sc import _keys, kernels
 from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels
 from newt_sc._settings import logger
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 from newt_sc.tl._lineage import _check_anndata
 from newt_sc.tl._place import Placed, Plan, carried, expanded, place, plan, shared_pair
 from newt_sc.tl._rows import Rows, dense
@@ -263,19 +262,15 @@ def map_to_reference(
         name for name, is_there in zip(reference.types, how.present, strict=True) if not is_there
     ]
     if left_out and types in ("auto", ["auto"]):
-        warnings.warn(
+        warn(
             f"The query looks like {', '.join(n for n in reference.types if n not in left_out)}"
             f" alone, so {', '.join(left_out[:5])}{' and more' * (len(left_out) > 5)} cannot be"
-            " called. Say types='all' if every type may be there.",
-            NewtWarning,
-            stacklevel=2,
+            " called. Say types='all' if every type may be there."
         )
     if abstained.mean() > 0.5:
-        warnings.warn(
+        warn(
             f"{abstained.sum()} of {adata.n_obs} cells abstain: is the reference of the same"
-            " tissue, and are both sides log-normalised?",
-            NewtWarning,
-            stacklevel=2,
+            " tissue, and are both sides log-normalised?"
         )
     logger.info("mapped %d cells via %s, %d abstained", adata.n_obs, how.via, int(abstained.sum()))
     info = {
@@ -447,11 +442,9 @@ def _without_single_cells(
         raise ValueError(msg)
     single = [names[i] for i in np.flatnonzero(size == 1)]
     if single:
-        warnings.warn(
+        warn(
             f"{', '.join(single[:5])}{' and more' * (len(single) > 5)}: one cell only, which would"
-            " be in the file as it is. Left out.",
-            NewtWarning,
-            stacklevel=4,
+            " be in the file as it is. Left out."
         )
     anew = np.full(len(names) + 1, -1, dtype=np.intp)  # the last is of cells without a label
     anew[kept] = np.arange(kept.size)
@@ -554,7 +547,7 @@ def _confidence(
 
 
 def _labels(column: pd.Series, name: str) -> tuple[NDArray[np.intp], list[str]]:
-    text = read_labels(column, f"ref.obs[{name!r}]", stacklevel=5).fillna("").astype(str)
+    text = read_labels(column, f"ref.obs[{name!r}]").fillna("").astype(str)
     order = column.cat.categories.astype(str) if hasattr(column, "cat") else sorted(text.unique())
     present = set(text) - {""}
     names = [str(value) for value in order if value in present]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import comb
@@ -20,7 +19,7 @@ from newt_sc import _keys, datasets, genes, kernels, pp
 from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels, read_pairs
 from newt_sc._settings import logger
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 from newt_sc.genes._annotated import align_var
 from newt_sc.pp._signatures import _labels, _matrix
 from newt_sc.tl._connectivity import _masked_correlation, _ranks
@@ -206,7 +205,7 @@ def match_compounds(
             replicates,
         )
     found = align_var(mod, reference.obs_names, what="signatures")
-    genes.warn_coverage(found, what="var_names of the signatures", stacklevel=3)
+    genes.warn_coverage(found, what="var_names of the signatures")
 
     C = np.concatenate([change.values[None], change.permuted(n_permutations, rng)])
     if not (np.isfinite(change.values).all() and (change.values != 0).any()):
@@ -372,7 +371,7 @@ class _Change:
         genes.require_overlap(
             found, series.index.astype(str), reference.obs_names, what="the change"
         )
-        genes.warn_coverage(found, what="the change", stacklevel=4)
+        genes.warn_coverage(found, what="the change")
         rows, collapse = _collapse(found.index, np.isfinite(values))
         return cls(np.nan_to_num(values) @ collapse, rows, "genes")
 
@@ -394,7 +393,7 @@ class _Change:
         if run is not None:
             label = label.where(run.notna())
         found = align_genes(adata, reference.obs_names, organism)
-        genes.warn_coverage(found, what="adata.var_names", stacklevel=4)
+        genes.warn_coverage(found, what="adata.var_names")
         size = [int((label == state).sum()) for state in (source, target)]
         for state, n in zip((source, target), size, strict=True):
             if not n:
@@ -427,7 +426,7 @@ class _Change:
                 f" {_MIN_CELLS}: the change is the difference of their means, and its genes are"
                 " permuted, not the labels."
             )
-            warnings.warn(text, NewtWarning, stacklevel=4)
+            warn(text)
             if null == "labels":
                 msg = (
                     f"null is 'labels', but there are too few {what} to permute: {n_source} and"
@@ -445,15 +444,9 @@ class _Change:
                 f"There are only {comb(member.size, n_target)} ways to label {member.size} {what}"
             )
             if null == "auto":
-                warnings.warn(
-                    f"{text}: the genes of the change are permuted instead.",
-                    NewtWarning,
-                    stacklevel=4,
-                )
+                warn(f"{text}: the genes of the change are permuted instead.")
             else:
-                warnings.warn(
-                    f"{text}: p cannot be smaller than one of them.", NewtWarning, stacklevel=4
-                )
+                warn(f"{text}: p cannot be smaller than one of them.")
             null = "genes" if null == "auto" else null
         rows, collapse = _collapse(found.index, np.isfinite(z))
         values = np.nan_to_num(z) @ collapse
@@ -591,19 +584,19 @@ def _warn_signatures(mod: ad.AnnData, observed: _Array, n_shared: int) -> None:
             f"{empty:,} of {mod.n_obs:,} signatures change no gene that has a vector: they have no"
             " score."
         )
-        warnings.warn(text, NewtWarning, stacklevel=3)
+        warn(text)
     if mod.n_obs - empty < _MIN_SIGNATURES:
         text = (
             f"Only {mod.n_obs - empty} signatures have a score: they are compared as they are,"
             " without whitening."
         )
-        warnings.warn(text, NewtWarning, stacklevel=3)
+        warn(text)
     if n_shared < _MIN_GENES:
         text = (
             f"The change and the signatures share {n_shared} genes, fewer than {_MIN_GENES}: no"
             " correlation."
         )
-        warnings.warn(text, NewtWarning, stacklevel=3)
+        warn(text)
 
 
 # -- what is ranked --------------------------------------------------------------------------------
@@ -627,7 +620,7 @@ class _Units:
         if per is None:
             return cls(mod.obs_names.astype(str), every, every, True)
         if isinstance(per, str) and per in mod.obs:
-            values = read_labels(mod.obs[per], f"obs[{per!r}] of the signatures", stacklevel=4)
+            values = read_labels(mod.obs[per], f"obs[{per!r}] of the signatures")
             given = np.flatnonzero(values.notna().to_numpy())
             if not given.size:
                 msg = f"obs[{per!r}] of the signatures is empty throughout."
@@ -651,7 +644,7 @@ class _Units:
         if missing:
             msg = f"The table per has the columns {list(labels.columns)} and lacks {missing}."
             raise KeyError(msg)
-        pairs = read_pairs(labels[["compound", "target"]], "per", stacklevel=4).drop_duplicates()
+        pairs = read_pairs(labels[["compound", "target"]], "per").drop_duplicates()
         places = pd.Series(every, index=mod.obs_names.astype(str))
         pairs = pairs[pairs["compound"].isin(places.index)]
         if pairs.empty:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +10,7 @@ import pandas as pd
 
 from newt_sc import _keys, kernels
 from newt_sc._docs import with_docs
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 from newt_sc.tl._compound_space import (
     DRUG,
     WHITENING,
@@ -234,7 +233,7 @@ def _confidence(
             f" {int(right[labelled].sum())} calls are right: too few to say how often calls are, so"
             " none is made."
         )
-        warnings.warn(text, NewtWarning, stacklevel=3)
+        warn(text)
         return out
     out[~labelled] = (
         model.predict_proba(features[~labelled])[:, 1] if not labelled.all() else out[~labelled]

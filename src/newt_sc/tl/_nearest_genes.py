@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import pandas as pd
 
 from newt_sc import datasets, kernels
 from newt_sc._docs import with_docs
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 
 from ._features import read_features
 from ._fusion import (
@@ -126,9 +125,7 @@ def nearest_genes(
         try:
             fusion = open_fusion(reference, None)
         except ValueError as error:
-            warnings.warn(
-                f"Contributions of modalities are left out. {error}", NewtWarning, stacklevel=2
-            )
+            warn(f"Contributions of modalities are left out. {error}")
 
     vectors = centered(np.asarray(reference.X, dtype=np.float32))
     near = kernels.nearest_rows(vectors, n_neighbors, rows=rows)

@@ -19,6 +19,7 @@ from newt_sc import _keys, datasets, genes
 from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels, read_pairs
 from newt_sc._settings import logger
+from newt_sc._warn import warn
 from newt_sc.errors import NewtWarning
 from newt_sc.genes._annotated import align_var
 from newt_sc.tl._connectivity import connectivity
@@ -185,7 +186,7 @@ def predict_targets(
             f"{lost:,} of {found.n_obs:,} compounds have no usable signature (all zero, constant or"
             " NaN): NaN rows."
         )
-        warnings.warn(text, NewtWarning, stacklevel=2)
+        warn(text)
     reliability = found.obs["reliability"].to_numpy(dtype=np.float64)
     info: dict[str, Any] = {
         "params": {
@@ -225,7 +226,7 @@ def predict_targets(
             " set hit is hard to do better than. Give one set: targets=labels[labels['label_set']"
             " == ...]."
         )
-        warnings.warn(text, NewtWarning, stacklevel=2)
+        warn(text)
 
     out = mdata
     if copy:
@@ -277,7 +278,7 @@ def predict_blocks(
         for text in texts:
             if text not in said and "signatures are all zero" not in text:
                 said.add(text)
-                warnings.warn(text, NewtWarning, stacklevel=3)
+                warn(text)
         yield out
 
 
@@ -363,7 +364,7 @@ def _find_labels(
     if missing:
         msg = f"targets has the columns {list(found.columns)} and lacks {missing}."
         raise ValueError(msg)
-    return read_pairs(found, "targets", stacklevel=4)
+    return read_pairs(found, "targets")
 
 
 def _dense(adata: ad.AnnData) -> ad.AnnData:
@@ -406,7 +407,7 @@ def _pool(
         msg = f"groupby: no columns {lost} in obs, which has {list(mod.obs.columns)}."
         raise KeyError(msg)
     values = pd.DataFrame(
-        {name: read_labels(mod.obs[name], f"obs[{name!r}]", stacklevel=4) for name in columns},
+        {name: read_labels(mod.obs[name], f"obs[{name!r}]") for name in columns},
         index=mod.obs_names,
     )
     empty = values.isna().any(axis=1)
@@ -435,14 +436,10 @@ def _pool(
     for name in dict.fromkeys(
         name for name in (structure, *_DRUG) if name is not None and name in mod.obs
     ):
-        by = read_labels(mod.obs[name], f"obs[{name!r}]", stacklevel=4).groupby(code)
+        by = read_labels(mod.obs[name], f"obs[{name!r}]").groupby(code)
         if name == structure and (by.nunique() > 1).any():
             n = int((by.nunique() > 1).sum())
-            warnings.warn(
-                f"{n:,} groups have more than one {name}: the first counts.",
-                NewtWarning,
-                stacklevel=3,
-            )
+            warn(f"{n:,} groups have more than one {name}: the first counts.")
         obs[name] = by.first().fillna("").to_numpy()
     return code, ad.AnnData(pooled, obs=obs, var=mod.var)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import pandas as pd
 
 from newt_sc import datasets, genes, kernels
 from newt_sc._docs import with_docs
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 
 from ._sets import SetsLike, check_count, fdr, read_side
 
@@ -206,12 +205,12 @@ def _rows(names: list[str], reference: AnnData, what: str, organism: Organism) -
         raise ValueError(msg)
     found = genes.align(names, reference.obs_names, organism=organism)
     genes.require_overlap(found, names, reference.obs_names, what=what)
-    genes.warn_coverage(found, what=what, stacklevel=4)
+    genes.warn_coverage(found, what=what)
     rows = pd.unique(found.index[found.index >= 0])
     if rows.size < _FEW:
         msg = (
             f"{what} ranks {rows.size} genes with a vector. A ranking must have all genes that were"
             " measured, not the top ones: the sum is taken against the mean over the ranking."
         )
-        warnings.warn(msg, NewtWarning, stacklevel=4)
+        warn(msg)
     return np.asarray(rows, dtype=np.intp)

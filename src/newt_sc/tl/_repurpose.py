@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +12,7 @@ import pandas as pd
 from newt_sc import _keys, datasets, kernels
 from newt_sc import genes as gene_names
 from newt_sc._docs import with_docs
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 from newt_sc.tl._compound_space import (
     DRUG,
     WHITENING,
@@ -301,7 +300,7 @@ def _by_genes(
     reference = datasets.resolve_embedding(embedding)
     found = gene_names.align(wanted, reference.obs_names)
     gene_names.require_overlap(found, wanted, reference.obs_names, what="genes")
-    gene_names.warn_coverage(found, 1.0, what="genes", stacklevel=4)
+    gene_names.warn_coverage(found, 1.0, what="genes")
     symbols = np.unique(np.asarray(found.gene, dtype=object)[found.index >= 0])
     weight = _to_targets(symbols, targets, reference)
     best = weight.max(axis=0)
@@ -322,7 +321,7 @@ def _by_genes(
         text = (
             "Predictions are not cross-fitted, so the accuracy of the list cannot be measured: NaN."
         )
-        warnings.warn(text, NewtWarning, stacklevel=3)
+        warn(text)
     use = use[np.unique(space.drug[use], return_index=True)[1]]
     accuracy = _interval(score[use], has[use], random_state)
     of = {str(name): sorted(part["target"]) for name, part in hits.groupby("compound")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from newt_sc import kernels
 from newt_sc._settings import settings
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 from newt_sc.io._rows import read_rows
 from newt_sc.kernels._plain import plain
 
@@ -602,11 +601,8 @@ class Rows:
         return LinearOperator((width, width), matvec=matvec, dtype=np.float64)
 
 
-def warn_values(name: str, stats: Stats, n_cells: int, *, level: int) -> None:
-    """Warn of values that do not look like log-normalised expression.
-
-    ``level`` is the depth below the user's line.
-    """
+def warn_values(name: str, stats: Stats, n_cells: int) -> None:
+    """Warn of values that do not look like log-normalised expression."""
     if stats.minimum < 0:
         text = (
             "has negative values: it looks scaled or centred. Expected log-normalised expression;"
@@ -625,13 +621,9 @@ def warn_values(name: str, stats: Stats, n_cells: int, *, level: int) -> None:
     else:
         text = ""
     if text:
-        warnings.warn(f"{name} {text}", NewtWarning, stacklevel=level)
+        warn(f"{name} {text}")
     if stats.n_empty:
-        warnings.warn(
-            f"{stats.n_empty:,} of {n_cells:,} cells have no count at all.",
-            NewtWarning,
-            stacklevel=level,
-        )
+        warn(f"{stats.n_empty:,} of {n_cells:,} cells have no count at all.")
 
 
 def _beside(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
@@ -17,7 +16,8 @@ from scipy.stats import rankdata
 from newt_sc import _keys, datasets, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._settings import logger
-from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import GeneMatchError
 from newt_sc.tl._rows import Rows, Stats, warn_values
 from newt_sc.tl._space import align_genes
 
@@ -154,7 +154,7 @@ def score_programs(
         "adata.X" if layer is None else f"layer {layer!r}",
     )
     stats = rows.stats()
-    warn_values(rows.name, stats, adata.n_obs, level=4)
+    warn_values(rows.name, stats, adata.n_obs)
     varies = stats.variance > 1e-12 * np.maximum(stats.mean**2, 1e-12)
     if not (varies & (found.index >= 0)).any():
         msg = (
@@ -348,6 +348,4 @@ def _warn_programs(table: pd.DataFrame) -> None:
         names = list(table.index[which])
         if names:
             shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
-            warnings.warn(
-                f"{len(names)} of {len(table)} programs {what}: {shown}.", NewtWarning, stacklevel=3
-            )
+            warn(f"{len(names)} of {len(table)} programs {what}: {shown}.")

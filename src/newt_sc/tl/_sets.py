@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -15,7 +14,7 @@ from scipy import sparse
 
 from newt_sc import genes
 from newt_sc._settings import logger
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,7 +103,7 @@ def read_side(
             f"{empty.sum()} of the {size.size} sets of {what} have no gene {where} and are left"
             f" out, such as {some}."
         )
-        warnings.warn(msg, NewtWarning, stacklevel=4)
+        warn(msg)
     keep = (size >= min_size) & (size <= (np.inf if max_size is None else max_size))
     if not keep.any():
         msg = (

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, datasets, genes, kernels
-from newt_sc.errors import FormatError, NewtWarning
+from newt_sc._warn import warn
+from newt_sc.errors import FormatError
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows, warn_values
 from newt_sc.tl._space import HighlyVariable, align_genes, chosen_genes, gene_vectors
@@ -182,7 +183,7 @@ def side(
     components = fit_components(
         rows, np.arange(at.size), n_comps, at_least=RANK, random_state=random_state
     )
-    warn_values(whole.name, components.stats, adata.n_obs, level=5)
+    warn_values(whole.name, components.stats, adata.n_obs)
     scores = rows.project(components.loadings, components.stats.mean).astype(np.float64)
     own = np.zeros(adata.n_obs, dtype=np.intp) if codes is None else codes
     # By the names of the embedding, so that a saved reference needs no mapping of its own.
@@ -255,11 +256,9 @@ def check_orthologs(orthologs: Orthologs | None, *sides: AnnData) -> None:
         return
     table, names = read_orthologs(orthologs), sides[0].var_names
     if not any(side.var_names.isin(table.index).any() for side in sides):
-        warnings.warn(
+        warn(
             f"None of the {names.size:,} genes, such as {names[0]!r}, is in the first column of"
-            f" orthologs, such as {table.index[0]!r}.",
-            NewtWarning,
-            stacklevel=4,
+            f" orthologs, such as {table.index[0]!r}."
         )
 
 

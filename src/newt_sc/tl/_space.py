@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, genes
-from newt_sc.errors import NewtWarning
+from newt_sc._warn import warn
 from newt_sc.genes._annotated import align_var
 
 if TYPE_CHECKING:
@@ -38,11 +37,9 @@ def chosen_genes(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
         if "highly_variable" in adata.var:
             mask_var = "highly_variable"
         else:
-            warnings.warn(
+            warn(
                 "No highly_variable genes in adata.var: all genes are used, and housekeeping genes"
-                " may dominate. Run sc.pp.highly_variable_genes first, or say mask_var=None.",
-                NewtWarning,
-                stacklevel=4,
+                " may dominate. Run sc.pp.highly_variable_genes first, or say mask_var=None."
             )
             mask_var = None
     if mask_var is None:
