@@ -286,7 +286,7 @@ def test_few_genes(embedding):
         ({"max_value": 0}, ValueError, "max_value is 0"),
         ({"max_value": NAN}, ValueError, "max_value is nan"),
         ({"max_value": True}, ValueError, "max_value is True"),
-        ({"layer": "z"}, KeyError, "layer 'z' is not in the layers of data"),
+        ({"layer": "z"}, KeyError, "layer 'z' is not in data.layers"),
         ({"modality": "compound"}, KeyError, "data is an AnnData"),
         ({"embedding": "nothing"}, FileNotFoundError, "neither a shipped one"),
     ],

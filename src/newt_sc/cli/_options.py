@@ -236,12 +236,14 @@ def _alias(path: Path, name: str) -> tuple[Path, ast.expr] | None:
 
 
 def _alternatives(path: Path, node: ast.expr) -> Iterable[ast.expr]:
-    """Walk through ``A | B``, ``Literal`` and names of such."""
+    """Walk through ``A | B``, ``Literal``, ``Annotated`` and names of such."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         yield from _alternatives(path, node.left)
         yield from _alternatives(path, node.right)
     elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
         yield from node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Annotated":
+        yield from _alternatives(path, node.slice.elts[0])  # type: ignore[attr-defined]
     elif isinstance(node, ast.Name) and (found := _alias(path, node.id)) is not None:
         yield from _alternatives(*found)
     else:

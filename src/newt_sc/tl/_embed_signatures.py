@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import anndata as ad
 import numpy as np
@@ -14,22 +14,17 @@ from mudata import MuData
 from scipy import sparse
 
 from newt_sc import _keys, datasets, genes, kernels
-from newt_sc._docs import with_docs
-from newt_sc._settings import logger
+from newt_sc._verb import Organism, Written, check_layer, modality_of, verb
 from newt_sc._warn import warn
 from newt_sc.tl._rows import Rows
 from newt_sc.tl._space import align_genes
 
 __all__ = ["embed_signatures"]
 
-_ORGANISMS = ("auto", "human", "mouse")
-_TRANSFORMS = ("rank", "clip", None)
-_WEIGHTS = ("background", None)
-
 _Array = np.ndarray[Any, np.dtype[Any]]
 
 
-@with_docs
+@verb(_keys.EMBED_SIGNATURES, _keys.X_EMBED)
 def embed_signatures(
     data: MuData | ad.AnnData,
     *,
@@ -37,14 +32,14 @@ def embed_signatures(
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
     layer: str | None = None,
     transform: Literal["rank", "clip"] | None = "rank",
-    max_value: float = 10.0,
+    max_value: Annotated[float, "above 0"] = 10.0,
     weights: Literal["background"] | None = None,
     center: bool = True,
     up_down: bool = True,
-    organism: Literal["auto", "human", "mouse"] = "auto",
+    organism: Organism = "auto",
     key_added: str | None = None,
     copy: bool = False,
-) -> MuData | ad.AnnData | None:
+) -> Written[MuData | ad.AnnData]:
     r"""Project perturbation signatures into the space of the genes, signed, and up and down apart.
 
     With x a signature after ``transform``, on the genes that were measured, changed and have a
@@ -130,38 +125,20 @@ def embed_signatures(
     >>> nt.tl.embed_signatures(mdata)  # doctest: +SKIP
     >>> mdata["compound"].obsm["X_newt"]  # doctest: +SKIP
     """
-    _check_params(transform, max_value, weights, organism)
     mods = _modalities(data, modality)
     for name, mod in mods.items():
-        if layer is not None and layer not in mod.layers:
-            msg = (
-                f"layer {layer!r} is not in the layers of {name}, which are"
-                f" {[key for key in mod.layers if key]}."
-            )
-            raise KeyError(msg)
+        check_layer(mod, layer, name)
         if 0 in mod.shape:
             msg = f"{name} has {mod.n_obs} signatures and {mod.n_vars} genes: nothing to embed."
             raise ValueError(msg)
     reference = datasets.resolve_embedding(embedding)
-    slot, key = key_added or _keys.X_EMBED, key_added or _keys.EMBED_SIGNATURES
-    params = {
-        "modality": modality or "all",
-        "layer": layer or "X",
-        "transform": transform or "none",
-        "max_value": max_value,
-        "weights": weights or "none",
-        "center": center,
-        "up_down": up_down,
-        "organism": organism,
-    }
-    written: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    written: dict[str, Written[MuData | ad.AnnData]] = {}
     for name, mod in mods.items():
         if not mod.obs_names.is_unique:
             n = int(mod.obs_names.duplicated().sum())
-            text = (
+            warn(
                 f"{n:,} signatures of {name} have the name of another; each is embedded on its own."
             )
-            warn(text)
         found = align_genes(mod, reference.obs_names, organism)
         genes.warn_coverage(found, what=f"{name}.var_names")
         at = np.flatnonzero(found.index >= 0)
@@ -180,91 +157,53 @@ def embed_signatures(
             transform=transform,
             max_value=max_value,
         )
-        slots = [slot, *([f"{slot}_up", f"{slot}_down"] if up_down else [])]
+        suffixes = ("", "_up", "_down") if up_down else ("",)
         if rows.is_dask:
             empty, d = rows.reduce(partial(_count_empty, embed=embed)), space.E.shape[1]
-            wide = rows.lazy(_side_by_side, (embed, len(slots)), len(slots) * d)
-            parts = [wide[:, i * d : (i + 1) * d] for i in range(len(slots))]
+            wide = rows.lazy(_side_by_side, (embed, len(suffixes)), len(suffixes) * d)
+            parts = [wide[:, i * d : (i + 1) * d] for i in range(len(suffixes))]
         else:
             parts = [np.concatenate(part) for part in zip(*rows.map(embed), strict=True)]
             empty = int(np.isnan(parts[0]).all(axis=1).sum())
         if empty:
-            text = (
+            warn(
                 f"{empty:,} of {mod.n_obs:,} signatures of {name} change no gene that has a"
                 f" vector{' and a weight' if weights else ''}, as they are all zero or NaN there:"
                 " their rows are NaN."
             )
-            warn(text)
-        written[name] = (
-            dict(zip(slots, parts, strict=False)),
-            {
-                "params": params,
+        written[name] = Written(
+            obsm=dict(zip(suffixes, parts, strict=False)),
+            uns={
                 "embedding": datasets.describe_embedding(reference, embedding),
                 "genes": found.report,
                 "n_genes_used": int(at.size),
                 "n_empty": empty,
             },
+            params={
+                "modality": modality or "all",
+                "transform": transform or "none",
+                "weights": weights or "none",
+            },
         )
-        logger.info("embedded %d signatures of %s by %d genes", mod.n_obs, name, at.size)
-
-    out = data
-    if copy:
-        out = data.to_memory() if isinstance(data, ad.AnnData) and data.isbacked else data.copy()
-    for name, (arrays, info) in written.items():
-        mod = out.mod[name] if isinstance(out, MuData) else out
-        for where, array in arrays.items():
-            mod.obsm[where] = array
-        mod.uns[key] = info | {"params": dict(params)}
-    return out if copy else None
+    said = ", ".join(f"{mod.n_obs:,} signatures of {name}" for name, mod in mods.items())
+    return Written(parts=written, said=f"embedded {said}")
 
 
-def _check_params(transform: object, max_value: object, weights: object, organism: object) -> None:
-    for what, value, allowed in (
-        ("transform", transform, _TRANSFORMS),
-        ("weights", weights, _WEIGHTS),
-        ("organism", organism, _ORGANISMS),
-    ):
-        if not (value is None or isinstance(value, str)) or value not in allowed:
-            msg = f"{what} is {value!r}, expected one of {allowed}."
-            raise ValueError(msg)
-    if (
-        isinstance(max_value, bool)
-        or not isinstance(max_value, int | float)
-        or not 0 < max_value < np.inf
-    ):
-        msg = f"max_value is {max_value!r}, expected a number above 0."
-        raise ValueError(msg)
-
-
-def _modalities(data: object, modality: str | None) -> dict[str, ad.AnnData]:
+def _modalities(data: Any, modality: str | None) -> dict[str, ad.AnnData]:
     if isinstance(data, ad.AnnData):
-        if modality is not None:
-            msg = (
-                f"modality is {modality!r}, but data is an AnnData, which has none: give"
-                " modality=None."
-            )
-            raise KeyError(msg)
-        return {"data": data}
-    if not isinstance(data, MuData):
+        if modality is None:
+            return {"data": data}
         msg = (
-            f"data is {type(data).__name__}, expected a MuData with shared genes (axis=1) or an"
-            " AnnData."
+            f"modality is {modality!r}, but data is an AnnData, which has none: give modality=None."
         )
-        raise TypeError(msg)
-    if data.axis != 1:
-        msg = (
-            f"The MuData has axis={data.axis}: its modalities share observations. Signatures share"
-            " genes: make it by MuData(dict(mdata.mod), axis=1), with signatures as rows and names"
-            " of their own in each modality."
-        )
-        raise ValueError(msg)
-    if modality is not None and modality not in data.mod:
-        msg = f"modality {modality!r} is not in the MuData, which has {list(data.mod)}."
         raise KeyError(msg)
-    if not data.mod:
-        msg = "The MuData has no modality: nothing to embed."
-        raise ValueError(msg)
-    return {name: mod for name, mod in data.mod.items() if modality in (None, name)}
+    names = [modality or ""]
+    if modality is None and isinstance(data, MuData):
+        names = list(data.mod)
+        if not names:
+            msg = "The MuData has no modality: nothing to embed."
+            raise ValueError(msg)
+    return {name: modality_of(data, name, "data") for name in names}
 
 
 @dataclass(frozen=True, eq=False)

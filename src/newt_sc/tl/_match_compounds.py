@@ -19,11 +19,12 @@ from newt_sc import _keys, datasets, genes, kernels, pp
 from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels, read_pairs
 from newt_sc._settings import logger
+from newt_sc._verb import modality_of
 from newt_sc._warn import warn
 from newt_sc.genes._annotated import align_var
 from newt_sc.pp._signatures import _labels, _matrix
 from newt_sc.tl._connectivity import _masked_correlation, _ranks
-from newt_sc.tl._embed_signatures import _changes, _modalities
+from newt_sc.tl._embed_signatures import _changes
 from newt_sc.tl._rows import Rows
 from newt_sc.tl._space import align_genes
 
@@ -183,7 +184,7 @@ def match_compounds(
         n_shuffles,
         organism,
     )
-    mod = next(iter(_modalities(mdata, compound if isinstance(mdata, MuData) else None).values()))
+    mod = modality_of(mdata, compound)
     if 0 in mod.shape:
         msg = f"There are {mod.n_obs} signatures and {mod.n_vars} genes: nothing to match."
         raise ValueError(msg)

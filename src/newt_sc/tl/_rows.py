@@ -24,6 +24,7 @@ from newt_sc.io._rows import read_rows
 from newt_sc.kernels._plain import plain
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from numpy.typing import NDArray
 
 __all__ = ["Moments", "Projected", "Rows", "Stats", "dense", "warn_values"]
@@ -260,6 +261,13 @@ class Rows:
         self.in_memory = isinstance(X, np.ndarray) or sparse.issparse(X)
         if self._csc and not self.in_memory:
             self.X, self.in_memory = plain(X.to_memory()), True
+
+    @classmethod
+    def of(cls, adata: AnnData, layer: str | None = None, what: str = "adata") -> Rows:
+        """``X`` or a layer of an AnnData, which messages call ``what``."""
+        if layer is None:
+            return cls(adata.X, f"{what}.X")
+        return cls(adata.layers[layer], f"layer {layer!r}")
 
     # -- blocks ------------------------------------------------------------------------------------
 

@@ -1,0 +1,346 @@
+"""The runner of verbs: arguments are checked by their annotations, and results written at once.
+
+A verb is a function of checked arguments. One that adds to the data returns :class:`Written`, under
+the decorator :func:`verb`; one that gives a new object returns that, under :func:`checked`.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    get_args,
+    get_origin,
+)
+
+import numpy as np
+
+from newt_sc._docs import with_docs
+from newt_sc._settings import logger
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = [
+    "Count",
+    "Number",
+    "Organism",
+    "Share",
+    "Whole",
+    "Written",
+    "check_layer",
+    "checked",
+    "modality_of",
+    "own_copy",
+    "verb",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+# What stands behind the type is the range, and is what the message says.
+Count = Annotated[int, "from 1 up"]
+Whole = Annotated[int, "from 0 up"]
+Number = Annotated[float, "from 0 up"]
+Share = Annotated[float, "from 0 to 1"]
+Organism = Literal["auto", "human", "mouse"]
+
+_SLOTS = ("obs", "var", "obsm", "varm", "obsp")
+_UNTOLD = ("embedding", "key_added", "copy")  # of params: these have places of their own
+_NUMBERS = {int: (int, np.integer), float: (int, float, np.integer, np.floating)}
+_RANGE = re.compile(r"(from|above) (\S+)(?: to (\S+))?")
+
+
+@dataclass(frozen=True, eq=False)
+class Written(Generic[T]):
+    """What a verb writes into data of type ``T``.
+
+    Attributes
+    ----------
+    obs, var, obsm, varm, obsp
+        By suffix of the verb's slot, ``""`` for the slot itself. What is ``None`` is taken away, as
+        an earlier call may have left it.
+    uns
+        What goes under the verb's key, beside ``params``.
+    params
+        Parameters that are recorded otherwise than as they were given; ``None`` for not at all.
+    said
+        What the log says once everything is written.
+    parts
+        What goes into each modality, where a verb writes into several.
+    """
+
+    obs: Mapping[str, Any] = field(default_factory=dict)
+    var: Mapping[str, Any] = field(default_factory=dict)
+    obsm: Mapping[str, Any] = field(default_factory=dict)
+    varm: Mapping[str, Any] = field(default_factory=dict)
+    obsp: Mapping[str, Any] = field(default_factory=dict)
+    uns: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    said: str = ""
+    parts: Mapping[str, Written[T]] = field(default_factory=dict)
+
+
+def verb(
+    key: str, slot: str | None = None
+) -> Callable[[Callable[P, Written[T]]], Callable[P, T | None]]:
+    """Make a verb that writes into its first argument, or into the copy that it returns.
+
+    Parameters
+    ----------
+    key
+        Key in ``uns``, and start of the names of slots; ``key_added`` replaces it.
+    slot
+        Start of the names of slots, where it is another.
+    """
+
+    def decorate(function: Callable[P, Written[T]]) -> Callable[P, T | None]:
+        check = _checker(function)
+
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> T | None:
+            given = check(args, kwargs)
+            written = function(*args, **kwargs)
+            data, own = next(iter(given.values())), given.get("key_added")
+            out = own_copy(data) if given["copy"] else data
+            whole = {str(given.get("compound", "")): written}
+            for name, one in (written.parts or whole).items():
+                into = out.mod[name] if hasattr(out, "mod") else out
+                _write(into, one, own or key, own or slot or key)
+                into.uns[own or key] = {"params": _params(given, one.params), **one.uns}
+            if written.said:
+                logger.info(written.said)
+            return out if given["copy"] else None
+
+        told = str(inspect.signature(function).return_annotation)
+        call.__annotations__ = function.__annotations__ | {
+            "return": f"{told.removeprefix('Written[').removesuffix(']')} | None"
+        }
+        call.__signature__ = inspect.signature(function).replace(  # type: ignore[attr-defined]
+            return_annotation=call.__annotations__["return"]
+        )
+        return with_docs(call)
+
+    return decorate
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a verb that gives a new object."""
+    check = _checker(function)
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        check(args, kwargs)
+        return function(*args, **kwargs)
+
+    return with_docs(call)
+
+
+def own_copy(data: Any) -> Any:
+    """Copy data; what is backed is read into memory."""
+    backed = data.isbacked and not hasattr(data, "mod")
+    return data.to_memory() if backed else data.copy()
+
+
+def modality_of(data: Any, name: str, what: str = "mdata") -> AnnData:
+    """Modality of signatures: of a MuData with shared genes, or the AnnData itself.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    ValueError
+        If the MuData does not share genes.
+    KeyError
+        If it has no such modality.
+    """
+    from anndata import AnnData
+    from mudata import MuData
+
+    if isinstance(data, AnnData):
+        return data
+    if not isinstance(data, MuData):
+        msg = (
+            f"{what} is {type(data).__name__}, expected a MuData with shared genes (axis=1) or an"
+            " AnnData."
+        )
+        raise TypeError(msg)
+    if data.axis != 1:
+        msg = (
+            f"The MuData has axis={data.axis}: its modalities share observations. Signatures share"
+            " genes: make it by MuData(dict(mdata.mod), axis=1), with signatures as rows and names"
+            " of their own in each modality."
+        )
+        raise ValueError(msg)
+    if name not in data.mod:
+        msg = f"modality {name!r} is not in the MuData, which has {list(data.mod)}."
+        raise KeyError(msg)
+    out: AnnData = data.mod[name]
+    return out
+
+
+def _write(into: AnnData, written: Written[Any], key: str, slot: str) -> None:
+    for where in _SLOTS:
+        slots = getattr(into, where)
+        for suffix, value in getattr(written, where).items():
+            if value is not None:
+                slots[f"{slot}{suffix}"] = value
+            elif f"{slot}{suffix}" in slots:
+                del slots[f"{slot}{suffix}"]
+
+
+def _params(given: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as ``uns`` can hold them: numbers, strings and arrays of strings."""
+    told: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in other or name in _UNTOLD:
+            continue
+        if value is None:
+            told[name] = "X" if name == "layer" else ""
+        elif isinstance(value, str | bool | int | float):
+            told[name] = value
+        elif isinstance(value, np.generic):
+            told[name] = value.item()
+        elif isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+            told[name] = np.array(value, dtype=str)
+    return told | {name: value for name, value in other.items() if value is not None}
+
+
+# -- checks ----------------------------------------------------------------------------------------
+
+
+def _checker(function: Callable[..., Any]) -> Callable[[Any, Any], dict[str, Any]]:
+    """Make the check of a function's arguments, which gives all of them by name."""
+    signature = inspect.signature(function)
+    kinds: dict[str, list[Any] | None] = {}
+
+    def check(args: Any, kwargs: Any) -> dict[str, Any]:
+        if not kinds:  # at the first call, when the module has all its names
+            for name, one in signature.parameters.items():
+                kinds[name] = _kinds(one.annotation, inspect.unwrap(function).__globals__)
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        given = dict(bound.arguments)
+        for name, value in given.items():
+            annotation = signature.parameters[name].annotation
+            if annotation in ("AnnData", "ad.AnnData"):
+                _check_anndata(name, value)
+            elif {"MuData", "AnnData"} <= set(re.findall(r"\w+", annotation)) and (
+                "compound" in given
+            ):
+                modality_of(value, given["compound"], name)
+            elif (
+                name == "key_added" and value is not None and not (isinstance(value, str) and value)
+            ):
+                msg = f"key_added is {value!r}, expected a name."
+                raise TypeError(msg)
+            expected = kinds[name]
+            if expected is not None and not any(_fits(value, kind) for kind in expected):
+                error = TypeError if expected == [bool] else ValueError
+                msg = f"{name} is {value!r}, expected {_say(expected)}."
+                raise error(msg)
+        layer, data = given.get("layer"), next(iter(given.values()))
+        if layer is not None and hasattr(data, "layers"):
+            check_layer(data, layer, next(iter(given)))
+        return given
+
+    return check
+
+
+def _check_anndata(name: str, value: object) -> None:
+    from anndata import AnnData
+
+    if not isinstance(value, AnnData):
+        msg = (
+            f"{name} is {type(value).__name__}, expected AnnData. Of a MuData give one modality:"
+            " mdata.mod[name]."
+        )
+        raise TypeError(msg)
+
+
+def check_layer(adata: AnnData, layer: str | None, what: str) -> None:
+    """Refuse a layer that is not there.
+
+    Raises
+    ------
+    KeyError
+        If it is not.
+    """
+    if layer is not None and layer not in adata.layers:
+        have = [name for name in adata.layers if name]
+        msg = f"layer {layer!r} is not in {what}.layers, which has {have}."
+        raise KeyError(msg)
+
+
+def _kinds(annotation: str, names: Mapping[str, Any]) -> list[Any] | None:
+    """Read what an annotation takes: values, types and pairs of a type and its range.
+
+    ``None`` where it takes anything that is beyond checking, or strings alone.
+    """
+    out: list[Any] = []
+    todo: list[ast.expr] = [ast.parse(annotation, mode="eval").body]
+    for node in todo:
+        if isinstance(node, ast.BinOp):
+            todo += [node.left, node.right]
+            continue
+        if isinstance(node, ast.Constant):
+            out.append(node.value)
+            continue
+        inline = isinstance(node, ast.Subscript) and ast.unparse(node.value)
+        if inline not in ("Literal", "Annotated") and not isinstance(node, ast.Name):
+            return None
+        source = ast.unparse(node)
+        value = names.get(source, getattr(builtins, source, None))
+        if inline:
+            value = eval(source, {"Literal": Literal, "Annotated": Annotated})  # noqa: S307
+        if get_origin(value) is Literal:
+            out += get_args(value)
+        elif get_origin(value) is Annotated:
+            out.append(get_args(value))
+        elif value in (bool, str, int, float):
+            out.append((value, "") if value in _NUMBERS else value)
+        else:
+            return None
+    return None if {*map(repr, out)} <= {repr(str), repr(None)} else out
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind is bool:
+        return isinstance(value, bool | np.bool_)
+    if kind is str:
+        return isinstance(value, str)
+    if not isinstance(kind, tuple):
+        return value is None if kind is None else isinstance(value, str) and value == kind
+    number, told = kind
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS[number]):
+        return False
+    if not (found := _RANGE.fullmatch(told.removesuffix(" up"))):
+        return bool(np.isfinite(value))
+    how, low, high = found.groups()
+    above = value > float(low) if how == "above" else value >= float(low)
+    return bool(above and (value <= float(high) if high else value < np.inf))
+
+
+def _say(kinds: Iterable[Any]) -> str:
+    words = {bool: "True or False", str: "a name", int: "a whole number", float: "a number"}
+    choices = [repr(kind) for kind in kinds if isinstance(kind, str)]
+    told = [f"{'one of ' * (len(choices) > 1)}{', '.join(choices)}"] if choices else []
+    for kind in kinds:
+        if isinstance(kind, tuple):
+            told.insert(0, f"{words[kind[0]]} {kind[1]}".strip())
+        elif isinstance(kind, type):
+            told.append(words[kind])
+    return " or ".join([*told, *(["None"] if None in kinds else [])])
