@@ -5,6 +5,7 @@ PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null 
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 TUTORIAL_ARGS ?=
+HOUSE_ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs readme baseline dist matrix nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
+.PHONY: help demo house test lint docs readme baseline dist matrix nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +30,9 @@ lint: $(VENV)/.stamp-dev ## Check style, format, types and the direction of impo
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+house: ## Count the code, now and at another commit (HOUSE_ARGS='--against COMMIT')
+	$(PYTHON) .ci/house.py $(HOUSE_ARGS)
 
 docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warnings being errors, and check its links
 	$(BIN)/python -m sphinx -q -W -n --keep-going -b html docs docs/_build/html
