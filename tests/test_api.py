@@ -20,6 +20,7 @@ from numpydoc.docscrape import ClassDoc, FunctionDoc, NumpyDocString
 
 import newt_sc as nt
 from newt_sc._docs import with_docs
+from tests._for_each import for_each
 
 MUTABLE = (list, dict, set, bytearray)
 LITERAL_END = re.compile(r"[.!?]$")
@@ -64,9 +65,7 @@ def functions() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 FUNCTIONS = dict(functions())
-each_function = pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
-each_class = pytest.mark.parametrize("cls", CLASSES.values(), ids=CLASSES)
-each_module = pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
+each_function, each_class, each_module = for_each(FUNCTIONS), for_each(CLASSES), for_each(MODULES)
 
 
 @cache
@@ -145,8 +144,6 @@ def test_all_is_sorted_and_complete(module: types.ModuleType) -> None:
 
 @each_module
 def test_modules_say_what_they_are(module: types.ModuleType) -> None:
-    if not getattr(module, "__all__", None):
-        pytest.skip("exports nothing yet")
     assert module.__doc__
     assert LITERAL_END.search(module.__doc__.strip().partition("\n")[0]), (
         "the first line is no sentence"
@@ -306,6 +303,19 @@ def test_shared_text_is_filled_in() -> None:
     assert "%(" not in text
     assert documented(FunctionDoc(function), "Parameters") == ["adata"]
     assert text.endswith("With a word more.")
+
+
+def test_every_failure_is_told() -> None:
+    def check(number: int) -> None:
+        assert number < 2, "too large"
+        _ = 1 / number
+
+    with pytest.raises(AssertionError) as told:
+        for_each({"a": 0, "b": 1, "c": 2, "d": 3})(check)()
+    text = str(told.value)
+    assert text.startswith("3 of 4\n")
+    assert [line[:1] for line in text.splitlines() if re.match("[a-d]: ", line)] == ["a", "c", "d"]
+    assert for_each({"b": 1})(check)() is None
 
 
 def test_raised_finds_own_exceptions_only() -> None:

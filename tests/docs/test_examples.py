@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import newt_sc as nt
+from tests._for_each import for_each
 
 ROOMS = ("datasets", "genes", "get", "io", "kernels", "metrics", "models", "pl", "pp", "tl")
 
@@ -54,9 +55,9 @@ def calls(code: str) -> Iterator[tuple[Any, ast.Call]]:
                 yield function, node
 
 
-@pytest.mark.parametrize("name", [name for name, code in EXAMPLES.items() if code])
-def test_example_is_a_call_that_fits(name: str) -> None:
-    for function, node in calls(EXAMPLES[name]):
+@for_each(EXAMPLES)
+def test_example_is_a_call_that_fits(code: str) -> None:
+    for function, node in calls(code):
         keywords = {keyword.arg: None for keyword in node.keywords if keyword.arg}
         inspect.signature(function).bind(*[None for _ in node.args], **keywords)
 

@@ -7,7 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-import pytest
+from tests._for_each import for_each
 
 ROOT = Path(__file__).parents[2]
 QUOTED = re.findall(
@@ -36,7 +36,7 @@ def is_in_source(quoted: str) -> bool:
     return any(pattern.search(text) for text in messages())
 
 
-@pytest.mark.parametrize("quoted", QUOTED)
+@for_each({quoted: quoted for quoted in QUOTED})
 def test_quoted_message_exists(quoted: str) -> None:
     assert is_in_source(quoted)
 
