@@ -9,6 +9,7 @@ import doctest
 import inspect
 import itertools
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,8 @@ NAMES = [
 ]
 
 
-def calls(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]:
+@cache
+def calls(name: str) -> list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]]:
     """What a kernel's own examples call it with."""
     kernel = getattr(kernels, name)
     found = []
@@ -37,15 +37,14 @@ def calls(
         found.append((kernel, args, kwargs))
         return kernel(*args, **kwargs)
 
-    monkeypatch.setattr(kernels, name, spy)
     parser = doctest.DocTestParser()
     test = parser.get_doctest(kernel.__doc__ or "", {"nt": nt, "np": np}, name, None, None)
     code: dict[str, Any] = dict(test.globs)
-    for example in test.examples:
-        if example.options.get(doctest.SKIP):
-            continue
-        exec(example.source, code)
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(kernels, name, spy)
+        for example in test.examples:
+            if not example.options.get(doctest.SKIP):
+                exec(example.source, code)
     return found
 
 
@@ -95,8 +94,8 @@ def flat(result: Any) -> Iterator[np.ndarray]:
         yield np.asarray(result)
 
 
-def compare(name: str, monkeypatch: pytest.MonkeyPatch, convert: Callable[[Any], Any]) -> None:
-    found = calls(name, monkeypatch)
+def compare(name: str, convert: Callable[[Any], Any]) -> None:
+    found = calls(name)
     assert found, f"{name} has no example that calls it"
     for kernel, args, kwargs in found:
         bound = inspect.signature(kernel).bind(*args, **kwargs)
@@ -122,10 +121,10 @@ def compare(name: str, monkeypatch: pytest.MonkeyPatch, convert: Callable[[Any],
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_byte_order_tells_no_difference(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    compare(name, monkeypatch, big_endian)
+def test_byte_order_tells_no_difference(name: str) -> None:
+    compare(name, big_endian)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_values_stored_in_parts_are_their_sum(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    compare(name, monkeypatch, in_parts)
+def test_values_stored_in_parts_are_their_sum(name: str) -> None:
+    compare(name, in_parts)

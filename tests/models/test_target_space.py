@@ -155,8 +155,8 @@ def parts_by_hand(vectors: dict[str, NDArray[np.float32]], trained: list[int]) -
         mean = X[[i for i in trained if known[i]]].mean(axis=0)
         cosine = cosine_similarity(np.nan_to_num(X - mean))
         both = np.outer(known, known)
-        for gamma in (0, 3, 10) if name else (0, 1, 3, 10):
-            out.append((np.exp(-gamma * (1 - cosine)) if gamma else cosine) * both)
+        gammas = (0, 3, 10) if name else (0, 1, 3, 10)
+        out += [(np.exp(-gamma * (1 - cosine)) if gamma else cosine) * both for gamma in gammas]
     return out
 
 
