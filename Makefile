@@ -4,6 +4,7 @@
 PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || echo python3)
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+MUTATE_ARGS ?=
 TUTORIAL_ARGS ?=
 HOUSE_ARGS ?=
 
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo house test lint docs readme baseline dist matrix nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
+.PHONY: help demo house test lint docs readme baseline dist matrix mutate nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-match bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,7 +80,10 @@ PYTHONS ?= python3.11 python3.12
 matrix: $(VENV)/.stamp-package ## Test the wheel in an empty environment of each of PYTHONS (MATRIX_ARGS=--record writes the page)
 	$(BIN)/python .ci/matrix.py $(PYTHONS) $(MATRIX_ARGS)
 
-nightly: dist matrix ## What is too slow for every change: the wheel, tested where nothing else is installed
+mutate: $(VENV)/.stamp-test $(VENV)/.stamp-mutate ## Change the numeric code in 100 places, one at a time: do tests fail? (MUTATE_ARGS="--seed 1 -n 50")
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore .ci/mutate.py $(MUTATE_ARGS)
+
+nightly: dist matrix mutate ## What is too slow for every change: the wheel, tested where nothing else is installed; mutants
 
 clean: ## Remove .venv and everything that was built
 	rm -rf $(VENV) build dist demo_output docs/_build docs/generated

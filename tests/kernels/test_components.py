@@ -309,3 +309,16 @@ class TestHeldOutError:
 
     def test_nothing_varies(self):
         np.testing.assert_array_equal(kernels.held_out_error(np.ones((50, 40)), [2, 5]), 0)
+
+    @pytest.mark.parametrize(("n", "size"), [(12, 12), (60, 15)])
+    def test_takes_the_smaller_covariance(self, monkeypatch, n, size):
+        X = np.random.default_rng(0).standard_normal((n, 30))
+        seen, original = [], kernels.principal_axes
+
+        def spy(covariance, *args, **kwargs):
+            seen.append(covariance.shape)
+            return original(covariance, *args, **kwargs)
+
+        monkeypatch.setattr("newt_sc.kernels._components.principal_axes", spy)
+        kernels.held_out_error(X, [2])
+        assert seen == [(size, size)] * 2
