@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from newt_sc.models._target_calibration import Calibration
+from newt_sc.models._target_calibration import Calibration, _isotonic, _logistic
 
 Array = NDArray[np.float64]
 
@@ -184,3 +184,89 @@ def test_strengths_that_are_missing(train: Simulated) -> None:
     strength[::7] = np.nan
     found = fit(train._replace(strength=strength))
     assert np.isfinite(found.first).all()
+
+
+# -- by hand ---------------------------------------------------------------------------------------
+
+
+def test_probability_by_hand() -> None:
+    """Log odds of z, of what is above 2 and above 5, of the log prior and of z times that."""
+    rng = np.random.default_rng(0)
+    weights = np.array([0.3, 0.5, -0.2, 0.4, 1.1, 0.07])
+    steps = np.array([[-8.0, -2.0, 0.5, 9.0], [0.001, 0.1, 0.4, 0.99]])
+    one = Calibration(weights, steps, weights[:4], steps, np.zeros(2), np.ones(2))
+    z, prior = rng.normal(0, 5, (70, 4)), np.array([0.001, 0.02, 0.3, 0.0])
+    z[0] = [19.5, 20, 21, 30]
+    z[1] = [-19.5, -20, -21, -30]
+    found = one.probability(z, prior)
+    for i, j in np.ndindex(*z.shape):
+        x, log_prior = min(max(z[i, j], -20), 20), np.log(max(prior[j], 1e-9))
+        odds = 0.3 + 0.5 * x - 0.2 * max(x - 2, 0) + 0.4 * max(x - 5, 0)
+        odds += 1.1 * log_prior + 0.07 * x * log_prior
+        expected = np.interp(odds, [-8, -2, 0.5, 9], [0.001, 0.1, 0.4, 0.99])
+        assert found[i, j] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("first", [0.01, 0.1, 3.0, 100.0, 1000.0, np.nan])
+def test_reliability_by_hand(first: float) -> None:
+    weights = np.array([0.3, 0.5, -0.2, 0.4])
+    steps = np.array([[-8.0, 9.0], [0.1, 0.9]])
+    center, scale = np.array([1.0, 2.0]), np.array([0.5, 4.0])
+    one = Calibration(weights, steps, weights, steps, center, scale)
+    found = one.reliability(np.array([first]), np.array([1.7]), np.array([0.4]))[0]
+    log_z = np.log(min(max(np.nan_to_num(first), 0.1), 100))
+    odds = 0.3 + 0.5 * log_z - 0.2 * (1.7 - 1) / 0.5 + 0.4 * (0.4 - 2) / 4
+    assert found == pytest.approx(np.interp(odds, [-8, 9], [0.1, 0.9]))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1e-6), (1.0, 1 - 1e-6)])
+def test_no_probability_is_0_or_1(low: float, high: float) -> None:
+    weights, steps = np.zeros(6), np.array([[-1.0, 1.0], [low, low]])
+    one = Calibration(weights, steps, weights[:4], steps, np.zeros(2), np.ones(2))
+    assert one.reliability(np.ones(1), np.ones(1), np.ones(1))[0] == pytest.approx(high, rel=1e-9)
+
+
+def test_weights_are_those_of_a_logistic_regression(train: Simulated) -> None:
+    """Of columns of spread one, with a penalty of 1 / 10; then back on their scale."""
+    from sklearn.linear_model import LogisticRegression
+
+    found = fit(train)
+    z, log_prior = np.clip(train.z, -20, 20).ravel(), np.log(train.prior.ravel())
+    X = np.stack([z, np.maximum(z - 2, 0), np.maximum(z - 5, 0), log_prior, z * log_prior], axis=1)
+    spread = X.std(axis=0)
+    model = LogisticRegression(C=10.0, max_iter=500).fit(X / spread, train.y.ravel())
+    np.testing.assert_allclose(found.pair[1:], model.coef_[0] / spread, rtol=1e-4, atol=1e-6)
+    assert found.pair[0] == pytest.approx(model.intercept_[0], rel=1e-4)
+    extra = np.column_stack([train.strength, train.near])
+    np.testing.assert_allclose(found.center, extra.mean(axis=0))
+    np.testing.assert_allclose(found.scale, extra.std(axis=0))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_labels_of_one_kind_leave_an_intercept(share: float) -> None:
+    found = _logistic(np.random.default_rng(0).random((9, 3)), np.full(9, share == 1))
+    assert found[0] == pytest.approx(np.log(1e6 - 1) * (1 if share else -1), rel=1e-6)
+    np.testing.assert_array_equal(found[1:], 0)
+
+
+@pytest.mark.parametrize("most", [5, 20])
+def test_steps_are_isotonic_over_bins_of_equal_expected_hits(most: int) -> None:
+    rng = np.random.default_rng(0)
+    odds = rng.normal(-2, 2, 400)
+    y = rng.random(400) < expit(odds)
+    x, p = _isotonic(odds, y, most)
+    assert len(x) == most
+    order = np.argsort(odds)
+    mass = expit(odds[order]) + 1e-4
+    share = np.cumsum(mass) / mass.sum()
+    members = [order[(share >= i / most) & (share < (i + 1) / most)] for i in range(most)]
+    members[-1] = order[share >= (most - 1) / most]  # the last has a share of 1, but for rounding
+    np.testing.assert_allclose(x, [odds[some].mean() for some in members])
+    # pool adjacent violators, by hand
+    pools: list[tuple[float, int, int]] = []
+    for some in members:
+        pools.append((float(y[some].mean()), len(some), 1))
+        while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
+            (b, m, j), (a, n, i) = pools.pop(), pools.pop()
+            pools.append(((a * n + b * m) / (n + m), n + m, i + j))
+    np.testing.assert_allclose(p, [value for value, _, k in pools for _ in range(k)])
