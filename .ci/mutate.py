@@ -59,7 +59,7 @@ TESTS = {  # most direct first: the first failure ends a run
     "kernels/_moments": ["kernels/test_moments", "kernels/test_components"],
     "kernels/_network": ["kernels/test_network"],
     "kernels/_pairs": ["kernels/test_pairs"],
-    "kernels/_plain": ["kernels/test_every_kernel"],
+    "kernels/_plain": ["kernels/test_plain", "kernels/test_every_kernel"],
     "kernels/_project": ["kernels/test_project"],
     "kernels/_sets": ["kernels/test_sets"],
     "kernels/_signatures": ["kernels/test_signatures"],

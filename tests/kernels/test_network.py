@@ -98,3 +98,16 @@ def test_strata_overlap_is_what_permutation_within_strata_gives(rng: np.random.G
     assert (
         p > kernels.strata_overlap(inside, labelled, np.zeros(50, dtype=int))[3]
     )  # strata explain some of it
+
+
+def test_no_p_is_above_one() -> None:
+    """The probability of at least none is 1; the sum of its parts may be more, by rounding."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        n = int(rng.integers(6, 40))
+        inside = rng.random(n) < 0.5
+        labelled = (rng.random(n) < 0.3) & ~inside
+        count, _, _, p = kernels.strata_overlap(inside, labelled, rng.integers(0, 3, n))
+        assert count == 0
+        assert p <= 1
+        assert p == pytest.approx(1)

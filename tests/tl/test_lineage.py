@@ -435,6 +435,73 @@ def test_planted_programs_are_found_where_they_are(rooted: ad.AnnData, array_typ
     assert abs(every.loc["TF", "difference"]) == pytest.approx(abs(signed), rel=1e-3)
 
 
+def test_scores_at_a_branch_by_hand() -> None:
+    """Cells of unlike groups, sets of unlike genes, one gene that does not vary."""
+    rng = np.random.default_rng(0)
+    codes = np.array([0] * 6 + [1] * 9 + [2] * 5 + [3] * 4 + [-1] * 2)
+    X = rng.gamma(2.0, size=(26, 12)) + (codes == 0)[:, None] * rng.random(12)
+    X[:, 3] = 1.5
+    side = np.array([-1, 1, 1, 0])  # the last group is no part of it
+    members = np.zeros((3, 12))
+    members[0, :4], members[1, 2:9], members[2, [5, 11]] = 1 / 4, 1 / 7, [1 / 2, -1 / 2]
+    found = _lineage._separate(
+        sparse.csr_array(X), codes, side, sparse.csr_array(members), 60, np.random.default_rng(5)
+    )
+    some = (codes >= 0) & (codes < 3)
+    part, own = X[some], codes[some]
+    sd = part.std(axis=0)
+    Z = np.where(sd > 1e-6, (part - part.mean(axis=0)) / np.where(sd > 1e-6, sd, 1), 0)
+
+    def difference(values: np.ndarray) -> np.ndarray:
+        """Mean over the groups of a side of their means, one side less the other."""
+        means = [values[own == group].mean(axis=0) for group in range(3)]
+        return np.asarray((means[1] + means[2]) / 2 - means[0])
+
+    scores = Z @ members.T
+    np.testing.assert_allclose(found["difference"], difference(scores), atol=1e-10)
+    # the same draws: of cells, the place in the difference
+    weight = np.array([-1 / 6] * 6 + [1 / 2 / 9] * 9 + [1 / 2 / 5] * 5)
+    draws = np.random.default_rng(5).permuted(np.tile(weight, (60, 1)), axis=1)
+    null = np.array([[draw @ scores[:, j] for j in range(3)] for draw in draws])
+    varies = np.arange(12) != 3
+    gene = difference(Z)[varies]
+    usual = np.mean([(Z[:, varies].T @ draw).std() for draw in draws[:20]])
+    wider = max(gene.std() / usual, 1)
+    sd_null = null.std(axis=0) * wider
+    z = (difference(scores) - gene.mean() * members[:, varies].sum(axis=1)) / sd_null
+    np.testing.assert_allclose(found["z"], z, rtol=1e-8)
+    pool = np.abs(null - null.mean(axis=0)) * wider / sd_null
+    p = [(1 + (pool >= abs(one)).sum()) / (1 + pool.size) for one in z]
+    np.testing.assert_allclose(found["p"], p)
+    order = np.argsort(p)
+    expected = np.minimum.accumulate((np.array(p)[order] * 3 / [1, 2, 3])[::-1])[::-1]
+    np.testing.assert_allclose(found["fdr"][order], expected)
+
+
+def test_resampled_centroids_are_means_of_drawn_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces or at once the same number of them; a group of one cell draws features."""
+    X = np.array([[0.0, 0], [1, 0], [0, 1], [10, 20]])
+    space = _lineage._Space(X, [np.arange(2)])
+    codes, sizes = np.array([0, 0, 0, 1]), np.array([3, 1])
+    whole = list(_lineage._resampled(space, codes, sizes, 500, 0))
+    assert len(whole) == 500
+    means = np.array([one for one, _ in whole])
+    assert (means[:, 1] == [10, 20]).all()
+    thirds = means[:, 0] * 3
+    np.testing.assert_allclose(thirds, thirds.round())
+    np.testing.assert_allclose(means[:, 0].mean(axis=0), 1 / 3, atol=0.03)
+    # of three drawn cells the variance of a mean is p (1 - p) / 3
+    np.testing.assert_allclose(means[:, 0].var(axis=0), 2 / 27, atol=0.012)
+    drawn = {tuple(part.tolist()) for _, (part,) in whole}
+    assert drawn == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert list(_lineage._resampled(space, codes, sizes, 0, 0)) == []
+    monkeypatch.setattr(_lineage, "_AT_ONCE", 4 * 3)
+    pieces = list(_lineage._resampled(space, codes, sizes, 7, 0))
+    assert len(pieces) == 7
+    even = np.array([0, 0, 0, 0]), np.array([4])
+    assert all(part is space.parts for _, part in _lineage._resampled(space, *even, 3, 0))
+
+
 def test_p_of_null_sets_is_uniform_though_genes_go_together() -> None:
     adata = planted()
     rng = np.random.default_rng(1)
