@@ -1,8 +1,118 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from newt_sc.io._atomic import atomic_path
+from newt_sc.io import _atomic
+from newt_sc.io._atomic import atomic_path, recover
+
+KILLED = """
+import os, shutil, signal, sys
+from pathlib import Path
+from newt_sc.io import _atomic
+
+path, step, can_swap = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "True"
+
+def dying(function):
+    def inner(*args, **kwargs):
+        global step
+        if step == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        step -= 1
+        out = function(*args, **kwargs)
+        if step == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        step -= 1
+        return out
+    return inner
+
+if not can_swap:
+    _atomic._swap = lambda one, other: False
+for where, name in (
+    (_atomic, "_swap"), (Path, "rename"), (Path, "replace"), (Path, "write_text"), (Path, "mkdir"),
+    (shutil, "rmtree"), (os, "rmdir"), (os, "unlink"),
+):
+    setattr(where, name, dying(getattr(where, name)))
+with _atomic.atomic_path(path) as new:
+    if path.suffix == ".zarr":
+        new.mkdir()
+        (new / "zarr.json").write_text("{}")
+        (new / "content").write_text("new")
+    else:
+        new.write_text("new")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a process cannot be killed at a step")
+@pytest.mark.parametrize(
+    ("name", "can_swap"), [("a.txt", True), ("a.zarr", True), ("a.zarr", False)]
+)
+def test_death_at_any_step_leaves_the_old_or_the_new(tmp_path, name, can_swap):
+    """Killed before and after each thing that it does to files, until none is left to do."""
+    found = []
+    for step in range(60):
+        path = tmp_path / str(step) / name
+        path.parent.mkdir()
+        if name == "a.zarr":
+            _store(path, "zarr.json", "old")
+        else:
+            path.write_text("old")
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, str(path), str(step), str(can_swap)], check=False
+        )
+        recover(path)
+        found.append((path / "content" if name == "a.zarr" else path).read_text())
+        assert name == "a.txt" or (path / "zarr.json").read_text() == "{}"
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+        with atomic_path(path) as new:  # the next writer is not disturbed by what was left
+            (_store(new, "zarr.json", "next") if name == "a.zarr" else new.write_text("next"))
+        assert (path / "content" if name == "a.zarr" else path).read_text() == "next"
+        assert not list(path.parent.glob("*.old"))
+    assert done.returncode == 0
+    assert found == sorted(found, reverse=True)  # old, ..., old, new, ..., new
+    assert {"old", "new"} == set(found)
+
+
+def _write_often(path, content):
+    for _ in range(40):
+        with atomic_path(path) as new:
+            _store(new, "zarr.json", content)
+
+
+@pytest.mark.parametrize("can_swap", [True, False])
+def test_writers_at_once_do_not_disturb_each_other(tmp_path, monkeypatch, can_swap):
+    if not can_swap:
+        monkeypatch.setattr(_atomic, "_swap", lambda one, other: False)
+    path = tmp_path / "a.zarr"
+    contents = ["a" * 1000, "b" * 1000, "c" * 1000]
+    with ThreadPoolExecutor(3) as pool:
+        for job in [pool.submit(_write_often, path, content) for content in contents]:
+            job.result()
+    assert (path / "content").read_text() in contents
+    recover(path)
+    assert [one for one in tmp_path.iterdir() if one.suffix != ".old"] == [path]
+
+
+def test_what_was_taken_away_comes_back_where_nothing_stands(tmp_path):
+    path = tmp_path / "a[1].zarr"
+    for age, content in enumerate(["older", "newer"]):
+        old = tmp_path / f".{path.name}.{content}.old"
+        _store(old, "zarr.json", content)
+        os.utime(old, (age, age))
+    recover(path)
+    assert (path / "content").read_text() == "newer"
+    recover(path)
+    assert (path / "content").read_text() == "newer"
+    with atomic_path(path) as new:
+        _store(new, "zarr.json", "last")
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def _stop(_written):

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import glob
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["atomic_path"]
+__all__ = ["atomic_path", "names_in", "recover"]
 
-_ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+_ZARR_MARKS = {"zarr.json", ".zgroup", ".zarray", ".zattrs"}
+_TRIES = 100
+# What moving says when another writer came between looking and moving: look again.
+_RACES = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}
+# What exchanging says where the system or the file system (NFS, for one) cannot.
+_CANNOT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD; RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(
+    path: str | os.PathLike[str], *, check: Callable[[Path], None] | None = None
+) -> Iterator[Path]:
     """Give a temporary path to write to.
 
     It moves to its place when the ``with`` block ends without an error.
 
     Works for files and for directories such as zarr stores. After an error the temporary path is
-    removed and what stood at ``path`` is as it was.
+    removed and what stood at ``path`` is as it was. A death at any moment leaves the old or the new
+    at ``path``, whole, or beside it, where :func:`recover` finds it. Of several writers at once the
+    last one stays.
 
     Parameters
     ----------
     path
         Where the result shall be. A symbolic link is followed. An existing file is replaced; an
-        existing directory only if it is empty or a zarr store, and only by a directory.
+        existing directory only as ``check`` has it, and only by a directory.
+    check
+        Raises where what stands at a path may not be replaced. By default a directory may be, if it
+        is empty or a zarr store.
 
     Yields
     ------
@@ -44,12 +59,14 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     FileExistsError
         If ``path`` is a directory with other content.
     """
-    target = Path(os.path.realpath(path))
+    target, check = Path(os.path.realpath(path)), check or _check_zarr
     if not target.parent.is_dir():
         raise FileNotFoundError(
             errno.ENOENT, "the directory to write into does not exist; make it", str(target.parent)
         )
-    _check_replaceable(target)
+    recover(target)
+    left = _taken_away(target)  # by writers that died after their last step
+    check(target)
     temporary = target.with_name(f".{uuid4().hex}{''.join(target.suffixes[-2:])}")
     try:
         yield temporary
@@ -57,18 +74,46 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise FileNotFoundError(
                 errno.ENOENT, "nothing was written to the temporary path", str(temporary)
             )
-        _check_replaceable(target)
-        _move(temporary, target)
+        _move(temporary, target, check)
     finally:
         _remove(temporary)
+    for old in left:
+        _remove(old)
 
 
-def _check_replaceable(target: Path) -> None:
-    if (
-        target.is_dir()
-        and any(target.iterdir())
-        and not any((target / mark).exists() for mark in _ZARR_MARKS)
-    ):
+def recover(path: str | os.PathLike[str]) -> None:
+    """Bring back what a writer took away that died before its own result was in place.
+
+    That can be only where names cannot be exchanged at once. Whoever opens a directory that
+    :func:`atomic_path` writes asks for it first.
+    """
+    target = Path(os.path.realpath(path))
+    for old in _taken_away(target):
+        if not target.exists():
+            with suppress(OSError):  # another process was faster
+                old.rename(target)
+
+
+def names_in(folder: Path) -> set[str]:
+    """Names in a directory; none where there is no directory, or no longer."""
+    try:
+        return {path.name for path in folder.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def _taken_away(target: Path) -> list[Path]:
+    """Find what was moved away from a path, the newest first."""
+    found = []
+    for old in target.parent.glob(f".{glob.escape(target.name)}.*.old"):
+        with suppress(FileNotFoundError):  # just brought back or removed
+            found.append((old.stat().st_mtime, old))
+    return [old for _, old in sorted(found, reverse=True)]
+
+
+def _check_zarr(target: Path) -> None:
+    inside = names_in(target)
+    if inside and not inside & _ZARR_MARKS:
         raise FileExistsError(
             errno.EEXIST,
             "found a directory that is no zarr store, which is not replaced; choose another",
@@ -76,29 +121,60 @@ def _check_replaceable(target: Path) -> None:
         )
 
 
-def _move(temporary: Path, target: Path) -> None:
-    if not temporary.is_dir() and not target.is_dir():
-        temporary.replace(target)
+def _move(new: Path, target: Path, check: Callable[[Path], None]) -> None:
+    for left in reversed(range(_TRIES)):
+        check(target)
+        if target.is_dir() and not new.is_dir():
+            raise FileExistsError(
+                errno.EEXIST, "found a directory, which a file does not replace", str(target)
+            )
+        try:
+            if not new.is_dir():
+                new.replace(target)
+            elif target.exists():
+                _exchange(new, target)
+            else:
+                new.rename(target)
+            return
+        except OSError as error:
+            if error.errno not in _RACES or not left:
+                raise
+
+
+def _exchange(new: Path, target: Path) -> None:
+    """Put a directory in place of what stands there, at once where the system can."""
+    if _swap(new, target):
         return
-    if target.is_dir() and not temporary.is_dir():
-        raise FileExistsError(
-            errno.EEXIST, "found a directory, which a file does not replace", str(target)
-        )
-    if not target.exists():
-        temporary.rename(target)
-        return
-    old = target.with_name(f".{uuid4().hex}.old")
+    old = target.with_name(f".{target.name}.{uuid4().hex}.old")
     target.rename(old)
     try:
-        temporary.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise
-    _remove(old)
+        new.rename(target)
+    finally:
+        if target.exists():  # ours, or that of another writer
+            _remove(old)
+        else:
+            old.rename(target)
+
+
+def _swap(one: Path, other: Path) -> bool:
+    """Exchange two names in one step; ``False`` where that cannot be."""
+    libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else object()
+    a, b = os.fsencode(one), os.fsencode(other)
+    if hasattr(libc, "renameat2"):
+        failed = libc.renameat2(_HERE, a, _HERE, b, _EXCHANGE)
+    elif hasattr(libc, "renamex_np"):
+        failed = libc.renamex_np(a, b, _EXCHANGE)
+    else:
+        return False
+    number = ctypes.get_errno()
+    if failed and number not in _CANNOT:
+        raise OSError(number, os.strerror(number), str(one), None, str(other))
+    return not failed
 
 
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from newt_sc._warn import warn
 from newt_sc.errors import FormatError
 
-from ._atomic import atomic_path
+from ._atomic import atomic_path, recover
 from ._embedding_safetensors import looks_like_safetensors, read_safetensors, write_safetensors
 from ._table import (
     MISSING,
@@ -285,6 +285,7 @@ def _sniff(path: StrPath) -> EmbeddingFormat:
 
     What may be a pickle is refused.
     """
+    recover(path)
     file, suffix = Path(path), _suffix(path)
     if file.is_dir() and suffix not in _PICKLE_SUFFIXES:
         if suffix == ".zarr" or any((file / mark).exists() for mark in ("zarr.json", ".zgroup")):

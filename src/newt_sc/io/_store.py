@@ -14,6 +14,7 @@ import anndata as ad
 import h5py
 import numpy as np
 
+from ._atomic import recover
 from ._text import is_gzip
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def open_store(path: str | os.PathLike[str]) -> Iterator[Any]:
             if path.suffix == ".zarr":
                 import zarr
 
+                recover(path)
                 group: Any = zarr.open_group(str(path), mode="r")
             else:
                 group = h5py.File(path, "r")
