@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anndata as ad
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse
+
+from newt_sc import kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -156,17 +158,9 @@ def preprocess(adata: ad.AnnData, facts: CellSet) -> ad.AnnData:
     return out
 
 
-def spearman_rows(rows: NDArray[np.float64]) -> float:
-    """Spearman's rho of two columns; quick enough for a bootstrap."""
-    ranks = stats.rankdata(rows, axis=0)
-    ranks -= ranks.mean(axis=0)
-    size = np.sqrt((ranks**2).sum(axis=0).prod())
-    return float(ranks[:, 0] @ ranks[:, 1] / size) if size > 0 else np.nan
-
-
 def interval_text(estimate: float, replicates: NDArray[np.float64], *, sign: bool = False) -> str:
     """``.857 (.841 to .872)``: an estimate with the central 95 % of its bootstrap replicates."""
-    low, high = np.nanquantile(replicates, [0.025, 0.975])
+    low, high = kernels.percentile_interval(replicates)
     form = "{:+.3f} ({:+.3f} to {:+.3f})" if sign else "{:.3f} ({:.3f} to {:.3f})"
     return form.format(estimate, low, high)
 
@@ -254,14 +248,12 @@ def run_metadata(**more: Any) -> str:
 
 
 def mean_interval(
-    values: NDArray[np.float64], *, n_resamples: int = 2000, random_state: int = 0
+    values: NDArray[np.float64], *, n_resamples: int = 2000, sign: bool = False
 ) -> str:
     """Mean with its 95 % percentile bootstrap interval over the values, as text."""
-    rng = np.random.default_rng(random_state)
     values = np.asarray(values, dtype=np.float64)
-    return interval_text(
-        values.mean(), values[rng.integers(0, values.size, (n_resamples, values.size))].mean(axis=1)
-    )
+    means = kernels.bootstrap_means(values, n_resamples)
+    return interval_text(float(values.mean()), means, sign=sign)
 
 
 def report(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.stats import false_discovery_control, mannwhitneyu, rankdata
+from scipy.stats import mannwhitneyu, rankdata
 
 import newt_sc as nt
 from newt_sc.tl._fusion import read_blocks
@@ -128,9 +128,8 @@ def functional_hierarchy(
         "depth": deepest_common(has, np.array([depth[term] for term in closure])),
     }
     upper = np.triu_indices(rows.size, 1)
-    weights = rng.multinomial(
-        rows.size, np.full(rows.size, 1 / rows.size), size=n_resamples
-    ).astype(np.float32)
+    weights = nt.kernels.bootstrap_weights(rows.size, n_resamples, random_state=rng)
+    weights = weights.astype(np.float32)
     n_terms = np.asarray(has.sum(axis=1)).ravel()
     tenth = np.floor(10 * np.argsort(np.argsort(n_terms, kind="stable"), kind="stable") / rows.size)
     shuffles = [rng.permutation(rows.size) for _ in range(n_shuffles)]
@@ -145,7 +144,7 @@ def functional_hierarchy(
             for orders in (shuffles, matched)
         )
         (low, high), (shuffled_low, shuffled_high) = (
-            np.nanquantile(x, [0.025, 0.975]) for x in (boot, null)
+            nt.kernels.percentile_interval(np.array(x)) for x in (boot, null)
         )
         summary.append(
             {
@@ -357,13 +356,13 @@ def regulon_context(
                     "program_shuffled": control.statistic / n_pairs,
                     "program_shuffled_p": control.pvalue,
                     "cohesion": together,
-                    "cohesion_p": (1 + (null >= together).sum()) / (1 + n_permutations),
+                    "cohesion_p": float(nt.kernels.permutation_p(np.float64(together), null)),
                     "cohesion_shuffled": apart,
                 }
             )
     table = pd.DataFrame(rows)
     for name in ("program", "cohesion"):
-        table[f"{name}_fdr"] = false_discovery_control(table[f"{name}_p"])
+        table[f"{name}_fdr"] = nt.kernels.adjusted_p(table[f"{name}_p"].to_numpy())
     return table
 
 

@@ -236,11 +236,8 @@ def structure_rows() -> list[list[str]]:
             where = bench.every().get_indexer(columns)
             use = np.flatnonzero(folds < bench.N_FOLDS - 1)
             # groups of analogues are what is drawn: by drug, intervals would be too narrow
-            rng = np.random.default_rng(0)
-            count = rng.multinomial(
-                group.max() + 1, np.full(group.max() + 1, 1 / (group.max() + 1)), 300
-            )
-            weights = np.vstack([np.ones(len(group)), count[:, group]])[:, use].astype(float)
+            count = kernels.bootstrap_weights(group.max() + 1, 300)
+            weights = np.vstack([np.ones(len(group)), count[:, group]])[:, use]
             means = {
                 name: np.nanmean(
                     bench.area(

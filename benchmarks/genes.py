@@ -26,6 +26,7 @@ from typing import Any
 import anndata as ad
 import numpy as np
 import pandas as pd
+from sklearn.metrics import roc_auc_score
 
 import newt_sc as nt
 from benchmarks import _cache, _common, _peers, _tries
@@ -351,15 +352,6 @@ def scored(genes: pd.Index, X: np.ndarray, task: str, *, holdout: bool = False) 
     return _cache.table(score_key(X, genes, task, holdout), compute)
 
 
-def weighted_auroc(score: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> float:
-    """Area under the ROC curve of weighted pairs; ties count one half."""
-    _, rank = np.unique(score, return_inverse=True)
-    up = np.bincount(rank, weight * positive)
-    down = np.bincount(rank, weight * (1 - positive))
-    below = np.cumsum(down) - down / 2
-    return float((up * below).sum() / max(up.sum() * down.sum(), 1e-12))
-
-
 def replicates(
     name: str, task: str, seeds: int, *, holdout: bool = False
 ) -> tuple[float, np.ndarray]:
@@ -392,7 +384,7 @@ def resampled(tables: list[pd.DataFrame], task: str, *, n: int = 1000) -> tuple[
         return float(
             np.mean(
                 [
-                    weighted_auroc(s[folds == f], y[folds == f], weight[folds == f])
+                    roc_auc_score(y[folds == f], s[folds == f], sample_weight=weight[folds == f])
                     for f in np.unique(folds)
                 ]
             )
@@ -401,8 +393,8 @@ def resampled(tables: list[pd.DataFrame], task: str, *, n: int = 1000) -> tuple[
     means = [area(table, np.ones(len(y))) for table in tables]
     out = np.empty(n)
     for i in range(n):
-        count = rng.multinomial(len(every), np.full(len(every), 1 / len(every)))
-        out[i] = area(tables[draws[i]], (count[a] * count[b]).astype(float))
+        (count,) = nt.kernels.bootstrap_weights(len(every), 1, random_state=rng)
+        out[i] = area(tables[draws[i]], count[a] * count[b])
     return float(np.mean(means)), out
 
 

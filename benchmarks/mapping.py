@@ -281,7 +281,7 @@ def between(seeds: int) -> None:
                 found = [told(way(one)) for one in draws]
                 if "stage" in pair.query.obs:
                     truth = pair.query.obs["stage"].to_numpy()
-                    rho = [_common.spearman_rows(np.column_stack([one, truth])) for one in found]
+                    rho = [nt.kernels.spearman(one, truth) for one in found]
                     orders[method, column].append(np.mean(rho))
                     continue
                 truth = pair.query.obs["label"].to_numpy(dtype=str)
@@ -391,8 +391,7 @@ def unlike(draws: int) -> None:
                     if method == 'via="auto" (default)' and isinstance(found, ad.AnnData):
                         vias[column].append(found.uns["newt_mapping"]["params"]["via"])
         for (method, column), each in score.items():
-            rng = np.random.default_rng(0)
-            again = np.array(each)[rng.integers(0, len(each), (500, len(each)))].mean(axis=1)
+            again = nt.kernels.bootstrap_means(np.array(each), 500)
             table.found.setdefault((method, column), {})[name] = float(np.mean(each)), again
         print(
             name,
@@ -423,8 +422,6 @@ def unlike(draws: int) -> None:
 
 def withheld(draws: int) -> None:
     """One type left out of the reference: are its cells told by their confidence?"""
-    from sklearn.metrics import roc_auc_score
-
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     gone: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for name in MIXED:
@@ -441,8 +438,8 @@ def withheld(draws: int) -> None:
                     truth = (mine.obs["label"] == unknown).to_numpy()
                     obs = done.obs  # type: ignore[union-attr]
                     for column in ("confidence", "votes", "similarity"):
-                        value = roc_auc_score(truth, -obs[f"newt_mapping_{column}"])
-                        found[via, column].append(float(value))
+                        score = -obs[f"newt_mapping_{column}"].to_numpy()
+                        found[via, column].append(nt.kernels.auroc(score, truth))
                     lost = obs["newt_mapping_abstained"].to_numpy()
                     gone[via].append((lost[truth].mean(), lost[~truth].mean()))
         print(

@@ -130,10 +130,9 @@ def scores(
 
 
 def auroc(values: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
-    """Share of positive-negative pairs in which the positive is higher; ties count one half."""
-    rank = stats.rankdata(np.concatenate([values[positive], values[negative]]))
-    n = int(positive.sum())
-    return float((rank[:n].sum() - n * (n + 1) / 2) / (n * int(negative.sum())))
+    """AUROC of some compounds against some others."""
+    either = positive | negative
+    return nt.kernels.auroc(values[either], positive[either])
 
 
 def over_expressed(mdata: MuData, embedding: ad.AnnData) -> pd.DataFrame:
@@ -203,9 +202,7 @@ def _interval(table: pd.DataFrame, column: str | None, minus: str | None = None)
     """Mean over genes or mechanisms with a 95 % bootstrap over them."""
     values = table[column] - (table[minus] if minus else 0)
     each = values.groupby(table["item"]).mean().to_numpy()
-    rng = np.random.default_rng(0)
-    draws = each[rng.integers(0, each.size, (2000, each.size))].mean(axis=1)
-    return _common.interval_text(float(each.mean()), draws, sign=minus is not None)
+    return _common.mean_interval(each, sign=minus is not None)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

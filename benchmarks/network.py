@@ -179,7 +179,7 @@ def asked() -> np.ndarray:
 def draws() -> np.ndarray:
     """Bootstrap weights of compounds, by drug; the first row is 1."""
     n = drugs().max() + 1
-    count = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), N_BOOTSTRAP)
+    count = kernels.bootstrap_weights(n, N_BOOTSTRAP)
     return np.vstack([np.ones(len(drugs())), count[:, drugs()]])
 
 
@@ -416,10 +416,10 @@ def indications() -> None:
     ):
         found = areas(np.arange(n), counts)
         use = np.isfinite(found)
-        draw = rng.integers(0, use.sum(), (N_BOOTSTRAP, int(use.sum())))
+        means = kernels.bootstrap_means(found[use], N_BOOTSTRAP, random_state=rng)
         null = np.array([np.nanmean(areas(rng.permutation(n), counts)) for _ in range(N_DEALT)])
-        p = (1 + (null >= found[use].mean()).sum()) / (1 + len(null))
-        text = _common.interval_text(found[use].mean(), found[use][draw].mean(axis=1))
+        p = float(kernels.permutation_p(found[use].mean(), null))
+        text = _common.interval_text(found[use].mean(), means)
         rows.append([title, text, f"{null.mean():.3f} ± {null.std():.3f}", f"{p:.3f}"])
     _common.report(
         "network-indications",

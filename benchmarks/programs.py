@@ -20,7 +20,6 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 import newt_sc as nt
 from benchmarks import _common, _spaces
@@ -59,9 +58,7 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float:
     """AUROC of some cells against the others; ties are one half, a score that is missing tells
     nothing.
     """
-    n = int(positive.sum())
-    rank = rankdata(np.nan_to_num(score))
-    return float((rank[positive].sum() - n * (n + 1) / 2) / (n * (len(score) - n)))
+    return nt.kernels.auroc(np.nan_to_num(score), positive)
 
 
 @cache
@@ -213,14 +210,8 @@ def _halves(wide: pd.DataFrame) -> dict[str, np.ndarray]:
 
 def _less(first: pd.Series, second: pd.Series) -> str:
     each = (first - second).dropna()
-    low, high = _interval(each.to_numpy())
+    low, high = nt.kernels.percentile_interval(nt.kernels.bootstrap_means(each.to_numpy(), 2000))
     return f"{each.mean():+.3f} ({low:+.3f} to {high:+.3f}), {int((each > 0).sum())} of {each.size}"
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    drawn = np.random.default_rng(0).integers(0, values.size, (2000, values.size))
-    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _report_none(wide: pd.DataFrame) -> None:

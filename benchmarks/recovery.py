@@ -184,7 +184,10 @@ def main() -> None:
                 str(len(values["NEWT"])),
                 *(f"{values[method].mean():.3f}" for method in fixed),
                 f"{best} {singles[best].mean():.3f} (NEWT there {same.mean():.3f})",
-                *(_difference(values) for values in ahead.values()),
+                *(
+                    _common.mean_interval(values, n_resamples=1000, sign=True)
+                    for values in ahead.values()
+                ),
             ]
         )
     _common.report(
@@ -205,12 +208,6 @@ def main() -> None:
         " vectors are made, which is as much as one vector of all modalities could find."
         " Differences: 95 % bootstrap over genes.",
     )
-
-
-def _difference(values: np.ndarray) -> str:
-    rng = np.random.default_rng(0)
-    draws = values[rng.integers(0, values.size, (1000, values.size))].mean(axis=1)
-    return _common.interval_text(float(values.mean()), draws, sign=True)
 
 
 if __name__ == "__main__":

@@ -278,8 +278,8 @@ def ranks(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     rows = []
     for score, true in zip(scores, truth, strict=True):
         rank = stats.rankdata(-score)  # ties share their mean rank
-        auroc = (stats.rankdata(score)[true].mean() - (true.sum() + 1) / 2) / (~true).sum()
-        rows.append((auroc, 1 / rank[true].min(), float(rank[true].min() <= 1)))
+        first = rank[true].min()
+        rows.append((nt.kernels.auroc(score, true), 1 / first, float(first <= 1)))
     return np.array(rows)
 
 
@@ -330,12 +330,10 @@ def recovery() -> None:
         "with overlap: best match z, without pathway": z(no_pathway, exclude=False),
     }
     rows = []
-    draws = np.random.default_rng(0).integers(0, len(names_a), (2000, len(names_a)))
     for name, scores in methods.items():
         every = scores if isinstance(scores, list) else [scores]
         found = np.mean([ranks(one, truth) for one in every], axis=0)
-        text = [_common.interval_text(one.mean(), one[draws].mean(axis=1)) for one in found.T]
-        rows.append([name, *text])
+        rows.append([name, *map(_common.mean_interval, found.T)])
     listed = "\n".join(f"- {a} = {b}" for _, a, b in sorted(pairs))
     print(listed)
     _common.report(
@@ -457,8 +455,7 @@ def power(score: np.ndarray, null: np.ndarray) -> str:
     above, at = (null > cut).mean(), (null == cut).mean()
     tied = max(0.0, 0.05 - above) / at if at > 0 else 0.0
     hit = (score > cut) + tied * (score == cut)
-    draws = np.random.default_rng(0).integers(0, hit.size, (2000, hit.size))
-    return _common.interval_text(float(hit.mean()), hit[draws].mean(axis=1))
+    return _common.mean_interval(hit)
 
 
 def main() -> None:

@@ -377,11 +377,8 @@ def area(S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray) ->
 def draws(strict: bool = True) -> np.ndarray:
     """Bootstrap weights of compounds, by drug; the first row is 1."""
     group = drugs(strict)
-    rng = np.random.default_rng(0)
-    count = rng.multinomial(
-        group.max() + 1, np.full(group.max() + 1, 1 / (group.max() + 1)), N_BOOTSTRAP
-    )
-    return np.vstack([np.ones(len(group)), count[:, group]]).astype(np.float64)
+    count = kernels.bootstrap_weights(group.max() + 1, N_BOOTSTRAP)
+    return np.vstack([np.ones(len(group)), count[:, group]])
 
 
 def replicates(

@@ -212,7 +212,7 @@ def resampled(right: NDArray[np.bool_], labels: NDArray[Any]) -> Array:
     every = np.unique(labels)
     for name in every:
         own = right[labels == name]
-        drawn = rng.multinomial(own.size, np.full(own.size, 1 / own.size), size=N_RESAMPLES)
+        drawn = kernels.bootstrap_weights(own.size, N_RESAMPLES, random_state=rng)
         out += np.r_[own.mean(), drawn @ own / own.size]
     return out / every.size
 
@@ -248,7 +248,7 @@ def decide(found: dict[str, dict[str, tuple[float, Array]]]) -> pd.DataFrame:
         for task in TASKS:
             best = max(found, key=lambda other: found[other][task][0])
             (mean, draws), (top, others) = own[task], found[best][task]
-            low, high = np.quantile(draws - others, [0.025, 0.975])
+            low, high = kernels.percentile_interval(draws - others)
             ties += low <= 0 <= high and top - mean < LEAST_LOSS
             loss += top - mean
         rows.append(
@@ -269,7 +269,7 @@ def lines(found: dict[str, dict[str, tuple[float, Array]]]) -> Iterator[list[str
         cells = [f"**{name}**" if decided.loc[name, "place"] == 1 else name]
         for task in TASKS:
             mean, draws = own[task]
-            low, high = np.quantile(draws - found[best[task]][task][1], [0.025, 0.975])
+            low, high = kernels.percentile_interval(draws - found[best[task]][task][1])
             if name == best[task]:
                 cells.append(f"**{mean:.3f}**")
             else:

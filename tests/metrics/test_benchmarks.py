@@ -10,7 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import sparse, stats
+from scipy import sparse
 
 from benchmarks import _common, _spaces
 
@@ -82,16 +82,6 @@ def test_preprocess(units: str, n_genes: int) -> None:
     np.testing.assert_allclose(out.X.toarray(), expected[units][:, seen], rtol=1e-5)
     assert out.var["highly_variable"].sum() == min(2000, seen.sum())
     np.testing.assert_array_equal(adata.X.toarray(), before)
-
-
-def test_spearman_of_rows() -> None:
-    rows = np.column_stack(
-        [np.r_[np.arange(20.0), np.inf, np.inf], np.repeat([1.0, 2.0, 0.0], [10, 6, 6])]
-    )
-    assert _common.spearman_rows(rows) == pytest.approx(
-        stats.spearmanr(rows[:, 0], rows[:, 1]).statistic
-    )
-    assert np.isnan(_common.spearman_rows(np.ones((5, 2))))
 
 
 def test_markdown_table() -> None:

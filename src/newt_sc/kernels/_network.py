@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import gammaln
 
 from ._pairs import whitening
 from ._plain import takes_arrays
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 __all__ = [
     "borrowed_similarity",
     "null_similarities",
-    "strata_overlap",
-    "tail_p",
     "top_pairs",
     "whitened",
 ]
@@ -99,32 +96,6 @@ def null_similarities(
 
 
 @takes_arrays
-def tail_p(observed: NDArray[np.floating], null: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Share of null values that are at least as large, the observed one counted among them.
-
-    Parameters
-    ----------
-    observed
-        Values.
-    null
-        Values by chance, in one dimension.
-
-    Returns
-    -------
-    ``(1 + number of null values >= observed) / (1 + number of null values)``.
-
-    Examples
-    --------
-    >>> nt.kernels.tail_p(np.array([2.5]), np.array([1.0, 2.0, 3.0])).tolist()
-    [0.5]
-    """
-    ordered = np.sort(np.asarray(null))
-    above = len(ordered) - np.searchsorted(ordered, observed, side="left")
-    out: NDArray[np.float64] = (1 + above) / (1 + len(ordered))
-    return out
-
-
-@takes_arrays
 def top_pairs(
     S: NDArray[np.floating], allowed: NDArray[np.bool_], n_neighbors: int
 ) -> NDArray[np.bool_]:
@@ -200,64 +171,3 @@ def borrowed_similarity(
     np.fill_diagonal(weight, 1.0)
     out: NDArray[np.float64] = (K * other) @ weight / np.maximum(other @ weight, 1e-12)
     return out
-
-
-@takes_arrays
-def strata_overlap(
-    inside: NDArray[np.bool_], labelled: NDArray[np.bool_], strata: NDArray[np.integer]
-) -> tuple[int, float, float, float]:
-    """Test exactly how many labels are inside a group, labels being permuted within strata.
-
-    The count is a sum of independent hypergeometric counts, one a stratum, whose distribution is
-    their convolution.
-
-    Parameters
-    ----------
-    inside
-        Which items are in the group.
-    labelled
-        Which items have the label.
-    strata
-        Stratum of each item, from 0.
-
-    Returns
-    -------
-    The count, its mean and standard deviation under the null, and the probability of at least that
-    many.
-
-    Examples
-    --------
-    >>> inside, labelled = (
-    ...     np.array([True, True, False, False]),
-    ...     np.array([True, True, False, False]),
-    ... )
-    >>> nt.kernels.strata_overlap(inside, labelled, np.zeros(4, dtype=int))[:2]
-    (2, 1.0)
-    """
-    count = int((inside & labelled).sum())
-    total = np.bincount(strata)
-    group = np.bincount(strata, weights=inside).astype(int)
-    label = np.bincount(strata, weights=labelled).astype(int)
-    pmf = np.ones(1)
-    for N, n, k in zip(total, group, label, strict=True):
-        if n and k:
-            pmf = np.convolve(pmf, _hypergeometric(N, k, n))
-    values = np.arange(len(pmf))
-    mean = float(pmf @ values)
-    sd = float(pmf @ (values - mean) ** 2) ** 0.5
-    return count, mean, sd, float(np.clip(pmf[count:].sum(), 0, 1))
-
-
-def _hypergeometric(N: int, k: int, n: int) -> NDArray[np.float64]:
-    """Probabilities of 0, 1, ... min(n, k) marked items among n drawn of N with k marked."""
-    x: NDArray[np.intp] = np.arange(min(n, k) + 1, dtype=np.intp)
-    possible = N - k - n + x >= 0
-    y = x[possible]
-    log = _log_choose(k, y) + _log_choose(N - k, n - y) - _log_choose(N, np.array([n]))
-    out = np.zeros(len(x))
-    out[possible] = np.exp(log)
-    return out
-
-
-def _log_choose(n: int, k: NDArray[Any]) -> NDArray[np.float64]:
-    return np.asarray(gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0), dtype=np.float64)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "PairRidge",
     "centered_cosine",
-    "column_auroc",
     "components",
     "cosine_rbf",
     "grouped_folds",
@@ -413,41 +412,3 @@ def grouped_folds(
         fold[group] = load.argmin()
         load[fold[group]] += size[group]
     return fold[code]
-
-
-@takes_arrays
-def column_auroc(
-    S: NDArray[np.floating], Y: NDArray[np.floating], folds: NDArray[np.integer] | None = None
-) -> NDArray[np.float64]:
-    """Area under the ROC curve of each column; pairs are compared within folds only.
-
-    Parameters
-    ----------
-    S
-        Scores, rows x columns.
-    Y
-        Labels of the same shape; positive where not 0.
-    folds
-        Fold of each row, so that rows scored by different models are never compared; one fold by
-        default.
-
-    Returns
-    -------
-    One value for each column: concordant pairs of a positive and a negative over all pairs, ties
-    one half; NaN where there is no pair, or a score is NaN.
-
-    Examples
-    --------
-    >>> S, Y = np.array([[0.9], [0.8], [0.1]]), np.array([[1], [0], [0]])
-    >>> nt.kernels.column_auroc(S, Y).tolist()
-    [1.0]
-    """
-    won, pairs = np.zeros(S.shape[1]), np.zeros(S.shape[1])
-    for fold in [None] if folds is None else np.unique(folds):
-        rows = slice(None) if fold is None else folds == fold
-        y = np.asarray(Y[rows]) != 0
-        positive = y.sum(axis=0)
-        won += (rankdata(S[rows], axis=0) * y).sum(axis=0) - positive * (positive + 1) / 2
-        pairs += positive * (len(y) - positive)
-    out: NDArray[np.float64] = np.divide(won, pairs, out=np.full(len(won), np.nan), where=pairs > 0)
-    return out

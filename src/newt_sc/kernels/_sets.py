@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
-from scipy import sparse, special
+from scipy import sparse
 
 from ._plain import takes_arrays
 
@@ -24,7 +24,6 @@ __all__ = [
     "moments",
     "rank_deviation",
     "rank_deviation_null",
-    "upper_tail",
 ]
 
 _GENES = 64
@@ -558,35 +557,3 @@ def _prefix_deviations(S: Any, orders: Any, row: Any, out: Any) -> None:  # prag
                 top[c] = s[c] if s[c] > top[c] else top[c]
             if row[j + 1] >= 0:
                 out[p, row[j + 1]] = _deviation(top)[0]
-
-
-@takes_arrays
-def upper_tail(z: NDArray[np.floating], skewness: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Probability that a standardised variable of some skewness is larger.
-
-    The variable has Pearson's type III distribution.
-
-    Parameters
-    ----------
-    z
-        Standardised values.
-    skewness
-        Skewness of the distribution, to be broadcast with ``z``. Below 0.01 it counts as 0, the
-        normal distribution: with negative skewness the upper tail would end somewhere, and be 0
-        beyond.
-
-    Returns
-    -------
-    Upper tail probabilities; NaN where ``z`` is.
-
-    Examples
-    --------
-    >>> nt.kernels.upper_tail(np.array([0.0, 1.96]), np.array([0.0, 0.0])).round(3).tolist()
-    [0.5, 0.025]
-    """
-    z, skewness = np.broadcast_arrays(np.asarray(z, np.float64), np.asarray(skewness, np.float64))
-    p = special.ndtr(-z)
-    at = np.isfinite(z) & (skewness > 0.01)
-    shape = 4 / skewness[at] ** 2
-    p[at] = special.gammaincc(shape, np.maximum(shape + np.sqrt(shape) * z[at], 0))
-    return np.asarray(p)

@@ -19,7 +19,7 @@ from ._plain import takes_arrays
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["fuse", "ppmi", "spectral_block", "tfidf", "unit_rows", "zscore_groups"]
+__all__ = ["fuse", "ppmi", "row_cosine", "spectral_block", "tfidf", "unit_rows", "zscore_groups"]
 
 _MIN_SD = 0.25
 """Least standard deviation of a log2 expression profile that a z-score divides by."""
@@ -54,7 +54,12 @@ def tfidf(X: sparse.sparray, *, min_size: int = 3) -> sparse.csr_array:
     keep = size >= min_size
     X = sparse.csr_array(X[:, keep])
     weight = np.log(X.shape[0] / size[keep])
-    return _unit_sparse(sparse.csr_array(X @ sparse.diags_array(weight)))
+    X = sparse.csr_array(X @ sparse.diags_array(weight))
+    norm = sparse.linalg.norm(X, axis=1)
+    # sklearn's normalize does the same, but refuses to have no feature.
+    return sparse.csr_array(
+        sparse.diags_array(np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)) @ X
+    )
 
 
 @takes_arrays
@@ -158,11 +163,25 @@ def unit_rows(X: NDArray[np.floating]) -> NDArray[np.float64]:
     return unit
 
 
-def _unit_sparse(X: sparse.csr_array) -> sparse.csr_array:
-    norm = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
-    return sparse.csr_array(
-        sparse.diags_array(np.divide(1, norm, out=np.zeros_like(norm), where=norm > 0)) @ X
-    )
+@takes_arrays
+def row_cosine(A: NDArray[np.floating], B: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Cosine of each row of one array with the same row of another.
+
+    Parameters
+    ----------
+    A, B
+        Arrays of n x d.
+
+    Returns
+    -------
+    Array of n; 0 where a row is zero, NaN where one has NaN.
+
+    Examples
+    --------
+    >>> nt.kernels.row_cosine(np.array([[3.0, 4.0]]), np.array([[1.0, 0.0]])).round(2).tolist()
+    [0.6]
+    """
+    return np.asarray(np.einsum("ij,ij->i", unit_rows(A), unit_rows(B)))
 
 
 @takes_arrays

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from newt_sc import kernels
 from newt_sc._missing import read_labels
 from newt_sc._warn import warn
 
@@ -153,15 +154,10 @@ def bootstrap_interval(
         estimates.append(_difference(members, whole, statistic)[0])
         replicates.append(_resample(members, statistic, n_resamples, rng))
     mean = np.mean(replicates, axis=0)
-    finite = mean[~np.isnan(mean)]
-    if finite.size < mean.size:
-        warn(
-            f"the statistic is NaN in {mean.size - finite.size} of {mean.size} resamples; they are"
-            " left out"
-        )
-    tail = (1 - confidence_level) / 2
-    low, high = np.quantile(finite, [tail, 1 - tail]) if finite.size else (np.nan, np.nan)
-    return Interval(float(np.mean(estimates)), float(low), float(high), mean)
+    if n_missing := int(np.isnan(mean).sum()):
+        warn(f"the statistic is NaN in {n_missing} of {mean.size} resamples; they are left out")
+    low, high = kernels.percentile_interval(mean, confidence_level)
+    return Interval(float(np.mean(estimates)), low, high, mean)
 
 
 def _rows(name: str, values: ArrayLike) -> NDArray[np.float64]:
@@ -188,13 +184,8 @@ def _resample(
     n_resamples: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    n = len(members[0])
-    block = max(1, 4_000_000 // n)  # bounds the memory of the drawn rows
-    parts = [
-        _difference(members, rng.integers(0, n, (min(block, n_resamples - start), n)), statistic)
-        for start in range(0, n_resamples, block)
-    ]
-    return np.concatenate(parts)
+    draws = kernels.bootstrap_rows(len(members[0]), n_resamples, random_state=rng)
+    return np.concatenate([_difference(members, rows, statistic) for rows in draws])
 
 
 def _difference(

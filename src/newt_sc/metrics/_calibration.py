@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from newt_sc.metrics._check import check_count, check_length
+from newt_sc import kernels
+
+from ._check import check_count, check_length
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
 __all__ = ["calibration_bins", "expected_calibration_error"]
 
@@ -44,7 +46,7 @@ def calibration_bins(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 
     [0.0, 1.0]
     """
     p = np.asarray(probability, dtype=np.float64)
-    y = np.asarray(label).astype(bool).astype(np.float64)
+    y = np.asarray(label).astype(bool)
     check_length("label", y, len(p))
     n_bins = check_count("n_bins", n_bins, 1)
     if p.ndim != 1 or not len(p) or not ((p >= 0) & (p <= 1)).all():
@@ -53,17 +55,8 @@ def calibration_bins(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 
             " probabilities."
         )
         raise ValueError(msg)
-    order = np.argsort(p, kind="stable")
-    bins: list[NDArray[np.intp]] = [
-        part for part in np.array_split(order, min(n_bins, len(p))) if len(part)
-    ]
-    return pd.DataFrame(
-        {
-            "n": [len(part) for part in bins],
-            "predicted": [p[part].mean() for part in bins],
-            "observed": [y[part].mean() for part in bins],
-        }
-    )
+    size, predicted, observed = kernels.calibration_bins(p, y, n_bins)
+    return pd.DataFrame({"n": size, "predicted": predicted, "observed": observed})
 
 
 def expected_calibration_error(

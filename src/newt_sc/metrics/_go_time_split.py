@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _keys, io
+from newt_sc import _keys, io, kernels
 from newt_sc import genes as gene_names
 from newt_sc.datasets._bundle import canonical_symbols, manifest_folder, read_manifest
 from newt_sc.datasets._fetch import fetch
 from newt_sc.datasets._go import read_go_sets, read_ontology
 from newt_sc.errors import NewtWarning
 
-from ._split import HOLDOUT, N_FOLDS, auroc, fold_of, hashed, vectors_of, within
+from ._split import HOLDOUT, N_FOLDS, fold_of, hashed, vectors_of, within
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -204,7 +204,9 @@ def score(
 
     def areas(predicted: NDArray[np.floating], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
         chosen = [inside & ~known for known in frozen]
-        return np.array([auroc(predicted[at, i], new[i, at]) for i, at in enumerate(chosen)])
+        return np.array(
+            [kernels.auroc(predicted[at, i], new[i, at]) for i, at in enumerate(chosen)]
+        )
 
     half = (hashed(split.terms.index[eligible]) // np.uint64(N_FOLDS)) % np.uint64(2)
     tuning = {penalty: areas(predicted, chosen & ~held) for penalty, predicted in ways.items()}
@@ -233,7 +235,7 @@ def score(
                 "n_positive": int(positive.sum()),
                 "n_negative": int((~positive).sum()),
                 "n_train": int(n_train[at]),
-                "annotation_count": auroc(count[candidates], positive),
+                "annotation_count": kernels.auroc(count[candidates], positive),
                 "name": split.terms["name"].iloc[at],
                 "namespace": split.terms["namespace"].iloc[at],
             }

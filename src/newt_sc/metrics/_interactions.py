@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _keys
+from newt_sc import _keys, kernels
 from newt_sc._settings import settings
 from newt_sc.datasets._bundle import bundle, canonical_symbols
 from newt_sc.datasets._partners import partner_graph, partner_symbols
 
-from ._split import HOLDOUT, N_FOLDS, auroc, fold_of, unit_or_mean, vectors_of, within
+from ._split import HOLDOUT, N_FOLDS, fold_of, unit_or_mean, vectors_of, within
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -242,13 +242,13 @@ def score(
         rows.append(
             {
                 "item": f"fold{k}",
-                "score": auroc(decision, y),
+                "score": kernels.auroc(decision, y),
                 "n_positive": int(y.sum()),
                 "n_negative": int((~y).sum()),
                 "n_train": n_train,
-                "cosine": auroc(cosine, y),
-                "degree": auroc(degree[test.a] + degree[test.b], y),
-                "annotation_count": auroc(count[test.a] + count[test.b], y),
+                "cosine": kernels.auroc(cosine, y),
+                "degree": kernels.auroc(degree[test.a] + degree[test.b], y),
+                "annotation_count": kernels.auroc(count[test.a] + count[test.b], y),
             }
         )
         about = {
@@ -298,7 +298,7 @@ def _fold(
         )
         if learn.label.size and check.label.size:
             quality += [
-                auroc(_decide(unit, learn, check, cost), check.label == 1) for cost in COSTS
+                kernels.auroc(_decide(unit, learn, check, cost), check.label == 1) for cost in COSTS
             ]
     learn = inside(train, MAX_TRAIN)
     if not learn.label.size:

@@ -7,9 +7,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import rankdata
 
-from newt_sc import genes
+from newt_sc import genes, kernels
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = [
     "HOLDOUT",
     "N_FOLDS",
-    "auroc",
     "fold_of",
     "hashed",
     "unit_or_mean",
@@ -99,16 +97,6 @@ def vectors_of(embedding: AnnData, names: Iterable[str]) -> NDArray[np.float64]:
 def unit_or_mean(X: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows of length one; NaN rows become the mean of the others."""
     known = ~np.isnan(X).any(axis=1)
-    length = np.linalg.norm(X, axis=1, keepdims=True)
-    unit: NDArray[np.float64] = np.divide(X, length, out=np.zeros_like(X), where=length > 0)
+    unit = kernels.unit_rows(X)
     unit[~known] = unit[known].mean(axis=0)
     return unit
-
-
-def auroc(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve; ties count one half."""
-    n = int(positive.sum())
-    if n in (0, positive.size):
-        return float("nan")
-    ranks = rankdata(score)
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / (n * (positive.size - n)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from newt_sc import kernels
 from newt_sc._docs import with_docs
 
 from ._bootstrap import Interval, bootstrap_interval
@@ -351,9 +352,6 @@ def _interval(
 ) -> Interval:
     """Percentile interval of a statistic of weighted groups."""
     check_count("n_resamples", n_resamples, 1)
-    rng = np.random.default_rng(random_state)
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(np.float64)
+    weights = kernels.bootstrap_weights(n, n_resamples, random_state=random_state)
     replicates = np.array([statistic(weight) for weight in weights])
-    finite = replicates[np.isfinite(replicates)]
-    low, high = np.quantile(finite, [0.025, 0.975]) if finite.size else (np.nan, np.nan)
-    return Interval(statistic(np.ones(n)), float(low), float(high), replicates)
+    return Interval(statistic(np.ones(n)), *kernels.percentile_interval(replicates), replicates)

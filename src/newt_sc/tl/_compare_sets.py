@@ -12,7 +12,7 @@ import pandas as pd
 from newt_sc import datasets, kernels
 from newt_sc._docs import with_docs
 
-from ._sets import Sets, SetsLike, check_count, fdr, read_side
+from ._sets import Sets, SetsLike, check_count, read_side
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -161,7 +161,7 @@ def compare_sets(
             "score": score.ravel()[pairs],
             "z": z.ravel()[pairs],
             "p": sorted_p,
-            "fdr": fdr(sorted_p),
+            "fdr": kernels.adjusted_p(sorted_p),
             "n_a": first.size[i].astype(np.int32),
             "n_b": second.size[j].astype(np.int32),
             "overlap": overlap.ravel()[pairs],

@@ -142,7 +142,7 @@ def explain(
         if not at.size:
             continue
         left = fusion.without(name, at)
-        effect[at, column] = 1 - _cosine(fusion.full[at], left)
+        effect[at, column] = 1 - kernels.row_cosine(fusion.full[at], left)
         lost[at, column] = 1 - kernels.kept_neighbors(fusion.full, left, at, nearest=nearest[at])
         logger.info("explained %d genes without %s", at.size, name)
 
@@ -209,10 +209,6 @@ def explain(
     return out if copy else None
 
 
-def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.asarray(np.einsum("ij,ij->i", kernels.unit_rows(a), kernels.unit_rows(b)))
-
-
 def _attention(embedding: AnnData, fusion: Fusion) -> NDArray[np.float32] | None:
     names = fusion.names
     table: Any = embedding.obsm.get(_keys.ATTENTION)
@@ -243,36 +239,20 @@ def _agreement(
         other[at] = attention[rng.permutation(at)]
     columns = {}
     for label, weights in (("spearman", attention), ("shuffled", other)):
-        within = _row_spearman(weights, effect)
-        each = [_spearman(weights[:, i], effect[:, i]) for i in range(effect.shape[1])]
+        within = kernels.spearman(weights, effect)
+        each = kernels.spearman(weights.T, effect.T)
         columns[label] = [
             np.nanmean(within) if np.isfinite(within).any() else np.nan,
-            *(rho for rho, _ in each),
+            *each,
         ]
         columns[f"{label}_sd"] = [
             np.nanstd(within) if np.isfinite(within).any() else np.nan,
-            *(np.nan for _ in each),
+            *np.full(each.size, np.nan),
         ]
-        columns["n_genes"] = [int(np.isfinite(within).sum()), *(n for _, n in each)]
+        columns["n_genes"] = [
+            int(np.isfinite(within).sum()),
+            *(np.isfinite(weights) & np.isfinite(effect)).sum(axis=0),
+        ]
     return pd.DataFrame(columns, index=index)[
         ["spearman", "spearman_sd", "shuffled", "shuffled_sd", "n_genes"]
     ]
-
-
-def _row_spearman(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Spearman correlation of each row over the entries finite in both; NaN for fewer than 3."""
-    both = np.isfinite(a) & np.isfinite(b)
-    x, y = (pd.DataFrame(np.where(both, v, np.nan)).rank(axis=1).to_numpy() for v in (a, b))
-    n = both.sum(axis=1)
-    x, y = (np.where(both, v - (n[:, None] + 1) / 2, 0) for v in (x, y))  # ranks 1 to n, centred
-    size = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    out: NDArray[np.float64] = np.divide(
-        (x * y).sum(axis=1), size, out=np.full(len(x), np.nan), where=size > 0
-    )
-    out[n < 3] = np.nan
-    return out
-
-
-def _spearman(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[float, int]:
-    rho = _row_spearman(a[None], b[None])[0]
-    return float(rho), int((np.isfinite(a) & np.isfinite(b)).sum())

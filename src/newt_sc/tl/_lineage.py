@@ -398,8 +398,6 @@ def _separate(
     rng: np.random.Generator,
 ) -> dict[str, NDArray[np.float64]]:
     """Scores of sets at one branching; ``side`` of a group is -1, 1 or, outside the branch, 0."""
-    from scipy.stats import false_discovery_control
-
     cells = np.flatnonzero((codes >= 0) & (side[codes] != 0))
     own = codes[cells]
     size = np.bincount(own, minlength=side.size)
@@ -425,9 +423,9 @@ def _separate(
     sd = null.std(axis=0) * max(ratio, 1.0)
     sd[sd == 0] = np.inf
     z = (observed - center) / sd
-    pool = np.sort(np.abs((null - null.mean(axis=0)) * max(ratio, 1.0) / sd).ravel())
-    p = (1 + pool.size - np.searchsorted(pool, np.abs(z), side="left")) / (1 + pool.size)
-    return {"difference": observed, "z": z, "p": p, "fdr": false_discovery_control(p)}
+    pool = np.abs((null - null.mean(axis=0)) * max(ratio, 1.0) / sd).ravel()
+    p = kernels.tail_p(np.abs(z), pool)
+    return {"difference": observed, "z": z, "p": p, "fdr": kernels.adjusted_p(p)}
 
 
 def _members(

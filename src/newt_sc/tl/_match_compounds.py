@@ -259,8 +259,8 @@ def match_compounds(
         "n_genes": int(rows.size),
         "n_genes_signatures": int(at.size),
         "n_genes_shared": n_shared,
-        "alike_shuffled": _alike(observed[""], observed["_shuffled"]),
-        "alike_correlation": _alike(observed[""], observed["_correlation"]),
+        "alike_shuffled": float(kernels.spearman(observed[""], observed["_shuffled"])),
+        "alike_correlation": float(kernels.spearman(observed[""], observed["_correlation"])),
     }
     logger.info(
         "matched %d signatures by %d genes, %d of them shared", mod.n_obs, rows.size, n_shared
@@ -563,19 +563,17 @@ def _against(scores: _Array, sign: int) -> dict[str, _Array]:
     spread = null.std(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         z = np.where(spread > 0, (observed - null.mean(axis=0)) / spread, np.nan)
-    p = np.where(known, (1 + (null >= observed).sum(axis=0)) / (len(null) + 1), np.nan)
-    fdr, rank = np.full(p.size, np.nan), np.full(p.size, np.nan)
+    p = kernels.permutation_p(observed, null)
+    rank = np.full(p.size, np.nan)
     if known.any():
-        fdr[known] = stats.false_discovery_control(p[known])
         rank[known] = stats.rankdata(-np.where(np.isnan(z), -np.inf, z)[known], method="min")
-    return {"score": sign * observed, "z": sign * z, "p": p, "fdr": fdr, "rank": rank}
-
-
-def _alike(a: _Array, b: _Array) -> float:
-    both = np.isfinite(a) & np.isfinite(b)
-    if both.sum() < 3 or np.ptp(a[both]) == 0 or np.ptp(b[both]) == 0:
-        return float("nan")
-    return float(stats.spearmanr(a[both], b[both]).statistic)
+    return {
+        "score": sign * observed,
+        "z": sign * z,
+        "p": p,
+        "fdr": kernels.adjusted_p(p),
+        "rank": rank,
+    }
 
 
 def _warn_signatures(mod: ad.AnnData, observed: _Array, n_shared: int) -> None:

@@ -141,7 +141,7 @@ def nearest_genes(
     }
     for name, block in blocks.items():
         around = centered(block)
-        columns[f"cosine_{name}"] = _cosine(around[g], around[h])
+        columns[f"cosine_{name}"] = kernels.row_cosine(around[g], around[h])
     if fusion is not None:
         columns |= _contributions(fusion, g, h, similarity)
     if features is not None:
@@ -157,17 +157,13 @@ def nearest_genes(
     return pd.DataFrame(columns)
 
 
-def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.asarray(np.einsum("ij,ij->i", kernels.unit_rows(a), kernels.unit_rows(b)))
-
-
 def _contributions(
     fusion: Fusion, g: NDArray[np.intp], h: NDArray[np.intp], similarity: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     if isinstance(fusion, ModelFusion):
         return {
             f"contribution_{name}": (
-                similarity - _cosine(fusion.without(name, g), fusion.without(name, h))
+                similarity - kernels.row_cosine(fusion.without(name, g), fusion.without(name, h))
             )
             for name in fusion.names
         }

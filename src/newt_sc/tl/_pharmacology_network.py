@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+from scipy import sparse
 
 from newt_sc import _keys, datasets, genes, kernels
 from newt_sc._docs import with_docs
@@ -307,7 +307,7 @@ def _beyond_chance(
     use = allowed[above]
     q = np.ones(len(use))
     if use.any():
-        q[use] = stats.false_discovery_control(kernels.tail_p(S[above][use], null))
+        q[use] = kernels.adjusted_p(kernels.tail_p(S[above][use], null))
     passed = np.zeros(S.shape, dtype=bool)
     passed[above] = (q <= fdr) & use
     keep = kernels.top_pairs(S, passed | passed.T, n_neighbors)[above]
@@ -497,7 +497,7 @@ def _enrichment(
                         )
                     )
     out = pd.DataFrame(rows, columns=columns[:-1])
-    out["fdr"] = stats.false_discovery_control(out["p"]) if len(out) else np.zeros(0)
+    out["fdr"] = kernels.adjusted_p(out["p"].to_numpy(dtype=np.float64))
     kinds = {"community": int, "kind": object, "label": object, "n": int, "size": int}
     out = out.astype(kinds | dict.fromkeys(("expected", "fold", "p", "fdr"), float))
     return out.sort_values(["p", "community"], kind="stable", ignore_index=True)
@@ -545,5 +545,5 @@ def _organisation(
         return pd.DataFrame({"kind": kinds, "observed": observed}).reindex(columns=columns)
     mean, sd = null.mean(axis=0), null.std(axis=0)
     z = np.divide(observed - mean, sd, out=np.full(len(sd), np.nan), where=sd > 0)
-    p = (1 + (null >= observed - 1e-12).sum(axis=0)) / (1 + len(null))
+    p = kernels.permutation_p(observed - 1e-12, null)  # what rounding takes from a tie
     return pd.DataFrame(dict(zip(columns, (kinds, observed, mean, sd, z, p), strict=True)))

@@ -13,7 +13,7 @@ from newt_sc import datasets, genes, kernels
 from newt_sc._docs import with_docs
 from newt_sc._warn import warn
 
-from ._sets import SetsLike, check_count, fdr, read_side
+from ._sets import SetsLike, check_count, read_side
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -137,15 +137,15 @@ def rank_sets(
         z = np.full(score.shape, np.nan)
         np.divide(score - mean, sd, out=z, where=sd > _LEAST_SD)
         sign = np.sign(score - mean)
-        beyond = (sign[None] * null[:, at] >= sign * score).sum(axis=0)
-        p = np.where(np.isnan(z), np.nan, np.minimum(2 * (1 + beyond) / (1 + n_permutations), 1))
+        upper = kernels.permutation_p(sign * score, sign[None] * null[:, at])
+        p = np.where(np.isnan(z), np.nan, np.minimum(2 * upper, 1))
         table = pd.DataFrame(
             {
                 "set": side.names,
                 "score": score,
                 "z": z,
                 "p": p,
-                "fdr": fdr(p),
+                "fdr": kernels.adjusted_p(p),
                 "n": side.size,
                 "peak": peak,
             }

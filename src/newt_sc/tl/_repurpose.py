@@ -250,9 +250,8 @@ def _list_accuracy(
             kernels.column_auroc(beyond[told][:, often], Y[:, often])
         )
     if often.sum() > 1:
-        rng = np.random.default_rng(random_state)
-        means = areas[rng.integers(0, len(areas), (_N_BOOTSTRAP, len(areas)))].mean(axis=1)
-        out["mean_low"], out["mean_high"] = (float(x) for x in np.quantile(means, [0.025, 0.975]))
+        means = kernels.bootstrap_means(areas, _N_BOOTSTRAP, random_state=random_state)
+        out["mean_low"], out["mean_high"] = kernels.percentile_interval(means)
     return out
 
 
@@ -267,12 +266,10 @@ def _interval(
     out = dict.fromkeys(("auroc", "auroc_low", "auroc_high"), float("nan"))
     if not 2 <= y.sum() < len(y):
         return out
-    labels = y.astype(np.float64)
-    rng = np.random.default_rng(random_state)
-    rows = rng.integers(0, len(y), (_N_BOOTSTRAP, len(y)))
-    areas = [float(kernels.column_auroc(score[some, None], labels[some, None])[0]) for some in rows]
-    out["auroc"] = float(kernels.column_auroc(score[:, None], labels[:, None])[0])
-    out["auroc_low"], out["auroc_high"] = (float(x) for x in np.nanquantile(areas, [0.025, 0.975]))
+    draws = kernels.bootstrap_rows(len(y), _N_BOOTSTRAP, random_state=random_state)
+    areas = np.concatenate([kernels.column_auroc(score[rows].T, y[rows].T) for rows in draws])
+    out["auroc"] = kernels.auroc(score, y)
+    out["auroc_low"], out["auroc_high"] = kernels.percentile_interval(areas)
     return out
 
 

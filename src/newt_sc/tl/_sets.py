@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from newt_sc.genes._resolve import Organism
 
-__all__ = ["Sets", "SetsLike", "check_count", "fdr", "read_side"]
+__all__ = ["Sets", "SetsLike", "check_count", "read_side"]
 
 SetsLike: TypeAlias = Mapping[str, Iterable[str]] | str | PathLike[str] | pd.DataFrame | AnnData
 
@@ -129,14 +129,3 @@ def read_side(
         },
     }
     return Sets(found.names[keep], members, pool.astype(np.intp), about)
-
-
-def fdr(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Control the false discovery rate by Benjamini and Hochberg over all finite p."""
-    from scipy.stats import false_discovery_control
-
-    out = np.full(p.shape, np.nan)
-    finite = np.isfinite(p)
-    if finite.any():
-        out[finite] = false_discovery_control(p[finite])
-    return out
