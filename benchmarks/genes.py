@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import multiprocessing
 import os
 import re
@@ -242,14 +241,10 @@ def inputs(task: str) -> str:
 @cache
 def training_code() -> str:
     """Hash of the code that a trained model depends on."""
-    parts = (
-        nt.models.NEWT.__init__,
-        nt.models.NEWT.train,
-        importlib.import_module(nt.models.NEWT.__module__)._pca,
-    )
+    parts = (nt.models.NEWT.__init__, nt.models.NEWT.train)
     files = [
         SOURCE / "models" / f"{name}.py"
-        for name in ("_newt_module", "_training", "_losses", "_blocks", "_partners")
+        for name in ("_newt_module", "_newt_start", "_training", "_losses", "_blocks", "_partners")
     ]
     return f"{_cache.code_hash(*files)}-{_cache.source_hash(*parts)}"
 

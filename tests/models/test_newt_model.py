@@ -21,8 +21,8 @@ from scipy import sparse
 
 import newt_sc as nt
 from newt_sc.errors import NewtWarning
-from newt_sc.models._newt_model import WEIGHTS
 from newt_sc.models._newt_module import FUSIONS
+from newt_sc.models._newt_start import WEIGHTS
 from newt_sc.tl import _fuse
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 
 import newt_sc as nt
 from newt_sc.errors import FormatError, NewtWarning
-from newt_sc.models import _storage
+from newt_sc.io import _atomic
+from newt_sc.models import _newt_files, _storage
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -181,9 +182,9 @@ def test_failure_while_writing_leaves_the_old_model(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise OSError("disk full")
 
-    for method in ("write_text", "rename"):
+    for where, step in ((Path, "write_text"), (_atomic, "_swap")):
         with monkeypatch.context() as patch:
-            patch.setattr(Path, method, fail)
+            patch.setattr(where, step, fail)
             with pytest.raises(OSError, match="disk full"):
                 trained.save(saved, overwrite=True)
         assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
@@ -193,13 +194,16 @@ def test_failure_while_writing_leaves_the_old_model(
 def test_failure_of_the_last_step_brings_the_old_model_back(
     trained: nt.models.NEWT, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rename = Path.rename
+    """Where names cannot be exchanged, the old one is moved away first."""
+    rename, moved = Path.rename, []
 
     def fail(self: Path, target: Path) -> Path:
-        if self.name.endswith(".new"):
+        moved.append(target.name)
+        if len(moved) == 2:
             raise OSError("busy")
         return rename(self, target)
 
+    monkeypatch.setattr(_atomic, "_swap", lambda one, other: False)
     monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(OSError, match="busy"):
         trained.save(saved, overwrite=True)
@@ -317,9 +321,9 @@ def test_one_flipped_bit(saved: Path) -> None:
         (lambda s: s.update(more=torch.ones(2)), "'more' is .* expected none of that name"),
         (
             lambda s: s.update(offset=torch.ones(9)),
-            r"'offset' is \(\(9,\), 'F32'\), expected \(\(8,\)",
+            r"'offset' is \(\(9,\), 'float32'\), expected \(\(8,\)",
         ),
-        (lambda s: s.update(offset=torch.ones(8, dtype=torch.float64)), "'F64'"),
+        (lambda s: s.update(offset=torch.ones(8, dtype=torch.float64)), "'float64'"),
         (lambda s: s.update(offset=torch.full((8,), torch.nan)), "not finite"),
         (lambda s: s.update(offset=torch.ones(2_000_000)), "expected at most"),
     ],
@@ -484,9 +488,9 @@ def test_bundle_hash() -> None:
         "licence": "x",
     }
     same = {**manifest, "modality": np.array(["a"], dtype=object), "licence": "y"}
-    assert _storage.bundle_hash(manifest) == _storage.bundle_hash(same)
-    assert _storage.bundle_hash(manifest) != _storage.bundle_hash(
+    assert _newt_files.bundle_hash(manifest) == _newt_files.bundle_hash(same)
+    assert _newt_files.bundle_hash(manifest) != _newt_files.bundle_hash(
         {**manifest, "sha256": np.array(["1"])}
     )
-    assert _storage.bundle_hash({"note": "x"}) != _storage.bundle_hash({"note": "y"})
-    assert _storage.bundle_hash({}) == ""
+    assert _newt_files.bundle_hash({"note": "x"}) != _newt_files.bundle_hash({"note": "y"})
+    assert _newt_files.bundle_hash({}) == ""

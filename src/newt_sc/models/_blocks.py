@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 
 from newt_sc import _keys
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-    from mudata import MuData
     from numpy.typing import NDArray
 
-__all__ = ["Blocks", "from_anndata", "from_frames", "from_mudata", "select"]
+    Parts = dict[str, tuple[pd.Index, Any]]
+
+__all__ = ["Blocks", "aligned", "blocks_in", "select"]
+
+_OWN = (_keys.ATTENTION, _keys.PRESENT)
 
 
 @dataclass(frozen=True)
@@ -42,25 +45,65 @@ class Blocks:
         """Dimensions of each block."""
         return {name: block.shape[1] for name, block in self.values.items()}
 
+    def __getitem__(self, rows: NDArray[np.bool_]) -> Blocks:
+        values = {name: block[rows] for name, block in self.values.items()}
+        return Blocks(self.genes[rows], values, self.present[rows])
+
     def with_nan(self, name: str) -> NDArray[np.float32]:
         """One block, NaN where the modality does not know the gene."""
         known = self.present[:, list(self.values).index(name)]
         return np.where(known[:, None], self.values[name], np.float32(np.nan))
 
 
+def blocks_in(data: Any, block_key: str) -> Parts:
+    """Find all blocks in data, as they are: name -> genes and block.
+
+    Parameters
+    ----------
+    data
+        A MuData after :func:`newt_sc.pp.encode`; a gene embedding (AnnData) with blocks in
+        ``obsm``; or a mapping of names to tables, genes x dimensions.
+    block_key
+        Key in ``obsm`` of each modality of a MuData.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    """
+    if hasattr(data, "mod"):
+        mods = {name: mod for name, mod in data.mod.items() if block_key in mod.obsm}
+        return {name: (mod.obs_names, mod.obsm[block_key]) for name, mod in mods.items()}
+    if isinstance(data, AnnData):
+        found = data.obsm.items()
+        return {name: (data.obs_names, block) for name, block in found if name not in _OWN}
+    if not isinstance(data, Mapping):
+        raise TypeError(
+            f"Found {type(data).__name__}, expected a MuData, an AnnData or a mapping of"
+            " DataFrames."
+        )
+    for name, frame in data.items():
+        if not isinstance(frame, pd.DataFrame):
+            raise TypeError(
+                f"{name!r} is {type(frame).__name__}, expected a DataFrame of genes x dimensions."
+            )
+    return {name: (frame.index.astype(str), frame.to_numpy()) for name, frame in data.items()}
+
+
 def select(
-    have: Sequence[str], modalities: Mapping[str, str] | Sequence[str] | None, *, what: str
+    data: Any, parts: Parts, modalities: Mapping[str, str] | Sequence[str] | None
 ) -> dict[str, str]:
     """Map the model's names of modalities to those in the data.
 
     Parameters
     ----------
-    have
-        Names in the data that have a block.
+    data
+        What was given.
+    parts
+        Of :func:`blocks_in`.
     modalities
-        A mapping, a sequence of names that are kept, or ``None`` for all.
-    what
-        What the data is, for messages.
+        A mapping, or names that are kept. By default those in ``uns["newt"]["modalities"]`` of a
+        gene embedding, or all with an array.
 
     Returns
     -------
@@ -73,185 +116,108 @@ def select(
     ValueError
         If one is named twice, or a name is reserved.
     """
+    if modalities is None and isinstance(data, AnnData):
+        modalities = data.uns.get(_keys.EMBED, {}).get("modalities")
     if modalities is None:
-        modalities = list(have)
-    if isinstance(modalities, str):
-        modalities = [modalities]
-    if isinstance(modalities, Mapping):
-        chosen = {str(name): str(source) for name, source in modalities.items()}
-    else:
-        names = [str(name) for name in modalities]
-        chosen = dict(zip(names, names, strict=True))
-        if len(chosen) < len(names):
-            msg = f"modalities names one more than once: {names}."
-            raise ValueError(msg)
-    missing = [source for source in chosen.values() if source not in have]
+        modalities = [
+            name for name, (_, block) in parts.items() if not isinstance(block, pd.DataFrame)
+        ]
+    if not isinstance(modalities, Mapping):
+        names = [modalities] if isinstance(modalities, str) else [str(name) for name in modalities]
+        modalities = dict(zip(names, names, strict=True))
+        if len(modalities) < len(names):
+            raise ValueError(f"modalities names one more than once: {names}.")
+    chosen = {str(name): str(source) for name, source in modalities.items()}
+    missing = [source for source in chosen.values() if source not in parts]
     if missing:
-        msg = (
-            f"No block for {missing}: {what} has blocks for {list(have)}. Run newt_sc.pp.encode"
-            " first."
+        raise KeyError(
+            f"No block for {missing}: the {type(data).__name__} has blocks for {list(parts)}. Run"
+            " newt_sc.pp.encode first."
         )
-        raise KeyError(msg)
     if len(set(chosen.values())) < len(chosen):
-        msg = f"modalities takes one block under several names: {chosen}."
-        raise ValueError(msg)
-    reserved = [
-        name for name in chosen if name in ("", _keys.ATTENTION, _keys.PRESENT) or "/" in name
-    ]
+        raise ValueError(f"modalities takes one block under several names: {chosen}.")
+    reserved = [name for name in chosen if name in ("", *_OWN) or "/" in name]
     if reserved:
-        msg = (
+        raise ValueError(
             f"{reserved} cannot name a modality: choose names without '/' other than"
             f" {_keys.ATTENTION!r}."
         )
-        raise ValueError(msg)
     return chosen
 
 
-def from_mudata(
-    mdata: MuData, modalities: Mapping[str, str] | Sequence[str] | None, block_key: str
-) -> Blocks:
-    """Align the blocks of a MuData to the sorted union of its genes.
+def aligned(data: Any, parts: Parts, widths: Mapping[str, int] | None = None) -> Blocks:
+    """Align blocks: to the genes of a gene embedding, else to the sorted union of their genes.
 
     Parameters
     ----------
-    mdata
-        Knowledge after :func:`newt_sc.pp.encode`.
-    modalities
-        See :func:`select`; all with a block by default.
-    block_key
-        Key in ``obsm`` of each modality.
-
-    Returns
-    -------
-    The blocks.
+    data
+        What was given.
+    parts
+        Of :func:`blocks_in`, by the model's names.
+    widths
+        Modalities and dimensions of a model; those without a block know no gene.
 
     Raises
     ------
-    TypeError, KeyError, ValueError
-        If a modality or a block is missing or not what it has to be.
+    TypeError
+        If a block is no array of floating point numbers.
+    ValueError
+        If there is no block, a gene occurs twice, a row is partly NaN, or a block has not as many
+        dimensions as the model's.
     """
-    have = [name for name, mod in mdata.mod.items() if block_key in mod.obsm]
-    chosen = select(have, modalities, what="the MuData")
-    parts = {}
-    for name, source in chosen.items():
-        mod = mdata.mod[source]
-        parts[name] = _names(mod.obs_names, name), _checked(mod.obsm[block_key], name)
-    return _aligned(parts, None)
-
-
-def from_anndata(adata: AnnData, modalities: Mapping[str, str] | Sequence[str] | None) -> Blocks:
-    """Take the blocks of a gene embedding.
-
-    Parameters
-    ----------
-    adata
-        Genes with blocks in ``obsm``; rows of NaN are genes that the modality does not know.
-    modalities
-        See :func:`select`. By default those in ``uns["newt"]["modalities"]``, or all arrays in
-        ``obsm``.
-
-    Returns
-    -------
-    The blocks; genes in the order of ``adata``.
-
-    Raises
-    ------
-    TypeError, KeyError, ValueError
-        If a block is missing or not what it has to be.
-    """
-    declared = adata.uns.get(_keys.EMBED, {}).get("modalities")
-    if modalities is None and declared is not None:
-        modalities = [str(name) for name in declared]
-    own = (_keys.ATTENTION, _keys.PRESENT)
-    have = [
-        name
-        for name, value in adata.obsm.items()
-        if name not in own and not isinstance(value, pd.DataFrame)
-    ]
-    chosen = select(have, modalities, what="the AnnData")
-    every = _names(adata.obs_names, "the AnnData")
-    return _aligned(
-        {name: (every, _checked(adata.obsm[source], name)) for name, source in chosen.items()},
-        every,
-    )
-
-
-def from_frames(frames: Mapping[str, pd.DataFrame]) -> Blocks:
-    """Align blocks given as one table for each modality, genes x its dimensions.
-
-    Parameters
-    ----------
-    frames
-        Modality -> table with the genes as its index.
-
-    Returns
-    -------
-    The blocks, over the sorted union of genes.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a table is none, or not what it has to be.
-    """
-    parts = {}
-    for name, frame in frames.items():
-        if not isinstance(frame, pd.DataFrame):
-            msg = f"{name!r} is {type(frame).__name__}, expected a DataFrame of genes x dimensions."
-            raise TypeError(msg)
-        parts[name] = _names(frame.index.astype(str), name), _checked(frame.to_numpy(), name)
-    return _aligned(parts, None)
-
-
-def _names(index: pd.Index, where: str) -> pd.Index:
-    if not index.is_unique:
-        msg = (
-            f"{where!r} has genes more than once, such as {index[index.duplicated()][0]!r}: keep"
-            " one row per gene."
+    if not parts:
+        raise ValueError(
+            "No modality with a block: run newt_sc.pp.encode first, or name modalities."
         )
-        raise ValueError(msg)
-    return index
+    for name, (index, _) in parts.items():
+        if not index.is_unique:
+            raise ValueError(
+                f"{name!r} has genes more than once, such as"
+                f" {index[index.duplicated()][0]!r}: keep one row per gene."
+            )
+    blocks = {name: _checked(block, name) for name, (_, block) in parts.items()}
+    have = {name: block.shape[1] for name, block in blocks.items()}
+    widths = widths or have
+    odd = {name: width for name, width in have.items() if width != widths[name]}
+    if odd:
+        raise ValueError(
+            f"Blocks have {odd} dimensions, the model expects"
+            f" { ({name: widths[name] for name in odd}) }: encode them as for training."
+        )
+    if isinstance(data, AnnData):
+        every = data.obs_names
+    else:
+        every = pd.Index(sorted(set().union(*(index for index, _ in parts.values()))))
+    values = {
+        name: np.zeros((len(every), width), dtype=np.float32) for name, width in widths.items()
+    }
+    present = np.zeros((len(every), len(widths)), dtype=bool)
+    for name, block in blocks.items():
+        known = np.isfinite(block).all(axis=1)
+        at = every.get_indexer(parts[name][0])[known]
+        values[name][at] = block[known]
+        present[at, list(widths).index(name)] = True
+    return Blocks(every, values, present)
 
 
 def _checked(block: Any, name: str) -> NDArray[np.float32]:
     """Copy as float32; rows are all finite or all NaN."""
+    found = f"The block of {name!r}"
     if not isinstance(block, np.ndarray):
-        msg = (
-            f"The block of {name!r} is {type(block).__name__}, expected a dense numpy array."
-            " Convert it first."
+        raise TypeError(
+            f"{found} is {type(block).__name__}, expected a dense numpy array. Convert it first."
         )
-        raise TypeError(msg)
     if block.dtype.kind != "f":
-        msg = f"The block of {name!r} has dtype {block.dtype}, expected floating point numbers."
-        raise TypeError(msg)
+        raise TypeError(f"{found} has dtype {block.dtype}, expected floating point numbers.")
     if block.ndim != 2 or block.shape[1] == 0:
-        msg = f"The block of {name!r} has shape {block.shape}, expected genes x dimensions."
-        raise ValueError(msg)
-    with np.errstate(over="ignore"):
+        raise ValueError(f"{found} has shape {block.shape}, expected genes x dimensions.")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and told below
         out = np.array(block, dtype=np.float32, order="C")
     odd = ~(np.isfinite(out).all(axis=1) | np.isnan(out).all(axis=1))
     if odd.any():
-        msg = (
-            f"The block of {name!r} has {odd.sum()} rows that are partly NaN or infinite, the first"
-            f" is row {int(odd.argmax())}: expected rows of finite numbers, or of NaN for genes"
-            " that it does not know."
+        raise ValueError(
+            f"{found} has {odd.sum()} rows that are partly NaN or infinite, the first is row"
+            f" {int(odd.argmax())}: expected rows of finite numbers, or of NaN for genes that it"
+            " does not know."
         )
-        raise ValueError(msg)
     return out
-
-
-def _aligned(
-    parts: Mapping[str, tuple[pd.Index, NDArray[np.float32]]], every: pd.Index | None
-) -> Blocks:
-    if not parts:
-        msg = "No modality with a block: run newt_sc.pp.encode first, or name modalities."
-        raise ValueError(msg)
-    if every is None:
-        every = pd.Index(sorted(set().union(*(index for index, _ in parts.values()))))
-    values, present = {}, np.zeros((len(every), len(parts)), dtype=bool)
-    for column, (name, (index, block)) in enumerate(parts.items()):
-        known = np.isfinite(block).all(axis=1)
-        at = every.get_indexer(index)[known]
-        values[name] = np.zeros((len(every), block.shape[1]), dtype=np.float32)
-        values[name][at] = block[known]
-        present[at, column] = True
-    return Blocks(every, values, present)

@@ -6,10 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["FUSIONS", "Fused", "Fusion", "NewtModule", "masked_softmax"]
 
@@ -176,6 +180,33 @@ class NewtModule(nn.Module):
     def decode(self, z: Tensor) -> list[Tensor]:
         """Predict every block from fused vectors; only the direction of a row is meant."""
         return [decoder(z) for decoder in self.decoders]
+
+    @torch.inference_mode()
+    def infer(
+        self,
+        blocks: Sequence[NDArray[np.float32]],
+        present: NDArray[np.bool_],
+        batch_size: int,
+        decode: int | None = None,
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Vectors, attention and one decoded block of all genes, by batches.
+
+        They are NaN where no modality knows a gene, and attention where a modality does not.
+        """
+        self.eval()
+        out: list[tuple[Tensor, Tensor, Tensor]] = []
+        for start in range(0, max(len(present), 1), batch_size):
+            at, device = slice(start, start + batch_size), self.offset.device
+            rows = [torch.from_numpy(block[at]).to(device) for block in blocks]
+            has = torch.from_numpy(present[at]).to(device)
+            fused = self(rows, has)
+            guess = fused.z[:, :0] if decode is None else self.decoders[decode](fused.z)
+            guess = nn.functional.normalize(guess, dim=1)
+            out.append((self.vectors(fused.z, rows, has), fused.attention, guess))
+        z, attention, decoded = (torch.cat(parts).cpu().numpy() for parts in zip(*out, strict=True))
+        nothing = ~present.any(axis=1)
+        z[nothing], decoded[nothing], attention[~present] = np.nan, np.nan, np.nan
+        return z, attention, decoded
 
     @torch.no_grad()
     def initialise(

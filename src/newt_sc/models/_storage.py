@@ -1,59 +1,36 @@
-"""Models on disk: weights as safetensors, all else as JSON. Nothing in them can run."""
+"""Models on disk: arrays as safetensors, all else as JSON. Nothing in them can run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from newt_sc.errors import FormatError
+from newt_sc.io._atomic import atomic_path, names_in, recover
 
-__all__ = [
-    "bundle_hash",
-    "genes_hash",
-    "read_head",
-    "read_json",
-    "read_weights",
-    "resolve",
-    "write",
-]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["fits", "genes_hash", "read_arrays", "read_json", "resolve", "write"]
 
 JSON, WEIGHTS = "model.json", "model.safetensors"
 _FORMAT, _VERSION = "newt-model", 1
-_MAX_JSON = 64 * 2**20
-_MAX_SIZE = 1_000_000
-_MAX_MODALITIES = 1000
+_MAX_JSON = 64 * 2**20  # a description of a million genes; more takes memory before it is checked
 _PACKAGES = ("newt-sc", "anndata", "mudata", "scvi-tools", "torch", "safetensors")
 
 
 def genes_hash(genes: Sequence[str]) -> str:
     """SHA-256 of gene names in their order."""
     return hashlib.sha256("\n".join(genes).encode()).hexdigest()
-
-
-def bundle_hash(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of what identifies the files of a bundle; "" without any.
-
-    Files are identified by modality, source, content and options.
-    """
-    columns = [c for c in ("modality", "source", "sha256", "options") if c in manifest] or sorted(
-        manifest
-    )
-    if not columns:
-        return ""
-    told = {column: np.asarray(manifest[column]).tolist() for column in columns}
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def resolve(path: str | PathLike[str]) -> Path:
@@ -68,23 +45,20 @@ def resolve(path: str | PathLike[str]) -> Path:
     shipped = folder / f"{path}.model"
     if isinstance(path, str) and Path(path).name == path and shipped.is_dir():
         return shipped
+    recover(path)
     if not Path(path).exists():
-        known = (
-            ", ".join(sorted(p.name.removesuffix(".model") for p in folder.glob("*.model")))
-            or "none"
-        )
-        msg = (
+        known = ", ".join(sorted(found.stem for found in folder.glob("*.model"))) or "none"
+        raise FileNotFoundError(
             f"No model {str(path)!r}: expected the directory of a saved one, or the name of a"
             f" shipped one ({known})."
         )
-        raise FileNotFoundError(msg)
     return Path(path)
 
 
 def write(
     path: str | PathLike[str],
     described: Mapping[str, Any],
-    weights: Mapping[str, Tensor],
+    arrays: Mapping[str, NDArray[Any]],
     *,
     overwrite: bool,
 ) -> None:
@@ -95,9 +69,9 @@ def write(
     path
         Directory to make.
     described
-        What :func:`read_json` gives back.
-    weights
-        State of the module.
+        What :func:`read_json` gives back, with the ``class``.
+    arrays
+        What :func:`read_arrays` gives back.
     overwrite
         Replace a model that is there. Anything else is never replaced.
 
@@ -108,123 +82,63 @@ def write(
     FileNotFoundError
         If the parent directory does not exist.
     """
-    from safetensors.torch import save
+    from safetensors.numpy import save
 
-    target = Path(path).resolve()
-    if not target.parent.is_dir():
-        msg = f"The directory {str(target.parent)!r} to write into does not exist; make it."
-        raise FileNotFoundError(msg)
-    _check_free(target, overwrite=overwrite)
-    data = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
-    head = {"format": _FORMAT, "version": _VERSION, "packages": _versions()}
-    described = {**head, **described, "weights_sha256": hashlib.sha256(data).hexdigest()}
-    text = json.dumps(described, indent=1, allow_nan=False)
-    new, old = (target.with_name(f".{uuid4().hex}.{kind}") for kind in ("new", "old"))
-    try:
+    with atomic_path(path, check=partial(_check_free, overwrite=overwrite)) as new:
+        data = save({name: np.asarray(value, order="C") for name, value in arrays.items()})
+        head = {"format": _FORMAT, "version": _VERSION, "packages": dict(map(_known, _PACKAGES))}
+        signed = {**head, **described, "weights_sha256": hashlib.sha256(data).hexdigest()}
+        text = json.dumps(signed, indent=1, allow_nan=False)
         new.mkdir()
         (new / WEIGHTS).write_bytes(data)
         (new / JSON).write_text(text, encoding="utf-8")
-        _check_free(target, overwrite=overwrite)
-        if target.exists():
-            target.rename(old)
-        try:
-            new.rename(target)
-        except BaseException:
-            if old.exists():
-                old.rename(target)
-            raise
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def _check_free(target: Path, *, overwrite: bool) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
+    inside = names_in(target)
+    other = sorted(inside - {JSON, WEIGHTS})
+    if target.is_file():
         msg = f"{str(target)!r} is a file; expected a directory that may be made."
-        raise FileExistsError(msg)
-    inside = {path.name for path in target.iterdir()}
-    if inside and not overwrite:
+    elif inside and not overwrite:
         msg = f"{str(target)!r} exists already; choose another directory or set overwrite=True."
-        raise FileExistsError(msg)
-    if inside - {JSON, WEIGHTS}:
-        msg = (
-            f"{str(target)!r} holds other files, such as {sorted(inside - {JSON, WEIGHTS})[0]!r};"
-            " it is not replaced."
-        )
-        raise FileExistsError(msg)
+    elif other:
+        msg = f"{str(target)!r} holds other files, such as {other[0]!r}; it is not replaced."
+    else:
+        return
+    raise FileExistsError(msg)
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # run from a source tree that is not installed
-            found[name] = "unknown"
-    return found
+def _known(package: str) -> tuple[str, str]:
+    try:
+        return package, version(package)
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return package, "unknown"
 
 
-def read_head(folder: Path, *, cls: str) -> dict[str, Any]:
-    """Read the description of a model.
-
-    It is checked as far as all models share it: format, version and class.
+def fits(value: Any, spec: Any) -> bool:
+    """Tell whether a value of JSON is what it has to be.
 
     Parameters
     ----------
-    folder
-        Directory of the model.
-    cls
-        Name of the class that it has to be of.
-
-    Raises
-    ------
-    FormatError
-        If it is missing, or not what this version of newt_sc writes.
+    value
+        What was read.
+    spec
+        A type (``bool`` is no ``int``); a tuple of which one has to fit; a list of one for all
+        values of a list; a dict of those of some keys, or of ``str`` for all; or a function.
     """
-    path = folder / JSON
-    if not folder.is_dir():
-        raise FormatError(
-            folder, None, f"is a file; expected a directory with {JSON} and {WEIGHTS}."
-        )
-    if not path.is_file() or not (folder / WEIGHTS).is_file():
-        if any(folder.glob("*model.pt")):
-            message = (
-                "is a model of scvi-tools, whose model.pt is a pickle that newt_sc never opens."
-                " Train NEWT anew."
-            )
-            raise FormatError(folder, None, message)
-        raise FormatError(
-            folder,
-            None,
-            f"{JSON} or {WEIGHTS} is missing: not a model that newt_sc saved, or a part.",
-        )
-    if path.stat().st_size > _MAX_JSON:
-        raise FormatError(
-            path, None, f"has {path.stat().st_size:,} bytes, expected at most {_MAX_JSON:,}."
-        )
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(path, None, f"not JSON, truncated or damaged: {error}") from error
-    if not isinstance(found, dict) or found.get("format") != _FORMAT:
-        raise FormatError(
-            path, None, f"expected an object with 'format': {_FORMAT!r}; not a model of newt_sc."
-        )
-    if found.get("version") != _VERSION:
-        message = (
-            f"format version {found.get('version')!r}, this newt_sc reads {_VERSION}. Update"
-            " newt_sc."
-        )
-        raise FormatError(path, None, message)
-    if found.get("class") != cls:
-        raise FormatError(path, None, f"a model of class {found.get('class')!r}, expected {cls!r}.")
-    return found
+    if isinstance(spec, type):
+        return type(value) is spec
+    if isinstance(spec, tuple):
+        return any(fits(value, one) for one in spec)
+    if isinstance(spec, list):
+        return type(value) is list and all(fits(one, spec[0]) for one in value)
+    if isinstance(spec, dict):
+        wanted = dict.fromkeys(value, spec[str]) if type(value) is dict and str in spec else spec
+        return type(value) is dict and all(fits(value.get(key), wanted[key]) for key in wanted)
+    return bool(spec(value))
 
 
-def read_json(folder: Path, *, cls: str) -> dict[str, Any]:
+def read_json(folder: Path, *, cls: str, schema: Mapping[str, Any]) -> dict[str, Any]:
     """Read and check the description of a model.
 
     Parameters
@@ -233,11 +147,8 @@ def read_json(folder: Path, *, cls: str) -> dict[str, Any]:
         Directory of the model.
     cls
         Name of the class that it has to be of.
-
-    Returns
-    -------
-    The description: ``params``, ``modalities`` (name -> dimensions), ``genes`` (``names``,
-    ``sha256``), ``n_latent``, ``manifest`` and more.
+    schema
+        For each of its values what :func:`fits` takes.
 
     Raises
     ------
@@ -245,114 +156,62 @@ def read_json(folder: Path, *, cls: str) -> dict[str, Any]:
         If it is missing, or not what this version of newt_sc writes.
     """
     path = folder / JSON
-    found = read_head(folder, cls=cls)
-    for name, (kind, allowed) in _SCHEMA.items():
-        if not isinstance(found.get(name), kind) or not allowed(found[name]):
-            raise FormatError(
-                path, None, f"the value of {name!r} is missing or not what it has to be."
+    if not folder.is_dir():
+        message = f"is a file; expected a directory with {JSON} and {WEIGHTS}."
+        raise FormatError(folder, None, message)
+    if not path.is_file() or not (folder / WEIGHTS).is_file():
+        message = f"{JSON} or {WEIGHTS} is missing: not a model that newt_sc saved, or a part."
+        if any(folder.glob("*model.pt")):
+            message = (
+                "is a model of scvi-tools, whose model.pt is a pickle that newt_sc never opens."
+                " Train NEWT anew."
             )
-    names = found["genes"]["names"]
-    if genes_hash(names) != found["genes"]["sha256"]:
-        raise FormatError(
-            path, None, "the gene list does not have the sha256 stated with it: changed."
+        raise FormatError(folder, None, message)
+    _check_size(path, _MAX_JSON)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(path, None, f"not JSON, truncated or damaged: {error}") from error
+    if not isinstance(found, dict) or found.get("format") != _FORMAT:
+        message = f"expected an object with 'format': {_FORMAT!r}; not a model of newt_sc."
+    elif found.get("version") != _VERSION:
+        message = (
+            f"format version {found.get('version')!r}, this newt_sc reads {_VERSION}. Update"
+            " newt_sc."
         )
-    return found
+    elif found.get("class") != cls:
+        message = f"a model of class {found.get('class')!r}, expected {cls!r}."
+    else:
+        wanted = {**schema, "weights_sha256": str}
+        odd = [name for name, spec in wanted.items() if not fits(found.get(name), spec)]
+        if not odd:
+            return found
+        message = f"the value of {odd[0]!r} is missing or not what it has to be."
+    raise FormatError(path, None, message)
 
 
-def _no_constant(name: str) -> float:
-    msg = f"{name} is no JSON number"
-    raise ValueError(msg)
-
-
-def _size(value: Any) -> bool:
-    return type(value) is int and 1 <= value <= _MAX_SIZE
-
-
-def _is_genes(value: dict[str, Any]) -> bool:
-    names = value.get("names")
-    return (
-        isinstance(value.get("sha256"), str)
-        and isinstance(names, list)
-        and all(isinstance(name, str) for name in names)
-        and len(set(names)) == len(names)
-    )
-
-
-def _is_manifest(value: dict[str, Any]) -> bool:
-    return all(
-        isinstance(column, str)
-        or (
-            isinstance(column, list)
-            and (all(type(x) is str for x in column) or all(type(x) is bool for x in column))
-        )
-        for column in value.values()
-    )
-
-
-def _is_history(value: dict[str, Any]) -> bool:
-    def number(x: Any) -> bool:
-        return type(x) in (int, float)
-
-    return all(
-        isinstance(metric, dict)
-        and all(
-            isinstance(metric.get(key), list) and all(map(number, metric[key]))
-            for key in ("epoch", "value")
-        )
-        and len(metric["epoch"]) == len(metric["value"])
-        for metric in value.values()
-    )
-
-
-_SCHEMA: dict[str, tuple[type, Any]] = {
-    "params": (dict, lambda value: True),
-    "n_latent": (int, _size),
-    "modalities": (
-        dict,
-        lambda value: 2 <= len(value) <= _MAX_MODALITIES and all(map(_size, value.values())),
-    ),
-    "sources": (dict, lambda value: all(isinstance(source, str) for source in value.values())),
-    "block_key": (str, lambda value: True),
-    "genes": (dict, _is_genes),
-    "manifest": (dict, _is_manifest),
-    "training": (dict, lambda value: all(isinstance(x, int | float | str) for x in value.values())),
-    "history": (dict, _is_history),
-    "is_trained": (bool, lambda value: True),
-    "weights_sha256": (str, lambda value: True),
-}
-
-
-def read_weights(folder: Path, module: nn.Module, *, sha256: str) -> dict[str, Tensor]:
-    """Read weights that fit a module.
+def read_arrays(folder: Path, *, sha256: str, most: int) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a model.
 
     Parameters
     ----------
     folder
         Directory of the model.
-    module
-        Module of the right sizes; may be on the ``meta`` device, which takes no memory.
     sha256
         Of the file.
-
-    Returns
-    -------
-    State for :meth:`torch.nn.Module.load_state_dict`.
+    most
+        Bytes that it may have.
 
     Raises
     ------
     FormatError
-        If the file is damaged, or its tensors are not those of the module.
+        If the file is damaged or too large, or has infinite values.
     """
-    from safetensors import SafetensorError, safe_open
-    from safetensors.torch import load
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
     path = folder / WEIGHTS
-    wanted = module.state_dict()
-    most = sum(value.numel() * value.element_size() for value in wanted.values()) + 2**20
-    if path.stat().st_size > most:
-        raise FormatError(
-            path, None, f"has {path.stat().st_size:,} bytes, expected at most {most:,}."
-        )
+    _check_size(path, most)
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         message = (
@@ -360,23 +219,21 @@ def read_weights(folder: Path, module: nn.Module, *, sha256: str) -> dict[str, T
         )
         raise FormatError(path, None, message)
     try:
-        with safe_open(path, framework="pt") as stream:
-            found = {name: stream.get_slice(name) for name in stream.keys()}  # noqa: SIM118  # not a dict
-            shapes = {
-                name: (tuple(part.get_shape()), part.get_dtype()) for name, part in found.items()
-            }
-    except SafetensorError as error:
-        raise FormatError(
-            path, None, f"not a safetensors file, truncated or damaged: {error}"
-        ) from error
-    expected = {name: (tuple(value.shape), "F32") for name, value in wanted.items()}
-    for name in sorted({*shapes, *expected}):
-        if shapes.get(name) != expected.get(name):
-            wants = expected.get(name, "none of that name")
-            message = f"tensor {name!r} is {shapes.get(name, 'missing')}, expected {wants}."
-            raise FormatError(path, None, message)
-    state: dict[str, Tensor] = load(data)
-    for name, value in state.items():
-        if not torch.isfinite(value).all():
-            raise FormatError(path, None, f"tensor {name!r} has values that are not finite.")
-    return state
+        found: dict[str, NDArray[Any]] = load(data)
+    except (SafetensorError, KeyError, TypeError) as error:  # the latter of types numpy lacks
+        message = f"not a safetensors file, truncated or damaged: {error}"
+        raise FormatError(path, None, message) from error
+    for name, value in found.items():
+        if value.dtype.kind == "f" and np.isinf(value).any():
+            raise FormatError(path, None, f"array {name!r} has values that are not finite.")
+    return found
+
+
+def _check_size(path: Path, most: int) -> None:
+    if path.stat().st_size > most:
+        message = f"has {path.stat().st_size:,} bytes, expected at most {most:,}."
+        raise FormatError(path, None, message)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")

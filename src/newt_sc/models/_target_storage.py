@@ -27,7 +27,7 @@ _LEAST, _LARGEST = 1e-13, 1e6
 _DIVISORS = ("sd", "score_sd", "calibration_scale")
 _SHARES = ("strength_weight", "structure_weight", "known_weight", "memory")
 _RATES = ("gamma", "structure_gamma")
-_KINDS: dict[str, type | tuple[type, ...]] = {
+_SCHEMA: dict[str, Any] = {
     "params": dict,
     "landmarks": list,
     "genes_sha256": str,
@@ -38,7 +38,6 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "n_centers": int,
     "members": list,
     "structure": str,
-    "weights_sha256": str,
     "sources": dict,
 }
 
@@ -60,12 +59,7 @@ def write(
 
     See :func:`newt_sc.models._storage.write`.
     """
-    import torch
-
-    tensors = {
-        name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()
-    }
-    _storage.write(path, {"class": _CLASS, **described}, tensors, overwrite=overwrite)
+    _storage.write(path, {"class": _CLASS, **described}, arrays, overwrite=overwrite)
 
 
 def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -87,42 +81,14 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[A
     FormatError
         If a file is missing, truncated, changed, or not of newt_sc.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     folder = _storage.resolve(path)
-    found = _storage.read_head(folder, cls=_CLASS)
-    for name, kind in _KINDS.items():
-        if not isinstance(found.get(name), kind):
-            raise FormatError(
-                folder / _storage.JSON,
-                None,
-                f"the value of {name!r} is missing or not what it has to be.",
-            )
-    weights: Path = folder / _storage.WEIGHTS
-    if weights.stat().st_size > _MOST:
-        raise FormatError(
-            weights, None, f"has {weights.stat().st_size:,} bytes, expected at most {_MOST:,}."
-        )
-    data = weights.read_bytes()
-    if hashlib.sha256(data).hexdigest() != found["weights_sha256"]:
-        message = (
-            f"does not have the sha256 that {_storage.JSON} states: truncated, changed or of"
-            " another model."
-        )
-        raise FormatError(weights, None, message)
-    try:
-        arrays = load(data)
-    except SafetensorError as error:
-        raise FormatError(
-            weights, None, f"not a safetensors file, truncated or damaged: {error}"
-        ) from error
+    found = _storage.read_json(folder, cls=_CLASS, schema=_SCHEMA)
+    weights = folder / _storage.WEIGHTS
+    arrays = _storage.read_arrays(folder, sha256=found["weights_sha256"], most=_MOST)
     _check_numbers(folder / _storage.JSON, found)
     for name, value in arrays.items():
         if value.dtype.kind != "f" or not value.size:
             continue
-        if np.isinf(value).any():
-            raise FormatError(weights, None, f"array {name!r} has infinite values.")
         wide = value.astype(np.float64)
         if np.nanmax(np.abs(wide), initial=0) > _LARGEST or (
             name in _DIVISORS and np.nanmin(wide) < _LEAST

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,18 +17,35 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from . import _losses
-from ._scvi import AnnDataLoader
+from ._scvi import AnnDataLoader, TrainRunner, quiet
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ._newt_module import NewtModule
     from ._partners import Partners
 
-__all__ = ["BestWeights", "GeneSplitter", "NewtPlan", "repeatable", "split_modalities"]
+__all__ = ["BestWeights", "GeneSplitter", "NewtPlan", "repeatable", "run", "split_modalities"]
 
 PRESENT, ROW = "present", "row"
 """Registry keys of the presence mask and the position of a gene; those of blocks are ``block_0``,
 ``block_1``, ...
 """
+
+SETTINGS: Mapping[str, float] = MappingProxyType(
+    {
+        "lr": 3e-3,
+        "lr_projections": 3e-3,
+        "weight_decay": 0.01,
+        "n_held_out": 1,
+        "modality_dropout": 0.0,
+        "reconstruction_weight": 3.0,
+        "entropy_weight": 0.1,
+        "entropy_floor": 0.5,
+        "pair_weight": 1.0,
+    }
+)
+"""What ``plan_kwargs`` may set, and what it is by default."""
 
 _ONE = math.log(math.e - 1)
 """Softplus of this is 1."""
@@ -110,45 +128,30 @@ class NewtPlan(LightningModule):
 
     Raises
     ------
+    TypeError
+        If a parameter is unknown.
     ValueError
         If a number is out of range.
     """
 
     def __init__(
-        self,
-        module: NewtModule,
-        *,
-        lr: float = 3e-3,
-        lr_projections: float = 3e-3,
-        weight_decay: float = 0.01,
-        n_held_out: int = 1,
-        modality_dropout: float = 0.0,
-        reconstruction_weight: float = 3.0,
-        entropy_weight: float = 0.1,
-        entropy_floor: float = 0.5,
-        pair_weight: float = 1.0,
-        partners: Partners | None = None,
+        self, module: NewtModule, *, partners: Partners | None = None, **settings: float
     ) -> None:
         super().__init__()
         self.module = module
-        self.settings: dict[str, float | int] = {
-            "lr": lr,
-            "lr_projections": lr_projections,
-            "weight_decay": weight_decay,
-            "n_held_out": n_held_out,
-            "modality_dropout": modality_dropout,
-            "reconstruction_weight": reconstruction_weight,
-            "entropy_weight": entropy_weight,
-            "entropy_floor": entropy_floor,
-            "pair_weight": pair_weight,
-        }
-        odd = {name: value for name, value in self.settings.items() if not 0 <= value < np.inf}
-        if odd or n_held_out < 1 or modality_dropout >= 1 or entropy_floor > 1:
-            msg = (
+        self.settings = {**SETTINGS, **settings}
+        unknown = sorted(settings.keys() - SETTINGS)
+        if unknown:
+            raise TypeError(f"plan_kwargs has {unknown}, expected some of {list(SETTINGS)}.")
+        at_most = {"modality_dropout": np.nextafter(1, 0), "entropy_floor": 1.0}
+        if self.settings["n_held_out"] < 1 or any(
+            not 0 <= value <= at_most.get(name, np.finfo(float).max)
+            for name, value in self.settings.items()
+        ):
+            raise ValueError(
                 f"The parameters of training are {self.settings}: expected numbers from 0 up,"
                 " n_held_out at least 1, modality_dropout below 1 and entropy_floor at most 1."
             )
-            raise ValueError(msg)
         self.partners = partners
         if partners is not None:
             self.pair_gates = nn.Parameter(torch.full_like(module.offset.detach(), _ONE))
@@ -248,8 +251,8 @@ class GeneSplitter(LightningDataModule):
     ----------
     adata_manager
         Of the aligned genes.
-    known
-        Positions of the genes that may be used.
+    present
+        Genes x modalities, bool: which modality knows which gene.
     train_size
         Fraction of them to train on.
     batch_size
@@ -261,19 +264,37 @@ class GeneSplitter(LightningDataModule):
     def __init__(
         self,
         adata_manager: Any,
-        known: np.ndarray,
+        present: NDArray[np.bool_],
         *,
         train_size: float,
         batch_size: int,
         seed: int,
     ) -> None:
         super().__init__()
-        self.adata_manager = adata_manager
+        self.adata_manager, self._present = adata_manager, present
+        known = np.flatnonzero(present.any(axis=1))
         order = np.random.default_rng(seed).permutation(known)
         self.n_train = min(int(np.ceil(train_size * len(known))), len(known))
         self.n_val = len(known) - self.n_train
         self.train_idx, self.val_idx = order[: self.n_train], order[self.n_train :]
         self.batch_size = min(batch_size, self.n_train)
+
+    def check(self, *, early_stopping: bool) -> None:
+        """Raise where nothing can be held out, or nothing be seen of when to stop."""
+        train, validation = (
+            rows[rows.sum(axis=1) >= 2]
+            for rows in (self._present[self.train_idx], self._present[self.val_idx])
+        )
+        if len(train) < 2:
+            raise ValueError(
+                "Fewer than two training genes are known to two modalities: nothing can be held"
+                " out."
+            )
+        if early_stopping and validation.sum(axis=0).max(initial=0) < 2:
+            raise ValueError(
+                f"{self.n_val} validation genes are too few to stop early by: set"
+                " early_stopping=False or a smaller train_size."
+            )
 
     def train_dataloader(self) -> Any:
         """Batches in random order."""
@@ -321,6 +342,65 @@ class BestWeights(EarlyStopping):
         """Go back to the best."""
         if self._best:
             pl_module.load_state_dict(self._best)
+
+
+def run(
+    model: Any,
+    plan: NewtPlan,
+    splitter: GeneSplitter,
+    patience: int | None,
+    *,
+    callbacks: Sequence[Any] = (),
+    **settings: Any,
+) -> int:
+    """Train a model; after an error its weights are as before.
+
+    Parameters
+    ----------
+    model
+        With the attributes that scvi-tools gives it.
+    plan, splitter
+        How, and on what.
+    patience
+        Epochs to wait for a better one, of which the weights are kept; ``None`` for all epochs.
+    callbacks, **settings
+        Of :class:`scvi.train.TrainRunner`.
+
+    Returns
+    -------
+    How many epochs it took.
+
+    Raises
+    ------
+    RuntimeError
+        If training diverged.
+    """
+    best = [] if patience is None else [BestWeights(patience)]
+    before = {name: value.detach().clone() for name, value in model.module.state_dict().items()}
+    validated = 1.0 if splitter.n_val else 0
+    ours = {"benchmark": False, "check_val_every_n_epoch": 1, "limit_val_batches": validated}
+    model.module.train()
+    with repeatable(model.params["random_state"]), quiet():
+        runner = TrainRunner(
+            model,
+            training_plan=plan,
+            data_splitter=splitter,
+            callbacks=[*callbacks, *best],
+            **(ours | settings),
+        )
+        try:
+            runner()
+            if not all(value.isfinite().all() for value in model.module.state_dict().values()):
+                raise RuntimeError(
+                    "Training diverged: the weights are not finite. Lower lr and lr_projections in"
+                    " plan_kwargs."
+                )
+        except Exception:
+            model.module.load_state_dict(before)
+            model.module.eval()
+            model.is_trained_ = bool(model.training)
+            raise
+    return int(runner.trainer.current_epoch)
 
 
 def _unpack(batch: dict[str, Tensor]) -> tuple[list[Tensor], Tensor, Tensor]:
