@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, genes
+from newt_sc._warn import warn
 
 from . import _newt_files, _storage, _training
 from ._blocks import Blocks, aligned, blocks_in, select
