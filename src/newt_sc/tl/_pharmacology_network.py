@@ -500,7 +500,10 @@ def _enrichment(
     out["fdr"] = kernels.adjusted_p(out["p"].to_numpy(dtype=np.float64))
     kinds = {"community": int, "kind": object, "label": object, "n": int, "size": int}
     out = out.astype(kinds | dict.fromkeys(("expected", "fold", "p", "fdr"), float))
-    return out.sort_values(["p", "community"], kind="stable", ignore_index=True)
+    # p that differ by rounding alone are ties, whatever the order of their sums was
+    nearly = np.log(out["p"].to_numpy(dtype=np.float64) + 1e-300).round(9)
+    order = np.lexsort((out["community"], nearly))
+    return out.iloc[order].reset_index(drop=True)
 
 
 def _strata(value: NDArray[np.float64]) -> NDArray[np.intp]:
