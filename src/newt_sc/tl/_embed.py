@@ -82,7 +82,8 @@ def embed(
     mode
         ``"aligned"`` or ``"project"``, see above.
     modalities
-        ``None`` for the fused vectors; otherwise the blocks of these modalities (``obsm`` of the
+        ``None`` for the fused vectors, where private dimensions of a model count four times;
+        otherwise the blocks of these modalities (``obsm`` of the
         embedding) side by side. There, a gene that one of them does not know has that block's mean,
         zero.
     n_comps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -15,7 +15,14 @@ from newt_sc.genes._annotated import align_var
 if TYPE_CHECKING:
     import anndata as ad
 
-__all__ = ["DEFAULT_MASK", "HighlyVariable", "align_genes", "chosen_genes", "gene_vectors"]
+__all__ = [
+    "DEFAULT_MASK",
+    "PRIVATE",
+    "HighlyVariable",
+    "align_genes",
+    "chosen_genes",
+    "gene_vectors",
+]
 
 _Array = np.ndarray[Any, np.dtype[Any]]
 _Organism = Literal["auto", "human", "mouse"]
@@ -29,6 +36,11 @@ class HighlyVariable:
 
 
 DEFAULT_MASK: Final = HighlyVariable()
+
+# Between laboratories cells are placed better by what each kind of knowledge says alone than by
+# what the kinds share; within an experiment both do. Chosen on the development sets of the
+# benchmarks "panels" and "mapping"; docs/benchmarks/vectors.md has the table.
+PRIVATE: Final = 4.0
 
 
 def chosen_genes(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
@@ -72,9 +84,14 @@ def chosen_genes(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
 def gene_vectors(
     reference: ad.AnnData, modalities: Sequence[str] | None
 ) -> tuple[_Array, list[str]]:
-    """Vectors of all genes of an embedding, fused or of some modalities, and which these are."""
+    """Vectors of all genes of an embedding, fused or of some modalities, and which these are.
+
+    Private dimensions of a model count :data:`PRIVATE` times among cells.
+    """
     if modalities is None:
-        return np.asarray(reference.X, dtype=np.float32), []
+        vectors = np.array(reference.X, dtype=np.float32)
+        vectors[:, vectors.shape[1] - _n_private(reference) :] *= PRIVATE
+        return vectors, []
     wanted = [modalities] if isinstance(modalities, str) else list(modalities)
     have = [
         str(name)
@@ -89,6 +106,15 @@ def gene_vectors(
     blocks = np.nan_to_num(blocks)
     blocks[absent] = np.nan
     return blocks, wanted
+
+
+def _n_private(reference: ad.AnnData) -> int:
+    """How many of the last dimensions are private, by what the model wrote down."""
+    made: Any = reference.uns.get(_keys.EMBED, {})
+    params = made.get("params", {}) if isinstance(made, Mapping) else {}
+    if not isinstance(params, Mapping) or params.get("method") != "newt":
+        return 0
+    return min(max(int(params.get("n_private", 0)), 0), reference.n_vars)
 
 
 def _centered(block: Any) -> _Array:
