@@ -24,6 +24,7 @@ import multiprocessing
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import sys
@@ -211,9 +212,10 @@ def named(sources: dict[str, str], names: list[str]) -> list[Mutant]:
     return drawn
 
 
-def run_tests(tree: Path, log: Path, tests: list[str]) -> None:
+def run_tests(limit: int, tree: Path, log: Path, tests: list[str]) -> None:
     """Run tests in a process of their own; its exit code is that of pytest."""
     os.setpgid(0, 0)
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     os.chdir(tree)
     sys.path[:0] = [str(tree / "src"), str(tree)]
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
@@ -232,12 +234,16 @@ def run_tests(tree: Path, log: Path, tests: list[str]) -> None:
     os._exit(int(pytest.main([*options, "-W", preloaded, *tests])))
 
 
-def outcome(context: multiprocessing.context.BaseContext, limit: float, *args: object) -> str:
-    """Return ``passed``, ``failed``, or ``too long``."""
-    process = context.Process(target=run_tests, args=args)  # type: ignore[attr-defined]
+def outcome(context: multiprocessing.context.BaseContext, limit: int, *args: object) -> str:
+    """Return ``passed``, ``failed``, or ``too long``.
+
+    The limit is of processor time, so that other work on the machine kills no mutant; a process
+    that only waits is ended after fifty times as long.
+    """
+    process = context.Process(target=run_tests, args=(limit, *args))  # type: ignore[attr-defined]
     process.start()
-    process.join(limit)
-    late = process.is_alive()
+    process.join(50 * limit)
+    late = process.is_alive() or process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)  # what it started, too
     process.join()
@@ -254,7 +260,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="ID", help="mutants of an earlier run")
     parser.add_argument("-n", type=int, default=100, help="mutants to draw")
     parser.add_argument("--seed", type=int, default=int(time.strftime("%Y%m%d")), help="today")
-    parser.add_argument("--limit", type=float, default=240, help="seconds for a mutant's tests")
+    parser.add_argument("--limit", type=int, default=120, help="processor seconds of a mutant")
     parser.add_argument("--least", type=float, default=0.85, help="share that must be killed")
     parser.add_argument("--trust", action="store_true", help="do not test what is unchanged first")
     parser.add_argument("--list", action="store_true", help="show the mutants, test nothing")

@@ -66,6 +66,28 @@ class TestPrincipalAxes:
         np.testing.assert_allclose(variance, np.arange(520.0, 1, -1))
         np.testing.assert_allclose(loadings, np.eye(520)[:, :0:-1], atol=1e-9)
 
+    @pytest.mark.parametrize(
+        ("n", "n_comps", "some"), [(512, 2, False), (513, 2, True), (513, 129, False)]
+    )
+    def test_few_of_many_are_found_without_the_others(self, monkeypatch, n, n_comps, some):
+        """Of up to 512 genes, or more than a fourth, the full decomposition is quicker."""
+
+        class Found(Exception):
+            pass
+
+        def stop(*_, **__):
+            raise Found
+
+        monkeypatch.setattr("newt_sc.kernels._components.eigsh", stop)
+        monkeypatch.setattr(
+            "scipy.linalg.eigh", lambda *_, **__: (np.ones(n_comps), np.eye(n, n_comps))
+        )
+        if some:
+            with pytest.raises(Found):
+                kernels.principal_axes(np.eye(n), n_comps)
+        else:
+            assert kernels.principal_axes(np.eye(n), n_comps)[1].shape == (n_comps,)
+
     def test_no_variance_is_below_zero(self):
         X = np.random.default_rng(0).standard_normal((3, 20))
         _, variance = kernels.principal_axes(np.cov(X.T), 10)

@@ -24,6 +24,23 @@ def test_scatter(container, step, monkeypatch):
     np.testing.assert_array_equal(X, np.random.default_rng(0).poisson(1.0, (50, 9)))
 
 
+@pytest.mark.parametrize(
+    ("rows_of_memory", "pieces"), [(0.5, [1] * 7), (1, [1] * 7), (3, [3, 3, 1])]
+)
+def test_scatter_is_made_dense_by_as_many_rows_as_fit(monkeypatch, rows_of_memory, pieces):
+    X = sparse.csr_matrix(np.random.default_rng(0).random((7, 5)))
+    seen, original = [], sparse.csr_matrix.toarray
+
+    def spy(self, *args, **kwargs):
+        seen.append(self.shape[0])
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr("newt_sc.kernels._moments._DENSE_BYTES", int(rows_of_memory * 8 * 5))
+    monkeypatch.setattr(sparse.csr_matrix, "toarray", spy)
+    kernels.scatter(X, np.zeros(5))
+    assert seen == pieces
+
+
 def test_scatter_of_nothing_is_zero():
     np.testing.assert_array_equal(kernels.scatter(np.empty((0, 4)), np.ones(4)), np.zeros((4, 4)))
     assert kernels.scatter(np.empty((3, 0)), np.ones(0)).shape == (0, 0)

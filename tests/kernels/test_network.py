@@ -49,6 +49,19 @@ def test_top_pairs_keeps_what_either_row_keeps() -> None:
     assert not kernels.top_pairs(S, np.zeros((4, 4), dtype=bool), 2).any()
 
 
+@pytest.mark.parametrize("k", [1, 2, 7, 39, 60])
+def test_top_pairs_are_those_of_a_full_sort(rng: np.random.Generator, k: int) -> None:
+    S = rng.random((40, 40))
+    S += S.T
+    allowed = rng.random((40, 40)) < 0.8
+    allowed = (allowed & allowed.T) & ~np.eye(40, dtype=bool)
+    expected = np.zeros((40, 40), dtype=bool)
+    for i in range(40):
+        some = sorted(np.flatnonzero(allowed[i]), key=lambda j, i=i: -S[i, j])[:k]
+        expected[i, some] = expected[some, i] = True
+    np.testing.assert_array_equal(kernels.top_pairs(S, allowed, k), expected)
+
+
 def test_borrowed_similarity_never_looks_at_the_labels_of_the_row(rng: np.random.Generator) -> None:
     n = 12
     K, groups = rng.random((n, n)), np.r_[0, 0, np.arange(1, n - 1)]
