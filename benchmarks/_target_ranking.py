@@ -13,7 +13,7 @@ import pandas as pd
 
 import newt_sc as nt
 from benchmarks import _cache, _common
-from benchmarks import targets as bench
+from benchmarks import _target_data as bench
 from newt_sc import kernels, metrics
 from newt_sc.models._fingerprints import morgan_fingerprints
 

@@ -21,8 +21,8 @@ from scipy import sparse
 
 import newt_sc as nt
 from benchmarks import _common
+from benchmarks._timing import best, make, resident
 from benchmarks.sets import andes
-from benchmarks.speed import best, make, resident
 
 GENES, LANDMARKS, PROGRAMS = 18_000, 978, 20
 FIGURE = _common.ROOT / "docs" / "_static" / "speed.png"

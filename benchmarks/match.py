@@ -95,35 +95,37 @@ def scores(
     at = np.flatnonzero(found.index >= 0)
     where = nt.genes.align(changes.columns, embedding.obs_names).index
     E = np.asarray(embedding.X, dtype=np.float32)
-    signatures = [nt.kernels.signed_scores(_match_compounds._changes(compounds.X, "X"))[:, at]]
+    signatures = [
+        nt.kernels.signed_scores(_match_compounds.stated_changes(compounds.X, "X"))[:, at]
+    ]
     rows = np.flatnonzero(where >= 0)
     C, genes = changes.to_numpy(dtype=np.float64)[:, rows], where[rows]
     shared = np.isin(genes, found.index[at])
     out = {}
     for name, use in (("all genes", np.ones(len(genes), dtype=bool)), ("shared genes", shared)):
-        ranked = _match_compounds._signed_scores(C[:, use])
-        out[f"embedding, {name}"] = _match_compounds._cosines(
+        ranked = _match_compounds.dense_scores(C[:, use])
+        out[f"embedding, {name}"] = _match_compounds.embedding_cosines(
             ranked, signatures, E[genes[use]], E[found.index[at]]
         )
         total = np.zeros_like(out[f"embedding, {name}"])
         for _ in range(SHUFFLES):
             order = rng.permutation(len(E))
-            total += _match_compounds._cosines(
+            total += _match_compounds.embedding_cosines(
                 ranked, signatures, E[order[genes[use]]], E[order[found.index[at]]]
             )
         out[f"shuffled vectors, {name}"] = total
-    permuted = _match_compounds._signed_scores(rng.permuted(C, axis=1))
-    out["permuted change, embedding"] = _match_compounds._cosines(
+    permuted = _match_compounds.dense_scores(rng.permuted(C, axis=1))
+    out["permuted change, embedding"] = _match_compounds.embedding_cosines(
         permuted, signatures, E[genes], E[found.index[at]]
     )
     rho = np.empty_like(total)
-    _match_compounds._correlations(C, genes, compounds, found.index, out=rho)
+    _match_compounds.write_correlations(C, genes, compounds, found.index, out=rho)
     out["correlation of shared genes"] = rho
     place = pd.Index(genes[shared]).get_indexer(found.index[at])
     both, place = at[place >= 0], place[place >= 0]
     mean, sd, W = nt.kernels.whitening(nt.kernels.normal_scores(compounds.X[:, both]))
     B = (nt.kernels.normal_scores(compounds.X[:, both]) - mean) / sd @ W
-    A = _match_compounds._signed_scores(C[:, shared][:, place]) / sd @ W
+    A = _match_compounds.dense_scores(C[:, shared][:, place]) / sd @ W
     with np.errstate(invalid="ignore"):
         out["correlation, partly whitened"] = nt.kernels.unit_rows(A) @ nt.kernels.unit_rows(B).T
     return {name: np.where(np.isfinite(out[name]), out[name], 0) for name in METHODS}

@@ -17,11 +17,11 @@ import pandas as pd
 
 import newt_sc as nt
 from benchmarks import _cache, _common
-from benchmarks.targets import N_FOLDS, SETS, SOURCE, data, drugs, folds, labels
+from benchmarks._target_data import N_FOLDS, SETS, SOURCE, data, drugs, folds, labels
 from newt_sc import kernels
 from newt_sc.models._target_predictor import read_compounds
 from newt_sc.tl._compound_space import WHITENING
-from newt_sc.tl._repurpose import _indication_scores
+from newt_sc.tl._repurpose import indication_scores
 
 PROFILE_WHITENING = -0.25
 GAMMAS, SHARES = (4.0, 12.0, 20.0, 30.0), (0.0, 0.25, 0.5, 1.0)
@@ -404,7 +404,7 @@ def indications() -> None:
 
     def areas(order: np.ndarray, counts: np.ndarray) -> np.ndarray:
         K = np.exp(4.0 * (whitened()[np.ix_(order, order)] - 1))
-        S = _indication_scores(K, has, group, counts)
+        S = indication_scores(K, has, group, counts)
         return kernels.column_auroc(S[told][:, often], has[told][:, often].astype(np.float64))
 
     rng = np.random.default_rng(0)

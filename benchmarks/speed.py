@@ -10,39 +10,14 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from benchmarks import _common, import_time
-
-
-def make(cells: int, genes: int, density: float, seed: int = 0) -> sparse.csr_array:
-    """Random sparse float32 matrix with sorted indices, made row by row."""
-    rng = np.random.default_rng(seed)
-    per_row = rng.binomial(genes, density, cells)
-    indptr = np.concatenate([[0], np.cumsum(per_row)]).astype(np.int32)
-    indices = np.empty(indptr[-1], dtype=np.int32)
-    for i in range(cells):
-        indices[indptr[i] : indptr[i + 1]] = np.sort(
-            rng.choice(genes, per_row[i], replace=False, shuffle=False)
-        )
-    data = rng.random(indptr[-1], dtype=np.float32) * 5
-    return sparse.csr_array((data, indices, indptr), shape=(cells, genes))
-
-
-def best(function: Callable[[], np.ndarray], repeat: int) -> tuple[float, np.ndarray]:
-    """Least time of several runs, and the result."""
-    times = []
-    for _ in range(repeat):
-        started = time.perf_counter()
-        result = function()
-        times.append(time.perf_counter() - started)
-    return min(times), result
+from benchmarks import _common, _verbs, import_time
+from benchmarks._timing import best, make, resident
 
 
 def peak(folder: Path, what: str) -> float:
@@ -81,12 +56,6 @@ def _peak_child(folder: Path, what: str) -> None:
     X = sparse.csr_array(tuple(parts), shape=(len(parts[2]) - 1, E.shape[0]))
     act(X)
     sys.stdout.write(f"{resident('VmHWM') - before}\n")
-
-
-def resident(field: str) -> float:
-    """Resident memory of this process (``VmRSS``) or its peak (``VmHWM``), in bytes; Linux only."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * float(next(line.split()[1] for line in lines if line.startswith(f"{field}:")))
 
 
 def copy_bandwidth() -> float:
@@ -202,8 +171,6 @@ def main() -> None:
     if options.peak:
         _peak_child(options.folder, options.peak)
         return
-    from benchmarks import _verbs
-
     import_time.main()
     if options.density:
         projection(options)

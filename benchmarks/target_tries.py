@@ -19,6 +19,7 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 import newt_sc as nt
+from benchmarks import _target_data
 from benchmarks import targets as bench
 from newt_sc import kernels
 from newt_sc.models._target_space import Compounds, GeneKernel, SignatureSpace
@@ -32,7 +33,7 @@ def parts(split: str) -> list[tuple[Array, Array, pd.Index, pd.Index]]:
     """Training and test compounds, hidden targets and targets to score, for each inner fold."""
     if split == "compound":
         rows = np.flatnonzero(bench.folds() != bench.N_FOLDS - 1)
-        fold = kernels.grouped_folds(bench.drugs()[rows], N_FOLDS, random_state=SEED)
+        fold = kernels.grouped_folds(_target_data.drugs()[rows], N_FOLDS, random_state=SEED)
         return [
             (rows[fold != f], rows[fold == f], pd.Index([]), bench.every()) for f in range(N_FOLDS)
         ]

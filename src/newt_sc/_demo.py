@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from newt_sc import _keys
+
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
@@ -143,7 +145,7 @@ def _labels(
             min_confidence=0,
             copy=True,
         )
-    labels: NDArray[Any] = done.obs["newt_mapping_label"].to_numpy(dtype=str)
+    labels: NDArray[Any] = done.obs[f"{_keys.MAPPING}_label"].to_numpy(dtype=str)
     return labels
 
 
@@ -178,7 +180,7 @@ def _joint(halves: list[AnnData], embedding: AnnData) -> AnnData:
     )
     out = ad.AnnData(obs=joint.obs[["half", "cell type"]].astype("category"))
     Z = np.vstack([placed.query, placed.ref])
-    out.obsm["X_newt"] = Z.astype(np.float32)
+    out.obsm[_keys.X_EMBED] = Z.astype(np.float32)
     # UMAP would compile for longer than all the rest takes.
     out.obsm["X_tsne"] = TSNE(metric="cosine", init="random", random_state=0).fit_transform(Z)
     out.uns["mixing"] = float(metrics.neighbor_mixing(Z, out.obs["half"]))

@@ -43,17 +43,20 @@ gene.
 ROW: Final = "newt_row"
 """``obsm`` key, there too, of the position of each gene."""
 
+BLOCK_SOURCES: Final = "newt_sources"
+"""``uns`` key there, too, of where the modalities' blocks are."""
+
+BLOCK_KEY: Final = "newt_block_key"
+"""``uns`` key there, too, of the ``obsm`` key of blocks."""
+
+L1000: Final = "newt_l1000"
+"""``uns`` key of :func:`newt_sc.datasets.l1000`."""
+
+PACKED: Final = "newt_packed"
+"""``uns`` key of an embedding that is packed into whole numbers: their scales."""
+
 EXPLAIN: Final = "newt_explain"
 """``uns`` key of :func:`newt_sc.tl.explain`."""
-
-EFFECT: Final = "newt_effect"
-"""``obsm`` key of :func:`newt_sc.tl.explain`: what leaving a modality out does to a gene's vector.
-"""
-
-NEIGHBOR_EFFECT: Final = "newt_neighbor_effect"
-"""``obsm`` key of :func:`newt_sc.tl.explain`: what leaving a modality out does to a gene's nearest
-genes.
-"""
 
 TARGETS: Final = "newt_targets"
 """``uns`` and ``obsm`` key of :func:`newt_sc.tl.predict_targets`: predictions of targets."""
@@ -70,6 +73,12 @@ MAPPING: Final = "newt_mapping"
 
 JOINT: Final = "newt_joint"
 """``uns`` key of :func:`newt_sc.tl.joint_map`."""
+
+SIDE: Final = "newt_side"
+"""``obs`` column of :func:`newt_sc.tl.joint_map`: the side that a cell is of."""
+
+OTHER_SIDE: Final = "newt_other_side"
+"""``obs`` column there, too: the share of a cell's neighbours that are of the other side."""
 
 SEPARATOR: Final = "; "
 """What stands between the groups below a branch in the tables of :func:`newt_sc.tl.lineage`."""

@@ -104,9 +104,7 @@ def parse(option: Parameter, *words: str) -> dict[str, Any]:
 
 
 def option(**more: Any) -> Parameter:
-    plain_one: dict[str, Any] = dict.fromkeys(
-        ("required", "positional", "text", "flag", "many", "none"), False
-    )
+    plain_one: dict[str, Any] = dict.fromkeys(("required", "text", "flag", "many", "none"), False)
     return Parameter(
         **{"name": "x_y", "default": "None", "choices": (), "number": None, "help": "50 % of it."}
         | plain_one

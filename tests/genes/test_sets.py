@@ -103,8 +103,6 @@ def test_aligned():
     assert found.names.tolist() == list(sets)
     assert (found.members.toarray() == dense).all()
     assert found.members.dtype == np.float32
-    assert found.n_known.tolist() == [2, 1, 0, 1]
-    assert found.n_given.tolist() == [3, 2, 0, 4]
     assert found.alignment.report["dropped"].tolist() == ["BRCA2", "CCNB1", "nosuchgene"]
 
 

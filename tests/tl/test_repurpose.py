@@ -7,7 +7,7 @@ import pytest
 
 import newt_sc as nt
 from newt_sc.errors import NewtWarning
-from newt_sc.tl._repurpose import _indication_scores
+from newt_sc.tl._repurpose import indication_scores
 
 from . import _compounds
 
@@ -62,10 +62,10 @@ def test_own_drug_does_not_count() -> None:
     K = np.random.default_rng(0).random((4, 4))
     has, drug = np.array([[1], [1], [0], [1]], dtype=bool), np.array([0, 0, 1, 2])
     other = drug[:, None] != drug[None]
-    found = _indication_scores(K, has, drug, other)
+    found = indication_scores(K, has, drug, other)
     changed = has.copy()
     changed[:2] = True
-    assert found[0, 0] == _indication_scores(K, changed, drug, other)[0, 0]
+    assert found[0, 0] == indication_scores(K, changed, drug, other)[0, 0]
     assert found[0, 0] == pytest.approx(
         (K[0, 3] - K[0, 3]) / 3
     )  # one other drug has it, and that is all there is

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from newt_sc import __version__
+from newt_sc import __version__, _keys
 from newt_sc._settings import logger, settings
 
 from . import _files
@@ -40,20 +40,20 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     else:
         progress(f"embedding by the model {options.model}")
         embedding = models.NEWT.load(options.model, mdata).to_embedding()
-    name = options.name or str(mdata.uns["newt_bundle"]["name"])
-    embedding.uns["newt"] |= {"name": name, "version": __version__}
+    name = options.name or str(mdata.uns[_keys.BUNDLE]["name"])
+    embedding.uns[_keys.EMBED] |= {"name": name, "version": __version__}
     # Vectors of other bundles, or of sources that may not be shipped, carry their sources' terms,
     # not ours.
     ours = options.model in (None, "newt-human")
     if options.bundle == "newt-human" and options.redistributable_only and ours:
-        embedding.uns["newt"]["licence"] = "CC-BY-SA-4.0"
+        embedding.uns[_keys.EMBED]["licence"] = "CC-BY-SA-4.0"
     loss: dict[str, float] = {}
     if options.pack:
         embedding, loss = datasets.pack_embedding(embedding)
         if options.model is not None:  # the vectors are those of the blocks as they will be read
             rounded = datasets.unpack_embedding(embedding)
             again = models.NEWT.load(options.model, rounded).to_embedding()
-            again.uns["newt"] = rounded.uns["newt"]
+            again.uns[_keys.EMBED] = rounded.uns[_keys.EMBED]
             packed, _ = datasets.pack_embedding(again)
             same = kernels.unit_rows(rounded.X) * kernels.unit_rows(again.X)
             embedding, loss = packed, loss | {"vectors": 1 - float(same.sum(axis=1).mean())}
@@ -70,7 +70,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     told = {
         "rows": embedding.n_obs,
         "columns": embedding.n_vars,
-        "newt": facts(embedding.uns["newt"]),
+        "newt": facts(embedding.uns[_keys.EMBED]),
     }
     return Report(told | {"quantisation_loss": facts(loss)}, [options.output])
 

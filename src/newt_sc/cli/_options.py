@@ -38,8 +38,6 @@ class Parameter:
         Whether it has no default.
     default
         The default as it stands in the source.
-    positional
-        Whether it may be given by position.
     choices
         The strings that it is one of, or takes beside a number.
     number
@@ -59,7 +57,6 @@ class Parameter:
     name: str
     required: bool
     default: str
-    positional: bool
     choices: tuple[str, ...]
     number: type[int] | type[float] | None
     text: bool
@@ -93,7 +90,6 @@ def parameters(verb: str) -> dict[str, Parameter]:
             name=argument.arg,
             required=default is None,
             default="" if default is None else _show(path, default),
-            positional=argument in named,
             choices=tuple(
                 str(kind.value)
                 for kind in kinds

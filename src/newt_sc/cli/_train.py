@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from newt_sc import _keys
 from newt_sc._settings import logger
 
 from . import _files
@@ -90,7 +91,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     told = {
         "rows": embedding.n_obs,
         "columns": embedding.n_vars,
-        "newt": facts(embedding.uns["newt"]),
+        "newt": facts(embedding.uns[_keys.EMBED]),
     }
     return Report(told, outputs)
 

@@ -25,9 +25,6 @@ __all__ = [
     "unpack_embedding",
 ]
 
-_PACKED = "newt_packed"
-"""``uns`` key of the scales of a packed embedding."""
-
 
 def shipped_embeddings() -> dict[str, Path]:
     """Names and files of the embeddings that come with the package."""
@@ -123,7 +120,7 @@ def resolve_embedding(embedding: str | PathLike[str] | ad.AnnData) -> ad.AnnData
         )
         raise FileNotFoundError(msg)
     read = io.read_embedding(embedding)
-    if _PACKED in read.uns:
+    if _keys.PACKED in read.uns:
         read = unpack_embedding(read)
     _check(read)
     return read
@@ -235,7 +232,7 @@ def pack_embedding(embedding: ad.AnnData) -> tuple[ad.AnnData, dict[str, float]]
     if _keys.ATTENTION in embedding.obsm:
         attention = embedding.obsm[_keys.ATTENTION]
         out.obsm[_keys.ATTENTION] = pd.DataFrame(attention, dtype=np.float16)
-    out.uns[_PACKED] = scales
+    out.uns[_keys.PACKED] = scales
     back = unpack_embedding(out)
     loss = {"vectors": _cosine_loss(np.asarray(embedding.X), np.asarray(back.X))}
     for name in packed:
@@ -267,7 +264,7 @@ def unpack_embedding(packed: ad.AnnData) -> ad.AnnData:
     (100, 256)
     """
     blocks = {}
-    for name, scale in packed.uns[_PACKED].items():
+    for name, scale in packed.uns[_keys.PACKED].items():
         block = np.asarray(packed.obsm[name])
         wide = block.astype(np.float32) * np.asarray(scale, dtype=np.float32)
         wide[(block == -128).all(axis=1)] = np.nan

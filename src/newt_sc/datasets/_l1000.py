@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from mudata import MuData
 
-from newt_sc import genes, io
+from newt_sc import _keys, genes, io
 from newt_sc._settings import logger
 from newt_sc.datasets._manifest import describe_manifest, read_files, read_manifest
 from newt_sc.errors import FormatError
@@ -24,7 +24,6 @@ from newt_sc.io._text import open_text
 
 __all__ = ["l1000"]
 
-_KEY: Final = "newt_l1000"
 _TARGETS: Final = "targets"
 _OPEN_LICENCE = re.compile(r"CC0(?:-1\.0)?|CC-BY(?:-SA)?-\d\.\d")
 _SET_NAME = re.compile(
@@ -201,7 +200,7 @@ def l1000(
         mdata = MuData(mods, axis=1)
     mdata.obs = mdata.obs[[]]
     mdata.var = gene_table.reindex(mdata.var_names).fillna("").rename_axis(None)
-    mdata.uns[_KEY] = describe_manifest(name, table) | {
+    mdata.uns[_keys.L1000] = describe_manifest(name, table) | {
         "redistributable_only": redistributable_only,
         "counts": (
             {

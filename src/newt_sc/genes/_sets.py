@@ -37,8 +37,6 @@ class AlignedSets:
     members
         Sets x genes of the reference, 1 where a gene is a member; CSR, float32, indices sorted. A
         set without any known gene is an empty row.
-    n_given
-        Distinct names of genes that each set was given with.
     alignment
         What became of each distinct name of all sets; its ``report`` fits ``uns``.
 
@@ -54,13 +52,7 @@ class AlignedSets:
 
     names: NDArray[np.object_]
     members: sparse.csr_array
-    n_given: NDArray[np.intp]
     alignment: Alignment
-
-    @property
-    def n_known(self) -> NDArray[np.intp]:
-        """Genes of the reference in each set."""
-        return np.asarray(np.diff(self.members.indptr), dtype=np.intp)
 
 
 def gene_sets(
@@ -322,7 +314,6 @@ def align_sets(
     require_overlap(alignment, distinct, reference, what=what)
     warn_coverage(alignment, threshold, what=what)
     row, column = np.repeat(np.arange(size.size), size), alignment.index[codes]
-    names = sparse.csr_array((np.ones(codes.size), (row, codes)), shape=(size.size, len(distinct)))
     known = column >= 0
     shape = (size.size, alignment.report["n_reference"])
     members = sparse.csr_array(
@@ -333,6 +324,5 @@ def align_sets(
     return AlignedSets(
         np.array(list(sets), dtype=object),
         members,
-        np.diff(names.indptr).astype(np.intp),
         alignment,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from ._plain import takes_arrays
-from ._project import _read_only
+from ._project import read_only
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,7 +171,7 @@ def column_sums(X: Any, some: NDArray[np.bool_] | None = None) -> ColumnSums:
     if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
         X = X.astype(np.float32 if values.dtype.itemsize < 4 else np.float64)
     if sparse.issparse(X):
-        table = _read_only(X.indptr), _read_only(X.indices), _read_only(X.data), _read_only(which)
+        table = read_only(X.indptr), read_only(X.indices), read_only(X.data), read_only(which)
         if X.format == "csr":
             empty = _csr(*table, sums, rows)
         else:
@@ -180,8 +180,8 @@ def column_sums(X: Any, some: NDArray[np.bool_] | None = None) -> ColumnSums:
             empty = n - int(filled.sum())
             rows[:] = by_row.sum(), by_row @ by_row
     else:
-        empty = _dense(_read_only(X), _read_only(which), sums, rows)
-    values = _read_only(X.data if sparse.issparse(X) else X.ravel(order="K"))
+        empty = _dense(read_only(X), read_only(which), sums, rows)
+    values = read_only(X.data if sparse.issparse(X) else X.ravel(order="K"))
     finite = bool(np.isfinite(sums).all() or np.isfinite(values).all())
     low, high, whole = _kinds(values) if finite else (-np.inf, np.inf, False)
     if sparse.issparse(X) and X.nnz < n * width:

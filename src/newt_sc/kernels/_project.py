@@ -107,7 +107,7 @@ def _fill(indptr: Any, indices: Any, data: Any, first: int, out: Any) -> None:  
 
 def _by_blas(X: Any, E: Any, out: Any) -> None:
     """CSR rows made dense block by block, in one buffer."""
-    table = _read_only(X.indptr), _read_only(X.indices), _read_only(X.data)
+    table = read_only(X.indptr), read_only(X.indices), read_only(X.data)
     n, width = X.shape
     dense = np.empty((min(n, max(1, _DENSE_BYTES // max(4 * width, 1))), width), dtype=np.float32)
     for i in range(0, n, len(dense)):
@@ -196,7 +196,7 @@ def project(
         if not (X[:_ROWS] if X.format == "csr" else X).has_sorted_indices:
             X = X.sorted_indices()
         data = X.data if X.data.dtype == np.float32 else X.data.astype(np.float32)
-        table = (_read_only(X.indptr), _read_only(X.indices), _read_only(data), _read_only(E32))
+        table = (read_only(X.indptr), read_only(X.indices), read_only(data), read_only(E32))
         size = _TILE_BYTES // max(4 * d, 1)
         if X.format == "csr" and not parallel:
             _csr_alone(*table, out, max(64, size), _ROWS)
@@ -215,7 +215,7 @@ def project(
     return out
 
 
-def _read_only(array: Any) -> Any:
+def read_only(array: Any) -> Any:
     """View that cannot be written to.
 
     numba then compiles once for arrays that can and cannot be (memory-mapped ones).

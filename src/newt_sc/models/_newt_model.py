@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["NEWT"]
 
 _IDENTIFIERS = ("hgnc_id", "ensembl", "entrez", "uniprot")
-_SOURCES, _BLOCK_KEY = "newt_sources", "newt_block_key"
+_SOURCES, _BLOCK_KEY = _keys.BLOCK_SOURCES, _keys.BLOCK_KEY
 
 
 # Of scvi-tools for what its users know: TrainRunner (devices, progress bar, callbacks,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from newt_sc import kernels
+from newt_sc import _keys, kernels
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -166,7 +166,7 @@ def block_vectors(embedding: ad.AnnData) -> dict[str, NDArray[np.float32]]:
     ``""`` is the fused one.
     """
     out = {"": np.asarray(embedding.X, dtype=np.float32)}
-    for name in embedding.uns.get("newt", {}).get("modalities", ()):
+    for name in embedding.uns.get(_keys.EMBED, {}).get("modalities", ()):
         if name in embedding.obsm:
             out[str(name)] = np.asarray(embedding.obsm[str(name)], dtype=np.float32)
     return out

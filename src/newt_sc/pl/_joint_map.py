@@ -62,7 +62,7 @@ def joint_map(
         msg = f"uns[{_keys.JOINT!r}] is missing: run newt_sc.tl.joint_map."
         raise KeyError(msg)
     told = joint.uns[_keys.JOINT]
-    columns = ["newt_side", *([color] if isinstance(color, str) else color)]
+    columns = [_keys.SIDE, *([color] if isinstance(color, str) else color)]
     title = f"{told['params']['via']}: {told['mixing']:.0%} of neighbours are of the other side\n"
     titles = [f"{title}({told['mixing_expected']:.0%} if both were one set)", *columns[1:]]
     n = len(columns)

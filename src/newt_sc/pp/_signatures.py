@@ -180,8 +180,8 @@ def signatures(
             " first"
         )
 
-    labels = _labels(data, groupby)
-    runs = None if replicates is None else _labels(data, replicates)
+    labels = group_labels(data, groupby)
+    runs = None if replicates is None else group_labels(data, replicates)
     if runs is not None:
         labels = labels.where(runs.notna())
     counts = labels.value_counts()
@@ -203,7 +203,7 @@ def signatures(
     codes = pd.Index([control, *names], dtype=object).get_indexer(labels)
     cells = np.flatnonzero(codes >= 0)
     codes = codes[cells]
-    X, integer = _matrix(data, layer, cells)
+    X, integer = expression_of(data, layer, cells)
     if few:
         message = (
             f"{len(few)} perturbations have fewer than min_cells={min_cells} cells and are left"
@@ -266,13 +266,13 @@ def _some(names: list[str], n: int = 10) -> str:
 # -- cells -----------------------------------------------------------------------------------------
 
 
-def _labels(adata: AnnData, column: str) -> pd.Series:
+def group_labels(adata: AnnData, column: str) -> pd.Series:
     if column not in adata.obs:
         raise KeyError(f"adata.obs has no column {column!r}; it has {list(adata.obs.columns)}")
     return read_labels(adata.obs[column], f"adata.obs[{column!r}]").reset_index(drop=True)
 
 
-def _matrix(adata: AnnData, layer: str | None, cells: np.ndarray) -> tuple[Any, bool]:
+def expression_of(adata: AnnData, layer: str | None, cells: np.ndarray) -> tuple[Any, bool]:
     """Values of the cells, numpy or CSR, and whether all are whole numbers."""
     if layer is not None and layer not in adata.layers:
         raise KeyError(

@@ -243,7 +243,7 @@ class _Space:
         return sparse.csr_array(wide - narrow)
 
 
-def _changes(block: Any, name: str) -> sparse.csr_array:
+def stated_changes(block: Any, name: str) -> sparse.csr_array:
     """Keep the changes that are measured and not zero."""
     with np.errstate(over="ignore"):
         X = sparse.csr_array(block, dtype=np.float32, copy=True)
@@ -262,7 +262,7 @@ def _changes(block: Any, name: str) -> sparse.csr_array:
 def _embed_block(
     block: Any, *, name: str, at: _Array, space: _Space, transform: str | None, max_value: float
 ) -> tuple[_Array, _Array, _Array]:
-    X = _changes(block, name)
+    X = stated_changes(block, name)
     if transform == "rank":
         X = kernels.signed_scores(X)
     elif transform == "clip":

@@ -147,9 +147,9 @@ def joint_map(
             values = values.where(values.isna(), values.astype(str))
         obs[column] = pd.Categorical(values.where(values.notna(), None))
     out = ad.AnnData(obs=obs, obsm={_keys.X_EMBED: Z.astype(np.float32)})
-    out.obs["newt_side"] = pd.Categorical(side)
+    out.obs[_keys.SIDE] = pd.Categorical(side)
     own = metrics.neighbor_mixing(Z, side, n_neighbors=n_neighbors, return_per_cell=True)
-    out.obs["newt_other_side"] = own
+    out.obs[_keys.OTHER_SIDE] = own
     share = np.array([adata.n_obs, ref.n_obs]) / len(side)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of umap and numba, on threads and seeds

@@ -22,9 +22,9 @@ from newt_sc._settings import logger
 from newt_sc._verb import modality_of
 from newt_sc._warn import warn
 from newt_sc.genes._annotated import align_var
-from newt_sc.pp._signatures import _labels, _matrix
+from newt_sc.pp._signatures import expression_of, group_labels
 from newt_sc.tl._connectivity import _masked_correlation, _ranks
-from newt_sc.tl._embed_signatures import _changes
+from newt_sc.tl._embed_signatures import stated_changes
 from newt_sc.tl._rows import Rows
 from newt_sc.tl._space import align_genes
 
@@ -214,20 +214,21 @@ def match_compounds(
         raise ValueError(msg)
     scores = [np.zeros((len(C), mod.n_obs), dtype=np.float32) for _ in _KINDS]
     E = np.asarray(reference.X, dtype=np.float32)
-    ranked = np.concatenate([_signed_scores(block) for block in _blocks(C)])
+    ranked = np.concatenate([dense_scores(block) for block in _blocks(C)])
     at = np.flatnonzero(found.index >= 0)
     signatures = [
-        kernels.signed_scores(_changes(block, "The signatures"))[:, at]
+        kernels.signed_scores(stated_changes(block, "The signatures"))[:, at]
         for block in Rows(mod.X, "mdata").blocks()
     ]
     rows = change.rows
-    scores[0] = _cosines(ranked, signatures, E[rows], E[found.index[at]])
+    scores[0] = embedding_cosines(ranked, signatures, E[rows], E[found.index[at]])
     for _ in range(n_shuffles):
         order = rng.permutation(len(E))
         scores[1] += (
-            _cosines(ranked, signatures, E[order[rows]], E[order[found.index[at]]]) / n_shuffles
+            embedding_cosines(ranked, signatures, E[order[rows]], E[order[found.index[at]]])
+            / n_shuffles
         )
-    n_shared = _correlations(C, rows, mod, found.index, out=scores[2])
+    n_shared = write_correlations(C, rows, mod, found.index, out=scores[2])
     size = np.linalg.norm(C, axis=1)
     for each in scores:
         each *= (size / size[0])[:, None]
@@ -389,8 +390,8 @@ class _Change:
         target: str,
         replicates: str | None,
     ) -> _Change:
-        label = _labels(adata, groupby)
-        run = None if replicates is None else _labels(adata, replicates)
+        label = group_labels(adata, groupby)
+        run = None if replicates is None else group_labels(adata, replicates)
         if run is not None:
             label = label.where(run.notna())
         found = align_genes(adata, reference.obs_names, organism)
@@ -404,7 +405,7 @@ class _Change:
                 )
                 raise ValueError(msg)
         at = np.flatnonzero(label.isin([source, target]))
-        X, _ = _matrix(adata, layer, at)
+        X, _ = expression_of(adata, layer, at)
         member = (label.iloc[at] == target).to_numpy()
         few = min(size) < _MIN_CELLS
         if run is None:
@@ -503,7 +504,7 @@ def _blocks(X: _Array) -> Iterator[_Array]:
         yield X[start : start + _CHUNK]
 
 
-def _signed_scores(X: _Array) -> _Array:
+def dense_scores(X: _Array) -> _Array:
     """Rank changes as :func:`newt_sc.kernels.signed_scores` does, in dense rows."""
     zero = X == 0
     n = (~zero).sum(axis=1, keepdims=True)
@@ -512,7 +513,9 @@ def _signed_scores(X: _Array) -> _Array:
     return np.where(zero, 0, scores).astype(np.float32)
 
 
-def _cosines(changes: _Array, signatures: list[sparse.csr_array], E: _Array, F: _Array) -> _Array:
+def embedding_cosines(
+    changes: _Array, signatures: list[sparse.csr_array], E: _Array, F: _Array
+) -> _Array:
     """Cosines of changes and signatures in the space of the genes, changes x signatures.
 
     They are NaN where there is none.
@@ -535,7 +538,9 @@ def _cosines(changes: _Array, signatures: list[sparse.csr_array], E: _Array, F: 
     return out
 
 
-def _correlations(C: _Array, rows: _Array, mod: ad.AnnData, index: _Array, *, out: _Array) -> int:
+def write_correlations(
+    C: _Array, rows: _Array, mod: ad.AnnData, index: _Array, *, out: _Array
+) -> int:
     """Write rank correlations over the genes that both have; tell how many these are."""
     at = np.flatnonzero(index >= 0)
     gene, first = np.unique(index[at], return_index=True)

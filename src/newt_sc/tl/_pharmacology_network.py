@@ -258,13 +258,6 @@ def pharmacology_network(
     return out if copy else None
 
 
-def _joined(edges: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    out = pd.concat([part for part in edges if len(part)] or edges[:1], ignore_index=True).reindex(
-        columns=_EDGES
-    )
-    return out.astype(dict.fromkeys(_EDGES[:3], str) | dict.fromkeys(_EDGES[3:], np.float64))
-
-
 def _told(mod: ad.AnnData, name: str) -> bool:
     return name in mod.obs and bool(read_labels(mod.obs[name], name, quiet=True).notna().any())
 

@@ -180,7 +180,7 @@ def _by_indication(
     K = radial(S, space, _GAMMA)
     usable = has & space.known[:, None]
     other = space.drug[:, None] != space.drug[None]
-    scores = _indication_scores(K, usable, space.drug, other)
+    scores = indication_scores(K, usable, space.drug, other)
     scores[~space.known] = np.nan
     beyond = None
     if (
@@ -189,7 +189,7 @@ def _by_indication(
     ):
         of, _ = annotation_matrix(space.mod, mechanism)
         same = (of.astype(np.float64) @ of.T.astype(np.float64)) > 0
-        beyond = _indication_scores(K, usable, space.drug, other & ~same)
+        beyond = indication_scores(K, usable, space.drug, other & ~same)
     accuracy = _list_accuracy(scores, beyond, usable, at[0], space.drug, random_state)
     column = has[:, at[0]]
 
@@ -203,7 +203,7 @@ def _by_indication(
     return scores[:, at[0]], column, paths, accuracy
 
 
-def _indication_scores(
+def indication_scores(
     K: NDArray[np.float64],
     has: NDArray[np.bool_],
     drug: NDArray[np.intp],

@@ -1,0 +1,117 @@
+"""Signatures, labels and folds that the benchmarks of targets share, and how they score."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+import newt_sc as nt
+from benchmarks import _cache, _common
+from newt_sc import kernels
+from newt_sc.models._target_predictor import drug_groups, label_matrix, read_compounds
+
+if TYPE_CHECKING:
+    import anndata as ad
+
+SETS = ("drugbank", "binds")
+TITLES = {"drugbank": "DrugBank targets", "binds": "compound binds gene"}
+N_FOLDS, MIN_DRUGS, N_BOOTSTRAP = 5, 5, 500
+SOURCE = _common.ROOT / "src" / "newt_sc"
+
+
+@cache
+def data() -> ad.AnnData:
+    """Signatures of compounds with their labels."""
+    return nt.datasets.l1000()["compound"].copy()
+
+
+@cache
+def genes() -> pd.Index:
+    """All genes that may be targets."""
+    return nt.datasets.embedding("newt-human").obs_names
+
+
+@cache
+def labels(label_set: str) -> pd.DataFrame:
+    """Compounds x genes with a label of a set, 0 or 1."""
+    table = data().uns["targets"]
+    table = (
+        table[table["label_set"] == label_set]
+        if label_set != "union"
+        else table.drop(columns="label_set")
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", nt.errors.NewtWarning)
+        Y, rows = label_matrix(table, data().obs_names, genes())
+    return pd.DataFrame((Y != 0).astype(np.float32), index=data().obs_names, columns=genes()[rows])
+
+
+@cache
+def drugs(strict: bool = True) -> np.ndarray:
+    """Drug of each compound: same name or skeleton; if strict, also the same signature."""
+    compounds = read_compounds(data(), data().var_names)
+    if strict:
+        return drug_groups(data(), compounds, ("name", "inchikey"))
+    obs = data().obs
+    skeleton = obs["inchikey"].astype(str).str.split("|").str[0].str[:14]
+    return kernels.joined_groups(obs.index, obs["name"].astype(str).str.lower(), skeleton)
+
+
+@cache
+def folds(strict: bool = True) -> np.ndarray:
+    """Fold of each compound."""
+    return kernels.grouped_folds(drugs(strict), N_FOLDS)
+
+
+@cache
+def asked(label_set: str) -> pd.Index:
+    """Targets with at least five drugs."""
+    Y = labels(label_set)
+    n = Y.groupby(drugs()).max().sum()
+    return pd.Index(sorted(n.index[n >= MIN_DRUGS]))
+
+
+@cache
+def every() -> pd.Index:
+    """Targets asked of in any label set."""
+    return pd.Index(sorted(set().union(*(asked(name) for name in SETS))))
+
+
+def state() -> str:
+    """Code that scores depend on."""
+    rooms = [SOURCE / name for name in ("kernels", "genes", "datasets")]
+    here = _common.ROOT / "benchmarks"
+    models = sorted((SOURCE / "models").glob("_target*.py"))
+    return _cache.code_hash(*rooms, *models, here / "_target_peers.py", here / "_peers.py")
+
+
+def area(S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """AUROC of each column with weighted rows, pairs compared within folds; ``weight`` is
+    replicates x rows.
+    """
+    won, pairs = np.zeros((len(weight), S.shape[1])), np.zeros((len(weight), S.shape[1]))
+    for fold in np.unique(where):
+        at = np.flatnonzero(where == fold)
+        for j in range(S.shape[1]):
+            s, y = S[at, j], Y[at, j] != 0
+            if np.isnan(s).any() or not y.any():
+                continue
+            up, low = weight[:, at[y]], weight[:, at[~y]]
+            above = (
+                0.5 + np.sign(s[y][:, None] - s[~y]) / 2
+            )  # 1 for a pair in the right order, 0.5 for a tie
+            won[:, j] += ((up @ above) * low).sum(axis=1)
+            pairs[:, j] += up.sum(axis=1) * low.sum(axis=1)
+    return np.divide(won, pairs, out=np.full(won.shape, np.nan), where=pairs > 0)
+
+
+@cache
+def draws(strict: bool = True) -> np.ndarray:
+    """Bootstrap weights of compounds, by drug; the first row is 1."""
+    group = drugs(strict)
+    count = kernels.bootstrap_weights(group.max() + 1, N_BOOTSTRAP)
+    return np.vstack([np.ones(len(group)), count[:, group]])
