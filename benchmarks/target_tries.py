@@ -85,7 +85,7 @@ def adapted(model: Any, n_comps: int = 32, penalty: float = 10.0) -> Array:
     """
     V, known = kernels.centered_cosine(np.nan_to_num(np.hstack(list(model._vectors.values()))))
     U, s, _ = np.linalg.svd(
-        kernels.unit_rows((model._Y != 0).T.astype(np.float64)), full_matrices=False
+        kernels.unit_rows((model._problem.Y != 0).T.astype(np.float64)), full_matrices=False
     )
     n_comps = min(n_comps, len(s))
     rows = V[model._rows]
@@ -213,14 +213,14 @@ def denoise(
     """
 
     def edit(model: Any) -> None:
-        plain = model._space
+        plain = model._problem.space
 
-        def space(train: Compounds) -> MixedSpace:
-            first = plain(train)
+        def space(train: Compounds, **params: float) -> MixedSpace:
+            first = plain(train, **params)
             Q = basis(model.landmarks)
             if random:
                 Q = np.linalg.qr(np.random.default_rng(0).standard_normal(Q.shape))[0]
-            drug = model._groups
+            drug = model._problem.groups
             use = np.isfinite(train.scores).all(axis=1)
             Z = (
                 pd.DataFrame((train.scores[use] - first.mean) / first.sd)
@@ -228,15 +228,15 @@ def denoise(
                 .mean()
                 .to_numpy()
             )
-            Y = pd.DataFrame(model._Y[use] != 0).groupby(drug[use]).max().to_numpy()
+            Y = pd.DataFrame(model._problem.Y[use] != 0).groupby(drug[use]).max().to_numpy()
             F = make(Z, Y, Q, n)
 
             def change(some: Compounds) -> Compounds:
                 return replace(some, scores=((some.scores - first.mean) / first.sd) @ F)
 
-            return MixedSpace(first, plain(change(train)), change, share)
+            return MixedSpace(first, plain(change(train), **params), change, share)
 
-        model._space = space
+        model._problem = replace(model._problem, space=space)
 
     return edit
 

@@ -11,6 +11,7 @@ import argparse
 import os
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -177,7 +178,10 @@ def ridge(
         )
         if transductive:  # standardised and whitened on all compounds, those asked of among them
             everyone = read_compounds(data(), model.landmarks)
-            model._space = lambda train, inner=model._space, **changed: inner(everyone, **changed)  # type: ignore[method-assign]
+            space = model._problem.space
+            model._problem = replace(
+                model._problem, space=lambda train, **params: space(everyone, **params)
+            )
         how = (
             "compounds"
             if split == "compound"

@@ -45,7 +45,8 @@ def test_adapted_vectors_bring_targets_of_the_same_compounds_together() -> None:
     noise = 3 * rng.standard_normal((40, 10))
     vectors = np.hstack([np.eye(4)[kind], noise]).astype(np.float32)
     Y = (kind[:20] == np.arange(60)[:, None] % 4).astype(float)  # the first 20 genes are trained on
-    model = SimpleNamespace(_vectors={"": vectors}, _rows=np.arange(20), _Y=Y)
+    problem = SimpleNamespace(Y=Y)
+    model = SimpleNamespace(_vectors={"": vectors}, _rows=np.arange(20), _problem=problem)
     V = target_tries.adapted(model, n_comps=4, penalty=0.1)
     S = V[20:] @ V[:20].T
     same = kind[20:, None] == kind[None, :20]

@@ -21,7 +21,8 @@ from newt_sc import genes, kernels
 from newt_sc.errors import GeneMatchError, NewtWarning
 from newt_sc.models import TargetPredictor
 from newt_sc.models._fingerprints import morgan_fingerprints
-from newt_sc.models._target_predictor import GAMMAS, PENALTIES, label_matrix, read_compounds
+from newt_sc.models._target_fit import GAMMAS, PENALTIES
+from newt_sc.models._target_labels import label_matrix, read_compounds
 from newt_sc.models._target_space import Compounds, GeneKernel, SignatureSpace, block_vectors
 
 Array = NDArray[np.float64]
@@ -376,7 +377,7 @@ def test_cross_fitted_scores_are_not_those_of_the_final_model(
 
 
 def folds_of(model: TargetPredictor) -> dict[str, int]:
-    return dict(zip(model.names, model._oof["folds"].tolist(), strict=True))
+    return dict(zip(model.names, model._oof.folds.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("column", ["name", "inchikey", "drug"])
@@ -395,7 +396,7 @@ def test_compounds_of_one_drug_share_a_fold(
     train.obs.loc[train.obs_names[60:], column] = None  # not known: joins nothing
     groups = ("name", "inchikey") if column != "drug" else ("drug", "missing")
     model = make(train, groups=groups)
-    group = dict(zip(model.names, model._groups, strict=True))
+    group = dict(zip(model.names, model._problem.groups, strict=True))
     assert group[one] == group[two]
     assert len(set(group.values())) == N_TRAIN - 1
     folds = folds_of(model.train())
@@ -409,7 +410,7 @@ def test_the_same_signature_under_another_name_is_one_drug(
     model = make(train).train()
     folds = folds_of(model)
     assert folds["c1_4"] == folds["c1_17"] == folds["c1_30"]
-    assert len(set(model._groups)) == N_TRAIN - 2
+    assert len(set(model._problem.groups)) == N_TRAIN - 2
     # so none of them is scored by a model that has seen another
     assert (model.predict().obs.loc[["c1_4", "c1_17", "c1_30"], "nearest"] < 0.9).all()
 
@@ -1130,8 +1131,8 @@ def test_known_targets_are_scored_by_models_without_their_family(
     assert (found.obs["nearest"] < 1).all()
     p = found.layers["probability"]
     assert ((p >= 0) & (p <= 1)).all()
-    linked = genes.linked_targets(model.target_names, model._Y)
-    folds = model._oof["folds"]
+    linked = genes.linked_targets(model.target_names, model._problem.Y)
+    folds = model._oof.folds
     assert (folds[:, None] == folds[None])[linked].all()
     # one model without a fold's targets at all, by the public interface
     fold = folds == 0

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 import newt_sc as nt
 from newt_sc.errors import FormatError
 from newt_sc.models import TargetPredictor
-from newt_sc.models._target_predictor import read_compounds
+from newt_sc.models._target_labels import read_compounds
 
 N_COMPOUNDS, N_LANDMARKS, N_CLASSES = 80, 60, 4
 

@@ -13,7 +13,7 @@ from anndata import AnnData
 from newt_sc import _keys
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from newt_sc.models._arrays import Floats, Mask
 
     Parts = dict[str, tuple[pd.Index, Any]]
 
@@ -37,19 +37,19 @@ class Blocks:
     """
 
     genes: pd.Index
-    values: dict[str, NDArray[np.float32]]
-    present: NDArray[np.bool_]
+    values: dict[str, Floats]
+    present: Mask
 
     @property
     def widths(self) -> dict[str, int]:
         """Dimensions of each block."""
         return {name: block.shape[1] for name, block in self.values.items()}
 
-    def __getitem__(self, rows: NDArray[np.bool_]) -> Blocks:
+    def __getitem__(self, rows: Mask) -> Blocks:
         values = {name: block[rows] for name, block in self.values.items()}
         return Blocks(self.genes[rows], values, self.present[rows])
 
-    def with_nan(self, name: str) -> NDArray[np.float32]:
+    def with_nan(self, name: str) -> Floats:
         """One block, NaN where the modality does not know the gene."""
         known = self.present[:, list(self.values).index(name)]
         return np.where(known[:, None], self.values[name], np.float32(np.nan))
@@ -200,7 +200,7 @@ def aligned(data: Any, parts: Parts, widths: Mapping[str, int] | None = None) ->
     return Blocks(every, values, present)
 
 
-def _checked(block: Any, name: str) -> NDArray[np.float32]:
+def _checked(block: Any, name: str) -> Floats:
     """Copy as float32; rows are all finite or all NaN."""
     found = f"The block of {name!r}"
     if not isinstance(block, np.ndarray):

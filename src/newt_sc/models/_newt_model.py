@@ -23,8 +23,8 @@ from ._scvi import AnnDataManager, BaseModelClass, ObsmField, quiet
 if TYPE_CHECKING:
     import torch
     from mudata import MuData
-    from numpy.typing import NDArray
 
+    from ._arrays import Floats
     from ._newt_module import Fusion
 
 __all__ = ["NEWT"]
@@ -394,7 +394,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         *,
         modalities: Sequence[str] | None = None,
         batch_size: int = 4096,
-    ) -> NDArray[np.float32]:
+    ) -> Floats:
         """Get the fused vector of each gene.
 
         Parameters
@@ -613,7 +613,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         batch_size: int,
         *,
         decode: int | None = None,
-    ) -> tuple[NDArray[np.float32], ...]:
+    ) -> tuple[Floats, ...]:
         """Vectors, attention and one decoded block; NaN where there is nothing to say."""
         if batch_size < 1:
             raise ValueError(f"batch_size is {batch_size}, expected at least 1.")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from newt_sc.models._arrays import Floats, Mask
 
 __all__ = ["FUSIONS", "Fused", "Fusion", "NewtModule", "masked_softmax"]
 
@@ -184,11 +184,11 @@ class NewtModule(nn.Module):
     @torch.inference_mode()
     def infer(
         self,
-        blocks: Sequence[NDArray[np.float32]],
-        present: NDArray[np.bool_],
+        blocks: Sequence[Floats],
+        present: Mask,
         batch_size: int,
         decode: int | None = None,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    ) -> tuple[Floats, Floats, Floats]:
         """Vectors, attention and one decoded block of all genes, by batches.
 
         They are NaN where no modality knows a gene, and attention where a modality does not.

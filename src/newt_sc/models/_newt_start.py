@@ -12,8 +12,7 @@ import torch
 from ._newt_module import FUSIONS, NewtModule
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from ._arrays import Array
     from ._blocks import Blocks
 
 __all__ = ["WEIGHTS", "checked_params", "module_of", "start"]
@@ -132,7 +131,7 @@ def _pca(
     vectors *= np.where(largest < 0, -1, 1)
     forward, back = vectors * size ** (power - 1), vectors * size ** (1 - power)
 
-    def parts(array: NDArray[np.float64]) -> list[torch.Tensor]:
+    def parts(array: Array) -> list[torch.Tensor]:
         whole = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
         return list(torch.split(whole, widths))
 

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from newt_sc._settings import logger
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from ._arrays import Rows
     from ._blocks import Blocks
 
 __all__ = ["Partners", "aligned_pairs"]
@@ -24,7 +23,7 @@ UNSEEN = 0.2
 """Probability that a modality of a partner is not seen."""
 
 
-def aligned_pairs(pairs: pd.DataFrame, genes: pd.Index) -> NDArray[np.intp]:
+def aligned_pairs(pairs: pd.DataFrame, genes: pd.Index) -> Rows:
     """Find the genes of pairs.
 
     Parameters
@@ -65,7 +64,7 @@ def aligned_pairs(pairs: pd.DataFrame, genes: pd.Index) -> NDArray[np.intp]:
             f" {first}."
         )
         raise ValueError(msg)
-    found: NDArray[np.intp] = np.unique(at, axis=0)
+    found: Rows = np.unique(at, axis=0)
     logger.info(
         "%d of %d pairs are of two genes of the model, each counted once", len(found), len(pairs)
     )
@@ -95,7 +94,7 @@ class Partners(nn.Module):
     present: Tensor
     joined: Tensor
 
-    def __init__(self, data: Blocks, pairs: NDArray[np.intp], allowed: NDArray[np.intp]) -> None:
+    def __init__(self, data: Blocks, pairs: Rows, allowed: Rows) -> None:
         super().__init__()
         pairs = pairs[np.isin(pairs, allowed).all(axis=1)]
         n = len(data.genes)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from newt_sc.models._arrays import Array, Floats, Mask
 
 __all__ = ["Calibration"]
 
-Array = NDArray[np.float64]
 _CHUNK = 64
 _KNOTS = (2.0, 5.0)
 _EVEN = 1e-9
@@ -39,9 +43,7 @@ class Calibration:
     scale: Array
 
     @classmethod
-    def fit(
-        cls, z: Array, prior: Array, y: NDArray[np.bool_], strength: Array, near: Array
-    ) -> Calibration:
+    def fit(cls, z: Array, prior: Array, y: Mask, strength: Array, near: Array) -> Calibration:
         """Fit to cross-validated scores.
 
         Parameters
@@ -67,7 +69,7 @@ class Calibration:
         first_steps = _isotonic(_dot(first, columns), right[labelled], most=20)
         return cls(pair, pair_steps, first, first_steps, center, scale)
 
-    def probability(self, z: NDArray[np.floating], prior: Array) -> NDArray[np.float32]:
+    def probability(self, z: NDArray[np.floating], prior: Array) -> Floats:
         """Probability of each pair, compounds x targets, from z and the prior of each target.
 
         It is NaN where z is.
@@ -115,7 +117,7 @@ def _first_features(top: Array, extra: Array, center: Array, scale: Array) -> Ar
     )
 
 
-def _logistic(X: Array, y: NDArray[np.bool_]) -> Array:
+def _logistic(X: Array, y: Mask) -> Array:
     from sklearn.linear_model import LogisticRegression
 
     if y.all() or not y.any():
@@ -137,7 +139,7 @@ def _dot(weights: Array, X: Array) -> Array:
     return out
 
 
-def _isotonic(odds: Array, y: NDArray[np.bool_], most: int = 200) -> Array:
+def _isotonic(odds: Array, y: Mask, most: int = 200) -> Array:
     """Rising steps: bins of equal mass in log odds of the fit, then isotonic.
 
     There are at most some hundred bins.

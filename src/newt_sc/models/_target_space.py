@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from newt_sc import _keys, kernels
 
 if TYPE_CHECKING:
     import anndata as ad
+    from numpy.typing import NDArray
+
+    from newt_sc.models._arrays import Array, Floats, Mask, Rows
 
 __all__ = ["Compounds", "GeneKernel", "SignatureSpace", "block_vectors"]
 
-Array = NDArray[np.float64]
 _GAMMAS = {"": (1.0, 3.0, 10.0)}
 _BLOCK_GAMMAS = (3.0, 10.0)
 _CHUNK = 4096
@@ -47,17 +48,17 @@ class Compounds:
     scores: Array
     strength: Array
     fingerprints: NDArray[np.uint8] | None = None
-    profiles: NDArray[np.bool_] | None = None
-    number: NDArray[np.intp] | None = None
+    profiles: Mask | None = None
+    number: Rows | None = None
 
-    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Compounds:
+    def __getitem__(self, rows: Mask | Rows) -> Compounds:
         bits = None if self.fingerprints is None else self.fingerprints[rows]
         profiles = None if self.profiles is None else self.profiles[rows]
         number = None if self.number is None else self.number[rows]
         return Compounds(self.scores[rows], self.strength[rows], bits, profiles, number)
 
     @property
-    def known(self) -> NDArray[np.bool_]:
+    def known(self) -> Mask:
         """Which of them have a signature or a structure."""
         known = np.isfinite(self.scores).all(axis=1) & np.isfinite(self.strength)
         return known if self.fingerprints is None else known | self.fingerprints.any(axis=1)
@@ -141,7 +142,7 @@ class SignatureSpace:
 
     def inducing_points(
         self, train: Compounds, n: int, random_state: int
-    ) -> tuple[tuple[Array, Array], list[NDArray[np.intp]]]:
+    ) -> tuple[tuple[Array, Array], list[Rows]]:
         """Centres of clusters of at least two training compounds.
 
         They are unit signatures, standardised strengths and members.
@@ -160,7 +161,7 @@ class SignatureSpace:
         return (kernels.unit_rows(centers[:, :-1]), centers[:, -1] / _STRENGTH), members
 
 
-def block_vectors(embedding: ad.AnnData) -> dict[str, NDArray[np.float32]]:
+def block_vectors(embedding: ad.AnnData) -> dict[str, Floats]:
     """Vectors of a gene embedding, and of each of its blocks where it has them, by name.
 
     ``""`` is the fused one.
@@ -185,8 +186,8 @@ class GeneKernel:
         Genes to centre on: those that were trained on.
     """
 
-    def __init__(self, vectors: Mapping[str, NDArray[np.float32]], rows: NDArray[np.intp]) -> None:
-        self._units: dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]] = {}
+    def __init__(self, vectors: Mapping[str, Floats], rows: Rows) -> None:
+        self._units: dict[str, tuple[Floats, Mask]] = {}
         for name, X in vectors.items():
             U, has = kernels.centered_cosine(X, rows)
             self._units[name] = U.astype(np.float32), has
@@ -198,17 +199,17 @@ class GeneKernel:
 
     def parts(
         self,
-        a: NDArray[np.intp],
-        b: NDArray[np.intp],
+        a: Rows,
+        b: Rows,
         weights: Sequence[float] | Array | None = None,
-    ) -> Iterator[NDArray[np.float32]]:
+    ) -> Iterator[Floats]:
         """Kernels of genes, a x b each, in the order of ``names``.
 
         Those with weight 0 are left out.
         """
         last: str | None = None
-        cosine: NDArray[np.float32] = np.empty((0, 0), np.float32)
-        both: NDArray[np.bool_] = np.empty((0, 0), bool)
+        cosine: Floats = np.empty((0, 0), np.float32)
+        both: Mask = np.empty((0, 0), bool)
         for i, (name, gamma) in enumerate(self.names):
             if weights is not None and weights[i] == 0:
                 continue
@@ -217,7 +218,7 @@ class GeneKernel:
                 cosine, both, last = U[a] @ U[b].T, has[a][:, None] & has[b][None], name
             yield cosine if not gamma else np.exp(np.float32(-gamma) * (1 - cosine)) * both
 
-    def learn(self, rows: NDArray[np.intp], profiles: Array, linked: NDArray[np.bool_]) -> Array:
+    def learn(self, rows: Rows, profiles: Array, linked: Mask) -> Array:
         """Weigh the kernels by how well they predict which unlinked targets share compounds.
 
         Parameters
@@ -235,9 +236,7 @@ class GeneKernel:
             list(self.parts(rows, rows)), kernels.profile_cosine(profiles != 0), use
         )
 
-    def kernel(
-        self, a: NDArray[np.intp], b: NDArray[np.intp], weights: Array
-    ) -> NDArray[np.float32]:
+    def kernel(self, a: Rows, b: Rows, weights: Array) -> Floats:
         """Weighted sum of the kernels, a x b."""
         out = np.zeros((len(a), len(b)), dtype=np.float32)
         used = [weight for weight in weights if weight]

@@ -20,8 +20,7 @@ from . import _losses
 from ._scvi import AnnDataLoader, TrainRunner, quiet
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from ._arrays import Mask
     from ._newt_module import NewtModule
     from ._partners import Partners
 
@@ -264,7 +263,7 @@ class GeneSplitter(LightningDataModule):
     def __init__(
         self,
         adata_manager: Any,
-        present: NDArray[np.bool_],
+        present: Mask,
         *,
         train_size: float,
         batch_size: int,

@@ -114,7 +114,8 @@ def _n_private(reference: ad.AnnData) -> int:
     params = made.get("params", {}) if isinstance(made, Mapping) else {}
     if not isinstance(params, Mapping) or params.get("method") != "newt":
         return 0
-    return min(max(int(params.get("n_private", 0)), 0), reference.n_vars)
+    n_private: int = min(max(int(params.get("n_private", 0)), 0), reference.n_vars)
+    return n_private
 
 
 def _centered(block: Any) -> _Array:

@@ -1,0 +1,298 @@
+"""Kronecker ridge regression on pairs of a compound and a target: fitted, tuned, cross-fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+
+from newt_sc import kernels
+from newt_sc.models._target_space import Compounds, SignatureSpace
+
+if TYPE_CHECKING:
+    from newt_sc.models._arrays import Array, Mask, Rows
+
+__all__ = ["MIN_COMPOUNDS", "CrossFit", "Fit", "Problem", "cross_fit", "fits", "moments", "tuned"]
+
+GAMMAS, PENALTIES = (2.0, 4.0, 10.0), (3.0, 10.0, 30.0)
+MIN_COMPOUNDS = 5  # fewer say nothing of a target that is tuned by
+_SPACE = (
+    *("gamma", "strength_weight", "structure_weight", "structure_gamma"),
+    *("whitening", "known_weight", "memory"),
+)
+_TINY = 1e-6
+_CHUNK = 2048
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Compounds with labels, and by what parameters they are fitted.
+
+    Attributes
+    ----------
+    compounds, names, groups
+        Training compounds, what they are called, and the drug that each is.
+    Y
+        Labels, compounds x targets.
+    params
+        Of the model.
+    G
+        Kernel of the targets by the embedding.
+    space
+        Fits the kernel of compounds.
+    """
+
+    compounds: Compounds
+    names: pd.Index
+    groups: Rows
+    Y: Array
+    params: dict[str, Any]
+    G: Array
+    space: Callable[..., SignatureSpace] = SignatureSpace.fit
+
+    def part(self, rows: Any = slice(None), columns: Any = slice(None), **changed: Any) -> Problem:
+        """Take some compounds and targets, with some of the parameters changed."""
+        compounds = self.compounds[rows]
+        if compounds.profiles is not None:
+            compounds = replace(compounds, profiles=compounds.profiles[:, columns])
+        return replace(
+            self,
+            compounds=compounds,
+            names=self.names[rows],
+            groups=self.groups[rows],
+            Y=self.Y[rows][:, columns],
+            params=self.params | changed,
+            G=self.G[columns][:, columns],
+        )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model.
+
+    Scores are rows(compound) R times the kernel of genes, plus ``own`` where genes were seen.
+
+    Attributes
+    ----------
+    space, train, centers
+        Kernel of compounds; and what it is to: training compounds or inducing points.
+    R
+        Training compounds or inducing points x targets.
+    own
+        Targets x targets: what only targets that were trained on have, over the share of the
+        embedding.
+    members
+        Names of the training compounds, or of those of each inducing point, joined by ``|``; none
+        of a model that was loaded without.
+    """
+
+    space: SignatureSpace
+    train: Compounds | None
+    centers: tuple[Array, Array] | None
+    R: Array
+    own: Array
+    members: Sequence[str] = ()
+
+    def rows(self, compounds: Compounds) -> Array:
+        """Kernel to what was trained on, or to inducing points."""
+        if self.centers is not None:
+            return self.space.unit_kernel(self.space.unit(compounds), self.centers)
+        return self.space.kernel(compounds, cast("Compounds", self.train))
+
+    def nearest(self, compounds: Compounds, K: Array) -> Array:
+        """Largest of these rows; where a compound is a training compound, that to another."""
+        if compounds.number is not None and self.train is not None:
+            same = compounds.number[:, None] == cast("Any", self.train.number)[None]
+            K = np.where(same, -np.inf, K)
+        return np.asarray(K.max(axis=1), dtype=np.float64)
+
+    def to_genes(self, G: Array, at: Rows) -> Array:
+        """Kernel of the targets to genes.
+
+        Parameters
+        ----------
+        G
+            That by the embedding, targets x genes.
+        at
+            Which of the targets each gene is, -1 for none.
+        """
+        return G + np.where(at >= 0, self.own[:, at], 0)
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """What models say that have not seen a compound's drug, or a target's family.
+
+    Attributes
+    ----------
+    U
+        Compounds x targets, before the kernel of genes.
+    seen, prior
+        Compounds x targets: scores, and the share of training compounds that have the target.
+    near
+        Largest kernel of each compound to a training compound.
+    folds
+        Of compounds, or of targets.
+    """
+
+    U: Array
+    seen: Array
+    prior: Array
+    near: Array
+    folds: Rows
+
+
+def fits(problem: Problem, *penalties: float) -> list[Fit]:
+    """Fit to all compounds and targets of a problem, with each penalty."""
+    params, train, Y = problem.params, problem.compounds, problem.Y
+    space = problem.space(train, **{name: params[name] for name in _SPACE})
+    centers, members, back = None, list(problem.names), None
+    if params["n_inducing"]:
+        # Nystroem: K is features' features; ``back`` takes coefficients to the inducing points.
+        centers, groups = space.inducing_points(train, params["n_inducing"], params["random_state"])
+        square = space.unit_kernel(centers, centers)
+        chol = np.linalg.cholesky(square + _TINY * np.eye(len(square)))
+        features = np.linalg.solve(chol, space.unit_kernel(centers, space.unit(train)))
+        K, back = features.T @ features, np.linalg.solve(chol.T, features)
+        members = ["|".join(problem.names[some]) for some in groups]
+    else:
+        K = space.kernel(train, train)
+    own = params["identity"] * np.eye(Y.shape[1])
+    own = own + params["profile"] * kernels.profile_cosine(Y != 0)
+    share = max(1 - params["identity"] - params["profile"], _TINY)
+    p = np.maximum(Y.mean(axis=0), 0.5 / len(Y))  # a target of none counts as one of half
+    ridge = kernels.PairRidge(K, own + share * problem.G)
+    projected = ridge.project((Y - p) / np.sqrt(p))
+    out = []
+    for penalty in penalties:
+        A = ridge.coefficients(projected, penalty)
+        A = A if back is None else back @ A
+        kept = None if params["n_inducing"] else train
+        out.append(Fit(space, kept, centers, share * A, own / share, members))
+    return out
+
+
+def tuned(problem: Problem, linked: Mask, kind: str, families: bool) -> dict[str, float]:
+    """Choose by inner folds the parameters with the best mean AUROC over targets.
+
+    Parameters
+    ----------
+    problem
+        What is to be fitted.
+    linked
+        Pairs of targets of one family.
+    kind
+        What is not seen in training: ``"compounds"``, ``"targets"`` or ``"both"``.
+    families
+        Whether families stay in one fold.
+    """
+    Y, G = problem.Y, problem.G
+    seed = problem.params["random_state"] + 1  # other folds than those of calibration
+    asked = np.flatnonzero((Y != 0).sum(axis=0) >= MIN_COMPOUNDS)
+    if not asked.size:
+        raise ValueError(
+            f"tune needs targets with at least {MIN_COMPOUNDS} compounds; there is none."
+        )
+    folds, column_folds = np.zeros(len(Y), dtype=np.intp), np.zeros(len(asked), dtype=np.intp)
+    if kind != "targets":
+        folds = kernels.grouped_folds(problem.groups, 3, random_state=seed)
+    if kind != "compounds":
+        family = kernels.components(linked[np.ix_(asked, asked)])
+        group = family if families else np.arange(len(asked))
+        column_folds = kernels.grouped_folds(group, 3, random_state=seed)
+    quality = {}
+    for gamma in GAMMAS:
+        scores = np.full((len(PENALTIES), *Y.shape), np.nan)
+        for fold in np.unique(folds):
+            train, test = (folds != fold) | (kind == "targets"), folds == fold
+            for column in np.unique(column_folds):
+                out = asked[column_folds == column]
+                use = (Y[train] != 0).any(axis=0)
+                if kind != "compounds":
+                    use[out] = False
+                    use &= ~(linked[:, out].any(axis=1) & families)
+                found = fits(problem.part(train, use, gamma=gamma, n_inducing=0), *PENALTIES)
+                K = found[0].rows(problem.compounds[test])
+                at = pd.Index(np.flatnonzero(use)).get_indexer(out)
+                for S, fit in zip(scores, found, strict=True):
+                    to = fit.to_genes(G[np.ix_(use, out)], at)
+                    S[np.ix_(test, out)] = K @ fit.R @ to
+        for S, penalty in zip(scores, PENALTIES, strict=True):
+            auroc = kernels.column_auroc(S[:, asked], Y[:, asked], folds)
+            quality[gamma, penalty] = float(np.nanmean(auroc))
+    gamma, penalty = max(quality, key=lambda one: quality[one])
+    return {"gamma": gamma, "penalty": penalty}
+
+
+def cross_fit(problem: Problem, n_folds: int, fit: Fit, families: Rows | None) -> CrossFit:
+    """Score every training compound by a model that has not seen its drug.
+
+    Parameters
+    ----------
+    problem
+        What was fitted.
+    n_folds
+        Of drugs, or of families.
+    fit
+        The fit to all of it.
+    families
+        Of each target: score every target by a model that has seen neither it nor its family
+        instead, for all compounds.
+    """
+    Y, G, penalty = problem.Y, problem.G, problem.params["penalty"]
+    units = problem.groups if families is None else families
+    folds = kernels.grouped_folds(units, n_folds, random_state=problem.params["random_state"])
+    U, seen, prior, near = np.zeros(Y.shape), np.zeros(Y.shape), np.zeros(Y.shape), np.zeros(len(Y))
+    for fold in range(n_folds):
+        test = folds == fold
+        if families is not None:
+            part = problem.part(columns=~test)
+            (one,) = fits(part, penalty)
+            seen[:, test] = one.rows(part.compounds) @ one.R @ G[~test][:, test]
+            continue
+        (one,) = fits(problem.part(~test), penalty)
+        asked = problem.compounds[test]
+        K = one.rows(asked)
+        U[test], near[test] = K @ one.R, one.nearest(asked, K)
+        seen[test] = U[test] @ (G + one.own)
+        prior[test] = (Y[~test] != 0).mean(axis=0)
+    if families is not None:
+        K = fit.rows(problem.compounds)
+        same = problem.groups[:, None] == problem.groups[None]
+        U, near = K @ fit.R, np.where(same, -np.inf, K).max(axis=1)
+        prior[:] = (Y != 0).mean(axis=0)
+    return CrossFit(U, seen, prior, near, folds)
+
+
+def moments(
+    found: CrossFit, rows: Rows, n_genes: int, kernel: Callable[[Any], Array]
+) -> tuple[Array, Array]:
+    """Mean and standard deviation over compounds of the scores of every gene.
+
+    Parameters
+    ----------
+    found
+        Cross-fitted scores.
+    rows
+        Genes that were trained on.
+    n_genes
+        How many there are.
+    kernel
+        Gives that of the targets to some genes.
+    """
+    mean, sd = np.empty(n_genes), np.empty(n_genes)
+    center, cov = found.U.mean(axis=0), np.cov(found.U, rowvar=False, bias=True)
+    for some in chunks(n_genes):
+        G = kernel(some)
+        mean[some] = center @ G
+        sd[some] = np.sqrt(np.maximum(np.einsum("ij,ij->j", G, cov @ G), 0))
+    mean[rows], sd[rows] = found.seen.mean(axis=0), found.seen.std(axis=0)
+    return mean, np.maximum(sd, 1e-12)
+
+
+def chunks(n: int) -> Iterator[Rows]:
+    """Positions of genes, as many at a time as there is memory for their kernel."""
+    return (np.arange(start, min(start + _CHUNK, n)) for start in range(0, n, _CHUNK))
