@@ -59,6 +59,25 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
         path = text
         with open_text(source) as file:
             text = file.read()
+    graph, labels = _grow(_tokens(text, path), path)
+    leaves = [labels[node] for node in graph if not graph.out_degree(node)]
+    if "" in leaves or len(set(leaves)) < len(leaves):
+        twice = sorted({name for name in leaves if leaves.count(name) > 1})
+        raise FormatError(
+            path, None, f"leaves need names, each once: found {twice or 'a leaf without'}"
+        )
+    names = list(labels.values())
+    rename: dict[int, int | str] = {}
+    for node, label in labels.items():
+        if not graph.out_degree(node) or (label and not _number(label) and names.count(label) == 1):
+            rename[node] = label
+        graph.nodes[node]["label"] = label
+    inner = (node for node in labels if node not in rename)
+    return nx.relabel_nodes(graph, {**dict(zip(inner, range(len(labels)), strict=False)), **rename})
+
+
+def _tokens(text: str, path: str) -> list[str]:
+    """Brackets, commas, colons, names and lengths of a tree, without its semicolon."""
     parts, at = [], 0
     while at < len(text.rstrip()):
         found = _TOKEN.match(text, at)
@@ -72,6 +91,13 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
         raise FormatError(
             path, None, f"found {parts.count(';')} semicolons, expected one, at the end of the tree"
         )
+    return parts[:-1]
+
+
+def _grow(parts: list[str], path: str) -> tuple[nx.DiGraph, dict[int, str]]:
+    """Tree of numbered nodes, and their labels."""
+    import networkx as nx
+
     graph = nx.DiGraph()
     labels: dict[int, str] = {0: ""}
     graph.add_node(0)
@@ -84,7 +110,7 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
         graph.add_edge(parent, new, length=float("nan"))
         return new
 
-    for part in parts[:-1]:
+    for part in parts:
         if part == "(" and previous in ("", "(", ","):
             parents.append(current)
             current = add(current)
@@ -110,20 +136,7 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
         previous = part if part in ("(", ")", ",", ":") else "length" if previous == ":" else "name"
     if parents:
         raise FormatError(path, None, f"{len(parents)} brackets are not closed")
-    leaves = [labels[node] for node in graph if not graph.out_degree(node)]
-    if "" in leaves or len(set(leaves)) < len(leaves):
-        twice = sorted({name for name in leaves if leaves.count(name) > 1})
-        raise FormatError(
-            path, None, f"leaves need names, each once: found {twice or 'a leaf without'}"
-        )
-    names = list(labels.values())
-    rename: dict[int, int | str] = {}
-    for node, label in labels.items():
-        if not graph.out_degree(node) or (label and not _number(label) and names.count(label) == 1):
-            rename[node] = label
-        graph.nodes[node]["label"] = label
-    inner = (node for node in labels if node not in rename)
-    return nx.relabel_nodes(graph, {**dict(zip(inner, range(len(labels)), strict=False)), **rename})
+    return graph, labels
 
 
 def _number(text: str) -> bool:

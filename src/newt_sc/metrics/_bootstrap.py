@@ -107,6 +107,47 @@ def bootstrap_interval(
     >>> round(nt.metrics.bootstrap_interval(ours, theirs).estimate, 3)  # paired difference
     0.125
     """
+    tables = _tables(values, other, statistic)
+    check_count("n_resamples", n_resamples, 1)
+    if not 0 < confidence_level < 1:
+        msg = (
+            f"confidence_level is {confidence_level}; expected a number between 0 and 1, such as"
+            " 0.95."
+        )
+        raise ValueError(msg)
+    if groups is None:
+        codes = np.zeros(len(tables[0]), dtype=np.intp)
+    else:
+        check_length("groups", groups, len(tables[0]))
+        codes = pd.factorize(read_labels(np.asarray(groups, dtype=object), "groups"))[0]
+    kept = codes >= 0
+    for table in tables:
+        missing = np.isnan(table)
+        kept &= ~(missing.any(axis=1) if missing.ndim == 2 else missing)
+    if not kept.any():
+        msg = f"of {len(tables[0])} units none has a value; expected at least one that is not NaN."
+        raise ValueError(msg)
+    tables = [table[kept] for table in tables]
+    codes = codes[kept]
+
+    rng = np.random.default_rng(random_state)
+    estimates, replicates = [], []
+    for code in np.unique(codes):
+        members = [table[codes == code] for table in tables]
+        whole = np.arange(len(members[0]))[None]
+        estimates.append(_difference(members, whole, statistic)[0])
+        replicates.append(_resample(members, statistic, n_resamples, rng))
+    mean = np.mean(replicates, axis=0)
+    if n_missing := int(np.isnan(mean).sum()):
+        warn(f"the statistic is NaN in {n_missing} of {mean.size} resamples; they are left out")
+    low, high = kernels.percentile_interval(mean, confidence_level)
+    return Interval(float(np.mean(estimates)), low, high, mean)
+
+
+def _tables(
+    values: ArrayLike, other: ArrayLike | None, statistic: Statistic | None
+) -> list[NDArray[np.float64]]:
+    """Scores of the first and, if there is one, of the second method."""
     first = _rows("values", values)
     tables = [first]
     if other is not None:
@@ -124,40 +165,7 @@ def bootstrap_interval(
             " as statistic."
         )
         raise ValueError(msg)
-    check_count("n_resamples", n_resamples, 1)
-    if not 0 < confidence_level < 1:
-        msg = (
-            f"confidence_level is {confidence_level}; expected a number between 0 and 1, such as"
-            " 0.95."
-        )
-        raise ValueError(msg)
-    if groups is None:
-        codes = np.zeros(len(first), dtype=np.intp)
-    else:
-        check_length("groups", groups, len(first))
-        codes = pd.factorize(read_labels(np.asarray(groups, dtype=object), "groups"))[0]
-    kept = codes >= 0
-    for table in tables:
-        missing = np.isnan(table)
-        kept &= ~(missing.any(axis=1) if missing.ndim == 2 else missing)
-    if not kept.any():
-        msg = f"of {len(first)} units none has a value; expected at least one that is not NaN."
-        raise ValueError(msg)
-    tables = [table[kept] for table in tables]
-    codes = codes[kept]
-
-    rng = np.random.default_rng(random_state)
-    estimates, replicates = [], []
-    for code in np.unique(codes):
-        members = [table[codes == code] for table in tables]
-        whole = np.arange(len(members[0]))[None]
-        estimates.append(_difference(members, whole, statistic)[0])
-        replicates.append(_resample(members, statistic, n_resamples, rng))
-    mean = np.mean(replicates, axis=0)
-    if n_missing := int(np.isnan(mean).sum()):
-        warn(f"the statistic is NaN in {n_missing} of {mean.size} resamples; they are left out")
-    low, high = kernels.percentile_interval(mean, confidence_level)
-    return Interval(float(np.mean(estimates)), low, high, mean)
+    return tables
 
 
 def _rows(name: str, values: ArrayLike) -> NDArray[np.float64]:
