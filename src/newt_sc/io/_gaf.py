@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -129,6 +129,56 @@ def read_gaf(
     --------
     >>> nt.io.read_gaf("goa_human.gaf.gz")  # doctest: +SKIP
     """
+    filters = _filters(aspects, evidence, relations, taxon)
+    seen: dict[str, set[str]] = {name: set() for name in filters}
+    n_missing = 0
+
+    columns: list[list[str]] = [[] for _ in COLUMNS]
+    dates: dict[str, datetime] = {}
+    known: dict[str, str] = {}  # one object for each distinct string
+    for number, fields in _checked(path):
+        date = fields[_DATE]
+        if date not in dates:
+            dates[date] = _parse_date(path, number, date)
+        qualifiers = fields[_RELATION].split("|")
+        passes = negated or "NOT" not in qualifiers
+        for name, values in filters.items():
+            field = fields[_FILTERED[name]]
+            has = qualifiers if name == "relations" else [field.split("|")[0]]
+            seen[name].update(has)
+            passes = passes and not values.isdisjoint(has)
+        if not passes:
+            continue
+        if not clean_name(fields[_SYMBOL]):
+            n_missing += 1
+            continue
+        fields += [""] * (len(COLUMNS) - len(fields))
+        for column, field in zip(columns, fields, strict=True):
+            column.append(known.setdefault(field, field))
+    for name, values in filters.items():
+        if lost := sorted(values - seen[name]):
+            some = ", ".join(
+                value.removeprefix("taxon:") for value in sorted(seen[name] - {""})[:8]
+            )
+            message = (
+                f"{name}: no row of {path} has {', '.join(lost).replace('taxon:', '')}; the file"
+                f" has {some}"
+            )
+            warn(message)
+    if filters and not columns[0] and not n_missing:
+        warn(f"no row of {path} passes all of the filters {sorted(filters)}")
+    warn_missing(path, n_missing, "symbols")
+    frame = pd.DataFrame(
+        {name: pd.Series(column, dtype=str) for name, column in zip(COLUMNS, columns, strict=True)}
+    )
+    frame["date"] = pd.to_datetime(frame["date"].map(dates))
+    return frame
+
+
+def _filters(
+    aspects: object, evidence: object, relations: object, taxon: object
+) -> dict[str, set[str]]:
+    """Check the filters that were asked for: by name, what they keep."""
     taxa = None if taxon is None else _as_set([taxon] if isinstance(taxon, int | str) else taxon)
     if taxa is not None:
         taxa = {f"taxon:{str(one).removeprefix('taxon:')}" for one in taxa}
@@ -141,12 +191,11 @@ def read_gaf(
         if odd or not values:
             found = ", ".join(repr(value.removeprefix("taxon:")) for value in odd) or "nothing"
             raise ValueError(f"{name} holds {found}, expected {expected}")
-    seen: dict[str, set[str]] = {name: set() for name in filters}
-    n_missing = 0
+    return filters
 
-    columns: list[list[str]] = [[] for _ in COLUMNS]
-    dates: dict[str, datetime] = {}
-    known: dict[str, str] = {}  # one object for each distinct string
+
+def _checked(path: StrPath) -> Iterator[tuple[int, list[str]]]:
+    """Read the fields of each row, those that GAF requires being there, and its number."""
     version = False
     for number, line in iter_lines(path):
         if line.startswith("!"):
@@ -180,44 +229,9 @@ def read_gaf(
                     number,
                     f"the field {COLUMNS[i]!r} (column {i + 1}) is empty, GAF requires it",
                 )
-        date = fields[_DATE]
-        if date not in dates:
-            dates[date] = _parse_date(path, number, date)
-        qualifiers = fields[_RELATION].split("|")
-        passes = negated or "NOT" not in qualifiers
-        for name, values in filters.items():
-            field = fields[_FILTERED[name]]
-            has = qualifiers if name == "relations" else [field.split("|")[0]]
-            seen[name].update(has)
-            passes = passes and not values.isdisjoint(has)
-        if not passes:
-            continue
-        if not clean_name(fields[_SYMBOL]):
-            n_missing += 1
-            continue
-        fields += [""] * (len(COLUMNS) - len(fields))
-        for column, field in zip(columns, fields, strict=True):
-            column.append(known.setdefault(field, field))
+        yield number, fields
     if not version:
         raise FormatError(path, None, "found no line '!gaf-version: 2.x'; is this GAF 2?")
-    for name, values in filters.items():
-        if lost := sorted(values - seen[name]):
-            some = ", ".join(
-                value.removeprefix("taxon:") for value in sorted(seen[name] - {""})[:8]
-            )
-            message = (
-                f"{name}: no row of {path} has {', '.join(lost).replace('taxon:', '')}; the file"
-                f" has {some}"
-            )
-            warn(message)
-    if filters and not columns[0] and not n_missing:
-        warn(f"no row of {path} passes all of the filters {sorted(filters)}")
-    warn_missing(path, n_missing, "symbols")
-    frame = pd.DataFrame(
-        {name: pd.Series(column, dtype=str) for name, column in zip(COLUMNS, columns, strict=True)}
-    )
-    frame["date"] = pd.to_datetime(frame["date"].map(dates))
-    return frame
 
 
 def _as_set(values: object) -> set[str] | None:

@@ -76,28 +76,9 @@ def compare_sets(
     if top < 1:
         msg = f"top is {top}, expected at least 1."
         raise ValueError(msg)
-    pairs = (
-        table.dropna(subset="z")
-        .sort_values("z", ascending=False, kind="stable")
-        .astype({"a": str, "b": str})
-    )
-    if pairs.empty:
-        raise ValueError("No pair of the table has a z.")
-    both = pairs
-    if table.attrs.get("itself"):  # each pair stands once: draw it twice
-        both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})]).sort_values(
-            "z", ascending=False
-        )
-    rows, columns = both["a"].unique()[:top], both["b"].unique()[:top]
-    shown = both[both["a"].isin(rows) & both["b"].isin(columns)]
-    z = shown.pivot(index="a", columns="b", values="z").reindex(index=rows, columns=columns)
-    marked = (
-        shown.pivot(index="a", columns="b", values="fdr").reindex(index=rows, columns=columns) < fdr
-    )
-    order = _order(z.to_numpy()), _order(z.to_numpy().T)
-    z, marked = z.iloc[order], marked.iloc[order]
-
-    figure, (ax,) = canvas(ax, figsize=(2.6 + 0.2 * len(columns), 1.9 + 0.2 * len(rows)))
+    z, marked = _tables(table, top, fdr)
+    rows, columns = z.shape
+    figure, (ax,) = canvas(ax, figsize=(2.6 + 0.2 * columns, 1.9 + 0.2 * rows))
     color = plt.get_cmap(SCALE).with_extremes(bad=MISSING)
     values = z.to_numpy(dtype=float)
     largest = max(float(np.nanmax(values)), 1.0)
@@ -122,6 +103,30 @@ def compare_sets(
     bar.ax.tick_params(labelsize=SMALL)
     bar.outline.set_visible(False)
     return finish(figure, [ax], show=show, return_fig=return_fig)
+
+
+def _tables(table: pd.DataFrame, top: int, fdr: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Z of the sets of the best pairs, like ones beside each other, and which of them stand out."""
+    pairs = (
+        table.dropna(subset="z")
+        .sort_values("z", ascending=False, kind="stable")
+        .astype({"a": str, "b": str})
+    )
+    if pairs.empty:
+        raise ValueError("No pair of the table has a z.")
+    both = pairs
+    if table.attrs.get("itself"):  # each pair stands once: draw it twice
+        both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})]).sort_values(
+            "z", ascending=False
+        )
+    rows, columns = both["a"].unique()[:top], both["b"].unique()[:top]
+    shown = both[both["a"].isin(rows) & both["b"].isin(columns)]
+    z = shown.pivot(index="a", columns="b", values="z").reindex(index=rows, columns=columns)
+    marked = (
+        shown.pivot(index="a", columns="b", values="fdr").reindex(index=rows, columns=columns) < fdr
+    )
+    order = _order(z.to_numpy()), _order(z.to_numpy().T)
+    return z.iloc[order], marked.iloc[order]
 
 
 def _order(z: NDArray[np.floating]) -> NDArray[np.intp]:
