@@ -40,6 +40,7 @@ __all__ = [
     "Share",
     "Whole",
     "Written",
+    "check_anndata",
     "check_layer",
     "checked",
     "modality_of",
@@ -73,6 +74,8 @@ class Written(Generic[T]):
     obs, var, obsm, varm, obsp
         By suffix of the verb's slot, ``""`` for the slot itself. What is ``None`` is taken away, as
         an earlier call may have left it.
+    named
+        By kind of slot and full name, where that does not follow from the verb's slot.
     uns
         What goes under the verb's key, beside ``params``.
     params
@@ -88,10 +91,11 @@ class Written(Generic[T]):
     obsm: Mapping[str, Any] = field(default_factory=dict)
     varm: Mapping[str, Any] = field(default_factory=dict)
     obsp: Mapping[str, Any] = field(default_factory=dict)
+    named: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     uns: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     said: str = ""
-    parts: Mapping[str, Written[T]] = field(default_factory=dict)
+    parts: Mapping[str, Written[T]] | None = None
 
 
 def verb(
@@ -108,7 +112,9 @@ def verb(
     """
 
     def decorate(function: Callable[P, Written[T]]) -> Callable[P, T | None]:
-        check = _checker(function)
+        told = function.__annotations__["return"].removeprefix("Written[").removesuffix("]")
+        function.__annotations__["return"] = f"{told} | None"  # what help shows is what one gets
+        check = _checker(with_docs(function))
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -117,7 +123,7 @@ def verb(
             data, own = next(iter(given.values())), given.get("key_added")
             out = own_copy(data) if given["copy"] else data
             whole = {str(given.get("compound", "")): written}
-            for name, one in (written.parts or whole).items():
+            for name, one in (whole if written.parts is None else written.parts).items():
                 into = out.mod[name] if hasattr(out, "mod") else out
                 _write(into, one, own or key, own or slot or key)
                 into.uns[own or key] = {"params": _params(given, one.params), **one.uns}
@@ -125,28 +131,21 @@ def verb(
                 logger.info(written.said)
             return out if given["copy"] else None
 
-        told = str(inspect.signature(function).return_annotation)
-        call.__annotations__ = function.__annotations__ | {
-            "return": f"{told.removeprefix('Written[').removesuffix(']')} | None"
-        }
-        call.__signature__ = inspect.signature(function).replace(  # type: ignore[attr-defined]
-            return_annotation=call.__annotations__["return"]
-        )
-        return with_docs(call)
+        return call
 
     return decorate
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Make a verb that gives a new object."""
-    check = _checker(function)
+    check = _checker(with_docs(function))
 
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         check(args, kwargs)
         return function(*args, **kwargs)
 
-    return with_docs(call)
+    return call
 
 
 def own_copy(data: Any) -> Any:
@@ -163,32 +162,36 @@ def modality_of(data: Any, name: str, what: str = "mdata") -> AnnData:
     TypeError
         If it is neither.
     ValueError
-        If the MuData does not share genes.
+        If the MuData does not share genes, or there are no signatures or no genes.
     KeyError
         If it has no such modality.
     """
     from anndata import AnnData
     from mudata import MuData
 
-    if isinstance(data, AnnData):
-        return data
-    if not isinstance(data, MuData):
+    if not isinstance(data, AnnData | MuData):
         msg = (
             f"{what} is {type(data).__name__}, expected a MuData with shared genes (axis=1) or an"
             " AnnData."
         )
         raise TypeError(msg)
-    if data.axis != 1:
+    if isinstance(data, AnnData):
+        out, name = data, what
+    elif data.axis != 1:
         msg = (
             f"The MuData has axis={data.axis}: its modalities share observations. Signatures share"
             " genes: make it by MuData(dict(mdata.mod), axis=1), with signatures as rows and names"
             " of their own in each modality."
         )
         raise ValueError(msg)
-    if name not in data.mod:
+    elif name in data.mod:
+        out = data.mod[name]
+    else:
         msg = f"modality {name!r} is not in the MuData, which has {list(data.mod)}."
         raise KeyError(msg)
-    out: AnnData = data.mod[name]
+    if 0 in out.shape:
+        msg = f"{name} has {out.n_obs} signatures and {out.n_vars} genes: nothing to work on."
+        raise ValueError(msg)
     return out
 
 
@@ -200,6 +203,8 @@ def _write(into: AnnData, written: Written[Any], key: str, slot: str) -> None:
                 slots[f"{slot}{suffix}"] = value
             elif f"{slot}{suffix}" in slots:
                 del slots[f"{slot}{suffix}"]
+        for name, value in written.named.get(where, {}).items():
+            slots[name] = value
 
 
 def _params(given: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,7 +242,7 @@ def _checker(function: Callable[..., Any]) -> Callable[[Any, Any], dict[str, Any
         for name, value in given.items():
             annotation = signature.parameters[name].annotation
             if annotation in ("AnnData", "ad.AnnData"):
-                _check_anndata(name, value)
+                check_anndata(name, value)
             elif {"MuData", "AnnData"} <= set(re.findall(r"\w+", annotation)) and (
                 "compound" in given
             ):
@@ -260,7 +265,14 @@ def _checker(function: Callable[..., Any]) -> Callable[[Any, Any], dict[str, Any
     return check
 
 
-def _check_anndata(name: str, value: object) -> None:
+def check_anndata(name: str, value: object) -> None:
+    """Refuse what is no AnnData.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
     from anndata import AnnData
 
     if not isinstance(value, AnnData):

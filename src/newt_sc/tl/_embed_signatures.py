@@ -128,9 +128,6 @@ def embed_signatures(
     mods = _modalities(data, modality)
     for name, mod in mods.items():
         check_layer(mod, layer, name)
-        if 0 in mod.shape:
-            msg = f"{name} has {mod.n_obs} signatures and {mod.n_vars} genes: nothing to embed."
-            raise ValueError(msg)
     reference = datasets.resolve_embedding(embedding)
     written: dict[str, Written[MuData | ad.AnnData]] = {}
     for name, mod in mods.items():
@@ -192,7 +189,7 @@ def embed_signatures(
 def _modalities(data: Any, modality: str | None) -> dict[str, ad.AnnData]:
     if isinstance(data, ad.AnnData):
         if modality is None:
-            return {"data": data}
+            return {"data": modality_of(data, "", "data")}
         msg = (
             f"modality is {modality!r}, but data is an AnnData, which has none: give modality=None."
         )
