@@ -1317,3 +1317,34 @@ def test_build_identifiers_needs_data(
     assert main(["build", "--identifiers", str(tmp_path / "tables")]) == 1
     assert "NEWT_SC_DATA_DIR" in capsys.readouterr().err
     assert not (tmp_path / "tables").exists()
+
+
+def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("usage: newt-sc")
+    assert "map-to-reference" in out
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"), [("embd", "did you mean embed?"), ("zzz", "--help` lists them all")]
+)
+def test_a_mistyped_command_gets_a_hint(
+    typed: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([typed, "in.h5ad"])
+    assert stop.value.code == 2
+    assert f"there is no command '{typed}': " in (told := capsys.readouterr().err)
+    assert hint in told
+
+
+@pytest.mark.parametrize("command", [None, *VERBS])
+def test_help_has_lines_of_80_characters(
+    command: str | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        main([*([command] if command else []), "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if len(line) > 80 and "{" not in line]

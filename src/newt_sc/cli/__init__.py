@@ -30,11 +30,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     Exit status: 0, or 1 on an error. Wrong usage exits with 2.
     """
-    from ._parser import build_parser
+    from ._parser import build_parser, check_command
 
     arguments = sys.argv[1:] if argv is None else list(argv)
     only = next((word for word in arguments if not word.startswith("-")), "")
-    options = build_parser(only).parse_args(arguments)
+    parser = build_parser(only)
+    if not arguments:
+        parser.print_help()
+        return 0
+    if arguments[0] == only:
+        check_command(parser, only)
+    options = parser.parse_args(arguments)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     level, propagate = logger.level, logger.propagate

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +19,7 @@ from ._files import KINDS
 from ._options import Parameter, add_options, parameters
 from ._verbs import GROUPS, VERBS, Verb
 
-__all__ = ["build_parser", "offered"]
+__all__ = ["build_parser", "check_command", "offered"]
 
 _EXIT = (
     "Exit status: 0 on success, 1 on an error (printed to stderr; no output is left behind), 2 on"
@@ -24,6 +27,7 @@ _EXIT = (
 )
 _USAGE = "newt-sc [-h] [--version] [--print-completion SHELL] COMMAND ..."
 _SHELLS = ("bash", "zsh", "tcsh")
+_WIDTH = 80  # of help, on however wide a terminal
 _SHORT = 60  # of what a docstring says of an input; longer text tells of objects, not of files
 
 
@@ -65,11 +69,11 @@ def build_parser(
     parser = argparse.ArgumentParser(
         prog="newt-sc",
         usage=_USAGE,
-        description=(
+        description=_fill_lines(
             "Gene embeddings fused from six kinds of knowledge, and single cells projected through"
             " them."
         ),
-        epilog=f"{_listing()}\n\n`newt-sc COMMAND --help` tells more. {_EXIT}",
+        epilog=f"{_listing()}\n\n{_fill_lines(f'`newt-sc COMMAND --help` tells more. {_EXIT}')}",
         formatter_class=layout,
     )
     parser.add_argument("--version", action="version", version=f"newt-sc {__version__}")
@@ -84,12 +88,12 @@ def build_parser(
         required=True, metavar="COMMAND", prog="newt-sc", help=argparse.SUPPRESS
     )
     for verb in VERBS.values():
-        examples = "\n".join(f"  newt-sc {line}" for line in verb.examples)
+        examples = "\n".join(map(_example, verb.examples))
         sub = commands.add_parser(
             verb.name,
             help=verb.summary,
-            description=verb.summary,
-            epilog=f"examples:\n{examples}\n\n{_EXIT}",
+            description=_fill_lines(verb.summary),
+            epilog=f"examples:\n{examples}\n\n{_fill_lines(_EXIT)}",
             formatter_class=layout,
             fromfile_prefix_chars="@",
         )
@@ -97,6 +101,14 @@ def build_parser(
             _fill(sub, verb)
         sub.set_defaults(verb=verb)
     return parser
+
+
+def check_command(parser: argparse.ArgumentParser, name: str) -> None:
+    """Exit with status 2 where there is no such command, and name the ones that are like it."""
+    if name not in VERBS:
+        near = get_close_matches(name, VERBS)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`newt-sc --help` lists them all."
+        parser.error(f"there is no command {name!r}: {hint}")
 
 
 def offered(verb: Verb) -> Iterator[tuple[str, list[Parameter]]]:
@@ -164,21 +176,36 @@ def _listing() -> str:
     for key, title in GROUPS.items():
         lines += ["", f"{title.lower()}:"]
         lines += [
-            f"  {verb.name:{width}}{verb.summary}" for verb in VERBS.values() if verb.group == key
+            _fill_lines(f"  {verb.name:{width}}{verb.summary}", indent=width + 2)
+            for verb in VERBS.values()
+            if verb.group == key
         ]
     return "\n".join(lines[1:])
 
 
+def _fill_lines(text: str, indent: int = 0) -> str:
+    return textwrap.fill(text, _WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False)
+
+
+def _example(line: str) -> str:
+    """Break a long line where the shell goes on reading."""
+    parts = textwrap.wrap(
+        f"newt-sc {line}", _WIDTH - 8, break_on_hyphens=False, break_long_words=False
+    )
+    return "  " + " \\\n      ".join(parts)
+
+
 def _formatter(prog: str) -> argparse.HelpFormatter:
+    width = min(shutil.get_terminal_size().columns, _WIDTH)
     if find_spec("rich_argparse") is None:
-        return argparse.RawDescriptionHelpFormatter(prog)
+        return argparse.RawDescriptionHelpFormatter(prog, width=width)
     from rich_argparse import RawDescriptionRichHelpFormatter
 
     class Formatter(RawDescriptionRichHelpFormatter):
         help_markup = text_markup = usage_markup = False  # brackets are text
         group_name_formatter: ClassVar[Callable[[str], str]] = str.lower
 
-    return Formatter(prog)
+    return Formatter(prog, width=width)
 
 
 def _embed(parser: argparse.ArgumentParser) -> None:
