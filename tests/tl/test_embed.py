@@ -1041,7 +1041,7 @@ FAILURES: dict[str, tuple[Callable[[], Any], dict[str, Any], type[Exception], st
     "n_comps 2.0": (make_data, {"n_comps": 2.0}, ValueError, "n_comps is 2.0"),
     "n_comps True": (make_data, {"n_comps": True}, ValueError, "n_comps is True"),
     "mode": (
-        make_data, {"mode": "pca"}, ValueError, "mode is 'pca', expected 'aligned' or 'project'"
+        make_data, {"mode": "pca"}, ValueError, "mode is 'pca', expected one of 'aligned'"
     ),
     "n_comps all": (make_data, {"n_comps": "all"}, ValueError, "n_comps is 'all', .* or 'auto'"),
     "random_state None": (make_data, {"random_state": None}, ValueError, "random_state is None"),

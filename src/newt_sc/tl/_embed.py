@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, datasets, genes, kernels
-from newt_sc._docs import with_docs
 from newt_sc._settings import logger
+from newt_sc._verb import Count, Organism, Whole, Written, checked, verb
 from newt_sc._warn import warn
 from newt_sc.errors import GeneMatchError
 from newt_sc.genes._annotated import var_genes
@@ -24,7 +24,6 @@ from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable, align_genes, chosen_
 __all__ = ["Embedded", "compute_embedding", "embed"]
 
 _Array = np.ndarray[Any, np.dtype[Any]]
-_Organism = Literal["auto", "human", "mouse"]
 
 
 @dataclass(frozen=True)
@@ -38,22 +37,22 @@ class Embedded:
     mean: _Array | None = None
 
 
-@with_docs
+@verb(_keys.EMBED, _keys.X_EMBED)
 def embed(
     adata: ad.AnnData,
     *,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
     mode: Literal["aligned", "project"] = "aligned",
     modalities: Sequence[str] | None = None,
-    n_comps: int | Literal["auto"] = "auto",
+    n_comps: Count | Literal["auto"] = "auto",
     center: Literal["data"] | ad.AnnData | pd.Series = "data",
     layer: str | None = None,
     mask_var: str | _Array | pd.Series | HighlyVariable | None = DEFAULT_MASK,
-    organism: Literal["auto", "human", "mouse"] = "auto",
-    random_state: int = 0,
+    organism: Organism = "auto",
+    random_state: Whole = 0,
     key_added: str | None = None,
     copy: bool = False,
-) -> ad.AnnData | None:
+) -> Written[ad.AnnData]:
     """Place cells in one space that all data sets, gene panels and species share.
 
     Use it in place of :func:`scanpy.pp.pca`, on log-normalised expression, and go on with
@@ -170,38 +169,31 @@ def embed(
         key_added=key_added,
         random_state=random_state,
     )
-    out = adata
-    if copy:
-        out = adata.to_memory() if adata.isbacked else adata.copy()
-    slot = key_added or _keys.X_EMBED
-    out.varm[slot] = found.E
-    out.obsm[slot] = found.Z
-    out.uns[key_added or _keys.EMBED] = found.info
-    # What an earlier call under this key left would place new cells in another space.
-    for slots, name, value in (
-        (out.varm, _keys.loadings(slot), found.loadings),
-        (out.var, _keys.mean(slot), found.mean),
-    ):
-        if value is not None:
-            slots[name] = value
-        elif name in slots:
-            del slots[name]
-    return out if copy else None
+    return Written(
+        obsm={"": found.Z},
+        # what an earlier call under this key left would place new cells in another space
+        varm={"": found.E, "_loadings": found.loadings},
+        var={"_mean": found.mean},
+        uns={name: value for name, value in found.info.items() if name != "params"},
+        params=dict.fromkeys(("modalities", "n_comps", "center", "random_state"))
+        | found.info["params"],
+    )
 
 
+@checked
 def compute_embedding(
     adata: ad.AnnData,
     *,
     embedding: str | PathLike[str] | ad.AnnData,
     mode: Literal["aligned", "project"],
     modalities: Sequence[str] | None,
-    n_comps: int | Literal["auto"],
+    n_comps: Count | Literal["auto"],
     center: Literal["data"] | ad.AnnData | pd.Series,
     layer: str | None,
     mask_var: str | _Array | pd.Series | HighlyVariable | None,
-    organism: _Organism,
+    organism: Organism,
     key_added: str | None,
-    random_state: int,
+    random_state: Whole,
     out: Any = None,
 ) -> Embedded:
     """Compute what :func:`embed` writes.
@@ -212,22 +204,10 @@ def compute_embedding(
         Function of cells and dimensions that gives what cells are written into, by slices of rows;
         by default they come as an array, or, of a dask array, as a lazy one.
     """
-    if not isinstance(adata, ad.AnnData):
-        msg = (
-            f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality:"
-            " mdata.mod[name]."
-        )
-        raise TypeError(msg)
-    _check_params(mode, n_comps, center, random_state, key_added)
+    _check_center(mode, n_comps, center, random_state)
     if adata.n_obs == 0 or adata.n_vars == 0:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to embed."
         raise ValueError(msg)
-    if layer is not None and layer not in adata.layers:
-        msg = (
-            f"layer {layer!r} is not in adata.layers, which has"
-            f" {[name for name in adata.layers if name]}."
-        )
-        raise KeyError(msg)
     reference = datasets.resolve_embedding(embedding)
     E_all, modality_names = gene_vectors(reference, modalities)
     found = align_genes(
@@ -248,10 +228,7 @@ def compute_embedding(
             f" {'Is organism= right?' if mask.all() else 'Choose other genes.'}"
         ).replace("Only 0 of", "None of")
         raise GeneMatchError(msg)
-    rows = Rows(
-        adata.X if layer is None else adata.layers[layer],
-        f"layer {layer!r}" if layer else "adata.X",
-    )
+    rows = Rows.of(adata, layer)
     if n_used < mask.sum() / 2:
         warn(
             f"Only {n_used:,} of {mask.sum():,} genes used ({n_used / mask.sum():.0%}) have a"
@@ -278,22 +255,7 @@ def compute_embedding(
     return result
 
 
-def _check_params(
-    mode: str, n_comps: int | str, center: object, random_state: object, key_added: object
-) -> None:
-    if key_added is not None and not (isinstance(key_added, str) and key_added):
-        msg = f"key_added is {key_added!r}, expected a name."
-        raise TypeError(msg)
-    if mode not in ("aligned", "project"):
-        msg = f"mode is {mode!r}, expected 'aligned' or 'project'."
-        raise ValueError(msg)
-    for name, value, least in (("n_comps", n_comps, 1), ("random_state", random_state, 0)):
-        if isinstance(value, str) and (name, value) == ("n_comps", "auto"):
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            more = " or 'auto'" * (name == "n_comps")
-            msg = f"{name} is {value!r}, expected a whole number from {least} up{more}."
-            raise ValueError(msg)
+def _check_center(mode: str, n_comps: int | str, center: object, random_state: int) -> None:
     given = isinstance(center, ad.AnnData | pd.Series)
     if not (given or (isinstance(center, str) and center == "data")):
         what = repr(center) if isinstance(center, str) else type(center).__name__
@@ -364,7 +326,7 @@ def _project(
     center: str | ad.AnnData | pd.Series,
     found: genes.Alignment,
     names: pd.Index,
-    organism: _Organism,
+    organism: Organism,
     info: dict[str, Any],
     out: Any,
 ) -> Embedded:
@@ -402,7 +364,7 @@ def _alignment(
 
 
 def _center(
-    center: str | ad.AnnData | pd.Series, found: genes.Alignment, used: _Array, organism: _Organism
+    center: str | ad.AnnData | pd.Series, found: genes.Alignment, used: _Array, organism: Organism
 ) -> tuple[_Array | None, _Array, dict[str, Any] | None]:
     """Means to subtract, genes to use, and a record of the reference.
 
