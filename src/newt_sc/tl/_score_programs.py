@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import anndata as ad
 import numpy as np
@@ -14,8 +14,7 @@ from scipy import sparse
 from scipy.stats import rankdata
 
 from newt_sc import _keys, datasets, genes, kernels
-from newt_sc._docs import with_docs
-from newt_sc._settings import logger
+from newt_sc._verb import Organism, Whole, Written, verb
 from newt_sc._warn import warn
 from newt_sc.errors import GeneMatchError
 from newt_sc.tl._rows import Rows, Stats, warn_values
@@ -23,25 +22,24 @@ from newt_sc.tl._space import align_genes
 
 __all__ = ["score_programs"]
 
-_ORGANISMS: Final = ("auto", "human", "mouse")
 _N_RELATIVES: Final = 20
 
 _Array = np.ndarray[Any, np.dtype[Any]]
 
 
-@with_docs
+@verb(_keys.PROGRAMS)
 def score_programs(
     adata: ad.AnnData,
     gene_sets: Mapping[str, Sequence[str]] | str | PathLike[str] | pd.DataFrame | ad.AnnData,
     *,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
-    min_genes: int = 3,
+    min_genes: Whole = 3,
     layer: str | None = None,
-    organism: Literal["auto", "human", "mouse"] = "auto",
-    random_state: int = 0,
+    organism: Organism = "auto",
+    random_state: Whole = 0,
     key_added: str | None = None,
     copy: bool = False,
-) -> ad.AnnData | None:
+) -> Written[ad.AnnData]:
     """Score gene programs in each cell by their genes, or by like ones if too few are measured.
 
     A program of which ``min_genes`` genes or more are measured gets the score of
@@ -120,25 +118,6 @@ def score_programs(
     >>> adata.obs["erythroid"] = adata.obsm["newt_programs"]["erythroid"]  # doctest: +SKIP
     >>> adata.uns["newt_programs"]["programs"]["scored_by"]  # doctest: +SKIP
     """
-    if not isinstance(adata, ad.AnnData):
-        msg = (
-            f"adata is {type(adata).__name__}, expected AnnData. Of a MuData give one modality:"
-            " mdata.mod[name]."
-        )
-        raise TypeError(msg)
-    if organism not in _ORGANISMS:
-        msg = f"organism is {organism!r}, expected one of {_ORGANISMS}."
-        raise ValueError(msg)
-    for name, value in (("min_genes", min_genes), ("random_state", random_state)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-            msg = f"{name} is {value!r}, expected a whole number from 0 up."
-            raise ValueError(msg)
-    if layer is not None and layer not in adata.layers:
-        msg = (
-            f"layer {layer!r} is not in adata.layers, which has"
-            f" {[name for name in adata.layers if name]}."
-        )
-        raise KeyError(msg)
     if 0 in adata.shape:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to score."
         raise ValueError(msg)
@@ -149,10 +128,7 @@ def score_programs(
     members = dict(
         zip(programs, np.split(sets.members.indices, sets.members.indptr[1:-1]), strict=True)
     )
-    rows = Rows(
-        adata.X if layer is None else adata.layers[layer],
-        "adata.X" if layer is None else f"layer {layer!r}",
-    )
+    rows = Rows.of(adata, layer)
     stats = rows.stats()
     warn_values(rows.name, stats, adata.n_obs)
     varies = stats.variance > 1e-12 * np.maximum(stats.mean**2, 1e-12)
@@ -169,26 +145,17 @@ def score_programs(
     used = np.flatnonzero(weights.any(axis=1))
     scores = np.vstack(list(rows.map(partial(_product, weights=weights[used]), used)))
     scores[:, (table["scored_by"] == "nothing").to_numpy()] = np.nan
-    logger.info("scored %d programs in %d cells", len(programs), adata.n_obs)
-
-    out = adata
-    if copy:
-        out = adata.to_memory() if adata.isbacked else adata.copy()
-    slot = key_added or _keys.PROGRAMS
     columns = [_column(name) for name in programs]
-    out.obsm[slot] = pd.DataFrame(scores.astype(np.float32), index=out.obs_names, columns=columns)
-    out.uns[slot] = {
-        "params": {
-            "min_genes": int(min_genes),
-            "layer": layer or "X",
-            "organism": organism,
-            "random_state": int(random_state),
+    return Written(
+        obsm={"": pd.DataFrame(scores.astype(np.float32), index=adata.obs_names, columns=columns)},
+        uns={
+            "embedding": datasets.describe_embedding(reference, embedding),
+            "genes": found.report,
+            "programs": table,
         },
-        "embedding": datasets.describe_embedding(reference, embedding),
-        "genes": found.report,
-        "programs": table,
-    }
-    return out if copy else None
+        params={"gene_sets": None},
+        said=f"scored {len(programs)} programs in {adata.n_obs:,} cells",
+    )
 
 
 def _read_programs(
