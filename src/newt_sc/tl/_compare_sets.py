@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
 
 from newt_sc import datasets, kernels
-from newt_sc._docs import with_docs
+from newt_sc._verb import Count, Organism, Whole, checked
 
-from ._sets import Sets, SetsLike, check_count, read_side
+from ._sets import Sets, SetsLike, read_side
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from newt_sc.genes._resolve import Organism
 
 __all__ = ["compare_sets"]
 
@@ -26,20 +25,20 @@ _MAX_PAIRS = 50_000_000
 _LEAST_SD = 1e-6
 
 
-@with_docs
+@checked
 def compare_sets(
     a: SetsLike,
     b: SetsLike | None = None,
     *,
     embedding: str | PathLike[str] | AnnData = "newt-human",
     exclude_overlap: bool = False,
-    min_size: int = 1,
-    max_size: int | None = None,
+    min_size: Count = 1,
+    max_size: Count | None = None,
     background_a: Iterable[str] | None = None,
     background_b: Iterable[str] | None = None,
-    n_permutations: int = 1000,
+    n_permutations: Annotated[int, "from 2 up"] = 1000,
     organism: Organism = "auto",
-    random_state: int = 0,
+    random_state: Whole = 0,
 ) -> pd.DataFrame:
     r"""Compare every set of genes in ``a`` with every set in ``b``.
 
@@ -113,7 +112,6 @@ def compare_sets(
     >>> import newt_sc as nt
     >>> nt.tl.compare_sets("my_sets.gmt", "reactome.gmt", exclude_overlap=True)  # doctest: +SKIP
     """
-    check_count("n_permutations", n_permutations, 2)
     reference = datasets.resolve_embedding(embedding)
 
     def read(sets: SetsLike, what: str, background: Iterable[str] | None) -> Sets:

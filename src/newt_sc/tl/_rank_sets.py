@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
 
 from newt_sc import datasets, genes, kernels
-from newt_sc._docs import with_docs
+from newt_sc._verb import Count, Organism, Whole, checked
 from newt_sc._warn import warn
 
-from ._sets import SetsLike, check_count, read_side
+from ._sets import SetsLike, read_side
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from newt_sc.genes._resolve import Organism
 
 __all__ = ["rank_sets"]
 
@@ -27,19 +26,19 @@ _LEAST_SD = 1e-6
 _FEW = 1000
 
 
-@with_docs
+@checked
 def rank_sets(
     ranked_genes: pd.Series | Sequence[str] | AnnData,
     gene_sets: SetsLike,
     *,
     embedding: str | PathLike[str] | AnnData = "newt-human",
     key: str = "rank_genes_groups",
-    min_size: int = 1,
-    max_size: int | None = None,
+    min_size: Count = 1,
+    max_size: Count | None = None,
     background: Iterable[str] | None = None,
-    n_permutations: int = 1000,
+    n_permutations: Annotated[int, "from 2 up"] = 1000,
     organism: Organism = "auto",
-    random_state: int = 0,
+    random_state: Whole = 0,
 ) -> pd.DataFrame:
     """Find gene sets with related genes at the top or the bottom of a ranking.
 
@@ -106,7 +105,6 @@ def rank_sets(
     --------
     >>> nt.tl.rank_sets(scores, "reactome.gmt")  # doctest: +SKIP
     """
-    check_count("n_permutations", n_permutations, 2)
     rankings = _rankings(ranked_genes, key)
     reference = datasets.resolve_embedding(embedding)
     side = read_side(

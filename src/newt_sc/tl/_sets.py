@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from newt_sc.genes._resolve import Organism
 
-__all__ = ["Sets", "SetsLike", "check_count", "read_side"]
+__all__ = ["Sets", "SetsLike", "read_side"]
 
 SetsLike: TypeAlias = Mapping[str, Iterable[str]] | str | PathLike[str] | pd.DataFrame | AnnData
 
@@ -57,13 +57,6 @@ class Sets:
         return np.asarray(np.diff(self.members.indptr), dtype=np.intp)
 
 
-def check_count(name: str, value: object, least: int) -> None:
-    """Raise unless a value is a whole number from ``least`` up."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        msg = f"{name} is {value!r}, expected a whole number from {least} up."
-        raise ValueError(msg)
-
-
 def read_side(
     sets: SetsLike,
     reference: AnnData,
@@ -75,9 +68,6 @@ def read_side(
     organism: Organism,
 ) -> Sets:
     """Read sets, find their genes in an embedding and choose the background."""
-    check_count("min_size", min_size, 1)
-    if max_size is not None:
-        check_count("max_size", max_size, min_size)
     found = genes.align_sets(
         genes.gene_sets(sets), reference.obs_names, organism=organism, what=what
     )
