@@ -113,7 +113,7 @@ def test_errors(embedding):
     for arguments, error, match in (
         ({"genes": "nosuchgene"}, nt.errors.GeneMatchError, "None of the 1 genes of genes"),
         ({"genes": []}, ValueError, "genes is empty"),
-        ({"genes": GENES[3], "n_neighbors": 120}, ValueError, "from 1 up to 119"),
+        ({"genes": GENES[3], "n_neighbors": 120}, ValueError, "expected fewer than the 120 genes"),
         ({"genes": GENES[3], "n_neighbors": 2.0}, ValueError, "n_neighbors is 2.0"),
         ({"genes": GENES[3], "n_features": 0}, ValueError, "n_features is 0"),
         ({"genes": GENES[3], "knowledge": "x"}, TypeError, "knowledge is str"),

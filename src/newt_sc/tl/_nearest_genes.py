@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import datasets, kernels
-from newt_sc._docs import with_docs
+from newt_sc._verb import Count, checked
 from newt_sc._warn import warn
 
 from ._features import read_features
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 __all__ = ["nearest_genes"]
 
 
-@with_docs
+@checked
 def nearest_genes(
     embedding: str | PathLike[str] | AnnData,
     genes: str | Sequence[str],
     *,
-    n_neighbors: int = 10,
+    n_neighbors: Count = 10,
     model: NEWT | str | PathLike[str] | None = None,
     knowledge: MuData | None = None,
-    n_features: int = 5,
+    n_features: Count = 5,
 ) -> pd.DataFrame:
     r"""Find the nearest genes by cosine of centred vectors, and what each modality does for it.
 
@@ -102,18 +102,11 @@ def nearest_genes(
     >>> nt.tl.nearest_genes("newt-human", ["GATA1", "INS"])  # doctest: +SKIP
     """
     reference = datasets.resolve_embedding(embedding)
-    if (
-        isinstance(n_neighbors, bool)
-        or not isinstance(n_neighbors, int)
-        or not 1 <= n_neighbors < reference.n_obs
-    ):
+    if n_neighbors >= reference.n_obs:
         msg = (
-            f"n_neighbors is {n_neighbors!r}, expected a whole number from 1 up to"
-            f" {reference.n_obs - 1}."
+            f"n_neighbors is {n_neighbors}, expected fewer than the {reference.n_obs} genes of the"
+            " embedding."
         )
-        raise ValueError(msg)
-    if isinstance(n_features, bool) or not isinstance(n_features, int) or n_features < 1:
-        msg = f"n_features is {n_features!r}, expected a whole number from 1 up."
         raise ValueError(msg)
     rows = find_genes(genes, reference)
     blocks = read_blocks(reference)
