@@ -7,34 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, kernels
 from newt_sc._missing import MISSING, read_labels, read_pairs
+from newt_sc._verb import modality_of
 from newt_sc._warn import warn
-from newt_sc.tl._predict_targets import _dense, _find_labels, _modalities
+from newt_sc.tl._predict_targets import _dense, _find_labels
 
 if TYPE_CHECKING:
-    from mudata import MuData
+    import anndata as ad
     from numpy.typing import NDArray
 
 __all__ = [
     "DRUG",
     "WHITENING",
     "CompoundSpace",
+    "Exponent",
     "annotation_matrix",
-    "check_share",
     "known_pairs",
     "radial",
-    "writable",
 ]
 
 DRUG = ("name", "inchikey")
 WHITENING = -0.4
+Exponent = Annotated[float, "from -1 to 0"]
 _PROFILE_WHITENING = -0.25
 _FEW, _MOST = 20, 20_000
 
@@ -89,13 +89,7 @@ class CompoundSpace:
         """
         from newt_sc.models._target_predictor import drug_groups, read_compounds
 
-        if similarity not in ("signature", "profile", "both"):
-            msg = f"similarity is {similarity!r}; expected 'signature', 'profile' or 'both'."
-            raise ValueError(msg)
-        if isinstance(whitening, bool) or not -1 <= whitening <= 0:
-            msg = f"whitening is {whitening!r}; expected an exponent from -1 to 0."
-            raise ValueError(msg)
-        mod, _ = _modalities(mdata, compound, None)
+        mod = modality_of(mdata, compound)
         if not mod.obs_names.is_unique:
             twice = list(mod.obs_names[mod.obs_names.duplicated()].unique()[:3])
             msg = (
@@ -241,39 +235,6 @@ def known_pairs(mod: ad.AnnData, key: str | None) -> pd.DataFrame:
         )
     some = read_pairs(labels[["compound", "target"]], "targets").drop_duplicates()
     return some[some["compound"].isin(mod.obs_names)].reset_index(drop=True)
-
-
-def check_share(**values: object) -> None:
-    """Refuse what is no number from 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If one is not.
-    """
-    for name, value in values.items():
-        ok = (
-            isinstance(value, int | float | np.number)
-            and not isinstance(value, bool)
-            and 0 <= value <= 1
-        )
-        if not ok:
-            msg = f"{name} is {value!r}, expected a number from 0 to 1."
-            raise ValueError(msg)
-
-
-def writable(
-    mdata: MuData | ad.AnnData, compound: str, *, copy: bool
-) -> tuple[MuData | ad.AnnData, ad.AnnData]:
-    """Get the object to write into and its modality of compounds."""
-    from mudata import MuData
-
-    out = mdata
-    if copy:
-        out = (
-            mdata.to_memory() if isinstance(mdata, ad.AnnData) and mdata.isbacked else mdata.copy()
-        )
-    return out, out.mod[compound] if isinstance(out, MuData) else out
 
 
 def radial(S: NDArray[np.float64], space: CompoundSpace, gamma: float) -> NDArray[np.float64]:

@@ -9,16 +9,15 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, kernels
-from newt_sc._docs import with_docs
+from newt_sc._verb import Count, Share, Whole, Written, verb
 from newt_sc._warn import warn
 from newt_sc.tl._compound_space import (
     DRUG,
     WHITENING,
     CompoundSpace,
+    Exponent,
     annotation_matrix,
-    check_share,
     radial,
-    writable,
 )
 
 if TYPE_CHECKING:
@@ -33,22 +32,22 @@ _N_FOLDS, _FEWEST_DRUGS = 5, 20
 _LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-@with_docs
+@verb(_keys.MECHANISM)
 def mechanism(
     mdata: MuData | ad.AnnData,
     *,
     compound: str = "compound",
     annotation: str = "moa",
     similarity: Literal["signature", "profile", "both"] = "signature",
-    n_neighbors: int = 5,
-    min_confidence: float = 0.5,
+    n_neighbors: Count = 5,
+    min_confidence: Share = 0.5,
     groups: Sequence[str] = DRUG,
-    whitening: float = WHITENING,
-    random_state: int = 0,
+    whitening: Exponent = WHITENING,
+    random_state: Whole = 0,
     key: str | None = None,
     key_added: str | None = None,
     copy: bool = False,
-) -> MuData | ad.AnnData | None:
+) -> Written[MuData | ad.AnnData]:
     """Call the mechanism of each compound by those of the compounds that it is like, or abstain.
 
     A mechanism scores the summed similarity of a compound to the drugs that have it, over their
@@ -118,14 +117,6 @@ def mechanism(
     >>> nt.tl.mechanism(mdata)  # doctest: +SKIP
     >>> nt.get.mechanism(mdata)  # doctest: +SKIP
     """
-    check_share(min_confidence=min_confidence)
-    if (
-        isinstance(n_neighbors, bool)
-        or not isinstance(n_neighbors, int | np.integer)
-        or n_neighbors < 1
-    ):
-        msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 1."
-        raise ValueError(msg)
     space = CompoundSpace.of(
         mdata, compound, similarity, key=key, whitening=whitening, groups=groups
     )
@@ -154,28 +145,18 @@ def mechanism(
             "known": ["|".join(labels[row]) for row in has],
         }
     )
-    info: dict[str, Any] = {
-        "params": {
-            "compound": compound,
-            "annotation": annotation,
-            "similarity": similarity,
-            "n_neighbors": int(n_neighbors),
-            "min_confidence": float(min_confidence),
-            "groups": np.array(list(groups), dtype=str),
-            "whitening": float(whitening),
-            "random_state": int(random_state),
-            "key": key or _keys.TARGETS,
+    return Written(
+        obs={
+            "": np.where(answered, calls["mechanism"], "").astype(object),
+            "_confidence": confidence,
         },
-        "calls": calls,
-        "neighbors": _neighbors(S, space, has, labels, n_neighbors),
-        "accuracy": _accuracy(confidence[labelled], right[labelled], has[labelled]),
-    }
-    slot = key_added or _keys.MECHANISM
-    out, into = writable(mdata, compound, copy=copy)
-    into.obs[slot] = np.where(answered, calls["mechanism"], "").astype(object)
-    into.obs[f"{slot}_confidence"] = confidence
-    into.uns[slot] = info
-    return out if copy else None
+        uns={
+            "calls": calls,
+            "neighbors": _neighbors(S, space, has, labels, n_neighbors),
+            "accuracy": _accuracy(confidence[labelled], right[labelled], has[labelled]),
+        },
+        params={"key": key or _keys.TARGETS},
+    )
 
 
 def mechanism_scores(

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from newt_sc import _keys, datasets, genes, kernels
-from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels
-from newt_sc._settings import logger
+from newt_sc._verb import Count, Share, Whole, Written, verb
 from newt_sc.tl._compound_space import (
     DRUG,
     WHITENING,
     CompoundSpace,
+    Exponent,
     annotation_matrix,
-    check_share,
     known_pairs,
-    writable,
 )
 from newt_sc.tl._graph import Graph
 
@@ -39,28 +37,28 @@ _FEWEST = 3
 _EDGES = ["source", "target", "kind", "weight", "fdr", "z", "probability"]
 
 
-@with_docs
+@verb(_keys.NETWORK)
 def pharmacology_network(
     mdata: MuData | ad.AnnData,
     *,
     compound: str = "compound",
     similarity: Literal["signature", "profile", "both"] = "both",
-    fdr: float = 0.05,
-    n_neighbors: int = 10,
-    min_probability: float = 0.1,
+    fdr: Share = 0.05,
+    n_neighbors: Count = 10,
+    min_probability: Share = 0.1,
     min_z: float = 5.0,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
-    gene_neighbors: int = 3,
+    gene_neighbors: Whole = 3,
     annotations: Sequence[str] = ("moa", "atc_codes"),
     groups: Sequence[str] = DRUG,
-    resolution: float = 1.0,
-    n_rewirings: int = 50,
-    whitening: float = WHITENING,
-    random_state: int = 0,
+    resolution: Annotated[float, "above 0"] = 1.0,
+    n_rewirings: Whole = 50,
+    whitening: Exponent = WHITENING,
+    random_state: Whole = 0,
     key: str | None = None,
     key_added: str | None = None,
     copy: bool = False,
-) -> MuData | ad.AnnData | None:
+) -> Written[MuData | ad.AnnData]:
     """Build a network of compounds and targets, with communities and what these are enriched in.
 
     Compounds are linked if they are more alike than chance, compounds and targets if the labels
@@ -167,22 +165,10 @@ def pharmacology_network(
     >>> nt.tl.pharmacology_network(mdata, similarity="signature")  # doctest: +SKIP
     >>> nt.pl.network(mdata)  # doctest: +SKIP
     """
-    check_share(fdr=fdr, min_probability=min_probability)
-    for name, value, least in (
-        ("n_neighbors", n_neighbors, 1),
-        ("gene_neighbors", gene_neighbors, 0),
-        ("n_rewirings", n_rewirings, 0),
-    ):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            msg = f"{name} is {value!r}, expected a whole number from {least}."
-            raise ValueError(msg)
-    if not resolution > 0:
-        msg = f"resolution is {resolution!r}, expected a number above 0."
-        raise ValueError(msg)
     space = CompoundSpace.of(
         mdata, compound, similarity, key=key, whitening=whitening, groups=groups
     )
-    mod, slot = space.mod, key_added or _keys.NETWORK
+    mod = space.mod
     pairs, weight, q = _links(space, fdr, n_neighbors, random_state)
     graph = Graph(mod.n_obs, pairs, np.maximum(weight, 1e-6), random_state)
     community = graph.communities(resolution)
@@ -200,9 +186,8 @@ def pharmacology_network(
     edges.append(_gene_links(symbols, embedding, fdr, gene_neighbors, random_state))
     told = {name: annotation_matrix(mod, name) for name in annotations if _told(mod, name)}
     tested = {
-        name: annotation_matrix(mod, name, length=_ATC_LENGTH if name == _ATC else None)
-        for name in annotations
-        if _told(mod, name)
+        name: annotation_matrix(mod, name, length=_ATC_LENGTH) if name == _ATC else told[name]
+        for name in told
     }
     known = known_pairs(mod, key)
     if len(known):
@@ -212,50 +197,25 @@ def pharmacology_network(
         tested["target"] = has, columns.astype(object)
     degree = np.bincount(pairs.ravel(), minlength=mod.n_obs)
     nodes = _nodes(space, community, degree, at, targets, symbols, told, annotations)
-    info: dict[str, Any] = {
-        "params": {
-            "compound": compound,
-            "similarity": similarity,
-            "fdr": float(fdr),
-            "n_neighbors": int(n_neighbors),
-            "min_probability": float(min_probability),
-            "min_z": float(min_z),
-            "gene_neighbors": int(gene_neighbors),
-            "annotations": np.array(list(annotations), dtype=str),
-            "groups": np.array(list(groups), dtype=str),
-            "resolution": float(resolution),
-            "n_rewirings": int(n_rewirings),
-            "whitening": float(whitening),
-            "random_state": int(random_state),
-            "key": key or _keys.TARGETS,
-        },
-        "nodes": nodes,
-        "edges": (
-            pd.concat(
-                [part for part in edges if len(part)] or edges[:1], ignore_index=True
-            ).reindex(columns=_EDGES)
-        ),
-        "enrichment": _enrichment(community, degree, space.drug, space.known, tested),
-        "organisation": _organisation(graph, pairs, tested, resolution, n_rewirings),
-    }
-    logger.info(
-        "network of %d compounds, %d targets and %d edges",
-        mod.n_obs,
-        len(symbols),
-        len(info["edges"]),
-    )
-
+    table = pd.concat([part for part in edges if len(part)] or edges[:1], ignore_index=True)
     n = mod.n_obs
     both = np.concatenate([pairs, pairs[:, ::-1]])
     adjacency = sparse.csr_matrix(
         (np.tile(weight, 2).astype(np.float32), (both[:, 0], both[:, 1])), shape=(n, n)
     )
-    out, into = writable(mdata, compound, copy=copy)
-    into.obsp[slot] = adjacency
     numbers = [str(i) for i in range(community.max(initial=-1) + 1)]
-    into.obs[f"{slot}_community"] = pd.Categorical.from_codes(community, numbers)
-    into.uns[slot] = info
-    return out if copy else None
+    return Written(
+        obsp={"": adjacency},
+        obs={"_community": pd.Categorical.from_codes(community, numbers)},
+        uns={
+            "nodes": nodes,
+            "edges": table.reindex(columns=_EDGES),
+            "enrichment": _enrichment(community, degree, space.drug, space.known, tested),
+            "organisation": _organisation(graph, pairs, tested, resolution, n_rewirings),
+        },
+        params={"key": key or _keys.TARGETS},
+        said=f"network of {n} compounds, {len(symbols)} targets and {len(table)} edges",
+    )
 
 
 def _told(mod: ad.AnnData, name: str) -> bool:

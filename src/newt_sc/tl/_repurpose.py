@@ -11,12 +11,13 @@ import pandas as pd
 
 from newt_sc import _keys, datasets, kernels
 from newt_sc import genes as gene_names
-from newt_sc._docs import with_docs
+from newt_sc._verb import Count, Whole, checked
 from newt_sc._warn import warn
 from newt_sc.tl._compound_space import (
     DRUG,
     WHITENING,
     CompoundSpace,
+    Exponent,
     annotation_matrix,
     known_pairs,
     radial,
@@ -35,7 +36,7 @@ _NEAR_TARGETS, _NEAR_COSINE = 3, 0.5
 _ACCURACY = ["auroc", "auroc_low", "auroc_high", "auroc_beyond_mechanism"]
 
 
-@with_docs
+@checked
 def repurpose(
     mdata: MuData | ad.AnnData,
     *,
@@ -45,12 +46,12 @@ def repurpose(
     annotation: str = "indication",
     mechanism: str = "moa",
     similarity: Literal["signature", "profile", "both"] = "signature",
-    top: int | None = 50,
+    top: Count | None = 50,
     include_known: bool = False,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
     groups: Sequence[str] = DRUG,
-    whitening: float = WHITENING,
-    random_state: int = 0,
+    whitening: Exponent = WHITENING,
+    random_state: Whole = 0,
     key: str | None = None,
 ) -> pd.DataFrame:
     """Rank compounds for an indication or a set of disease genes, with evidence and its accuracy.
@@ -128,11 +129,6 @@ def repurpose(
     """
     if (indication is None) == (genes is None):
         msg = f"indication is {indication!r} and genes is {genes!r}: give one of the two."
-        raise ValueError(msg)
-    if top is not None and (
-        isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1
-    ):
-        msg = f"top is {top!r}, expected a whole number above 0, or None for all."
         raise ValueError(msg)
     if genes is not None:
         space = CompoundSpace.of(
