@@ -16,9 +16,8 @@ from mudata import MuData
 from scipy import sparse
 
 from newt_sc import _keys, datasets, genes
-from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels, read_pairs
-from newt_sc._settings import logger
+from newt_sc._verb import Share, Whole, Written, modality_of, verb
 from newt_sc._warn import warn
 from newt_sc.errors import NewtWarning
 from newt_sc.genes._annotated import align_var
@@ -39,7 +38,7 @@ _LABELS = "targets"
 _DRUG = ("name", "inchikey")
 
 
-@with_docs
+@verb(_keys.TARGETS)
 def predict_targets(
     mdata: MuData | ad.AnnData,
     *,
@@ -52,11 +51,11 @@ def predict_targets(
     groupby: str | Sequence[str] | None = None,
     model: TargetPredictor | str | PathLike[str] | None = None,
     among: Sequence[str] | Literal["seen", "all"] = "seen",
-    min_reliability: float = 0.25,
-    random_state: int = 0,
+    min_reliability: Share = 0.25,
+    random_state: Whole = 0,
     key_added: str | None = None,
     copy: bool = False,
-) -> MuData | ad.AnnData | None:
+) -> Written[MuData | ad.AnnData]:
     """Predict which proteins compounds bind from what they do to expression.
 
     Where there are labels, a :class:`newt_sc.models.TargetPredictor` is trained on these
@@ -161,10 +160,7 @@ def predict_targets(
     >>> nt.tl.predict_targets(mdata)  # doctest: +SKIP
     >>> nt.get.targets(mdata, compound="DB00363")  # doctest: +SKIP
     """
-    mod, mods = _modalities(mdata, compound, genetic)
-    if isinstance(min_reliability, bool) or not 0 <= min_reliability <= 1:
-        msg = f"min_reliability is {min_reliability!r}, expected a probability from 0 to 1."
-        raise ValueError(msg)
+    mod, mods = modality_of(mdata, compound), _genetic(mdata, _as_list(genetic))
     if not mod.obs_names.is_unique:
         n = int(mod.obs_names.duplicated().sum())
         msg = (
@@ -189,16 +185,6 @@ def predict_targets(
         warn(text)
     reliability = found.obs["reliability"].to_numpy(dtype=np.float64)
     info: dict[str, Any] = {
-        "params": {
-            "compound": compound,
-            "genetic": "|".join(mods),
-            "structure": predictor.structure or "",
-            "known_targets": predictor.known_targets,
-            "groupby": "|".join(_as_list(groupby)),
-            "among": among if isinstance(among, str) else np.array(list(among), dtype=str),
-            "min_reliability": float(min_reliability),
-            "random_state": int(random_state),
-        },
         "model": name,
         "embedding": _describe(embedding, predictor),
         "sources": dict(predictor.sources),
@@ -213,7 +199,6 @@ def predict_targets(
     }
     if labels is not None:
         info["labels"] = _known(labels, data.obs_names, predictor.gene_names)
-    logger.info("scored %d targets for %d compounds by %s", found.n_vars, found.n_obs, name)
     kinds = (
         []
         if labels is None or "label_set" not in labels
@@ -228,20 +213,23 @@ def predict_targets(
         )
         warn(text)
 
-    out = mdata
-    if copy:
-        out = (
-            mdata.to_memory() if isinstance(mdata, ad.AnnData) and mdata.isbacked else mdata.copy()
-        )
-    into = out.mod[compound] if isinstance(out, MuData) else out
-    slot = key_added or _keys.TARGETS
-    into.obsm[slot] = np.asarray(found.X)[code]
-    into.obsm[f"{slot}_probability"] = np.asarray(found.layers["probability"])[code]
-    into.obsm.pop(f"{slot}_connectivity", None)
-    if evidence is not None:
-        into.obsm[f"{slot}_connectivity"] = evidence[code]
-    into.uns[slot] = info
-    return out if copy else None
+    return Written(
+        obsm={
+            "": np.asarray(found.X)[code],
+            "_probability": np.asarray(found.layers["probability"])[code],
+            "_connectivity": None if evidence is None else evidence[code],
+        },
+        uns=info,
+        params={
+            "genetic": "|".join(mods),
+            "structure": predictor.structure or "",
+            "targets": None,
+            "known_targets": predictor.known_targets,
+            "groupby": "|".join(_as_list(groupby)),
+            "model": None,
+        },
+        said=f"scored {found.n_vars} targets for {found.n_obs} compounds by {name}",
+    )
 
 
 def predict_blocks(
@@ -297,41 +285,14 @@ def _predict_block(
     ]
 
 
-def _modalities(
-    mdata: object, compound: str, genetic: str | Sequence[str] | None
-) -> tuple[ad.AnnData, dict[str, Any]]:
-    names = _as_list(genetic)
-    if isinstance(mdata, ad.AnnData):
-        if names:
-            msg = (
-                f"genetic is {names}, but mdata is an AnnData, which has no modalities: give a"
-                " MuData with axis=1."
-            )
-            raise KeyError(msg)
-        mod = mdata
-    elif isinstance(mdata, MuData):
-        if mdata.axis != 1:
-            msg = (
-                f"The MuData has axis={mdata.axis}: its modalities share observations. Signatures"
-                " share genes: make it by MuData(dict(mdata.mod), axis=1), with signatures as rows"
-                " and names of their own in each modality."
-            )
-            raise ValueError(msg)
-        lost = [name for name in (compound, *names) if name not in mdata.mod]
-        if lost:
-            msg = f"Modalities {lost} are not in the MuData, which has {list(mdata.mod)}."
-            raise KeyError(msg)
-        mod = mdata.mod[compound]
-    else:
+def _genetic(mdata: object, names: list[str]) -> dict[str, Any]:
+    if names and not isinstance(mdata, MuData):
         msg = (
-            f"mdata is {type(mdata).__name__}, expected a MuData with shared genes (axis=1) or an"
-            " AnnData."
+            f"genetic is {names}, but mdata is an AnnData, which has no modalities: give a MuData"
+            " with axis=1."
         )
-        raise TypeError(msg)
-    if 0 in mod.shape:
-        msg = f"There are {mod.n_obs} signatures and {mod.n_vars} genes: nothing to predict from."
-        raise ValueError(msg)
-    return mod, {name: mdata.mod[name] for name in names} if names else {}
+        raise KeyError(msg)
+    return {name: modality_of(mdata, name) for name in names}
 
 
 def _as_list(names: str | Sequence[str] | None) -> list[str]:
