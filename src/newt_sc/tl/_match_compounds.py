@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import comb
 from os import PathLike
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import anndata as ad
 import numpy as np
@@ -16,10 +16,9 @@ from scipy import sparse, stats
 from scipy.special import ndtri
 
 from newt_sc import _keys, datasets, genes, kernels, pp
-from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels, read_pairs
 from newt_sc._settings import logger
-from newt_sc._verb import modality_of
+from newt_sc._verb import Count, Organism, Whole, checked, modality_of
 from newt_sc._warn import warn
 from newt_sc.genes._annotated import align_var
 from newt_sc.pp._signatures import expression_of, group_labels
@@ -41,7 +40,7 @@ _CHUNK: Final = 256
 _Array = np.ndarray[Any, np.dtype[Any]]
 
 
-@with_docs
+@checked
 def match_compounds(
     adata: ad.AnnData | pd.Series,
     mdata: MuData | ad.AnnData,
@@ -56,10 +55,10 @@ def match_compounds(
     replicates: str | None = None,
     layer: str | None = None,
     null: Literal["auto", "labels", "genes"] = "auto",
-    n_permutations: int = 1000,
-    n_shuffles: int = 5,
-    organism: Literal["auto", "human", "mouse"] = "auto",
-    random_state: int = 0,
+    n_permutations: Annotated[int, "from 10 up"] = 1000,
+    n_shuffles: Count = 5,
+    organism: Organism = "auto",
+    random_state: Whole = 0,
 ) -> pd.DataFrame:
     """Rank compounds by whether they move cells from one state towards another, or back.
 
@@ -172,22 +171,8 @@ def match_compounds(
     ...     adata, mdata, groupby="stage", source="progenitor", target="mature", per="targets"
     ... )
     """
-    _check(
-        adata,
-        groupby,
-        source,
-        target,
-        direction,
-        null,
-        replicates,
-        n_permutations,
-        n_shuffles,
-        organism,
-    )
+    _check(adata, groupby, source, target, null, replicates)
     mod = modality_of(mdata, compound)
-    if 0 in mod.shape:
-        msg = f"There are {mod.n_obs} signatures and {mod.n_vars} genes: nothing to match."
-        raise ValueError(msg)
     units = _Units.make(mod, per)
     reference = datasets.resolve_embedding(embedding)
     rng = np.random.default_rng(random_state)
@@ -274,12 +259,8 @@ def _check(
     groupby: str | None,
     source: str | None,
     target: str | None,
-    direction: str,
     null: str,
     replicates: str | None,
-    n_permutations: int,
-    n_shuffles: int,
-    organism: str,
 ) -> None:
     if not isinstance(adata, ad.AnnData | pd.Series):
         msg = (
@@ -287,25 +268,6 @@ def _check(
             " by gene."
         )
         raise TypeError(msg)
-    for what, value, allowed in (
-        ("direction", direction, ("towards", "reverse")),
-        ("null", null, ("auto", "labels", "genes")),
-        ("organism", organism, ("auto", "human", "mouse")),
-    ):
-        if value not in allowed:
-            msg = f"{what} is {value!r}, expected one of {allowed}."
-            raise ValueError(msg)
-    for what, n in (("n_permutations", n_permutations), ("n_shuffles", n_shuffles)):
-        if (
-            isinstance(n, bool)
-            or not isinstance(n, int | np.integer)
-            or n < (10 if what == "n_permutations" else 1)
-        ):
-            msg = (
-                f"{what} is {n!r}, expected a whole number from"
-                f" {10 if what == 'n_permutations' else 1} up."
-            )
-            raise ValueError(msg)
     given = (groupby, source, target, replicates)
     if isinstance(adata, pd.Series):
         if any(value is not None for value in given):
