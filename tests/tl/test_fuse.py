@@ -232,7 +232,7 @@ def test_shipped_embedding_can_be_fused_anew():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"method": "attention"}, ValueError, "method 'attention' is not known"),
+        ({"method": "attention"}, ValueError, "method is 'attention', expected 'spectral'"),
         ({"modalities": ["function"]}, KeyError, "No block for"),
         ({"modalities": []}, ValueError, "No modality"),
         ({"weights": {"pathway": 0}}, ValueError, "expected positive numbers"),

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, genes, kernels
+from newt_sc._verb import Count, Number, Whole, checked
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -26,15 +27,16 @@ cross-validation on disease genes (``docs/notes/encoders.md``)."""
 _IDENTIFIERS = ("hgnc_id", "ensembl", "entrez", "uniprot")
 
 
+@checked
 def fuse(
     knowledge: MuData | ad.AnnData,
     *,
     method: Literal["spectral"] = "spectral",
     modalities: Sequence[str] | None = None,
     weights: Mapping[str, float] | None = None,
-    n_comps: int = 256,
-    power: float = 0.5,
-    random_state: int = 0,
+    n_comps: Count = 256,
+    power: Number = 0.5,
+    random_state: Whole = 0,
 ) -> ad.AnnData:
     """Fuse the blocks of several modalities into a gene embedding.
 
@@ -92,15 +94,6 @@ def fuse(
             " (AnnData)."
         )
         raise TypeError(msg)
-    if method != "spectral":
-        msg = f"method {method!r} is not known; expected 'spectral'."
-        raise ValueError(msg)
-    if n_comps < 1:
-        msg = f"n_comps is {n_comps}, expected at least 1."
-        raise ValueError(msg)
-    if not 0 <= power < np.inf:
-        msg = f"power is {power}, expected a number from 0 up."
-        raise ValueError(msg)
     blocks, names = _blocks(knowledge, modalities, weights or {})
     known = np.column_stack([np.isfinite(block).all(axis=1) for block in blocks.values()])
     some = known.any(axis=1)
