@@ -329,7 +329,9 @@ def test_bad_knowledge_changes_nothing(mdata, case, copy):
 
 @pytest.mark.parametrize("n_comps", [0, -1])
 def test_n_comps(mdata, n_comps):
-    with pytest.raises(ValueError, match=f"n_comps is {n_comps}, expected at least 1"):
+    with pytest.raises(
+        ValueError, match=f"n_comps is {n_comps}, expected a whole number from 1 up"
+    ):
         nt.pp.encode(mdata, n_comps=n_comps)
 
 

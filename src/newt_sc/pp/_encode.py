@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from newt_sc import _keys, kernels
+from newt_sc._verb import Count, Whole, Written, verb
 from newt_sc.kernels._plain import plain
 
 if TYPE_CHECKING:
@@ -19,14 +20,15 @@ __all__ = ["encode"]
 _KINDS = ("condition", "partner", "regulator", "set", "target")
 
 
+@verb(_keys.ENCODE, _keys.BLOCK)
 def encode(
     mdata: MuData,
     *,
-    n_comps: int = 128,
-    random_state: int = 0,
+    n_comps: Count = 128,
+    random_state: Whole = 0,
     key_added: str | None = None,
     copy: bool = False,
-) -> MuData | None:
+) -> Written[MuData]:
     """Encode each modality of knowledge as one spectral block.
 
     Sets and regulons are weighted by TF-IDF, networks by PPMI, expression is standardised within
@@ -76,17 +78,13 @@ def encode(
             " newt_sc.datasets.bundle() gives."
         )
         raise TypeError(msg)
-    if n_comps < 1:
-        msg = f"n_comps is {n_comps}, expected at least 1."
-        raise ValueError(msg)
     blocks = {name: _block(name, mod, n_comps, random_state) for name, mod in mdata.mod.items()}
-    target = mdata.copy() if copy else mdata
-    for name, block in blocks.items():
-        target.mod[name].obsm[key_added or _keys.BLOCK] = block
-        target.mod[name].uns[key_added or _keys.ENCODE] = {
-            "params": {"n_comps": int(block.shape[1]), "random_state": random_state}
+    return Written(
+        parts={
+            name: Written(obsm={"": block}, params={"n_comps": int(block.shape[1])})
+            for name, block in blocks.items()
         }
-    return target if copy else None
+    )
 
 
 def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarray:
