@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from anndata import AnnData
 
 from newt_sc import _keys
-from newt_sc._docs import with_docs
+from newt_sc._verb import Organism, Written, verb
 from newt_sc._warn import warn
 from newt_sc.errors import GeneMatchError
 from newt_sc.genes._align import coverage_messages, guess_cause, make_report, some
@@ -16,12 +15,12 @@ from newt_sc.genes._annotated import better_column
 from newt_sc.genes._resolve import check_names, is_row_numbers, resolve_names
 
 if TYPE_CHECKING:
-    from newt_sc.genes._resolve import Organism
+    from anndata import AnnData
 
 __all__ = ["map_genes"]
 
 
-@with_docs
+@verb(_keys.GENES)
 def map_genes(
     adata: AnnData,
     *,
@@ -29,7 +28,7 @@ def map_genes(
     column: str | None = None,
     key_added: str | None = None,
     copy: bool = False,
-) -> AnnData | None:
+) -> Written[AnnData]:
     """Write the approved human symbol of each gene into ``adata.var``.
 
     The rules are those of :func:`newt_sc.genes.resolve`. ``X`` and ``var_names`` stay as they are.
@@ -82,12 +81,6 @@ def map_genes(
     >>> nt.pp.map_genes(adata)  # doctest: +SKIP
     >>> adata.var["newt_genes"]  # doctest: +SKIP
     """
-    if not isinstance(adata, AnnData):
-        msg = (
-            f"adata must be an AnnData, not {type(adata).__name__}; of a MuData, pass one modality:"
-            " mdata['rna']"
-        )
-        raise TypeError(msg)
     what = "adata.var_names" if column is None else f"adata.var[{column!r}]"
     names = check_names(_names(adata, column), what)
     if is_row_numbers([name.strip() for name in names]):
@@ -113,15 +106,11 @@ def map_genes(
     for message in messages:
         warn(message)
 
-    stem = key_added if key_added is not None else _keys.GENES
-    gene = pd.Categorical(found.gene)
-    rule = pd.Categorical(found.rule)
-    if copy:
-        adata = adata.to_memory() if adata.isbacked else adata.copy()
-    adata.var[stem] = gene
-    adata.var[f"{stem}_rule"] = rule
-    adata.uns[stem] = {"params": {"organism": organism, "column": column or "var_names"}, **report}
-    return adata if copy else None
+    return Written(
+        var={"": pd.Categorical(found.gene), "_rule": pd.Categorical(found.rule)},
+        uns=report,
+        params={"column": column or "var_names"},
+    )
 
 
 def _names(adata: AnnData, column: str | None) -> list[str]:

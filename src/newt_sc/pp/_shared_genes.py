@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from newt_sc import genes
-from newt_sc._docs import with_docs
+from newt_sc._verb import Count, checked
 from newt_sc.genes._annotated import align_var, var_genes
 from newt_sc.kernels._plain import plain
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["shared_genes"]
 
 
-@with_docs
+@checked
 def shared_genes(
     adata: AnnData,
     ref: AnnData,
     *,
-    n_top_genes: int | None = 2000,
+    n_top_genes: Count | None = 2000,
 ) -> tuple[AnnData, AnnData]:
     """Bring a query and a reference, of either species, to the genes that both measure.
 
@@ -69,13 +69,6 @@ def shared_genes(
     """
     import anndata as ad
 
-    if n_top_genes is not None and (
-        isinstance(n_top_genes, bool)
-        or not isinstance(n_top_genes, int | np.integer)
-        or n_top_genes < 1
-    ):
-        msg = f"n_top_genes is {n_top_genes!r}, expected a whole number from 1 up, or None."
-        raise ValueError(msg)
     X, R = _matrix(adata, "adata"), _matrix(ref, "ref")
     if not ref.var_names.is_unique:
         msg = (
@@ -108,14 +101,6 @@ def shared_genes(
 
 
 def _matrix(adata: AnnData, what: str) -> Any:
-    from anndata import AnnData
-
-    if not isinstance(adata, AnnData):
-        msg = (
-            f"{what} is {type(adata).__name__}, expected AnnData. Of a MuData give one modality:"
-            " mdata.mod[name]."
-        )
-        raise TypeError(msg)
     X: Any = adata.X
     if not (isinstance(X, np.ndarray) or sparse.issparse(X)) or X.dtype.kind not in "fiub":
         msg = (

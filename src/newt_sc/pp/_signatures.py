@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,12 @@ from scipy import sparse, stats
 
 from newt_sc import _keys
 from newt_sc._missing import read_labels
+from newt_sc._verb import checked
 from newt_sc._warn import warn
 from newt_sc.kernels._plain import plain
 
 __all__ = ["signatures"]
 
-_METHODS: Final = ("wilcoxon", "t-test", "t-test_overestim_var", "pseudobulk")
 _TINY: Final = float(np.finfo(np.float64).tiny)
 _MAX_Z: Final = float(stats.norm.isf(_TINY / 2))
 """The z of the smallest p that a float64 can hold, 37.5: what a p of zero gets."""
@@ -40,6 +40,7 @@ _ROLES: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+@checked
 def signatures(
     data: AnnData | pd.DataFrame,
     *,
@@ -48,7 +49,7 @@ def signatures(
     method: Literal["wilcoxon", "t-test", "t-test_overestim_var", "pseudobulk"] = "wilcoxon",
     replicates: str | None = None,
     layer: str | None = None,
-    min_cells: int = 10,
+    min_cells: Annotated[int, "from 2 up"] = 10,
     tie_correct: bool = False,
     key: str | None = None,
     columns: Mapping[str, str] | None = None,
@@ -165,14 +166,10 @@ def signatures(
         raise ValueError(
             "groupby= and reference= say which cells to compare; or pass key= for results in uns"
         )
-    if method not in _METHODS:
-        raise ValueError(f"method must be one of {list(_METHODS)}, found {method!r}")
     if (method == "pseudobulk") != (replicates is not None):
         raise ValueError(
             f"method={method!r} and replicates={replicates!r} do not fit: one needs the other"
         )
-    if isinstance(min_cells, bool) or not isinstance(min_cells, int | np.integer) or min_cells < 2:
-        raise ValueError(f"min_cells must be a whole number from 2 up, found {min_cells!r}")
     if not data.var_names.is_unique:
         twice = data.var_names[data.var_names.duplicated()][0]
         raise ValueError(
@@ -274,10 +271,6 @@ def group_labels(adata: AnnData, column: str) -> pd.Series:
 
 def expression_of(adata: AnnData, layer: str | None, cells: np.ndarray) -> tuple[Any, bool]:
     """Values of the cells, numpy or CSR, and whether all are whole numbers."""
-    if layer is not None and layer not in adata.layers:
-        raise KeyError(
-            f"adata.layers has no {layer!r}; it has {[name for name in adata.layers if name]}"
-        )
     X: Any = adata.X if layer is None else adata.layers[layer]
     if X is None or np.dtype(X.dtype).kind not in "fiub":
         raise TypeError(f"the values are of type {getattr(X, 'dtype', None)}, expected numbers")
