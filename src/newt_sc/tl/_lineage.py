@@ -7,16 +7,15 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import starmap
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from newt_sc import _keys, genes, kernels
-from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels
-from newt_sc._settings import logger
+from newt_sc._verb import Count, Whole, Written, check_anndata, checked, own_copy, verb
 from newt_sc._warn import warn
 from newt_sc.genes._annotated import var_genes
 from newt_sc.io._newick import format_newick
@@ -39,7 +38,7 @@ _MOST: Final = 50  # more is no logarithm
 _AT_ONCE: Final = 1 << 24  # values of resampled centroids that are held
 
 
-@with_docs
+@verb(_keys.LINEAGE)
 def lineage(
     adata: AnnData,
     groupby: str,
@@ -48,12 +47,12 @@ def lineage(
     use_rep: str | None = None,
     method: Method = "average",
     metric: Metric | None = None,
-    n_resamples: int = 100,
-    n_neighbors: int = 15,
-    random_state: int = 0,
+    n_resamples: Whole = 100,
+    n_neighbors: Annotated[int, "from 2 up"] = 15,
+    random_state: Whole = 0,
     key_added: str | None = None,
     copy: bool = False,
-) -> AnnData | None:
+) -> Written[AnnData]:
     """Arrange groups of cells in a hierarchy, with support for each branch.
 
     A group stands for its centroid, less the mean of all centroids, so that large groups do not
@@ -151,10 +150,11 @@ def lineage(
     >>> nt.tl.lineage(adata, "cell_type", root="HSC")  # doctest: +SKIP
     >>> nt.get.lineage(adata)  # doctest: +SKIP
     """
-    _check_anndata(adata)
     if metric is None:
         metric = "correlation" if use_rep is None else "cosine"
-    _check_params(method, metric, n_resamples, n_neighbors)
+    if method == "ward" and metric != "euclidean":
+        msg = f"method 'ward' is defined for metric='euclidean' only, found {metric!r}."
+        raise ValueError(msg)
     codes, groups = _groups(adata, groupby)
     start = _root(root, groups)
     n = len(groups)
@@ -206,19 +206,6 @@ def lineage(
     drawn = "genes" if use_rep is None else "dimensions"
     single = bool((sizes == 1).any())
     info: dict[str, Any] = {
-        "params": {
-            "groupby": groupby,
-            "root": root or "",
-            "use_rep": use_rep or "",
-            "method": method,
-            "metric": metric,
-            "n_resamples": int(n_resamples),
-            "n_neighbors": int(n_neighbors),
-            "resampled": (
-                "cells" if not single else drawn if (sizes == 1).all() else f"cells and {drawn}"
-            ),
-            "random_state": random_state,
-        },
         "groups": np.array(groups, dtype=object),
         "sizes": sizes.astype(np.int64),
         "newick": format_newick(
@@ -234,13 +221,19 @@ def lineage(
     }
     if space.genes:
         info["genes"] = space.genes
-    logger.info("lineage of %d groups from %d cells", n, codes.size)
-    out = adata.copy() if copy else adata
-    out.uns[key_added or _keys.LINEAGE] = info
-    return out if copy else None
+    return Written(
+        uns=info,
+        params={
+            "metric": metric,
+            "resampled": (
+                "cells" if not single else drawn if (sizes == 1).all() else f"cells and {drawn}"
+            ),
+        },
+        said=f"lineage of {n} groups from {codes.size} cells",
+    )
 
 
-@with_docs
+@checked
 def lineage_programs(
     adata: AnnData,
     gene_sets: (
@@ -249,9 +242,9 @@ def lineage_programs(
     *,
     regulons: pd.DataFrame | None = None,
     layer: str | None = None,
-    min_size: int = 5,
-    n_permutations: int = 1000,
-    random_state: int = 0,
+    min_size: Count = 5,
+    n_permutations: Annotated[int, "from 20 up"] = 1000,
+    random_state: Whole = 0,
     key: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
@@ -322,25 +315,14 @@ def lineage_programs(
     >>> nt.tl.lineage_programs(adata, "hallmark.gmt")  # doctest: +SKIP
     >>> nt.get.lineage_programs(adata)  # doctest: +SKIP
     """
-    _check_anndata(adata)
     slot = key or _keys.LINEAGE
     info = adata.uns.get(slot)
     if info is None or "branches" not in info:
         msg = f"No lineage in adata.uns[{slot!r}]: run newt_sc.tl.lineage first."
         raise KeyError(msg)
-    for name, value, least in (("min_size", min_size, 1), ("n_permutations", n_permutations, 20)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            msg = f"{name} is {value!r}, expected a whole number from {least} up."
-            raise ValueError(msg)
     if gene_sets is None and regulons is None:
         msg = "Neither gene_sets nor regulons is given: there is nothing to compare."
         raise ValueError(msg)
-    if layer is not None and layer not in adata.layers:
-        msg = (
-            f"layer {layer!r} is not in adata.layers, which has"
-            f" {[name for name in adata.layers if name]}."
-        )
-        raise KeyError(msg)
     codes, groups = _groups(adata, str(info["params"]["groupby"]), quiet=True)
     if groups != [str(name) for name in info["groups"]]:
         msg = (
@@ -349,8 +331,7 @@ def lineage_programs(
         )
         raise KeyError(msg)
     members, table = _members(adata, gene_sets, regulons, min_size)
-    name = "adata.X" if layer is None else f"layer {layer!r}"
-    rows = Rows(adata.X if layer is None else adata.layers[layer], name)
+    rows = Rows.of(adata, layer)
     rows.stats()  # refuses what is not finite
     blocks = [sparse.csr_array(block) for block in rows.blocks()]
     X = sparse.csr_array(sparse.vstack(blocks))
@@ -384,7 +365,7 @@ def lineage_programs(
         "higher",
         "lower",
     ]
-    out = adata.copy() if copy else adata
+    out = own_copy(adata) if copy else adata
     out.uns[slot] = {**out.uns[slot], "programs": programs[columns]}
     return out if copy else None
 
@@ -713,28 +694,4 @@ def _representation(adata: AnnData, use_rep: str, used: NDArray[np.bool_]) -> _S
 
 
 def _check_anndata(adata: object, what: str = "adata") -> None:
-    from anndata import AnnData
-
-    if not isinstance(adata, AnnData):
-        msg = (
-            f"{what} is {type(adata).__name__}, expected AnnData. Of a MuData give one modality:"
-            " mdata.mod[name]."
-        )
-        raise TypeError(msg)
-
-
-def _check_params(method: str, metric: str, n_resamples: int, n_neighbors: int) -> None:
-    for name, value, known in (
-        ("method", method, get_args(Method)),
-        ("metric", metric, get_args(Metric)),
-    ):
-        if value not in known:
-            msg = f"{name} is {value!r}, expected one of {list(known)}."
-            raise ValueError(msg)
-    if method == "ward" and metric != "euclidean":
-        msg = f"method 'ward' is defined for metric='euclidean' only, found {metric!r}."
-        raise ValueError(msg)
-    for name, number, least in (("n_resamples", n_resamples, 0), ("n_neighbors", n_neighbors, 2)):
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
-            msg = f"{name} is {number!r}, expected a whole number from {least} up."
-            raise ValueError(msg)
+    check_anndata(what, adata)
