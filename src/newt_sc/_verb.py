@@ -59,7 +59,8 @@ Number = Annotated[float, "from 0 up"]
 Share = Annotated[float, "from 0 to 1"]
 Organism = Literal["auto", "human", "mouse"]
 
-_SLOTS = ("obs", "var", "obsm", "varm", "obsp")
+# A view becomes data of its own when an array is written, and warns when a column is.
+_SLOTS = ("varm", "obsm", "obsp", "obs", "var")
 _UNTOLD = ("embedding", "key_added", "copy")  # of params: these have places of their own
 _NUMBERS = {int: (int, np.integer), float: (int, float, np.integer, np.floating)}
 _RANGE = re.compile(r"(from|above) (\S+)(?: to (\S+))?")

@@ -1238,7 +1238,6 @@ class TestUsage:
     @pytest.mark.parametrize(
         "call",
         [
-            [],
             ["fly"],
             ["embed"],
             ["embed", "a.h5ad"],

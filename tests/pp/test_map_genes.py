@@ -144,7 +144,7 @@ def test_warning_as_error_changes_nothing(adata: ad.AnnData) -> None:
 
 @pytest.mark.filterwarnings("ignore:From 0.4:FutureWarning")
 def test_wrong_object(adata: ad.AnnData) -> None:
-    with pytest.raises(TypeError, match="not DataFrame"):
+    with pytest.raises(TypeError, match="is DataFrame, expected AnnData"):
         nt.pp.map_genes(adata.var)
     with pytest.raises(TypeError, match="one modality"):
         nt.pp.map_genes(md.MuData({"rna": adata}))

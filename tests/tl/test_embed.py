@@ -1046,7 +1046,7 @@ FAILURES: dict[str, tuple[Callable[[], Any], dict[str, Any], type[Exception], st
     "n_comps all": (make_data, {"n_comps": "all"}, ValueError, "n_comps is 'all', .* or 'auto'"),
     "random_state None": (make_data, {"random_state": None}, ValueError, "random_state is None"),
     "random_state -1": (make_data, {"random_state": -1}, ValueError, "random_state is -1"),
-    "organism": (make_data, {"organism": "rat"}, ValueError, "organism='rat' is not known"),
+    "organism": (make_data, {"organism": "rat"}, ValueError, "organism is 'rat', expected one of"),
     "center": (
         make_data, {"center": "zero", "mode": "project"}, ValueError,
         "center is 'zero', expected 'data'",

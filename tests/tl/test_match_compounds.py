@@ -312,7 +312,7 @@ def test_objects(cells, signatures, embedding):
         match(cells.X, signatures, embedding)
     with pytest.raises(TypeError, match="expected a MuData"):
         match(cells, signatures.X, embedding)
-    with pytest.raises(ValueError, match="nothing to match"):
+    with pytest.raises(ValueError, match="nothing to work on"):
         match(cells, signatures[:0].copy(), embedding)
     change = pd.Series(1.0, index=names())
     for options, message in (
