@@ -138,12 +138,14 @@ def joint_map(
         Z = harmonize(Z, side, random_state)
     obs = pd.concat([adata.obs, ref.obs], join="outer")
     obs.index = [f"{name}-{one}" for one, name in zip(side, obs.index, strict=True)]
-    # categories that differ between the sides; pandas counts objects as strings, categories not
+    # Categories that differ between the sides; pandas counts objects as strings, categories not.
     for column in obs.columns[[pd.api.types.is_string_dtype(kind) for kind in obs.dtypes]]:
         values = obs[column]
-        if (
-            values.dropna().map(type).nunique() > 1
-        ):  # numbers on one side, text on the other: no file takes both
+        types = set(values.dropna().map(type))
+        if types and types <= {bool, np.bool_}:  # of one side only; no category of a file is a bool
+            obs[column] = values.astype("boolean")
+            continue
+        if len(types) > 1:  # numbers on one side, text on the other: no file takes both
             values = values.where(values.isna(), values.astype(str))
         obs[column] = pd.Categorical(values.where(values.notna(), None))
     out = ad.AnnData(obs=obs, obsm={_keys.X_EMBED: Z.astype(np.float32)})
