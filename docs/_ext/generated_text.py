@@ -4,6 +4,7 @@ its fragments.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from argparse import RawDescriptionHelpFormatter
@@ -33,7 +34,9 @@ def commands() -> str:
         lines += [f"### {title}", ""]
         for verb in VERBS.values():
             if verb.group == group:
-                usage, text = helps[verb.name].split(f"\n{verb.summary}\n", 1)
+                # The parser wraps the summary.
+                summary = r"\s+".join(map(re.escape, verb.summary.split()))
+                usage, text = re.split(rf"\n{summary}\n", helps[verb.name], maxsplit=1)
                 lines += [f"#### newt-sc {verb.name}", "", verb.summary, ""]
                 lines += [
                     "```text",
