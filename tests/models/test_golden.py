@@ -88,8 +88,8 @@ def _predictions(name: str, found: ad.AnnData) -> Iterator[tuple[str, Any]]:
     yield f"{name} scores", found.to_df().iloc[::4]
     yield f"{name} obs", found.obs
     yield f"{name} var", found.var
-    for layer, values in found.layers.items():
-        yield f"{name} {layer}", values[::4]
+    for layer in filter(None, found.layers):  # the newest anndata has X among them, as None
+        yield f"{name} {layer}", found.layers[layer][::4]
 
 
 def _predicted() -> Iterator[tuple[str, Any]]:
