@@ -311,7 +311,7 @@ def regulon_context(
     """Ask whether a factor's targets in one cell type lie together, and near that cell type's
     program.
 
-    ``regulons`` has one row a factor, target and context: ``source``, ``target`` and ``cell``. For
+    ``regulons`` has a row per factor, target and context: ``source``, ``target`` and ``cell``. For
     each factor and context, the genes that it targets in this context only are compared with those
     that it targets in others only:
 

@@ -162,7 +162,7 @@ def load(name: str) -> Known:
             X.data = np.log1p(X.data)
         groups, names = raw.obs[column].astype(str).to_numpy(), raw.var_names
         if facts.units == "log2":
-            groups = raw.obs_names.to_numpy()  # one row a population
+            groups = raw.obs_names.to_numpy()  # one row per population
         edges = [(a, b) for a, b in json.loads(raw.uns["hierarchy"])] if edges is None else edges
     else:
         bulk = ad.read_h5ad(_common.data_dir() / "knowledge/coexpression/bulk_compendium_log2.h5ad")

@@ -67,7 +67,7 @@ METHODS = (
 
 
 def classes(labels: pd.DataFrame) -> pd.DataFrame:
-    """One row a compound and target with ``activates`` or ``inhibits``; contradictions are left
+    """One row per compound and target with ``activates`` or ``inhibits``; contradictions are left
     out.
     """
     kinds = labels["action"].str.split("|").map(set)

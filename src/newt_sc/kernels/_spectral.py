@@ -232,8 +232,8 @@ def fuse(
     Parameters
     ----------
     blocks
-        One block a modality, genes x its dimensions; NaN rows for genes that it does not know count
-        as zero, where its vectors are centred.
+        One block per modality, genes x its dimensions. Rows of NaN are genes that it does not
+        know; they count as zero, where its vectors are centred.
     n_comps
         Dimensions of the fused vector.
     power

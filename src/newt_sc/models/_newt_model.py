@@ -1,4 +1,4 @@
-"""NEWT, the model: blocks of several modalities fused into one vector a gene."""
+"""NEWT, the model: blocks of several modalities fused into one vector per gene."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         Parameters
         ----------
         adata
-            Genes with one block a modality in ``obsm``; rows of NaN where it does not know the
+            Genes with one block per modality in ``obsm``; rows of NaN where it does not know the
             gene.
         modalities
             Keys in ``obsm``, or a mapping of the model's names to them. By default those in

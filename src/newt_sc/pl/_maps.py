@@ -52,7 +52,7 @@ def maps(
     color
         Column of ``obs``: categories, or numbers for a colour scale.
     titles
-        One title a map; the keys by default.
+        One title per map; the keys by default.
     size
         Area of a dot in points squared; by default fit to the number of cells.
     ax

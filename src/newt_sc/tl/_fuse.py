@@ -1,4 +1,4 @@
-"""Blocks of several modalities fused into one vector a gene."""
+"""Blocks of several modalities fused into one vector per gene."""
 
 from __future__ import annotations
 
