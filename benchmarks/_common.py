@@ -19,7 +19,7 @@ import anndata as ad
 import numpy as np
 from scipy import sparse
 
-from newt_sc import kernels
+from newt_sc import _kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -160,7 +160,7 @@ def preprocess(adata: ad.AnnData, facts: CellSet) -> ad.AnnData:
 
 def interval_text(estimate: float, replicates: NDArray[np.float64], *, sign: bool = False) -> str:
     """``.857 (.841 to .872)``: an estimate with the central 95 % of its bootstrap replicates."""
-    low, high = kernels.percentile_interval(replicates)
+    low, high = _kernels.percentile_interval(replicates)
     form = "{:+.3f} ({:+.3f} to {:+.3f})" if sign else "{:.3f} ({:.3f} to {:.3f})"
     return form.format(estimate, low, high)
 
@@ -252,7 +252,7 @@ def mean_interval(
 ) -> str:
     """Mean with its 95 % percentile bootstrap interval over the values, as text."""
     values = np.asarray(values, dtype=np.float64)
-    means = kernels.bootstrap_means(values, n_resamples)
+    means = _kernels.bootstrap_means(values, n_resamples)
     return interval_text(float(values.mean()), means, sign=sign)
 
 

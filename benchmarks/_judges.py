@@ -128,13 +128,13 @@ def functional_hierarchy(
         "depth": deepest_common(has, np.array([depth[term] for term in closure])),
     }
     upper = np.triu_indices(rows.size, 1)
-    weights = nt.kernels.bootstrap_weights(rows.size, n_resamples, random_state=rng)
+    weights = nt._kernels.bootstrap_weights(rows.size, n_resamples, random_state=rng)
     weights = weights.astype(np.float32)
     n_terms = np.asarray(has.sum(axis=1)).ravel()
     tenth = np.floor(10 * np.argsort(np.argsort(n_terms, kind="stable"), kind="stable") / rows.size)
     shuffles = [rng.permutation(rows.size) for _ in range(n_shuffles)]
     matched = [_permute_within(tenth, rng) for _ in range(n_shuffles)]
-    unit = nt.kernels.unit_rows(np.asarray(embedding.X)[rows])
+    unit = nt._kernels.unit_rows(np.asarray(embedding.X)[rows])
     ranked, summary = _ranks(unit @ unit.T, upper), []
     for measure, shared in measures.items():
         target = _ranks(shared, upper)
@@ -144,7 +144,7 @@ def functional_hierarchy(
             for orders in (shuffles, matched)
         )
         (low, high), (shuffled_low, shuffled_high) = (
-            nt.kernels.percentile_interval(np.array(x)) for x in (boot, null)
+            nt._kernels.percentile_interval(np.array(x)) for x in (boot, null)
         )
         summary.append(
             {
@@ -324,7 +324,7 @@ def regulon_context(
     Both tests take targets as exchangeable. ``shuffled``: the same with the vectors shuffled over
     all genes."""
     rng = np.random.default_rng(0)
-    unit = nt.kernels.unit_rows(np.asarray(embedding.X))
+    unit = nt._kernels.unit_rows(np.asarray(embedding.X))
     vectors = np.stack([unit, unit[rng.permutation(len(unit))]])
     edges = regulons[["source", "target", "cell"]].dropna().astype(str)
     every = edges["target"].unique()
@@ -356,13 +356,13 @@ def regulon_context(
                     "program_shuffled": control.statistic / n_pairs,
                     "program_shuffled_p": control.pvalue,
                     "cohesion": together,
-                    "cohesion_p": float(nt.kernels.permutation_p(np.float64(together), null)),
+                    "cohesion_p": float(nt._kernels.permutation_p(np.float64(together), null)),
                     "cohesion_shuffled": apart,
                 }
             )
     table = pd.DataFrame(rows)
     for name in ("program", "cohesion"):
-        table[f"{name}_fdr"] = nt.kernels.adjusted_p(table[f"{name}_p"].to_numpy())
+        table[f"{name}_fdr"] = nt._kernels.adjusted_p(table[f"{name}_p"].to_numpy())
     return table
 
 

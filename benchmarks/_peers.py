@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from newt_sc import kernels
+from newt_sc import _kernels
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -350,7 +350,7 @@ def join(parts: Sequence[Vectors], n_comps: int | None, random_state: int) -> Ve
         blocks.append(block)
     if n_comps is None:
         return genes, np.hstack(blocks)
-    return genes, kernels.fuse(blocks, n_comps, power=1.0, random_state=random_state)
+    return genes, _kernels.fuse(blocks, n_comps, power=1.0, random_state=random_state)
 
 
 def _fix_signs(vectors: NDArray[Any]) -> NDArray[Any]:
@@ -383,7 +383,7 @@ def _memberships(mod: ad.AnnData) -> sparse.csr_array:
     if condition.any():
         X = mod.X[:, condition]
         dense = X.toarray() if sparse.issparse(X) else np.asarray(X)
-        z = kernels.zscore_groups(dense, mod.var["group"].astype(str).to_numpy()[condition])
+        z = _kernels.zscore_groups(dense, mod.var["group"].astype(str).to_numpy()[condition])
         z[~np.isfinite(dense)] = np.nan
         cut = np.nanquantile(z, 1 - _TOP_SHARE, axis=0)
         parts.append(sparse.csr_array((z >= cut) & (z > 0)))

@@ -11,7 +11,7 @@ import pandas as pd
 
 import newt_sc as nt
 from benchmarks import _cache, _common
-from newt_sc import kernels
+from newt_sc import _kernels
 from newt_sc.models._target_predictor import drug_groups, label_matrix, read_compounds
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ def drugs(strict: bool = True) -> np.ndarray:
         return drug_groups(data(), compounds, ("name", "inchikey"))
     obs = data().obs
     skeleton = obs["inchikey"].astype(str).str.split("|").str[0].str[:14]
-    return kernels.joined_groups(obs.index, obs["name"].astype(str).str.lower(), skeleton)
+    return _kernels.joined_groups(obs.index, obs["name"].astype(str).str.lower(), skeleton)
 
 
 @cache
 def folds(strict: bool = True) -> np.ndarray:
     """Fold of each compound."""
-    return kernels.grouped_folds(drugs(strict), N_FOLDS)
+    return _kernels.grouped_folds(drugs(strict), N_FOLDS)
 
 
 @cache
@@ -83,7 +83,7 @@ def every() -> pd.Index:
 
 def state() -> str:
     """Code that scores depend on."""
-    rooms = [SOURCE / name for name in ("kernels", "genes", "datasets")]
+    rooms = [SOURCE / name for name in ("_kernels", "genes", "datasets")]
     here = _common.ROOT / "benchmarks"
     models = sorted((SOURCE / "models").glob("_target*.py"))
     return _cache.code_hash(*rooms, *models, here / "_target_peers.py", here / "_peers.py")
@@ -113,5 +113,5 @@ def area(S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray) ->
 def draws(strict: bool = True) -> np.ndarray:
     """Bootstrap weights of compounds, by drug; the first row is 1."""
     group = drugs(strict)
-    count = kernels.bootstrap_weights(group.max() + 1, N_BOOTSTRAP)
+    count = _kernels.bootstrap_weights(group.max() + 1, N_BOOTSTRAP)
     return np.vstack([np.ones(len(group)), count[:, group]])

@@ -20,7 +20,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional
 
-from newt_sc import kernels
+from newt_sc import _kernels
 
 __all__ = [
     "PEERS",
@@ -122,8 +122,8 @@ class Split:
 
     def signatures(self) -> tuple[Scores, Scores]:
         """Normal scores of training and of test compounds; zeros for a signature without order."""
-        return np.nan_to_num(kernels.normal_scores(self.X)), np.nan_to_num(
-            kernels.normal_scores(self.X_test)
+        return np.nan_to_num(_kernels.normal_scores(self.X)), np.nan_to_num(
+            _kernels.normal_scores(self.X_test)
         )
 
     def standardised(self) -> tuple[Scores, Scores]:
@@ -150,7 +150,7 @@ def cosine_zero_shot(split: Split) -> Scores:
     """
     projected = split.signatures()[1] @ np.nan_to_num(split.landmark_vectors)
     unit, known = _unit(split.vectors[split.test_targets])
-    return _fill(kernels.unit_rows(projected) @ unit.T, known)
+    return _fill(_kernels.unit_rows(projected) @ unit.T, known)
 
 
 def connectivity(split: Split, *, absolute: bool = False) -> Scores:
@@ -205,7 +205,7 @@ def nearest_neighbors(split: Split) -> Scores:
     best mean AUROC of the trained targets when each training compound is left out in turn. A target
     not trained on has the mean of the 10 trained targets with the most similar vectors, weighted by
     cosine."""
-    train, test = (kernels.unit_rows(part) for part in split.standardised())
+    train, test = (_kernels.unit_rows(part) for part in split.standardised())
     within = train @ train.T
     np.fill_diagonal(within, 0)
     sizes = [k for k in _N_NEIGHBORS if k < len(train)] or [max(len(train) - 1, 1)]
@@ -237,7 +237,7 @@ def two_tower(split: Split, *, n_epochs: int = 30) -> Scores:
     scores = np.zeros((len(test), len(split.test_targets)))
     if not len(rows) or not some.any():
         return scores
-    unit, _ = kernels.centered_cosine(unit, rows)
+    unit, _ = _kernels.centered_cosine(unit, rows)
     genes = _tensor(unit * np.sqrt(unit.shape[1]))
     Y = _tensor(split.Y[:, learned])
     rng = np.random.default_rng(split.random_state)
@@ -344,7 +344,7 @@ def _unit(vectors: NDArray[np.floating]) -> tuple[Scores, NDArray[np.bool_]]:
     """Rows of length 1, zeros where not known, and which are known."""
     known = np.isfinite(vectors).all(axis=1) & (vectors != 0).any(axis=1)
     out = np.zeros(vectors.shape)
-    out[known] = kernels.unit_rows(vectors[known])
+    out[known] = _kernels.unit_rows(vectors[known])
     return out, known
 
 
@@ -423,7 +423,7 @@ def _vote(similarity: Scores, Y: NDArray[np.floating], n_neighbors: int) -> Scor
 
 
 def _mean_auroc(scores: Scores, Y: NDArray[np.floating]) -> float:
-    auroc = kernels.column_auroc(scores, Y)
+    auroc = _kernels.column_auroc(scores, Y)
     return float(np.nanmean(auroc)) if np.isfinite(auroc).any() else np.nan
 
 
@@ -506,10 +506,10 @@ def _list_vectors(split: Split, lists: NDArray[np.floating]) -> Scores:
     targets, others = _unit(split.vectors)
     background = np.vstack([landmarks[known], targets[others]])
     mean, deviation = np.zeros(len(known)), np.zeros(len(known))
-    mean[known], deviation[known] = kernels.background_cosine(background, np.arange(known.sum()))
+    mean[known], deviation[known] = _kernels.background_cosine(background, np.arange(known.sum()))
     parts = []
     for side in (lists > 0, lists < 0):
-        weight = kernels.list_weights(
+        weight = _kernels.list_weights(
             sparse.csr_array(side), landmarks, mean=mean, deviation=deviation
         )
         total = np.asarray(weight.sum(axis=1), dtype=np.float64)[:, None]

@@ -14,7 +14,7 @@ import pandas as pd
 import newt_sc as nt
 from benchmarks import _cache, _common
 from benchmarks import _target_data as bench
-from newt_sc import kernels, metrics
+from newt_sc import _kernels, metrics
 from newt_sc.models._fingerprints import morgan_fingerprints
 
 if TYPE_CHECKING:
@@ -199,15 +199,15 @@ def structure_rows() -> list[list[str]]:
     """What structures add, for compounds that have one; analogues in one fold, or drugs only."""
     some = bench.data()[(bench.data().obs["smiles"] != "").to_numpy()].copy()
     bits = morgan_fingerprints(list(some.obs["smiles"]))
-    analogue = kernels.components(kernels.tanimoto(bits, bits) >= 0.5)
+    analogue = _kernels.components(_kernels.tanimoto(bits, bits) >= 0.5)
     at = bench.data().obs_names.get_indexer(some.obs_names)
     drug = bench.drugs()[at]
     out = []
     for title, group in {
         "drugs": drug,
-        "analogues": kernels.joined_groups(analogue.astype(str), drug.astype(str)),
+        "analogues": _kernels.joined_groups(analogue.astype(str), drug.astype(str)),
     }.items():
-        folds = kernels.grouped_folds(group, bench.N_FOLDS)
+        folds = _kernels.grouped_folds(group, bench.N_FOLDS)
         found = {}
         kinds: dict[str, dict[str, Any]] = {
             "expression": {},
@@ -236,7 +236,7 @@ def structure_rows() -> list[list[str]]:
             where = bench.every().get_indexer(columns)
             use = np.flatnonzero(folds < bench.N_FOLDS - 1)
             # groups of analogues are what is drawn: by drug, intervals would be too narrow
-            count = kernels.bootstrap_weights(group.max() + 1, 300)
+            count = _kernels.bootstrap_weights(group.max() + 1, 300)
             weights = np.vstack([np.ones(len(group)), count[:, group]])[:, use]
             means = {
                 name: np.nanmean(

@@ -61,7 +61,7 @@ def neighbours(embedding: ad.AnnData, modalities: tuple[str, ...]) -> np.ndarray
     for column, name in enumerate(modalities):
         block = np.asarray(embedding.obsm[name])
         known = np.flatnonzero(np.isfinite(block).all(axis=1))
-        out[known, column] = known[nt.kernels.nearest_rows(block[known], N_NEIGHBORS)]
+        out[known, column] = known[nt._kernels.nearest_rows(block[known], N_NEIGHBORS)]
     return out
 
 
@@ -221,9 +221,9 @@ def words_block(function: ad.AnnData, genes: pd.Index, *, n_comps: int = 128) ->
     terms = sparse.csr_array((sparse.csr_array(function.X) != 0).astype(np.float32))
     has = sparse.csr_array(terms[:, named] @ words)
     has.data = np.ones_like(has.data)
-    parts = [nt.kernels.tfidf(part) for part in (terms, has)]
+    parts = [nt._kernels.tfidf(part) for part in (terms, has)]
     parts = [part / np.sqrt((part.data**2).sum() / part.shape[0]) for part in parts]
-    block = nt.kernels.spectral_block(sparse.csr_array(sparse.hstack(parts)), n_comps)
+    block = nt._kernels.spectral_block(sparse.csr_array(sparse.hstack(parts)), n_comps)
     out = np.full((len(genes), block.shape[1]), np.nan, dtype=np.float32)
     at = genes.get_indexer(function.obs_names)
     out[at[at >= 0]] = block[at >= 0]

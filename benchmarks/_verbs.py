@@ -185,7 +185,7 @@ def compare_sets(n: int, ours: bool) -> Work:
     a, b = sets(n, seed=1), sets(n, seed=2)
     if ours:
         return Work(lambda: nt.tl.compare_sets(a, b))
-    unit = nt.kernels.unit_rows(vectors(GENES)).astype(np.float32)
+    unit = nt._kernels.unit_rows(vectors(GENES)).astype(np.float32)
     S = unit @ unit.T
     at = pd.Index(names(GENES))
     pool, rng = np.arange(GENES), np.random.default_rng(0)

@@ -234,7 +234,7 @@ def methods() -> dict[str, Method]:
 @cache
 def inputs(task: str) -> str:
     """Hash of a task's knowledge and of the code that encodes it."""
-    code = _cache.code_hash(SOURCE / "pp" / "_encode.py", SOURCE / "kernels" / "_spectral.py")
+    code = _cache.code_hash(SOURCE / "pp" / "_encode.py", SOURCE / "_kernels" / "_spectral.py")
     return f"{code}-{_cache.knowledge_hash(knowledge(task))}"
 
 
@@ -255,7 +255,7 @@ def state() -> str:
     files = [
         SOURCE / "tl" / "_fuse.py",
         SOURCE / "models" / "_newt_model.py",
-        SOURCE / "kernels" / "_spectral.py",
+        SOURCE / "_kernels" / "_spectral.py",
     ]
     return f"{_cache.code_hash(*files)}-{training_code()}"
 
@@ -264,7 +264,7 @@ def retrained(peer: str) -> Callable[[str, int], _cache.Vectors]:
     """Make a peer anew; it depends on the knowledge and its own code only."""
 
     def make(task: str, seed: int) -> _cache.Vectors:
-        code = _cache.code_hash(Path(_peers.__file__), SOURCE / "kernels" / "_spectral.py")
+        code = _cache.code_hash(Path(_peers.__file__), SOURCE / "_kernels" / "_spectral.py")
 
         def kept(what: str, compute: Callable[[], _cache.Vectors]) -> _cache.Vectors:
             return _cache.vectors([inputs(task), code, what, seed], compute)
@@ -388,7 +388,7 @@ def resampled(tables: list[pd.DataFrame], task: str, *, n: int = 1000) -> tuple[
     means = [area(table, np.ones(len(y))) for table in tables]
     out = np.empty(n)
     for i in range(n):
-        (count,) = nt.kernels.bootstrap_weights(len(every), 1, random_state=rng)
+        (count,) = nt._kernels.bootstrap_weights(len(every), 1, random_state=rng)
         out[i] = area(tables[draws[i]], count[a] * count[b])
     return float(np.mean(means)), out
 

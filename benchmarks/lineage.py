@@ -22,6 +22,7 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import scanpy as sc
+from newt_sc._kernels import _lineage as trees
 from scipy import sparse
 from scipy.optimize import nnls
 from sklearn.linear_model import LogisticRegression
@@ -33,7 +34,6 @@ import newt_sc as nt
 from benchmarks import _cache, _common, _spaces
 from benchmarks.cells import pseudotime
 from newt_sc.errors import NewtWarning
-from newt_sc.kernels import _lineage as trees
 
 DRAWS = range(100, 110)
 N_GENES = 2000
@@ -419,7 +419,7 @@ def score(name: str, draws: range) -> pd.DataFrame:
                 at = np.unique(codes[kept], return_inverse=True)[1]
                 steps = known.steps[np.ix_(groups, groups)][upper_of(groups.size)]
                 for way, D in distances(name, X[kept], at, rng, every=left < 0).items():
-                    r = float(nt.kernels.spearman(D[upper_of(groups.size)], steps))
+                    r = float(nt._kernels.spearman(D[upper_of(groups.size)], steps))
                     rows.append((name, str(n_cells), depth or "full", k, left, way, r))
     return pd.DataFrame(rows, columns=["tree", "cells", "counts", "draw", "left", "way", "r"])
 
@@ -556,7 +556,7 @@ def elsewhere() -> None:
                 first = there[order[there] == order[there].min()]
                 root = int(np.flatnonzero(np.isin(there, first))[0])
                 time = pseudotime(X[there], root)
-                cells[-1][1] = float(nt.kernels.spearman(time, order[there]))
+                cells[-1][1] = float(nt._kernels.spearman(time, order[there]))
         rows.append([name, *np.ravel(cells)])
     mean = pd.DataFrame(rows).iloc[:, 1:].mean().tolist()
     shown = [

@@ -281,7 +281,7 @@ def between(seeds: int) -> None:
                 found = [told(way(one)) for one in draws]
                 if "stage" in pair.query.obs:
                     truth = pair.query.obs["stage"].to_numpy()
-                    rho = [nt.kernels.spearman(one, truth) for one in found]
+                    rho = [nt._kernels.spearman(one, truth) for one in found]
                     orders[method, column].append(np.mean(rho))
                     continue
                 truth = pair.query.obs["label"].to_numpy(dtype=str)
@@ -391,7 +391,7 @@ def unlike(draws: int) -> None:
                     if method == 'via="auto" (default)' and isinstance(found, ad.AnnData):
                         vias[column].append(found.uns["newt_mapping"]["params"]["via"])
         for (method, column), each in score.items():
-            again = nt.kernels.bootstrap_means(np.array(each), 500)
+            again = nt._kernels.bootstrap_means(np.array(each), 500)
             table.found.setdefault((method, column), {})[name] = float(np.mean(each)), again
         print(
             name,
@@ -439,7 +439,7 @@ def withheld(draws: int) -> None:
                     obs = done.obs  # type: ignore[union-attr]
                     for column in ("confidence", "votes", "similarity"):
                         score = -obs[f"newt_mapping_{column}"].to_numpy()
-                        found[via, column].append(nt.kernels.auroc(score, truth))
+                        found[via, column].append(nt._kernels.auroc(score, truth))
                     lost = obs["newt_mapping_abstained"].to_numpy()
                     gone[via].append((lost[truth].mean(), lost[~truth].mean()))
         print(

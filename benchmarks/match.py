@@ -96,7 +96,7 @@ def scores(
     where = nt.genes.align(changes.columns, embedding.obs_names).index
     E = np.asarray(embedding.X, dtype=np.float32)
     signatures = [
-        nt.kernels.signed_scores(_match_compounds.stated_changes(compounds.X, "X"))[:, at]
+        nt._kernels.signed_scores(_match_compounds.stated_changes(compounds.X, "X"))[:, at]
     ]
     rows = np.flatnonzero(where >= 0)
     C, genes = changes.to_numpy(dtype=np.float64)[:, rows], where[rows]
@@ -123,18 +123,18 @@ def scores(
     out["correlation of shared genes"] = rho
     place = pd.Index(genes[shared]).get_indexer(found.index[at])
     both, place = at[place >= 0], place[place >= 0]
-    mean, sd, W = nt.kernels.whitening(nt.kernels.normal_scores(compounds.X[:, both]))
-    B = (nt.kernels.normal_scores(compounds.X[:, both]) - mean) / sd @ W
+    mean, sd, W = nt._kernels.whitening(nt._kernels.normal_scores(compounds.X[:, both]))
+    B = (nt._kernels.normal_scores(compounds.X[:, both]) - mean) / sd @ W
     A = _match_compounds.dense_scores(C[:, shared][:, place]) / sd @ W
     with np.errstate(invalid="ignore"):
-        out["correlation, partly whitened"] = nt.kernels.unit_rows(A) @ nt.kernels.unit_rows(B).T
+        out["correlation, partly whitened"] = nt._kernels.unit_rows(A) @ nt._kernels.unit_rows(B).T
     return {name: np.where(np.isfinite(out[name]), out[name], 0) for name in METHODS}
 
 
 def auroc(values: np.ndarray, positive: np.ndarray, negative: np.ndarray) -> float:
     """AUROC of some compounds against some others."""
     either = positive | negative
-    return nt.kernels.auroc(values[either], positive[either])
+    return nt._kernels.auroc(values[either], positive[either])
 
 
 def over_expressed(mdata: MuData, embedding: ad.AnnData) -> pd.DataFrame:

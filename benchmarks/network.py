@@ -18,7 +18,7 @@ import pandas as pd
 import newt_sc as nt
 from benchmarks import _cache, _common
 from benchmarks._target_data import N_FOLDS, SETS, SOURCE, data, drugs, folds, labels
-from newt_sc import kernels
+from newt_sc import _kernels
 from newt_sc.models._target_predictor import read_compounds
 from newt_sc.tl._compound_space import WHITENING
 from newt_sc.tl._repurpose import indication_scores
@@ -31,7 +31,7 @@ N_BOOTSTRAP, N_NULL, N_DEALT = 2000, 10, 50
 @cache
 def state() -> str:
     """Code that scores depend on."""
-    rooms = [SOURCE / name for name in ("kernels", "genes", "datasets")]
+    rooms = [SOURCE / name for name in ("_kernels", "genes", "datasets")]
     models = sorted((SOURCE / "models").glob("_target*.py"))
     return _cache.code_hash(*rooms, *models, _common.ROOT / "benchmarks" / "targets.py")
 
@@ -58,7 +58,7 @@ def shared_targets() -> np.ndarray:
     known.
     """
     return np.mean(
-        [kernels.profile_cosine(labels(name).to_numpy().T) for name in (*SETS, "hub")], axis=0
+        [_kernels.profile_cosine(labels(name).to_numpy().T) for name in (*SETS, "hub")], axis=0
     )
 
 
@@ -66,7 +66,7 @@ def shared_targets() -> np.ndarray:
 
 
 def cosine(X: np.ndarray) -> np.ndarray:
-    U = kernels.unit_rows(X)
+    U = _kernels.unit_rows(X)
     return U @ U.T
 
 
@@ -77,7 +77,7 @@ def raw() -> np.ndarray:
 
 @cache
 def whitened() -> np.ndarray:
-    return cosine(kernels.whitened(read_compounds(data(), data().var_names).scores, WHITENING))
+    return cosine(_kernels.whitened(read_compounds(data(), data().var_names).scores, WHITENING))
 
 
 @cache
@@ -96,7 +96,7 @@ def profiles() -> np.ndarray:
             )
             model = nt.models.TargetPredictor(data()[train].copy(), data().uns["targets"])
             z = np.asarray(model.train(calibrate=False).predict(data()[test]).X, dtype=np.float64)
-            S = cosine(kernels.whitened(z, PROFILE_WHITENING))
+            S = cosine(_kernels.whitened(z, PROFILE_WHITENING))
             a, b = np.flatnonzero(fold[test] == f), np.flatnonzero(fold[test] == g)
             out[np.ix_(test[a], test[b])] = S[np.ix_(a, b)]
             out[np.ix_(test[b], test[a])] = S[np.ix_(b, a)]
@@ -140,7 +140,7 @@ def borrowed(C: np.ndarray, shared: np.ndarray, gamma: float = 20.0) -> np.ndarr
     """Similarity to a candidate and to those that share its labels, where the query's own never
     count.
     """
-    return kernels.borrowed_similarity(np.exp(gamma * (C - 1)), shared, drugs())
+    return _kernels.borrowed_similarity(np.exp(gamma * (C - 1)), shared, drugs())
 
 
 def informed(C: np.ndarray, A: np.ndarray, gamma: float, share: float) -> np.ndarray:
@@ -179,7 +179,7 @@ def asked() -> np.ndarray:
 def draws() -> np.ndarray:
     """Bootstrap weights of compounds, by drug; the first row is 1."""
     n = drugs().max() + 1
-    count = kernels.bootstrap_weights(n, N_BOOTSTRAP)
+    count = _kernels.bootstrap_weights(n, N_BOOTSTRAP)
     return np.vstack([np.ones(len(drugs())), count[:, drugs()]])
 
 
@@ -228,7 +228,7 @@ def average(name: str, kind: str, order: np.ndarray | None = None) -> np.ndarray
         METHODS[3]: lambda: scaled(C) + scaled(P),
         METHODS[4]: lambda: borrowed(C, shared_targets()),
         METHODS[5]: lambda: A,
-        METHODS[7]: lambda: borrowed(C, kernels.profile_cosine(annotation("moa").T.astype(float))),
+        METHODS[7]: lambda: borrowed(C, _kernels.profile_cosine(annotation("moa").T.astype(float))),
     }[name]()
     return precision(S, truth(kind))
 
@@ -405,7 +405,7 @@ def indications() -> None:
     def areas(order: np.ndarray, counts: np.ndarray) -> np.ndarray:
         K = np.exp(4.0 * (whitened()[np.ix_(order, order)] - 1))
         S = indication_scores(K, has, group, counts)
-        return kernels.column_auroc(S[told][:, often], has[told][:, often].astype(np.float64))
+        return _kernels.column_auroc(S[told][:, often], has[told][:, often].astype(np.float64))
 
     rng = np.random.default_rng(0)
     n = data().n_obs
@@ -416,9 +416,9 @@ def indications() -> None:
     ):
         found = areas(np.arange(n), counts)
         use = np.isfinite(found)
-        means = kernels.bootstrap_means(found[use], N_BOOTSTRAP, random_state=rng)
+        means = _kernels.bootstrap_means(found[use], N_BOOTSTRAP, random_state=rng)
         null = np.array([np.nanmean(areas(rng.permutation(n), counts)) for _ in range(N_DEALT)])
-        p = float(kernels.permutation_p(found[use].mean(), null))
+        p = float(_kernels.permutation_p(found[use].mean(), null))
         text = _common.interval_text(found[use].mean(), means)
         rows.append([title, text, f"{null.mean():.3f} ± {null.std():.3f}", f"{p:.3f}"])
     _common.report(

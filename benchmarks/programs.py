@@ -58,7 +58,7 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float:
     """AUROC of some cells against the others; ties are one half, a score that is missing tells
     nothing.
     """
-    return nt.kernels.auroc(np.nan_to_num(score), positive)
+    return nt._kernels.auroc(np.nan_to_num(score), positive)
 
 
 @cache
@@ -210,7 +210,7 @@ def _halves(wide: pd.DataFrame) -> dict[str, np.ndarray]:
 
 def _less(first: pd.Series, second: pd.Series) -> str:
     each = (first - second).dropna()
-    low, high = nt.kernels.percentile_interval(nt.kernels.bootstrap_means(each.to_numpy(), 2000))
+    low, high = nt._kernels.percentile_interval(nt._kernels.bootstrap_means(each.to_numpy(), 2000))
     return f"{each.mean():+.3f} ({low:+.3f} to {high:+.3f}), {int((each > 0).sum())} of {each.size}"
 
 

@@ -106,8 +106,8 @@ def child(what: str, path: Path) -> None:
         for _ in range(4):
             busy, started = time.process_time(), time.perf_counter()
             part = block[:, at]
-            nt.kernels.scatter(part, mean)
-            nt.kernels.project(part, E[at])
+            nt._kernels.scatter(part, mean)
+            nt._kernels.project(part, E[at])
             times.append((time.perf_counter() - started, time.process_time() - busy))
         seconds, busy = (min(each) * n / block.shape[0] for each in zip(*times, strict=True))
         sys.stdout.write(f"\n{seconds} {busy}\n")

@@ -113,7 +113,7 @@ def speed(n_compared: int) -> None:
     )
     found = json.loads(run.stdout.strip().splitlines()[-1])
     embedding = nt.datasets.embedding()
-    unit = nt.kernels.unit_rows(np.asarray(embedding.X)).astype(np.float32)
+    unit = nt._kernels.unit_rows(np.asarray(embedding.X)).astype(np.float32)
     S = unit @ unit.T
     sides = []
     for file in (REACTOME, GO_BP):
@@ -279,7 +279,7 @@ def ranks(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     for score, true in zip(scores, truth, strict=True):
         rank = stats.rankdata(-score)  # ties share their mean rank
         first = rank[true].min()
-        rows.append((nt.kernels.auroc(score, true), 1 / first, float(first <= 1)))
+        rows.append((nt._kernels.auroc(score, true), 1 / first, float(first <= 1)))
     return np.array(rows)
 
 
@@ -312,7 +312,7 @@ def recovery() -> None:
 
     A = nt.genes.align_sets(queries, no_pathway.obs_names).members
     B = nt.genes.align_sets(wiki, no_pathway.obs_names).members
-    unit = nt.kernels.unit_rows(np.asarray(no_pathway.X)).astype(np.float32)
+    unit = nt._kernels.unit_rows(np.asarray(no_pathway.X)).astype(np.float32)
     overlap = np.asarray((A @ B.T).toarray())
     n_genes = np.union1d(A.indices, B.indices).size
     fisher = -stats.hypergeom.logsf(

@@ -45,7 +45,7 @@ def _peak_child(folder: Path, what: str) -> None:
         adata = ad.AnnData(X, var=pd.DataFrame(index=names))
         nt.tl.embed(adata, embedding=embedding, mode="project", mask_var=None)
 
-    act = (lambda X: nt.kernels.project(X, E)) if what == "kernel" else embed
+    act = (lambda X: nt._kernels.project(X, E)) if what == "kernel" else embed
     act(small)
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text(
@@ -96,15 +96,15 @@ def projection(options: argparse.Namespace) -> None:
         wide = X.copy()
         wide.indices, wide.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
         for some in (X[:64], csc[:64], wide[:64]):
-            nt.kernels.project(some, E)
+            nt._kernels.project(some, E)
         base, expected = best(lambda X=X: X @ E, max(1, options.repeat - 1))
         size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
         for name, function in (
             ("scipy X @ E", None),
-            ("newt_sc, CSR", lambda X=X: nt.kernels.project(X, E)),
-            ("newt_sc, CSR, int64 indices", lambda wide=wide: nt.kernels.project(wide, E)),
-            ("newt_sc, CSR, float16 table", lambda X=X: nt.kernels.project(X, half)),
-            ("newt_sc, CSC", lambda csc=csc: nt.kernels.project(csc, E)),
+            ("newt_sc, CSR", lambda X=X: nt._kernels.project(X, E)),
+            ("newt_sc, CSR, int64 indices", lambda wide=wide: nt._kernels.project(wide, E)),
+            ("newt_sc, CSR, float16 table", lambda X=X: nt._kernels.project(X, half)),
+            ("newt_sc, CSC", lambda csc=csc: nt._kernels.project(csc, E)),
             ("dense BLAS by blocks of rows", lambda X=X: _blas(X, E)),
         ):
             seconds, found = (

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 import newt_sc as nt
 from benchmarks import _target_data
 from benchmarks import targets as bench
-from newt_sc import kernels
+from newt_sc import _kernels
 from newt_sc.models._target_space import Compounds, GeneKernel, SignatureSpace
 
 Array = np.ndarray
@@ -33,14 +33,14 @@ def parts(split: str) -> list[tuple[Array, Array, pd.Index, pd.Index]]:
     """Training and test compounds, hidden targets and targets to score, for each inner fold."""
     if split == "compound":
         rows = np.flatnonzero(bench.folds() != bench.N_FOLDS - 1)
-        fold = kernels.grouped_folds(_target_data.drugs()[rows], N_FOLDS, random_state=SEED)
+        fold = _kernels.grouped_folds(_target_data.drugs()[rows], N_FOLDS, random_state=SEED)
         return [
             (rows[fold != f], rows[fold == f], pd.Index([]), bench.every()) for f in range(N_FOLDS)
         ]
     where = bench.target_folds(families=True)
     names = where.index[where != bench.N_FOLDS - 1]
-    group = kernels.components(bench.linked().loc[names, names].to_numpy())
-    fold = kernels.grouped_folds(group, N_FOLDS, random_state=SEED)
+    group = _kernels.components(bench.linked().loc[names, names].to_numpy())
+    fold = _kernels.grouped_folds(group, N_FOLDS, random_state=SEED)
     everyone = np.arange(bench.data().n_obs)
     out = []
     for f in range(N_FOLDS):
@@ -83,9 +83,9 @@ def adapted(model: Any, n_comps: int = 32, penalty: float = 10.0) -> Array:
     """Vectors of all genes, mapped by ridge regression to the principal components of the targets'
     compounds.
     """
-    V, known = kernels.centered_cosine(np.nan_to_num(np.hstack(list(model._vectors.values()))))
+    V, known = _kernels.centered_cosine(np.nan_to_num(np.hstack(list(model._vectors.values()))))
     U, s, _ = np.linalg.svd(
-        kernels.unit_rows((model._problem.Y != 0).T.astype(np.float64)), full_matrices=False
+        _kernels.unit_rows((model._problem.Y != 0).T.astype(np.float64)), full_matrices=False
     )
     n_comps = min(n_comps, len(s))
     rows = V[model._rows]
@@ -94,7 +94,7 @@ def adapted(model: Any, n_comps: int = 32, penalty: float = 10.0) -> Array:
     W = np.linalg.solve(
         A.T @ A + penalty * np.eye(A.shape[1]), A.T @ (U[:, :n_comps] * s[:n_comps])
     )
-    return kernels.unit_rows(np.where(known[:, None], V - centre, 0) @ W)
+    return _kernels.unit_rows(np.where(known[:, None], V - centre, 0) @ W)
 
 
 def adapt(share: float, penalty: float) -> Edit:
@@ -113,7 +113,7 @@ def druggability(model: Any, hidden: pd.Index) -> Array:
     """Log odds of being a target of any training compound, from the vectors; standardised over
     targets.
     """
-    V, known = kernels.centered_cosine(np.nan_to_num(np.hstack(list(model._vectors.values()))))
+    V, known = _kernels.centered_cosine(np.nan_to_num(np.hstack(list(model._vectors.values()))))
     use = known & ~model.gene_names.isin(hidden)
     is_target = np.isin(np.arange(len(V)), model._rows)
     fit = LogisticRegression(C=1.0, class_weight="balanced", max_iter=200).fit(
@@ -277,7 +277,7 @@ def quality(found: list[Array], split: str) -> str:
     for label_set in bench.SETS:
         columns = [t for t in bench.asked(label_set) if S.loc[fold >= 0, t].notna().all()]
         Y = bench.labels(label_set)[columns].to_numpy()
-        auroc = kernels.column_auroc(
+        auroc = _kernels.column_auroc(
             S.loc[fold >= 0, columns].to_numpy(), Y[fold >= 0], fold[fold >= 0]
         )
         texts.append(f"{np.nanmean(auroc):.3f}")

@@ -37,7 +37,7 @@ from benchmarks._target_data import (
     labels,
     state,
 )
-from newt_sc import kernels
+from newt_sc import _kernels
 from newt_sc.models._target_predictor import read_compounds
 
 SPLITS = ("compound", "target", "family", "both", "both, family")
@@ -60,7 +60,7 @@ def linked() -> pd.DataFrame:
 def target_folds(families: bool) -> pd.Series:
     """Fold of each target that is asked of; families stay together."""
     group = (
-        kernels.components(linked().loc[every(), every()].to_numpy())
+        _kernels.components(linked().loc[every(), every()].to_numpy())
         if families
         else np.arange(len(every()))
     )
@@ -69,7 +69,7 @@ def target_folds(families: bool) -> pd.Series:
         FAMILIES.write_text(
             table.to_csv(sep="\t", index=False, lineterminator="\n"), encoding="utf-8"
         )
-    return pd.Series(kernels.grouped_folds(group, N_FOLDS), index=every())
+    return pd.Series(_kernels.grouped_folds(group, N_FOLDS), index=every())
 
 
 def parts(

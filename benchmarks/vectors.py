@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import _cache, _common, _peers, _spaces, genes, mapping, panels
-from newt_sc import _keys, datasets, kernels
+from newt_sc import _kernels, _keys, datasets
 from newt_sc.errors import NewtWarning
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows
@@ -134,7 +134,7 @@ class Side:
         at = names.get_indexer(self.names)
         own = np.full((len(at), E.shape[1]), np.nan)
         own[at >= 0] = E[at[at >= 0]]
-        rotation = kernels.gene_axes(self.loadings, self.variance, sd=self.sd, E=own).rotation
+        rotation = _kernels.gene_axes(self.loadings, self.variance, sd=self.sd, E=own).rotation
         return self.scores[:, : len(rotation)] @ rotation
 
 
@@ -196,7 +196,7 @@ def carried(one: Candidate, task: str, seed: int) -> dict[str, Array]:
         return pd.DataFrame({name: np.mean(each, axis=0) for name, each in found.items()})
 
     code = _cache.code_hash(
-        genes.SOURCE / "tl" / "_components.py", genes.SOURCE / "kernels" / "_components.py"
+        genes.SOURCE / "tl" / "_components.py", genes.SOURCE / "_kernels" / "_components.py"
     )
     key = [code, _cache.source_hash(pairs, side, Side, resampled), _cache.sha256(E, names), task]
     table = _cache.table(key, compute)
@@ -212,7 +212,7 @@ def resampled(right: NDArray[np.bool_], labels: NDArray[Any]) -> Array:
     every = np.unique(labels)
     for name in every:
         own = right[labels == name]
-        drawn = kernels.bootstrap_weights(own.size, N_RESAMPLES, random_state=rng)
+        drawn = _kernels.bootstrap_weights(own.size, N_RESAMPLES, random_state=rng)
         out += np.r_[own.mean(), drawn @ own / own.size]
     return out / every.size
 
@@ -248,7 +248,7 @@ def decide(found: dict[str, dict[str, tuple[float, Array]]]) -> pd.DataFrame:
         for task in TASKS:
             best = max(found, key=lambda other: found[other][task][0])
             (mean, draws), (top, others) = own[task], found[best][task]
-            low, high = kernels.percentile_interval(draws - others)
+            low, high = _kernels.percentile_interval(draws - others)
             ties += low <= 0 <= high and top - mean < LEAST_LOSS
             loss += top - mean
         rows.append(
@@ -269,7 +269,7 @@ def lines(found: dict[str, dict[str, tuple[float, Array]]]) -> Iterator[list[str
         cells = [f"**{name}**" if decided.loc[name, "place"] == 1 else name]
         for task in TASKS:
             mean, draws = own[task]
-            low, high = kernels.percentile_interval(draws - found[best[task]][task][1])
+            low, high = _kernels.percentile_interval(draws - found[best[task]][task][1])
             if name == best[task]:
                 cells.append(f"**{mean:.3f}**")
             else:

@@ -25,7 +25,7 @@ from scipy import sparse
 import newt_sc as nt
 from newt_sc._missing import MISSING
 from newt_sc.errors import GeneMatchError, NewtWarning
-from tests.kernels.test_every_kernel import big_endian, in_parts
+from tests._kernels.test_every_kernel import big_endian, in_parts
 from tests.tl import _compounds, _planted, _sides
 
 pytestmark = pytest.mark.filterwarnings(

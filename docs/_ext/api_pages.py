@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sphinx.config import Config
     from sphinx.environment import BuildEnvironment
 
-ORDER = ("tl", "pl", "pp", "datasets", "io", "genes", "models", "metrics", "kernels", "errors")
+ORDER = ("tl", "pl", "pp", "datasets", "io", "genes", "models", "metrics", "errors")
 """Modules in the order of the pages; any other follows."""
 
 SETTINGS = """\

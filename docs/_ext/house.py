@@ -29,7 +29,7 @@ WHAT = {
     "datasets": "shipped and fetched",
     "genes": "identifiers, in one place",
     "io": "file formats",
-    "kernels": "arrays in, arrays out",
+    "_kernels": "arrays in, arrays out",
 }
 WIDTH, ROW, GAP = 560, 46, 14
 

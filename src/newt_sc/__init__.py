@@ -16,7 +16,8 @@ from ._lazy import attach
 from ._settings import settings
 
 if TYPE_CHECKING:
-    from . import datasets, errors, genes, get, io, kernels, metrics, models, pl, pp, tl
+    from . import _kernels as _kernels
+    from . import datasets, errors, genes, get, io, metrics, models, pl, pp, tl
 
 try:
     __version__ = _version("newt-sc")
@@ -29,7 +30,6 @@ __all__ = [
     "genes",
     "get",
     "io",
-    "kernels",
     "metrics",
     "models",
     "pl",
@@ -46,7 +46,7 @@ __getattr__, _dir, _names = attach(
         "genes",
         "get",
         "io",
-        "kernels",
+        "_kernels",
         "metrics",
         "models",
         "pl",

@@ -14,7 +14,7 @@ from mudata import MuData
 from scipy import sparse
 
 from benchmarks import _peers
-from newt_sc import kernels
+from newt_sc import _kernels
 
 needs_gensim = pytest.mark.skipif(find_spec("gensim") is None, reason="gensim is not installed")
 N = 24
@@ -101,7 +101,7 @@ def embedding() -> ad.AnnData:
 
 def separation(genes: pd.Index, vectors: np.ndarray) -> float:
     """Mean cosine within the two halves less that between them."""
-    unit = kernels.unit_rows(vectors - vectors.mean(axis=0))
+    unit = _kernels.unit_rows(vectors - vectors.mean(axis=0))
     cosine = unit @ unit.T
     side = pd.Series(SIDE, index=GENES)[genes].to_numpy()
     same = side[:, None] == side

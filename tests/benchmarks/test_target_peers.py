@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import _target_peers as peers
 from benchmarks._target_peers import PEERS, Split
-from newt_sc import kernels
+from newt_sc import _kernels
 
 NETWORKS = ["two_tower", "siamese_frogs", "siamese_newt"]
 N_TRAIN, N_TEST, N_TARGETS, N_GENES, D = 120, 80, 30, 60, 8
@@ -28,7 +28,7 @@ def plant(*, unseen: bool = False, signal: float = 1.5, seed: int = 0) -> tuple[
     family = np.arange(N_TARGETS) % 6
     vectors = rng.normal(size=(6, D))[family] + 0.3 * rng.normal(size=(N_TARGETS, D))
     landmarks = rng.normal(size=(N_GENES, D))
-    response = kernels.unit_rows(vectors) @ landmarks.T
+    response = _kernels.unit_rows(vectors) @ landmarks.T
     chosen = rng.random((N_TRAIN + N_TEST, 6)) < 0.25
     Y = (chosen[:, family] & (rng.random((N_TRAIN + N_TEST, N_TARGETS)) < 0.6)).astype(float)
     X = signal * Y @ response + rng.normal(size=(len(Y), N_GENES))
@@ -61,7 +61,7 @@ def _small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def auroc(scores: np.ndarray, truth: np.ndarray) -> float:
-    return float(np.nanmean(kernels.column_auroc(scores, truth)))
+    return float(np.nanmean(_kernels.column_auroc(scores, truth)))
 
 
 def quick(name: str, split: Split) -> np.ndarray:
@@ -298,7 +298,7 @@ def test_lists_are_weighted_means_of_unit_vectors() -> None:
     lists = np.zeros((1, N_GENES))
     up, down = [3, 5, 8, 13], [1, 2]
     lists[0, up], lists[0, down] = 1, -1
-    L, T = kernels.unit_rows(split.landmark_vectors), kernels.unit_rows(split.vectors)
+    L, T = _kernels.unit_rows(split.landmark_vectors), _kernels.unit_rows(split.vectors)
     background = L @ np.vstack([L, T]).T
     expected = []
     for genes in (up, down):

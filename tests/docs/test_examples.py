@@ -15,7 +15,7 @@ import pytest
 import newt_sc as nt
 from tests._for_each import for_each
 
-ROOMS = ("datasets", "genes", "get", "io", "kernels", "metrics", "models", "pl", "pp", "tl")
+ROOMS = ("datasets", "genes", "get", "io", "metrics", "models", "pl", "pp", "tl")
 
 
 def documented() -> Iterator[tuple[str, Any]]:

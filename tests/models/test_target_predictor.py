@@ -17,7 +17,7 @@ from scipy.stats import norm, rankdata
 from sklearn.metrics import roc_auc_score
 
 import newt_sc as nt
-from newt_sc import genes, kernels
+from newt_sc import _kernels, genes
 from newt_sc.errors import GeneMatchError, NewtWarning
 from newt_sc.models import TargetPredictor
 from newt_sc.models._fingerprints import morgan_fingerprints
@@ -233,7 +233,7 @@ def test_shuffled_labels_are_at_chance(
         )
         found = model.train(calibrate=seed < 3).predict(problem.test, among="all")
         held_out.append(
-            np.mean(kernels.column_auroc(found.X, problem.truth.astype(float))[~UNSEEN])
+            np.mean(_kernels.column_auroc(found.X, problem.truth.astype(float))[~UNSEEN])
         )
         if seed < 3:
             crossed.append(np.nanmean(found.var["auroc"]))

@@ -27,7 +27,7 @@ def block(d: int, seed: int, *, planted: bool) -> np.ndarray:
         X += rng.standard_normal((6, d))[GROUP]
     else:
         X *= 4
-    return nt.kernels.unit_rows(X - X.mean(axis=0)).astype(np.float32)
+    return nt._kernels.unit_rows(X - X.mean(axis=0)).astype(np.float32)
 
 
 def planted(weights: dict[str, float] | None = None, n_comps: int = 12) -> ad.AnnData:

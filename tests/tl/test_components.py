@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from sklearn.decomposition import PCA
 
-from newt_sc import kernels
+from newt_sc import _kernels
 from newt_sc.tl._components import choose_components, fit_components
 from newt_sc.tl._rows import Rows
 
@@ -83,7 +83,7 @@ def test_numbers_of_components_that_are_tried(
         assert random_state == 7
         return np.abs(np.array(k) - 17.0)  # least at 15, and at 20 if that is tried
 
-    monkeypatch.setattr(kernels, "held_out_error", error, raising=False)
+    monkeypatch.setattr(_kernels, "held_out_error", error, raising=False)
     found = choose_components(np.zeros(shape), limit, random_state=7)
     if not tried:
         assert found == {"by": "too few to choose", "n_comps": min(15, limit)}

@@ -438,7 +438,7 @@ class TestChoice:
 
     def test_is_that_of_the_kernel(self) -> None:
         adata = make_types(6)
-        expected = nt.kernels.held_out_error(adata.X, [10, 15, 20, 30, 50], random_state=3)
+        expected = nt._kernels.held_out_error(adata.X, [10, 15, 20, 30, 50], random_state=3)
         np.testing.assert_allclose(choice(adata, random_state=3)["error"], expected, rtol=1e-6)
         assert np.abs(choice(adata)["error"] - expected).max() > 1e-5
 
@@ -502,7 +502,7 @@ class TestChoice:
         def fail(*_: Any, **__: Any) -> None:
             raise AssertionError
 
-        monkeypatch.setattr(nt.kernels, "held_out_error", fail)
+        monkeypatch.setattr(nt._kernels, "held_out_error", fail)
         adata = make_types(6)
         assert choice(adata, n_comps=n_comps) == {"by": "given", "n_comps": n_comps}
         assert len(adata.uns["newt"]["variance"]) == n_comps
@@ -515,7 +515,7 @@ class TestChoice:
             seen.append(X)
             return np.arange(len(tried))[::-1]
 
-        monkeypatch.setattr(nt.kernels, "held_out_error", remember)
+        monkeypatch.setattr(nt._kernels, "held_out_error", remember)
         adata = make_types(6, 3100)
         assert choice(adata)["n_comps"] == 50
         assert choice(adata, random_state=1)["n_comps"] == 50
@@ -533,7 +533,7 @@ class TestChoice:
         monkeypatch.setattr(_rows, "_BLOCK_BYTES", 8 * 160 * 37)
         expected = make_types(6)
         at = np.sort(np.random.default_rng(2).permutation(800)[:300])
-        error = nt.kernels.held_out_error(expected.X[at], [10, 15, 20], random_state=2)
+        error = nt._kernels.held_out_error(expected.X[at], [10, 15, 20], random_state=2)
         adata = make_types(6)
         if kind == "dask":
             adata.X = pytest.importorskip("dask.array").from_array(adata.X, chunks=(41, -1))

@@ -555,7 +555,7 @@ def test_cellrank_reads_the_representation() -> None:
 
     adata = planted()
     sc.pp.neighbors(adata, use_rep="X_newt")
-    kernel = cellrank.kernels.ConnectivityKernel(adata).compute_transition_matrix()
+    kernel = cellrank._kernels.ConnectivityKernel(adata).compute_transition_matrix()
     np.testing.assert_allclose(
         np.asarray(kernel.transition_matrix.sum(axis=1)).ravel(), 1, rtol=1e-5
     )

@@ -997,7 +997,7 @@ def test_words_for_no_label_are_no_types(whole: ad.AnnData, word: str) -> None:
 def test_many_types_are_not_searched(half: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
     ref = half.copy()
     ref.obs["many"] = [f"t{i % 70}" for i in range(ref.n_obs)]
-    monkeypatch.setattr(nt.kernels, "present_types", None, raising=False)
+    monkeypatch.setattr(nt._kernels, "present_types", None, raising=False)
     out = nt.tl.map_to_reference(
         query(genes=SECOND), ref, label="many", embedding=EMBEDDING, copy=True
     )

@@ -102,7 +102,7 @@ def test_whitened_scores(signatures, embedding):
     both = ad.AnnData(np.vstack([signatures.X, change]), var=signatures.var)
     nt.tl.embed_signatures(both, embedding=embedding)
     Z, z = both.obsm["X_newt"][:-1].astype(float), both.obsm["X_newt"][-1].astype(float)
-    mean, sd, W = nt.kernels.whitening(Z)
+    mean, sd, W = nt._kernels.whitening(Z)
     B, a = (Z - mean) / sd @ W, z / sd @ W
     expected = B @ a / np.linalg.norm(B, axis=1) / np.linalg.norm(a)
     np.testing.assert_allclose(table["score"], expected, atol=1e-4)

@@ -162,7 +162,7 @@ def test_confidence_is_cross_fitted_by_drug() -> None:
     right = features[:, 0] + rng.standard_normal(60) > 0
     labelled = np.arange(60) < 50
     found = _confidence(features, right, labelled, drug, 0)
-    folds = nt.kernels.grouped_folds(drug[labelled], 5, random_state=0)
+    folds = nt._kernels.grouped_folds(drug[labelled], 5, random_state=0)
     assert np.unique(folds).size == 5
 
     def by_hand(rows: np.ndarray, of: np.ndarray) -> np.ndarray:

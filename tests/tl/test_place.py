@@ -213,8 +213,8 @@ def test_plan_turns_what_looks_alike(
     query: Side, ref: Side, monkeypatch: pytest.MonkeyPatch, gain: float, apart: float, via: str
 ) -> None:
     present = np.array([True, True, False])
-    monkeypatch.setattr(_place.kernels, "present_types", lambda *_: (present, gain), raising=False)
-    monkeypatch.setattr(_place.kernels, "spectrum_distance", lambda *_: apart, raising=False)
+    monkeypatch.setattr(_place._kernels, "present_types", lambda *_: (present, gain), raising=False)
+    monkeypatch.setattr(_place._kernels, "spectrum_distance", lambda *_: apart, raising=False)
     how = _place.plan(query, ref, None, "auto", None, random_state=0)
     assert how.via == via
     assert how.present.tolist() == ([True] * 3 if via == "rotated" else present.tolist())

@@ -22,7 +22,7 @@ __all__ = ["run"]
 
 def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     """Read a bundle, encode, fuse and write."""
-    from newt_sc import datasets, kernels, models, tl
+    from newt_sc import _kernels, datasets, models, tl
     from newt_sc.io._atomic import atomic_path
 
     if options.identifiers:
@@ -55,7 +55,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
             again = models.NEWT.load(options.model, rounded).to_embedding()
             again.uns[_keys.EMBED] = rounded.uns[_keys.EMBED]
             packed, _ = datasets.pack_embedding(again)
-            same = kernels.unit_rows(rounded.X) * kernels.unit_rows(again.X)
+            same = _kernels.unit_rows(rounded.X) * _kernels.unit_rows(again.X)
             embedding, loss = packed, loss | {"vectors": 1 - float(same.sum(axis=1).mean())}
         for key, value in loss.items():
             say(f"quantisation loss (mean of 1 - cosine), {key}: {value:.2e}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from newt_sc import kernels
+from newt_sc import _kernels
 from newt_sc._missing import read_labels
 from newt_sc._warn import warn
 
@@ -140,7 +140,7 @@ def bootstrap_interval(
     mean = np.mean(replicates, axis=0)
     if n_missing := int(np.isnan(mean).sum()):
         warn(f"the statistic is NaN in {n_missing} of {mean.size} resamples; they are left out")
-    low, high = kernels.percentile_interval(mean, confidence_level)
+    low, high = _kernels.percentile_interval(mean, confidence_level)
     return Interval(float(np.mean(estimates)), low, high, mean)
 
 
@@ -192,7 +192,7 @@ def _resample(
     n_resamples: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    draws = kernels.bootstrap_rows(len(members[0]), n_resamples, random_state=rng)
+    draws = _kernels.bootstrap_rows(len(members[0]), n_resamples, random_state=rng)
     return np.concatenate([_difference(members, rows, statistic) for rows in draws])
 
 

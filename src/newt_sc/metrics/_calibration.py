@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from newt_sc import kernels
+from newt_sc import _kernels
 
 from ._check import check_count, check_length
 
@@ -55,7 +55,7 @@ def calibration_bins(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 
             " probabilities."
         )
         raise ValueError(msg)
-    size, predicted, observed = kernels.calibration_bins(p, y, n_bins)
+    size, predicted, observed = _kernels.calibration_bins(p, y, n_bins)
     return pd.DataFrame({"n": size, "predicted": predicted, "observed": observed})
 
 

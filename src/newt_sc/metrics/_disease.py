@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from newt_sc import kernels
+from newt_sc import _kernels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -181,4 +181,4 @@ def _score(
             K[np.ix_(train, train)], y[train]
         )
         decision = model.decision_function(K[np.ix_(test, train)])
-    return kernels.auroc(decision, y[test] == 1)
+    return _kernels.auroc(decision, y[test] == 1)

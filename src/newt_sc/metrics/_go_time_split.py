@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _keys, io, kernels
+from newt_sc import _kernels, _keys, io
 from newt_sc import genes as gene_names
 from newt_sc.datasets._bundle import canonical_symbols, manifest_folder, read_manifest
 from newt_sc.datasets._fetch import fetch
@@ -205,7 +205,7 @@ def score(
     def areas(predicted: NDArray[np.floating], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
         chosen = [inside & ~known for known in frozen]
         return np.array(
-            [kernels.auroc(predicted[at, i], new[i, at]) for i, at in enumerate(chosen)]
+            [_kernels.auroc(predicted[at, i], new[i, at]) for i, at in enumerate(chosen)]
         )
 
     half = (hashed(split.terms.index[eligible]) // np.uint64(N_FOLDS)) % np.uint64(2)
@@ -235,7 +235,7 @@ def score(
                 "n_positive": int(positive.sum()),
                 "n_negative": int((~positive).sum()),
                 "n_train": int(n_train[at]),
-                "annotation_count": kernels.auroc(count[candidates], positive),
+                "annotation_count": _kernels.auroc(count[candidates], positive),
                 "name": split.terms["name"].iloc[at],
                 "namespace": split.terms["namespace"].iloc[at],
             }

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _keys, kernels
+from newt_sc import _kernels, _keys
 from newt_sc._settings import settings
 from newt_sc.datasets._bundle import bundle, canonical_symbols
 from newt_sc.datasets._partners import partner_graph, partner_symbols
@@ -242,13 +242,13 @@ def score(
         rows.append(
             {
                 "item": f"fold{k}",
-                "score": kernels.auroc(decision, y),
+                "score": _kernels.auroc(decision, y),
                 "n_positive": int(y.sum()),
                 "n_negative": int((~y).sum()),
                 "n_train": n_train,
-                "cosine": kernels.auroc(cosine, y),
-                "degree": kernels.auroc(degree[test.a] + degree[test.b], y),
-                "annotation_count": kernels.auroc(count[test.a] + count[test.b], y),
+                "cosine": _kernels.auroc(cosine, y),
+                "degree": _kernels.auroc(degree[test.a] + degree[test.b], y),
+                "annotation_count": _kernels.auroc(count[test.a] + count[test.b], y),
             }
         )
         about = {
@@ -298,7 +298,8 @@ def _fold(
         )
         if learn.label.size and check.label.size:
             quality += [
-                kernels.auroc(_decide(unit, learn, check, cost), check.label == 1) for cost in COSTS
+                _kernels.auroc(_decide(unit, learn, check, cost), check.label == 1)
+                for cost in COSTS
             ]
     learn = inside(train, MAX_TRAIN)
     if not learn.label.size:

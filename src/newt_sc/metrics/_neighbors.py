@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from newt_sc.kernels import unit_rows
+from newt_sc._kernels import unit_rows
 
 from ._check import check_count, check_points
 

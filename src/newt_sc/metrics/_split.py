@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from newt_sc import genes, kernels
+from newt_sc import _kernels, genes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -97,6 +97,6 @@ def vectors_of(embedding: AnnData, names: Iterable[str]) -> NDArray[np.float64]:
 def unit_or_mean(X: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rows of length one; NaN rows become the mean of the others."""
     known = ~np.isnan(X).any(axis=1)
-    unit = kernels.unit_rows(X)
+    unit = _kernels.unit_rows(X)
     unit[~known] = unit[known].mean(axis=0)
     return unit

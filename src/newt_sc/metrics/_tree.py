@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from newt_sc import kernels
+from newt_sc import _kernels
 from newt_sc._docs import with_docs
 
 from ._bootstrap import Interval, bootstrap_interval
@@ -352,6 +352,6 @@ def _interval(
 ) -> Interval:
     """Percentile interval of a statistic of weighted groups."""
     check_count("n_resamples", n_resamples, 1)
-    weights = kernels.bootstrap_weights(n, n_resamples, random_state=random_state)
+    weights = _kernels.bootstrap_weights(n, n_resamples, random_state=random_state)
     replicates = np.array([statistic(weight) for weight in weights])
-    return Interval(statistic(np.ones(n)), *kernels.percentile_interval(replicates), replicates)
+    return Interval(statistic(np.ones(n)), *_kernels.percentile_interval(replicates), replicates)

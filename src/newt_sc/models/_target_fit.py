@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from newt_sc import kernels
+from newt_sc import _kernels
 from newt_sc.models._target_space import Compounds, SignatureSpace
 
 if TYPE_CHECKING:
@@ -161,10 +161,10 @@ def fits(problem: Problem, *penalties: float) -> list[Fit]:
     else:
         K = space.kernel(train, train)
     own = params["identity"] * np.eye(Y.shape[1])
-    own = own + params["profile"] * kernels.profile_cosine(Y != 0)
+    own = own + params["profile"] * _kernels.profile_cosine(Y != 0)
     share = max(1 - params["identity"] - params["profile"], _TINY)
     p = np.maximum(Y.mean(axis=0), 0.5 / len(Y))  # a target of none counts as one of half
-    ridge = kernels.PairRidge(K, own + share * problem.G)
+    ridge = _kernels.PairRidge(K, own + share * problem.G)
     projected = ridge.project((Y - p) / np.sqrt(p))
     out = []
     for penalty in penalties:
@@ -198,11 +198,11 @@ def tuned(problem: Problem, linked: Mask, kind: str, families: bool) -> dict[str
         )
     folds, column_folds = np.zeros(len(Y), dtype=np.intp), np.zeros(len(asked), dtype=np.intp)
     if kind != "targets":
-        folds = kernels.grouped_folds(problem.groups, 3, random_state=seed)
+        folds = _kernels.grouped_folds(problem.groups, 3, random_state=seed)
     if kind != "compounds":
-        family = kernels.components(linked[np.ix_(asked, asked)])
+        family = _kernels.components(linked[np.ix_(asked, asked)])
         group = family if families else np.arange(len(asked))
-        column_folds = kernels.grouped_folds(group, 3, random_state=seed)
+        column_folds = _kernels.grouped_folds(group, 3, random_state=seed)
     quality = {}
     for gamma in GAMMAS:
         scores = np.full((len(PENALTIES), *Y.shape), np.nan)
@@ -221,7 +221,7 @@ def tuned(problem: Problem, linked: Mask, kind: str, families: bool) -> dict[str
                     to = fit.to_genes(G[np.ix_(use, out)], at)
                     S[np.ix_(test, out)] = K @ fit.R @ to
         for S, penalty in zip(scores, PENALTIES, strict=True):
-            auroc = kernels.column_auroc(S[:, asked], Y[:, asked], folds)
+            auroc = _kernels.column_auroc(S[:, asked], Y[:, asked], folds)
             quality[gamma, penalty] = float(np.nanmean(auroc))
     gamma, penalty = max(quality, key=lambda one: quality[one])
     return {"gamma": gamma, "penalty": penalty}
@@ -244,7 +244,7 @@ def cross_fit(problem: Problem, n_folds: int, fit: Fit, families: Rows | None) -
     """
     Y, G, penalty = problem.Y, problem.G, problem.params["penalty"]
     units = problem.groups if families is None else families
-    folds = kernels.grouped_folds(units, n_folds, random_state=problem.params["random_state"])
+    folds = _kernels.grouped_folds(units, n_folds, random_state=problem.params["random_state"])
     U, seen, prior, near = np.zeros(Y.shape), np.zeros(Y.shape), np.zeros(Y.shape), np.zeros(len(Y))
     for fold in range(n_folds):
         test = folds == fold

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import genes, kernels
+from newt_sc import _kernels, genes
 from newt_sc._missing import read_labels, read_pairs
 from newt_sc._warn import warn
 from newt_sc.genes._annotated import align_var, var_genes
@@ -44,11 +44,11 @@ def drug_groups(adata: ad.AnnData, compounds: Compounds, columns: Sequence[str])
     Those of one drug share a name, a value in one of the columns, or a signature.
     """
     known = np.flatnonzero(np.isfinite(compounds.scores).all(axis=1))
-    U = kernels.unit_rows(compounds.scores[known])
+    U = _kernels.unit_rows(compounds.scores[known])
     twins = np.full(len(compounds.scores), "", dtype=object)
-    twins[known] = kernels.components(U @ U.T > _SAME).astype(str)
+    twins[known] = _kernels.components(U @ U.T > _SAME).astype(str)
     named = [_group(adata, name) for name in columns if name in adata.obs]
-    return kernels.joined_groups(adata.obs_names, *named, list(twins))
+    return _kernels.joined_groups(adata.obs_names, *named, list(twins))
 
 
 def _group(adata: ad.AnnData, name: str) -> list[str]:
@@ -119,7 +119,7 @@ def read_compounds(
     size = np.where(known, np.abs(X), 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     strength = np.where(size > 0, np.log(np.where(size > 0, size, 1)), np.nan)
     bits = None if structure is None else morgan_fingerprints(list(adata.obs[structure]))
-    return Compounds(kernels.normal_scores(X), strength, bits)
+    return Compounds(_kernels.normal_scores(X), strength, bits)
 
 
 def _pooled(X: Array, columns: Rows, n: int) -> Array:

@@ -14,7 +14,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from newt_sc import datasets, genes, kernels
+from newt_sc import _kernels, datasets, genes
 from newt_sc._docs import with_docs
 from newt_sc._warn import warn
 from newt_sc.errors import FormatError
@@ -286,7 +286,7 @@ class TargetPredictor:
         linked = genes.linked_targets(self.target_names, self._problem.Y)
         units, what = self._problem.groups, "drugs"
         if self.known_targets:
-            units, what = kernels.components(linked), "families of targets"
+            units, what = _kernels.components(linked), "families of targets"
         n_units = len(np.unique(units))
         if calibrate and not 2 <= n_folds <= n_units:
             raise ValueError(
@@ -320,7 +320,7 @@ class TargetPredictor:
         mean, sd = moments(found, rows, len(self.gene_names), self._gene_kernel)
         z = (found.seen - mean[rows]) / sd[rows]
         by_drug = None if self.known_targets else found.folds
-        self._auroc = kernels.column_auroc(z, y, by_drug)
+        self._auroc = _kernels.column_auroc(z, y, by_drug)
         strength = self._compounds.strength
         self.calibration = Calibration.fit(z, found.prior, y, strength, found.near)
         self._mean, self._sd, self._oof = mean, sd, found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from newt_sc import _keys, kernels
+from newt_sc import _kernels, _keys
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -90,7 +90,7 @@ class SignatureSpace:
     def fit(cls, train: Compounds, *, whitening: float, **params: float) -> SignatureSpace:
         """Fit to training compounds."""
         some = np.isfinite(train.scores).all(axis=1) & np.isfinite(train.strength)
-        mean, sd, white = kernels.whitening(train.scores[some], whitening)
+        mean, sd, white = _kernels.whitening(train.scores[some], whitening)
         strength = train.strength[some]
         spread = float(strength.std())  # signatures of ranks are equally strong but for rounding
         return cls(
@@ -104,7 +104,9 @@ class SignatureSpace:
         """
         known = np.isfinite(compounds.scores).all(axis=1) & np.isfinite(compounds.strength)
         U, m = np.zeros(compounds.scores.shape), np.zeros(len(known))
-        U[known] = kernels.unit_rows(((compounds.scores[known] - self.mean) / self.sd) @ self.white)
+        U[known] = _kernels.unit_rows(
+            ((compounds.scores[known] - self.mean) / self.sd) @ self.white
+        )
         m[known] = (compounds.strength[known] - self.strength_mean) / self.strength_sd
         return U, m
 
@@ -116,7 +118,7 @@ class SignatureSpace:
         K = self.unit_kernel(self.unit(a), self.unit(b))
         if self.structure_weight and a.fingerprints is not None and b.fingerprints is not None:
             T = np.exp(
-                -self.structure_gamma * (1 - kernels.tanimoto(a.fingerprints, b.fingerprints))
+                -self.structure_gamma * (1 - _kernels.tanimoto(a.fingerprints, b.fingerprints))
             )
             T *= np.outer(a.fingerprints.any(axis=1), b.fingerprints.any(axis=1))
             K = (1 - self.structure_weight) * K + self.structure_weight * T
@@ -128,7 +130,7 @@ class SignatureSpace:
             and a.number is not None
             and b.number is not None
         ):
-            A, B = (kernels.unit_rows(x.astype(np.float64)) for x in (a.profiles, b.profiles))
+            A, B = (_kernels.unit_rows(x.astype(np.float64)) for x in (a.profiles, b.profiles))
             same = (a.number[:, None] == b.number[None]) & (a.number >= 0)[:, None]
             K = K + self.known_weight * (A @ B.T) + self.memory * same
         return K
@@ -137,7 +139,7 @@ class SignatureSpace:
         """Kernel of what :meth:`unit` gives."""
         (U, m), (V, k), s = a, b, self.strength_weight
         near: Array = 1 - s + s * np.exp(-0.5 * (m[:, None] - k[None]) ** 2)
-        K: Array = kernels.cosine_rbf(U, V, self.gamma) * near
+        K: Array = _kernels.cosine_rbf(U, V, self.gamma) * near
         return K * np.outer(U.any(axis=1), V.any(axis=1))
 
     def inducing_points(
@@ -158,7 +160,7 @@ class SignatureSpace:
         members = [
             np.flatnonzero(some)[found.labels_ == cluster] for cluster in np.flatnonzero(shared)
         ]
-        return (kernels.unit_rows(centers[:, :-1]), centers[:, -1] / _STRENGTH), members
+        return (_kernels.unit_rows(centers[:, :-1]), centers[:, -1] / _STRENGTH), members
 
 
 def block_vectors(embedding: ad.AnnData) -> dict[str, Floats]:
@@ -189,7 +191,7 @@ class GeneKernel:
     def __init__(self, vectors: Mapping[str, Floats], rows: Rows) -> None:
         self._units: dict[str, tuple[Floats, Mask]] = {}
         for name, X in vectors.items():
-            U, has = kernels.centered_cosine(X, rows)
+            U, has = _kernels.centered_cosine(X, rows)
             self._units[name] = U.astype(np.float32), has
         self.names = [
             (name, gamma)
@@ -232,8 +234,8 @@ class GeneKernel:
         """
         often = (profiles != 0).sum(axis=0) > 1
         use = ~linked & often[:, None] & often[None]
-        return kernels.kernel_weights(
-            list(self.parts(rows, rows)), kernels.profile_cosine(profiles != 0), use
+        return _kernels.kernel_weights(
+            list(self.parts(rows, rows)), _kernels.profile_cosine(profiles != 0), use
         )
 
     def kernel(self, a: Rows, b: Rows, weights: Array) -> Floats:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from newt_sc import _keys, kernels, metrics
+from newt_sc import _kernels, _keys, metrics
 from newt_sc._docs import with_docs
 from newt_sc._warn import warn
 
@@ -276,7 +276,7 @@ def _precision(ax: Axes, found: _Prediction, rows: NDArray[np.intp], y: NDArray[
     )  # ties are answered together
     n = ends + 1
     precision = np.cumsum(right[order])[ends] / n
-    low, high = kernels.wilson_interval(precision, n)
+    low, high = _kernels.wilson_interval(precision, n)
     some = n >= min(10, len(rows))  # fewer say nothing
     share, precision, low, high = n[some] / len(rows), precision[some], low[some], high[some]
     ax.fill_between(share, low, high, color=COLORS[0], alpha=0.2, linewidth=0)
@@ -316,7 +316,7 @@ def _calibration(ax: Axes, probability: NDArray[np.floating], y: NDArray[np.bool
     bins = metrics.calibration_bins(p[top], y.ravel()[top], n_bins=_BINS)
     error = metrics.expected_calibration_error(p[top], y.ravel()[top], n_bins=_BINS)
     predicted, observed = bins["predicted"].to_numpy(), bins["observed"].to_numpy()
-    low, high = kernels.wilson_interval(observed, bins["n"].to_numpy())
+    low, high = _kernels.wilson_interval(observed, bins["n"].to_numpy())
     reach = 1.1 * max(float(predicted.max()), float(high.max()))
     ax.plot([0, reach], [0, reach], color=MISSING, linewidth=1, zorder=0)
     ax.vlines(predicted, low, high, color=COLORS[0], linewidth=1)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from newt_sc import _keys, kernels
+from newt_sc import _kernels, _keys
+from newt_sc._kernels._plain import plain
 from newt_sc._verb import Count, Whole, Written, verb
-from newt_sc.kernels._plain import plain
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -119,7 +119,7 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
             if np.isinf(dense).any():
                 msg = f"Modality {name!r} has infinite expression values."
                 raise ValueError(msg)
-            parts.append(kernels.zscore_groups(dense, groups))
+            parts.append(_kernels.zscore_groups(dense, groups))
             continue
         part = sparse.csr_array(part, copy=True)
         part.eliminate_zeros()
@@ -141,7 +141,7 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
             parts.append(_networks(part, sources))
         else:
             part.data = np.ones_like(part.data)
-            parts.append(kernels.tfidf(part))
+            parts.append(_kernels.tfidf(part))
     parts = [part for part in parts if part.shape[1]]
     if not parts:
         msg = f"Modality {name!r} has no feature that three genes share: nothing to encode."
@@ -152,7 +152,7 @@ def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarr
         joined = sparse.hstack(
             [sparse.csr_array(part) / _rms_length(part) for part in parts], format="csr"
         )
-    return kernels.spectral_block(joined, n_comps, random_state=random_state)
+    return _kernels.spectral_block(joined, n_comps, random_state=random_state)
 
 
 def _rms_length(X: Any) -> float:
@@ -164,7 +164,7 @@ def _networks(X: sparse.csr_array, sources: np.ndarray) -> sparse.csr_array:
     """PPMI of each network, side by side."""
     return sparse.csr_array(
         sparse.hstack(
-            [kernels.ppmi(sparse.csr_array(X[:, sources == s])) for s in dict.fromkeys(sources)],
+            [_kernels.ppmi(sparse.csr_array(X[:, sources == s])) for s in dict.fromkeys(sources)],
             format="csr",
         )
     )

@@ -10,9 +10,9 @@ import pandas as pd
 from scipy import sparse
 
 from newt_sc import genes
+from newt_sc._kernels._plain import plain
 from newt_sc._verb import Count, checked
 from newt_sc.genes._annotated import align_var, var_genes
-from newt_sc.kernels._plain import plain
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -12,10 +12,10 @@ from anndata import AnnData
 from scipy import sparse, stats
 
 from newt_sc import _keys
+from newt_sc._kernels._plain import plain
 from newt_sc._missing import read_labels
 from newt_sc._verb import checked
 from newt_sc._warn import warn
-from newt_sc.kernels._plain import plain
 
 __all__ = ["signatures"]
 

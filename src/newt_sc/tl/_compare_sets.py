@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pandas as pd
 
-from newt_sc import datasets, kernels
+from newt_sc import _kernels, datasets
 from newt_sc._verb import Count, Organism, Whole, checked
 
 from ._sets import Sets, SetsLike, read_side
@@ -138,8 +138,8 @@ def compare_sets(
             " narrow them by min_size and max_size, or compare a part of them at a time."
         )
         raise ValueError(msg)
-    U = kernels.centered_cosine(np.asarray(reference.X))[0].astype(np.float32)
-    score, overlap = kernels.best_match(
+    U = _kernels.centered_cosine(np.asarray(reference.X))[0].astype(np.float32)
+    score, overlap = _kernels.best_match(
         U, first.members, second.members, exclude_overlap=exclude_overlap
     )
     n_a, n_b = first.size[:, None], second.size[None]
@@ -159,7 +159,7 @@ def compare_sets(
             "score": score.ravel()[pairs],
             "z": z.ravel()[pairs],
             "p": sorted_p,
-            "fdr": kernels.adjusted_p(sorted_p),
+            "fdr": _kernels.adjusted_p(sorted_p),
             "n_a": first.size[i].astype(np.int32),
             "n_b": second.size[j].astype(np.int32),
             "overlap": overlap.ravel()[pairs],
@@ -191,7 +191,7 @@ def _against_null(
     z, p = np.full(score.shape, np.nan, dtype=np.float32), np.full(score.shape, np.nan)
     if not (sizes_a.size and sizes_b.size):
         return z, p
-    mean, sd, skewness = kernels.best_match_null(
+    mean, sd, skewness = _kernels.best_match_null(
         U, first.pool, second.pool, sizes_a=sizes_a, sizes_b=sizes_b,
         n_permutations=n_permutations, disjoint=disjoint, random_state=random_state,
     )  # fmt: skip
@@ -207,5 +207,5 @@ def _against_null(
             np.searchsorted(sizes_b, np.maximum(own_b, 1)),
         )
         wide = (score[part] - mean[at]) * scale[at]
-        z[part], p[part] = wide, kernels.upper_tail(wide, skewness[at])
+        z[part], p[part] = wide, _kernels.upper_tail(wide, skewness[at])
     return z, p

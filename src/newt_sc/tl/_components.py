@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from newt_sc import kernels
+from newt_sc import _kernels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,7 +91,7 @@ def fit_components(
     else:
         choice = {"by": "given", "n_comps": int(n_comps)}
     k = max(choice["n_comps"], min(at_least, limit))
-    loadings, variance = kernels.principal_axes(moments.covariance, k, random_state=random_state)
+    loadings, variance = _kernels.principal_axes(moments.covariance, k, random_state=random_state)
     sd = np.sqrt(moments.stats.variance[genes] * (n - 1) / n)
     return Components(moments.stats, genes, loadings, variance, sd, choice)
 
@@ -113,6 +113,6 @@ def choose_components(
     tried = [k for k in N_COMPS if k <= most]
     if min(X.shape) < _LEAST or len(tried) < 2:
         return {"by": "too few to choose", "n_comps": min(_FALLBACK, limit)}
-    error = kernels.held_out_error(X, tried, random_state=random_state)
+    error = _kernels.held_out_error(X, tried, random_state=random_state)
     best = tried[int(error.argmin())]
     return {"by": "held-out genes", "n_comps": best, "tried": np.array(tried), "error": error}

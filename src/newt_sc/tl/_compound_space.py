@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import pandas as pd
 
-from newt_sc import _keys, kernels
+from newt_sc import _kernels, _keys
 from newt_sc._missing import MISSING, read_labels, read_pairs
 from newt_sc._verb import modality_of
 from newt_sc._warn import warn
@@ -133,9 +133,9 @@ class CompoundSpace:
         parts: list[NDArray[np.float64]] = []
         if known.any():
             if similarity != "profile":
-                parts.append(kernels.whitened(compounds.scores[known], whitening))
+                parts.append(_kernels.whitened(compounds.scores[known], whitening))
             if profile is not None:
-                parts.append(kernels.whitened(profile[known], _PROFILE_WHITENING))
+                parts.append(_kernels.whitened(profile[known], _PROFILE_WHITENING))
         moments = [(0.0, 1.0)] if len(parts) == 1 else [_moments(part) for part in parts]
         return cls(
             mod,
@@ -164,7 +164,7 @@ class CompoundSpace:
 
 
 def _cosine(part: NDArray[np.float64]) -> NDArray[np.float64]:
-    U = kernels.unit_rows(part)
+    U = _kernels.unit_rows(part)
     out: NDArray[np.float64] = U @ U.T
     return out
 

@@ -11,7 +11,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from newt_sc import _keys, datasets, genes, kernels
+from newt_sc import _kernels, _keys, datasets, genes
 from newt_sc._settings import logger
 from newt_sc._verb import Count, Organism, Whole, Written, checked, verb
 from newt_sc._warn import warn
@@ -68,7 +68,7 @@ def embed(
     With X the chosen genes, centred, and E the gene vectors:
 
     - ``mode="aligned"``: PCA gives ``X = U S V'``; ``Z = X V A``, where A is the isometry nearest
-      to the loadings seen through E (:func:`newt_sc.kernels.gene_axes`). All chosen genes count,
+      to the loadings seen through E (``_kernels.gene_axes``). All chosen genes count,
       with or without a vector.
     - ``mode="project"``: ``Z = X E``, of the genes that have a vector, E centred over all genes of
       the embedding.
@@ -289,7 +289,7 @@ def _aligned(
     found = fit_components(rows, at, n_comps, random_state=random_state)
     warn_values(rows.name, found.stats, rows.shape[0])
     V, variance, wanted = found.loadings, found.variance, found.choice["n_comps"]
-    axes = kernels.gene_axes(V, variance, sd=found.sd, E=E[at])
+    axes = _kernels.gene_axes(V, variance, sd=found.sd, E=E[at])
     k = len(axes.rotation)
     if k == 0:
         msg = (

@@ -13,7 +13,7 @@ import numpy as np
 from mudata import MuData
 from scipy import sparse
 
-from newt_sc import _keys, datasets, genes, kernels
+from newt_sc import _kernels, _keys, datasets, genes
 from newt_sc._verb import Organism, Written, check_layer, modality_of, verb
 from newt_sc._warn import warn
 from newt_sc.tl._rows import Rows
@@ -220,8 +220,8 @@ class _Space:
             E = E - E.mean(axis=0, dtype=np.float64).astype(np.float32)
         if not background:
             return cls(E, None, None, None)
-        U = kernels.centered_cosine(vectors)[0]
-        return cls(E, U[rows], *kernels.background_cosine(U, rows))
+        U = _kernels.centered_cosine(vectors)[0]
+        return cls(E, U[rows], *_kernels.background_cosine(U, rows))
 
     def weigh(self, X: sparse.csr_array) -> sparse.csr_array:
         """Multiply changes by the weight that each gene has, if asked to.
@@ -233,7 +233,7 @@ class _Space:
         up, down = X.maximum(0).tocsr(), (-X).maximum(0).tocsr()
         wide, narrow = (
             part.multiply(
-                kernels.list_weights(part, self.U, mean=self.mean, deviation=self.deviation)
+                _kernels.list_weights(part, self.U, mean=self.mean, deviation=self.deviation)
             )
             for part in (up, down)
         )
@@ -261,10 +261,10 @@ def _embed_block(
 ) -> tuple[_Array, _Array, _Array]:
     X = stated_changes(block, name)
     if transform == "rank":
-        X = kernels.signed_scores(X)
+        X = _kernels.signed_scores(X)
     elif transform == "clip":
         X.data = np.clip(X.data, -max_value, max_value)
-    return kernels.project_signatures(space.weigh(sparse.csr_array(X[:, at])), space.E)
+    return _kernels.project_signatures(space.weigh(sparse.csr_array(X[:, at])), space.E)
 
 
 def _count_empty(block: Any, embed: Callable[[Any], tuple[_Array, _Array, _Array]]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from newt_sc import _keys, kernels
+from newt_sc import _kernels, _keys
 from newt_sc._settings import logger
 
 from ._features import read_features
@@ -133,7 +133,7 @@ def explain(
     features = None if knowledge is None else read_features(knowledge, embedding, fusion.names)
 
     nearest = np.full((embedding.n_obs, n_neighbors), -1, dtype=np.intp)
-    nearest[rows] = kernels.nearest_rows(fusion.full, n_neighbors, rows=rows)
+    nearest[rows] = _kernels.nearest_rows(fusion.full, n_neighbors, rows=rows)
     effect = np.full(fusion.known.shape, np.nan, dtype=np.float32)
     lost = effect.copy()
     several = fusion.known.sum(axis=1) > 1
@@ -142,8 +142,8 @@ def explain(
         if not at.size:
             continue
         left = fusion.without(name, at)
-        effect[at, column] = 1 - kernels.row_cosine(fusion.full[at], left)
-        lost[at, column] = 1 - kernels.kept_neighbors(fusion.full, left, at, nearest=nearest[at])
+        effect[at, column] = 1 - _kernels.row_cosine(fusion.full[at], left)
+        lost[at, column] = 1 - _kernels.kept_neighbors(fusion.full, left, at, nearest=nearest[at])
         logger.info("explained %d genes without %s", at.size, name)
 
     attention = _attention(embedding, fusion)
@@ -174,7 +174,7 @@ def explain(
     else:
         info["agreement"] = _agreement(attention, effect, fusion, random_state)
     if features is not None:
-        unit = kernels.unit_rows(fusion.full).astype(np.float32)
+        unit = _kernels.unit_rows(fusion.full).astype(np.float32)
         tables = []
         for name, found in features.items():
             table = found.top(unit, rows, n_features)
@@ -239,8 +239,8 @@ def _agreement(
         other[at] = attention[rng.permutation(at)]
     columns = {}
     for label, weights in (("spearman", attention), ("shuffled", other)):
-        within = kernels.spearman(weights, effect)
-        each = kernels.spearman(weights.T, effect.T)
+        within = _kernels.spearman(weights, effect)
+        each = _kernels.spearman(weights.T, effect.T)
         columns[label] = [
             np.nanmean(within) if np.isfinite(within).any() else np.nan,
             *each,

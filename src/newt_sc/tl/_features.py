@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import genes, kernels
-from newt_sc.kernels._plain import plain
+from newt_sc import _kernels, genes
+from newt_sc._kernels._plain import plain
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -175,15 +175,15 @@ def _read(name: str, mod: AnnData, embedding: AnnData) -> Features:
                 else np.zeros(at.size)
             )
             dense = part.toarray() if sparse.issparse(part) else np.asarray(part)
-            encoded = sparse.csr_array(kernels.zscore_groups(dense, groups))
+            encoded = sparse.csr_array(_kernels.zscore_groups(dense, groups))
         elif family == ("partner",):
-            encoded = kernels.ppmi(sparse.csr_array(part))
+            encoded = _kernels.ppmi(sparse.csr_array(part))
         else:
             part = sparse.csr_array(part, copy=True)
             part.eliminate_zeros()
             part.data = np.ones_like(part.data)
             at = at[np.bincount(part.indices, minlength=at.size) >= 3]  # as tfidf keeps them
-            encoded = kernels.tfidf(part)
+            encoded = _kernels.tfidf(part)
         parts.append(encoded)
         columns.append(at)
     column = np.concatenate(columns) if columns else np.zeros(0, dtype=int)

@@ -10,7 +10,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from newt_sc import _keys, genes, kernels
+from newt_sc import _kernels, _keys, genes
 from newt_sc._verb import Count, Number, Whole, checked
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def fuse(
             f"weights are {weight}, expected positive numbers. Leave a modality out by modalities=."
         )
         raise ValueError(msg)
-    vectors = kernels.fuse(
+    vectors = _kernels.fuse(
         [block * weight[name] for name, block in blocks.items()],
         n_comps,
         power=power,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from newt_sc import _keys, datasets, genes, kernels
+from newt_sc import _kernels, _keys, datasets, genes
 from newt_sc.datasets._embedding import shipped_embeddings
 from newt_sc.errors import GeneMatchError
 
@@ -201,7 +201,7 @@ def open_fusion(embedding: AnnData, model: NEWT | str | PathLike[str] | None) ->
             " vectors: give the model that made the embedding by model=."
         )
         raise ValueError(msg)
-    maps, r2 = kernels.loadings(list(scaled.values()), full)
+    maps, r2 = _kernels.loadings(list(scaled.values()), full)
     if not r2 >= MIN_R2:
         msg = (
             f"The vectors are no linear map of the blocks (R2 is {r2:.3f}, expected at least"

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _keys, genes, kernels
+from newt_sc import _kernels, _keys, genes
 from newt_sc._missing import read_labels
 from newt_sc._verb import Count, Whole, Written, check_anndata, checked, own_copy, verb
 from newt_sc._warn import warn
@@ -168,13 +168,13 @@ def lineage(
 
     def build(
         means: NDArray[np.floating], parts: Sequence[NDArray[np.intp]]
-    ) -> tuple[kernels.Tree, NDArray[np.intp], NDArray[np.float64]]:
+    ) -> tuple[_kernels.Tree, NDArray[np.intp], NDArray[np.float64]]:
         means = means - means.mean(axis=0)
-        D = np.mean([kernels.group_distances(means[:, part], metric) for part in parts], axis=0)
-        tree = kernels.neighbor_joining(D) if method == "nj" else kernels.agglomerate(D, method)
-        return tree if start is None else tree.rooted(start), kernels.spanning_tree(D, start), D
+        D = np.mean([_kernels.group_distances(means[:, part], metric) for part in parts], axis=0)
+        tree = _kernels.neighbor_joining(D) if method == "nj" else _kernels.agglomerate(D, method)
+        return tree if start is None else tree.rooted(start), _kernels.spanning_tree(D, start), D
 
-    tree, parent, D = build(kernels.group_means(space.X, codes, n), space.parts)
+    tree, parent, D = build(_kernels.group_means(space.X, codes, n), space.parts)
     splits = tree.splits()
     seen: Counter[bytes] = Counter()
     edges: Counter[frozenset[int]] = Counter()
@@ -405,8 +405,8 @@ def _separate(
     sd[sd == 0] = np.inf
     z = (observed - center) / sd
     pool = np.abs((null - null.mean(axis=0)) * max(ratio, 1.0) / sd).ravel()
-    p = kernels.tail_p(np.abs(z), pool)
-    return {"difference": observed, "z": z, "p": p, "fdr": kernels.adjusted_p(p)}
+    p = _kernels.tail_p(np.abs(z), pool)
+    return {"difference": observed, "z": z, "p": p, "fdr": _kernels.adjusted_p(p)}
 
 
 def _members(
@@ -447,7 +447,7 @@ def _members(
 
 
 def _branches(
-    tree: kernels.Tree, groups: list[str], sizes: NDArray[np.intp], support: NDArray[np.float64]
+    tree: _kernels.Tree, groups: list[str], sizes: NDArray[np.intp], support: NDArray[np.float64]
 ) -> pd.DataFrame:
     below = tree.members()
     return pd.DataFrame(
@@ -520,7 +520,7 @@ def _paga(
         near = kneighbors_graph(
             X, min(n_neighbors, codes.size) - 1
         )  # scanpy counts the cell itself
-        graph = kernels.group_connectivity(sparse.csr_array(near), codes, len(groups))
+        graph = _kernels.group_connectivity(sparse.csr_array(near), codes, len(groups))
     weight = sparse.csr_array(np.where(graph > 0, 1 / np.where(graph > 0, graph, 1), 0))
     n_components = int(connected_components(weight, directed=False)[0])
     tree = minimum_spanning_tree(weight).tocoo()
@@ -633,7 +633,7 @@ def _genes(adata: AnnData, codes: NDArray[np.intp], n_groups: int) -> _Space:
     X = rows.part(at)[codes >= 0] if at.size else np.zeros((1, 0))
     X = sparse.csr_matrix(X) if sparse.issparse(X) else X  # scanpy takes no sparse arrays
     codes = codes[codes >= 0]
-    between = kernels.group_means(X, codes, n_groups).var(axis=0) if at.size else np.zeros(0)
+    between = _kernels.group_means(X, codes, n_groups).var(axis=0) if at.size else np.zeros(0)
     if not (between > 0).any():
         msg = (
             f"Of {adata.n_vars:,} genes, {gone.sum():,} of them left out, none differs between the"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _keys, kernels
+from newt_sc import _kernels, _keys
 from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels
 from newt_sc._settings import logger
@@ -532,12 +532,12 @@ def _confidence(
         present.sum() == 1
     ):  # a side of one type is centred on it, so that no cosine with its centre says anything
         return np.full(len(placed.query), 0.5)
-    unit, rows = kernels.unit_rows(placed.query), kernels.unit_rows(placed.ref)
+    unit, rows = _kernels.unit_rows(placed.query), _kernels.unit_rows(placed.ref)
     centers = [
         np.average(rows[ref.codes == t], axis=0, weights=ref.size[ref.codes == t])
         for t in np.flatnonzero(present)
     ]
-    near = np.maximum((unit @ kernels.unit_rows(np.array(centers)).T).max(axis=1), 0)
+    near = np.maximum((unit @ _kernels.unit_rows(np.array(centers)).T).max(axis=1), 0)
     own = (2 * near + votes) / 3
     k = min(15, len(unit) - 1)
     if k < 1:

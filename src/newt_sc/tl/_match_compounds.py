@@ -15,7 +15,7 @@ from mudata import MuData
 from scipy import sparse, stats
 from scipy.special import ndtri
 
-from newt_sc import _keys, datasets, genes, kernels, pp
+from newt_sc import _kernels, _keys, datasets, genes, pp
 from newt_sc._missing import read_labels, read_pairs
 from newt_sc._settings import logger
 from newt_sc._verb import Count, Organism, Whole, checked, modality_of
@@ -202,7 +202,7 @@ def match_compounds(
     ranked = np.concatenate([dense_scores(block) for block in _blocks(C)])
     at = np.flatnonzero(found.index >= 0)
     signatures = [
-        kernels.signed_scores(stated_changes(block, "The signatures"))[:, at]
+        _kernels.signed_scores(stated_changes(block, "The signatures"))[:, at]
         for block in Rows(mod.X, "mdata").blocks()
     ]
     rows = change.rows
@@ -245,8 +245,8 @@ def match_compounds(
         "n_genes": int(rows.size),
         "n_genes_signatures": int(at.size),
         "n_genes_shared": n_shared,
-        "alike_shuffled": float(kernels.spearman(observed[""], observed["_shuffled"])),
-        "alike_correlation": float(kernels.spearman(observed[""], observed["_correlation"])),
+        "alike_shuffled": float(_kernels.spearman(observed[""], observed["_shuffled"])),
+        "alike_correlation": float(_kernels.spearman(observed[""], observed["_correlation"])),
     }
     logger.info(
         "matched %d signatures by %d genes, %d of them shared", mod.n_obs, rows.size, n_shared
@@ -423,7 +423,7 @@ class _Change:
         if self.null == "genes" or self.member is None or self.collapse is None:
             return np.asarray(rng.permuted(np.repeat(self.values[None], n, axis=0), axis=1))
         members = rng.permuted(np.repeat(self.member[:, None], n, axis=1), axis=0)
-        t = kernels.two_sample_t(self.X, members, equal_var=self.equal_var)
+        t = _kernels.two_sample_t(self.X, members, equal_var=self.equal_var)
         return np.asarray(np.clip(t, -_MAX_T, _MAX_T) @ self.collapse)
 
 
@@ -467,7 +467,7 @@ def _blocks(X: _Array) -> Iterator[_Array]:
 
 
 def dense_scores(X: _Array) -> _Array:
-    """Rank changes as :func:`newt_sc.kernels.signed_scores` does, in dense rows."""
+    """Rank changes as ``_kernels.signed_scores`` does, in dense rows."""
     zero = X == 0
     n = (~zero).sum(axis=1, keepdims=True)
     rank = stats.rankdata(np.abs(X), axis=1) - zero.sum(axis=1, keepdims=True)
@@ -486,17 +486,17 @@ def embedding_cosines(
         vectors - vectors.mean(axis=0, dtype=np.float64).astype(np.float32) for vectors in (E, F)
     )
     Z = np.concatenate(
-        [kernels.project_signatures(sparse.csr_array(block), F)[0] for block in signatures]
+        [_kernels.project_signatures(sparse.csr_array(block), F)[0] for block in signatures]
     )
     known = np.isfinite(Z).all(axis=1)
-    A = kernels.project(np.asarray(changes, dtype=np.float32), E).astype(np.float64)
+    A = _kernels.project(np.asarray(changes, dtype=np.float32), E).astype(np.float64)
     if known.sum() >= _MIN_SIGNATURES:
-        mean, sd, W = kernels.whitening(Z[known])
+        mean, sd, W = _kernels.whitening(Z[known])
         A, B = A / sd @ W, (Z[known] - mean) / sd @ W
     else:
         B = Z[known].astype(np.float64)
     out = np.full((len(A), len(Z)), np.nan, dtype=np.float32)
-    out[:, known] = kernels.unit_rows(A) @ kernels.unit_rows(B).T
+    out[:, known] = _kernels.unit_rows(A) @ _kernels.unit_rows(B).T
     return out
 
 
@@ -530,7 +530,7 @@ def _against(scores: _Array, sign: int) -> dict[str, _Array]:
     spread = null.std(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         z = np.where(spread > 0, (observed - null.mean(axis=0)) / spread, np.nan)
-    p = kernels.permutation_p(observed, null)
+    p = _kernels.permutation_p(observed, null)
     rank = np.full(p.size, np.nan)
     if known.any():
         rank[known] = stats.rankdata(-np.where(np.isnan(z), -np.inf, z)[known], method="min")
@@ -538,7 +538,7 @@ def _against(scores: _Array, sign: int) -> dict[str, _Array]:
         "score": sign * observed,
         "z": sign * z,
         "p": p,
-        "fdr": kernels.adjusted_p(p),
+        "fdr": _kernels.adjusted_p(p),
         "rank": rank,
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from newt_sc import _keys, kernels
+from newt_sc import _kernels, _keys
 from newt_sc._verb import Count, Share, Whole, Written, verb
 from newt_sc._warn import warn
 from newt_sc.tl._compound_space import (
@@ -220,7 +220,7 @@ def _confidence(
         model.predict_proba(features[~labelled])[:, 1] if not labelled.all() else out[~labelled]
     )
     folds = np.full(len(features), -1)
-    folds[labelled] = kernels.grouped_folds(drug[labelled], _N_FOLDS, random_state=random_state)
+    folds[labelled] = _kernels.grouped_folds(drug[labelled], _N_FOLDS, random_state=random_state)
     # a compound whose mechanism is not known may be a twin of one of which it is: it is no fold's
     for fold in range(_N_FOLDS):
         test = folds == fold

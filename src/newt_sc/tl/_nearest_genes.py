@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from newt_sc import datasets, kernels
+from newt_sc import _kernels, datasets
 from newt_sc._verb import Count, checked
 from newt_sc._warn import warn
 
@@ -121,9 +121,9 @@ def nearest_genes(
             warn(f"Contributions of modalities are left out. {error}")
 
     vectors = centered(np.asarray(reference.X, dtype=np.float32))
-    near = kernels.nearest_rows(vectors, n_neighbors, rows=rows)
+    near = _kernels.nearest_rows(vectors, n_neighbors, rows=rows)
     g, h = np.repeat(rows, n_neighbors), near.ravel()
-    unit = kernels.unit_rows(vectors[np.concatenate([g, h])])
+    unit = _kernels.unit_rows(vectors[np.concatenate([g, h])])
     similarity = np.einsum("ij,ij->i", unit[: g.size], unit[g.size :])
     names = reference.obs_names.to_numpy(dtype=object)
     columns: dict[str, Any] = {
@@ -134,7 +134,7 @@ def nearest_genes(
     }
     for name, block in blocks.items():
         around = centered(block)
-        columns[f"cosine_{name}"] = kernels.row_cosine(around[g], around[h])
+        columns[f"cosine_{name}"] = _kernels.row_cosine(around[g], around[h])
     if fusion is not None:
         columns |= _contributions(fusion, g, h, similarity)
     if features is not None:
@@ -156,7 +156,7 @@ def _contributions(
     if isinstance(fusion, ModelFusion):
         return {
             f"contribution_{name}": (
-                similarity - kernels.row_cosine(fusion.without(name, g), fusion.without(name, h))
+                similarity - _kernels.row_cosine(fusion.without(name, g), fusion.without(name, h))
             )
             for name in fusion.names
         }

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _keys, datasets, genes, kernels
+from newt_sc import _kernels, _keys, datasets, genes
 from newt_sc._missing import read_labels
 from newt_sc._verb import Count, Share, Whole, Written, verb
 from newt_sc.tl._compound_space import (
@@ -255,15 +255,17 @@ def _beyond_chance(
     above = np.triu_indices(len(S), 1)
     n = int(np.clip(-(-_NULL_PAIRS // len(above[0])), 1, _MOST_PERMUTATIONS))
     null = np.concatenate(
-        list(kernels.null_similarities(parts, moments, n_permutations=n, random_state=random_state))
+        list(
+            _kernels.null_similarities(parts, moments, n_permutations=n, random_state=random_state)
+        )
     )
     use = allowed[above]
     q = np.ones(len(use))
     if use.any():
-        q[use] = kernels.adjusted_p(kernels.tail_p(S[above][use], null))
+        q[use] = _kernels.adjusted_p(_kernels.tail_p(S[above][use], null))
     passed = np.zeros(S.shape, dtype=bool)
     passed[above] = (q <= fdr) & use
-    keep = kernels.top_pairs(S, passed | passed.T, n_neighbors)[above]
+    keep = _kernels.top_pairs(S, passed | passed.T, n_neighbors)[above]
     return np.stack([above[0][keep], above[1][keep]], axis=1), q[keep]
 
 
@@ -322,7 +324,7 @@ def _gene_links(
     reference = datasets.resolve_embedding(embedding)
     found = genes.align(symbols, reference.obs_names)
     X = np.asarray(reference.X, dtype=np.float64)
-    U, has = kernels.centered_cosine(X)
+    U, has = _kernels.centered_cosine(X)
     if has.sum() < 2:
         return empty
     usable = np.flatnonzero((found.index >= 0) & has[found.index])
@@ -433,7 +435,7 @@ def _enrichment(
                     inside = place == number
                     if number == votes.shape[1] - 1 or (inside & of_drug[:, column]).sum() < 2:
                         continue
-                    count, mean, _, p = kernels.strata_overlap(
+                    count, mean, _, p = _kernels.strata_overlap(
                         inside[some], of_drug[some, column], strata[some]
                     )
                     size = int((inside & some).sum())
@@ -450,7 +452,7 @@ def _enrichment(
                         )
                     )
     out = pd.DataFrame(rows, columns=columns[:-1])
-    out["fdr"] = kernels.adjusted_p(out["p"].to_numpy(dtype=np.float64))
+    out["fdr"] = _kernels.adjusted_p(out["p"].to_numpy(dtype=np.float64))
     kinds = {"community": int, "kind": object, "label": object, "n": int, "size": int}
     out = out.astype(kinds | dict.fromkeys(("expected", "fold", "p", "fdr"), float))
     # p that differ by rounding alone are ties, whatever the order of their sums was
@@ -501,5 +503,5 @@ def _organisation(
         return pd.DataFrame({"kind": kinds, "observed": observed}).reindex(columns=columns)
     mean, sd = null.mean(axis=0), null.std(axis=0)
     z = np.divide(observed - mean, sd, out=np.full(len(sd), np.nan), where=sd > 0)
-    p = kernels.permutation_p(observed - 1e-12, null)  # what rounding takes from a tie
+    p = _kernels.permutation_p(observed - 1e-12, null)  # what rounding takes from a tie
     return pd.DataFrame(dict(zip(columns, (kinds, observed, mean, sd, z, p), strict=True)))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import kernels
+from newt_sc import _kernels
 from newt_sc.errors import GeneMatchError, NewtWarning
 from newt_sc.genes._annotated import align_var, var_genes
 from newt_sc.tl._rows import Rows, dense
@@ -182,8 +182,8 @@ def plan(
         return Plan("shared", everything, told | {"why": "asked for"})
     present, gain = np.ones(len(ref.types), dtype=bool), 0.0
     if types is None and len(ref.types) <= _MOST_TYPES:
-        present, gain = kernels.present_types(query.sums, ref.sums)
-    apart = kernels.spectrum_distance(query.variance, ref.variance)
+        present, gain = _kernels.present_types(query.sums, ref.sums)
+    apart = _kernels.spectrum_distance(query.variance, ref.variance)
     told |= {"gain_of_fewer_types": gain, "spectrum_distance": apart}
     everything = present if types is None else types
     if via != "auto":
@@ -241,8 +241,8 @@ def _trial(ref: Side, shared: NDArray[np.float64], random_state: int) -> tuple[f
         X = whole[half == i][:, panel == i]
         mean = X.mean(axis=0)
         m = min(_COMPONENTS, min(X.shape) - 1)
-        loadings, variance = kernels.principal_axes(np.cov(X.T), m)
-        axes = kernels.gene_axes(loadings, variance, sd=X.std(axis=0), E=ref.sums.E[panel == i])
+        loadings, variance = _kernels.principal_axes(np.cov(X.T), m)
+        axes = _kernels.gene_axes(loadings, variance, sd=X.std(axis=0), E=ref.sums.E[panel == i])
         turned.append((X - mean) @ loadings[:, : len(axes.rotation)] @ axes.rotation)
 
     def score(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
@@ -275,7 +275,7 @@ def _joint(
     sides = (first, second)
     n = sum(side.shape[0] for side in sides)
     means = [_mean(side) for side in sides] if means is None else means
-    scatters = [kernels.scatter(side, mean) for side, mean in zip(sides, means, strict=True)]
+    scatters = [_kernels.scatter(side, mean) for side, mean in zip(sides, means, strict=True)]
     factors = [
         (
             1 / np.maximum(np.sqrt(np.diag(scatter) / side.shape[0]), 1e-3)
@@ -285,7 +285,7 @@ def _joint(
         for scatter, side in zip(scatters, sides, strict=True)
     ]
     total: Any = sum(scatter * f * f[:, None] for scatter, f in zip(scatters, factors, strict=True))
-    axes, _ = kernels.principal_axes(total / n, min(n_comps, len(total) - 1, n - 1))
+    axes, _ = _kernels.principal_axes(total / n, min(n_comps, len(total) - 1, n - 1))
     out = []
     for side, mean, f in zip(sides, means, factors, strict=True):
         loadings = axes * f[:, None]
@@ -306,12 +306,12 @@ def _small_shift(first: Any, second: Any, codes: NDArray[np.intp]) -> NDArray[np
     if codes.max() < 1:
         return mean
     labelled = codes >= 0
-    covariance = kernels.scatter(second, mean) / second.shape[0]
-    axes, _ = kernels.principal_axes(
+    covariance = _kernels.scatter(second, mean) / second.shape[0]
+    axes, _ = _kernels.principal_axes(
         covariance, min(_SHIFT_COMPONENTS, len(mean) - 1, second.shape[0] - 1)
     )
     scores = [np.asarray(X @ axes - mean @ axes, dtype=np.float64) for X in (first, second)]
-    shift = kernels.mixture_shift(scores[0], scores[1][labelled], codes[labelled])
+    shift = _kernels.mixture_shift(scores[0], scores[1][labelled], codes[labelled])
     difference = own - mean
     # Outside of the reference's components the whole difference is one of the sides, not of types.
     return np.asarray(mean + difference + axes @ (shift - axes.T @ difference))
@@ -327,14 +327,14 @@ def place(
         k = min(query.n_comps, ref.n_comps)
         own, other = query.axes(k), ref.axes(k)
         k = min(len(own.rotation), len(other.rotation))
-        onto = kernels.nearest_isometry(own.directions[:k] @ other.directions[:k].T)
+        onto = _kernels.nearest_isometry(own.directions[:k] @ other.directions[:k].T)
         turn = other.rotation[:k]
         return Placed(query.scores[:, :k] @ onto @ turn, ref.scores[:, :k] @ turn), {}
     first, second = pair  # type: ignore[misc]
     rows = expanded(ref) if ref.X is None else np.arange(len(ref.codes))
     codes = ref.codes[rows]
-    share, level, square = kernels.type_levels(second, codes)
-    shift = kernels.batch_shift(first, level=level, square=square, share=share)
+    share, level, square = _kernels.type_levels(second, codes)
+    shift = _kernels.batch_shift(first, level=level, square=square, share=share)
     if shift < _SAME_KIND:
         means = _small_shift(first, second, codes), _mean(second)
         parts = [_joint(first, second, k, means) for k in (10, 20)]
@@ -342,7 +342,7 @@ def place(
         parts = [_joint(first, second, 20), _joint(first, second, 10, scale=True)]
         turned = _aligned(query, ref)
         parts.append((turned.query, turned.ref[rows]))
-    stacked = [np.hstack([kernels.unit_rows(part[i]) for part in parts]) for i in (0, 1)]
+    stacked = [np.hstack([_kernels.unit_rows(part[i]) for part in parts]) for i in (0, 1)]
     if ref.X is None:  # copies of a group are one row again
         stacked[1] = stacked[1][np.unique(rows, return_index=True)[1]]
     told = {"batch_shift": shift, "centered": "together" if shift < _SAME_KIND else "each"}

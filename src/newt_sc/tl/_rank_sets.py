@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pandas as pd
 
-from newt_sc import datasets, genes, kernels
+from newt_sc import _kernels, datasets, genes
 from newt_sc._verb import Count, Organism, Whole, checked
 from newt_sc._warn import warn
 
@@ -116,14 +116,14 @@ def rank_sets(
         max_size=max_size,
         organism=organism,
     )
-    U = kernels.centered_cosine(np.asarray(reference.X))[0].astype(np.float32)
+    U = _kernels.centered_cosine(np.asarray(reference.X))[0].astype(np.float32)
     sizes, at = np.unique(side.size, return_inverse=True)
     tables = []
     for group, names in rankings.items():
         what = "ranked_genes" if group is None else f"group {group!r}"
         rows = _rows(names, reference, what, organism)
-        score, peak = kernels.rank_deviation(U, rows, side.members)
-        null = kernels.rank_deviation_null(
+        score, peak = _kernels.rank_deviation(U, rows, side.members)
+        null = _kernels.rank_deviation_null(
             U,
             rows,
             side.pool,
@@ -135,7 +135,7 @@ def rank_sets(
         z = np.full(score.shape, np.nan)
         np.divide(score - mean, sd, out=z, where=sd > _LEAST_SD)
         sign = np.sign(score - mean)
-        upper = kernels.permutation_p(sign * score, sign[None] * null[:, at])
+        upper = _kernels.permutation_p(sign * score, sign[None] * null[:, at])
         p = np.where(np.isnan(z), np.nan, np.minimum(2 * upper, 1))
         table = pd.DataFrame(
             {
@@ -143,7 +143,7 @@ def rank_sets(
                 "score": score,
                 "z": z,
                 "p": p,
-                "fdr": kernels.adjusted_p(p),
+                "fdr": _kernels.adjusted_p(p),
                 "n": side.size,
                 "peak": peak,
             }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from newt_sc import _keys, datasets, kernels
+from newt_sc import _kernels, _keys, datasets
 from newt_sc import genes as gene_names
 from newt_sc._verb import Count, Whole, checked
 from newt_sc._warn import warn
@@ -236,18 +236,18 @@ def _list_accuracy(
     Y = has[told].astype(np.float64)
     out = _interval(scores[told, column], has[told, column], random_state)
     often = (Y.sum(axis=0) >= _FEWEST) & ~Y.all(axis=0)
-    areas = kernels.column_auroc(scores[told][:, often], Y[:, often])
+    areas = _kernels.column_auroc(scores[told][:, often], Y[:, often])
     out |= {"n_indications": float(often.sum()), "mean_auroc": _mean(areas)}
     if beyond is not None:
         out["auroc_beyond_mechanism"] = float(
-            kernels.column_auroc(beyond[told][:, [column]], Y[:, [column]])[0]
+            _kernels.column_auroc(beyond[told][:, [column]], Y[:, [column]])[0]
         )
         out["mean_beyond_mechanism"] = _mean(
-            kernels.column_auroc(beyond[told][:, often], Y[:, often])
+            _kernels.column_auroc(beyond[told][:, often], Y[:, often])
         )
     if often.sum() > 1:
-        means = kernels.bootstrap_means(areas, _N_BOOTSTRAP, random_state=random_state)
-        out["mean_low"], out["mean_high"] = kernels.percentile_interval(means)
+        means = _kernels.bootstrap_means(areas, _N_BOOTSTRAP, random_state=random_state)
+        out["mean_low"], out["mean_high"] = _kernels.percentile_interval(means)
     return out
 
 
@@ -262,10 +262,10 @@ def _interval(
     out = dict.fromkeys(("auroc", "auroc_low", "auroc_high"), float("nan"))
     if not 2 <= y.sum() < len(y):
         return out
-    draws = kernels.bootstrap_rows(len(y), _N_BOOTSTRAP, random_state=random_state)
-    areas = np.concatenate([kernels.column_auroc(score[rows].T, y[rows].T) for rows in draws])
-    out["auroc"] = kernels.auroc(score, y)
-    out["auroc_low"], out["auroc_high"] = kernels.percentile_interval(areas)
+    draws = _kernels.bootstrap_rows(len(y), _N_BOOTSTRAP, random_state=random_state)
+    areas = np.concatenate([_kernels.column_auroc(score[rows].T, y[rows].T) for rows in draws])
+    out["auroc"] = _kernels.auroc(score, y)
+    out["auroc_low"], out["auroc_high"] = _kernels.percentile_interval(areas)
     return out
 
 
@@ -338,7 +338,7 @@ def _to_targets(
     """Weight of each target for each gene: 1 for itself, the cosine for the nearest others."""
     out: NDArray[np.float64] = (symbols[:, None] == targets[None]).astype(np.float64)
     X = np.asarray(reference.X, dtype=np.float64)
-    U, _ = kernels.centered_cosine(X)
+    U, _ = _kernels.centered_cosine(X)
     names = pd.Index(reference.obs_names.astype(str))
     rows, columns = names.get_indexer(symbols), names.get_indexer(targets)
     cosine = U[rows] @ U[columns].T

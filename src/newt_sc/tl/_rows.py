@@ -17,11 +17,11 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator
 from threadpoolctl import threadpool_limits
 
-from newt_sc import kernels
+from newt_sc import _kernels
+from newt_sc._kernels._plain import plain
 from newt_sc._settings import settings
 from newt_sc._warn import warn
 from newt_sc.io._rows import read_rows
-from newt_sc.kernels._plain import plain
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -64,7 +64,7 @@ class Stats:
     integer: bool
 
     @classmethod
-    def of(cls, sums: kernels.ColumnSums, name: str) -> Stats:
+    def of(cls, sums: _kernels.ColumnSums, name: str) -> Stats:
         """Statistics from sums; ``name`` is what the matrix is called in messages.
 
         Raises
@@ -146,7 +146,7 @@ class _Table:
     def project(self, block: Any, *, parallel: bool = True) -> NDArray[np.float32]:
         if self.genes is not None:
             block = block[:, self.genes]
-        Z = kernels.project(block, self.E, parallel=parallel, device=self.device)
+        Z = _kernels.project(block, self.E, parallel=parallel, device=self.device)
         if self.offset is not None:
             Z -= self.offset
         return Z
@@ -156,7 +156,7 @@ class _Table:
 class _Sums:
     """What a block adds: sums of its genes, and of what they are projected to."""
 
-    genes: kernels.ColumnSums
+    genes: _kernels.ColumnSums
     total: NDArray[np.float64]
     square: NDArray[np.float64]
 
@@ -164,7 +164,7 @@ class _Sums:
     def of(cls, block: Any, Z: NDArray[np.float32], used: NDArray[np.bool_]) -> _Sums:
         wide = Z.astype(np.float64)
         return cls(
-            kernels.column_sums(block, used), wide.sum(axis=0), np.einsum("ij,ij->j", wide, wide)
+            _kernels.column_sums(block, used), wide.sum(axis=0), np.einsum("ij,ij->j", wide, wide)
         )
 
     def __add__(self, other: _Sums) -> _Sums:
@@ -179,7 +179,7 @@ class _Sums:
 class _Products:
     """What a block adds: sums of all genes, products of some, and the cells that were drawn."""
 
-    genes: kernels.ColumnSums
+    genes: _kernels.ColumnSums
     scatter: NDArray[np.float64]
     sample: list[NDArray[np.float64]]
 
@@ -193,8 +193,8 @@ class _Products:
     ) -> _Products:
         part = block[:, genes]
         return cls(
-            kernels.column_sums(block),
-            kernels.scatter(part, center),
+            _kernels.column_sums(block),
+            _kernels.scatter(part, center),
             [dense(part[np.flatnonzero(drawn)])],
         )
 
@@ -409,8 +409,8 @@ class Rows:
         """
         return Stats.of(self._sums(None), self.name)
 
-    def _sums(self, some: NDArray[np.bool_] | None) -> kernels.ColumnSums:
-        function = partial(kernels.column_sums, some=some)
+    def _sums(self, some: NDArray[np.bool_] | None) -> _kernels.ColumnSums:
+        function = partial(_kernels.column_sums, some=some)
         if 0 in self.shape:
             return function(np.zeros(self.shape))
         if self.is_dask:
@@ -505,7 +505,7 @@ class Rows:
             )
         blocks = self.blocks(dense=False)
         head = next(blocks)
-        first = Stats.of(kernels.column_sums(head), self.name).mean
+        first = Stats.of(_kernels.column_sums(head), self.name).mean
         table = _Table.of(E, first)
         if self.is_dask:
             sums = self.reduce(partial(_project_sums, table=table, used=used))
@@ -565,7 +565,9 @@ class Rows:
         drawn[cells] = True
         # Means are known only at the end: products are taken about those of the first block, and
         # moved.
-        first = Stats.of(kernels.column_sums(next(self.blocks(dense=False))), self.name).mean[genes]
+        first = Stats.of(_kernels.column_sums(next(self.blocks(dense=False))), self.name).mean[
+            genes
+        ]
         one = partial(_Products.of, genes=genes, center=first)
         if self.is_dask:
             found = self._tree(self._tasks(one, None, drawn))
@@ -594,7 +596,7 @@ class Rows:
             width > _ARRAY_GENES and 2 * stored < width * width and 12 * stored <= 2 * _BLOCK_BYTES
         )
         if width <= _COVARIANCE_GENES and not small:
-            return self.reduce(partial(kernels.scatter, center=mean[genes]), genes) / max(n - 1, 1)
+            return self.reduce(partial(_kernels.scatter, center=mean[genes]), genes) / max(n - 1, 1)
         center = mean[genes]
         X, at = (
             (self.X[:, genes].astype(np.float64), np.arange(width)) if small else (self.X, genes)
@@ -680,7 +682,7 @@ def _project_sums(block: Any, table: _Table, used: NDArray[np.bool_]) -> _Sums:
     return _Sums.of(block, table.project(block), used)
 
 
-def _row_variance(sums: kernels.ColumnSums) -> float:
+def _row_variance(sums: _kernels.ColumnSums) -> float:
     return float(_variance(sums.n, sums.row_total, sums.row_square))
 
 

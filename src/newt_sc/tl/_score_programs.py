@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.stats import rankdata
 
-from newt_sc import _keys, datasets, genes, kernels
+from newt_sc import _kernels, _keys, datasets, genes
 from newt_sc._verb import Organism, Whole, Written, verb
 from newt_sc._warn import warn
 from newt_sc.errors import GeneMatchError
@@ -199,7 +199,7 @@ def _choose(
     Relatives are taken only where too few of its own genes vary.
     """
     E = np.asarray(reference.X, dtype=np.float32)
-    unit = kernels.unit_rows(E - E.mean(axis=0, dtype=np.float64).astype(np.float32))
+    unit = _kernels.unit_rows(E - E.mean(axis=0, dtype=np.float64).astype(np.float32))
     out = []
     for name, wanted in programs.items():
         known = members[name]
@@ -208,7 +208,7 @@ def _choose(
         if known.size:
             has = index >= 0
             cosine[has] = (
-                unit[index[has]] @ kernels.unit_rows(unit[known].mean(axis=0, keepdims=True))[0]
+                unit[index[has]] @ _kernels.unit_rows(unit[known].mean(axis=0, keepdims=True))[0]
             )
         measured, relatives, similarity = np.flatnonzero(own), index[:0], np.nan
         if not varies[measured].any():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from newt_sc import _keys, datasets, genes, kernels
+from newt_sc import _kernels, _keys, datasets, genes
 from newt_sc._warn import warn
 from newt_sc.errors import FormatError
 from newt_sc.tl._components import fit_components
@@ -101,7 +101,7 @@ class Side:
     size: NDArray[np.int64]
     variance: NDArray[np.float64]
     sd: NDArray[np.float64]
-    sums: kernels.TypeSums
+    sums: _kernels.TypeSums
     codes: NDArray[np.intp]
     types: list[str]
     numbers: NDArray[np.float64]
@@ -114,10 +114,10 @@ class Side:
         """Components to use."""
         return int(self.choice["n_comps"])
 
-    def axes(self, n_comps: int | None = None) -> kernels.GeneAxes:
+    def axes(self, n_comps: int | None = None) -> _kernels.GeneAxes:
         """Components turned into the space of the gene vectors."""
         k = n_comps or self.n_comps
-        return kernels.gene_axes(
+        return _kernels.gene_axes(
             self.sums.loadings[:, :k], self.variance[:k], sd=self.sd, E=self.sums.E
         )
 
@@ -197,7 +197,7 @@ def side(
         np.ones(adata.n_obs, dtype=np.int64),
         components.variance,
         components.sd,
-        kernels.type_sums(X, scores, own, loadings=components.loadings, E=E),
+        _kernels.type_sums(X, scores, own, loadings=components.loadings, E=E),
         own,
         list(types),
         np.full(adata.n_obs, np.nan) if numbers is None else numbers,
@@ -366,7 +366,7 @@ def read_side(path: str | PathLike[str], space: Space) -> tuple[Side, dict[str, 
         }
         _check_shapes(wide, len(names), len(told["types"]))
         names_of_sums = ("share", "first", "second", "level", "square", "loadings")
-        sums = kernels.TypeSums(**{name: wide[name] for name in names_of_sums}, E=E)
+        sums = _kernels.TypeSums(**{name: wide[name] for name in names_of_sums}, E=E)
         choice = {"by": "saved", "n_comps": operator.index(told["n_comps"])}
         params = {name: str(told["params"][name]) for name in ("label", "pseudotime")}
     except (
