@@ -22,7 +22,6 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import scanpy as sc
-from newt_sc._kernels import _lineage as trees
 from scipy import sparse
 from scipy.optimize import nnls
 from sklearn.linear_model import LogisticRegression
@@ -33,6 +32,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 import newt_sc as nt
 from benchmarks import _cache, _common, _spaces
 from benchmarks.cells import pseudotime
+from newt_sc._kernels import _lineage as trees
 from newt_sc.errors import NewtWarning
 
 DRAWS = range(100, 110)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from newt_sc._kernels import _device
 from scipy import sparse
 
 from newt_sc import _kernels
+from newt_sc._kernels import _device
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 import pytest
-from newt_sc._kernels import _lineage as trees
 from scipy import sparse
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import pdist, squareform
+
+from newt_sc._kernels import _lineage as trees
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from newt_sc._kernels import _mapping
 from scipy import linalg, sparse
 
 from newt_sc import _kernels
+from newt_sc._kernels import _mapping
 
 N_TYPES, N_DIMS = 6, 16
 

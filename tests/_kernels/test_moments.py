@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from newt_sc._kernels import _moments
 from scipy import sparse
 
 from newt_sc import _kernels
+from newt_sc._kernels import _moments
 
 
 @pytest.mark.parametrize(
