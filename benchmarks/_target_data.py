@@ -26,7 +26,7 @@ SOURCE = _common.ROOT / "src" / "newt_sc"
 @cache
 def data() -> ad.AnnData:
     """Signatures of compounds with their labels."""
-    return nt.datasets.l1000()["compound"].copy()
+    return nt.datasets.l1000("l1000-sources")["compound"].copy()
 
 
 @cache

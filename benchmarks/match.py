@@ -211,7 +211,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Print the table."""
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
     embedding = nt.datasets.embedding("newt-human")
-    mdata = nt.datasets.l1000()
+    mdata = nt.datasets.l1000("l1000-sources")
     key = [
         _cache.code_hash(_common.ROOT / "src", _common.ROOT / "benchmarks" / "match.py"),
         "match",

@@ -19,7 +19,7 @@ MIN_COMPOUNDS = 5
 
 def main() -> None:
     """Train both, compare, write."""
-    compound = nt.datasets.l1000(redistributable_only=True)["compound"]
+    compound = nt.datasets.l1000()["compound"]
     # what has no open label is unknown, not an example of what does not bind
     compound = compound[compound.obs_names.isin(compound.uns["targets"]["compound"])].copy()
     licences = compound.uns["targets"]["licence"].value_counts()

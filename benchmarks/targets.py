@@ -202,7 +202,7 @@ def genetic(modality: str) -> np.ndarray:
     """Mean genetic signature of each target that is asked of, on the landmark genes; NaN where
     there is none.
     """
-    mod = nt.datasets.l1000()[modality]
+    mod = nt.datasets.l1000("l1000-sources")[modality]
     if modality == "knockdown":
         mod = mod[mod.obs["origin"] == "l1000"]
     X = pd.DataFrame(mod.X, columns=mod.var_names, index=mod.obs["target"].to_numpy())

@@ -35,7 +35,13 @@ def test_version_is_that_of_the_distribution() -> None:
 def test_licences_are_declared_and_shipped() -> None:
     assert metadata("newt-sc")["License-Expression"] == "BSD-3-Clause AND CC-BY-SA-4.0"
     shipped = {path.name for path in Path(nt.__file__).parent.glob("datasets/_data/*")}
-    assert {"LICENSE", "newt-human.h5ad", "newt-human.model", "l1000-human.model"} <= shipped
+    assert {
+        "LICENSE",
+        "newt-human.h5ad",
+        "newt-human.model",
+        "l1000-human.model",
+        "l1000.h5mu",
+    } <= shipped
 
 
 @needs_repository

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import newt_sc as nt
-from newt_sc.datasets import _bundle, _l1000, _manifest
+from newt_sc.datasets import _bundle, _l1000, _l1000_packed, _manifest
 from newt_sc.errors import ChecksumError, DataUnavailableError, FormatError
 
 NAN = np.nan
@@ -36,6 +36,11 @@ COMPOUNDS = (
     f'DB1\tAlpha\tapproved|withdrawn\t\tInChIKey={BLOCK}-BBBBBBBBBB-N\tsays ""nothing""\n'
     "DB2\tBeta\tapproved\tL01\tInChIKey=CCCCCCCCCCCCCC-BBBBBBBBBB-N\t\n"
     "DB9\tOther\tapproved\tL02\tInChIKey=DDDDDDDDDDDDDD-BBBBBBBBBB-N\t\n"
+)
+VOCABULARY = (
+    "drugbank_id\tname\tsynonyms\tinchikey\tcas\tunii\n"
+    "DB1\tAlpha acid\tAlpha | Alphum\tAAAAAAAAAAAAAA-BBBBBBBBBB-N\t\t\n"
+    "DB3\tGamma\t\t\t\t\n"
 )
 HUB = (
     "\ufeffName\tMOA\tTarget\tDisease Area\tIndication\tId\tSMILES\tInChIKey\tPhase\n"
@@ -62,6 +67,7 @@ PROTEINS = (
 FILES = {
     "l1000_zscores": ("compound", Z, True),
     "drugbank_compounds": ("compound", COMPOUNDS, False),
+    "drugbank_vocabulary": ("compound", VOCABULARY, True),
     "repurposing_hub": ("compound", HUB, False),
     "compound_binds_gene": ("compound", BINDS, False),
     "drugbank_proteins": ("compound", PROTEINS, False),
@@ -146,6 +152,7 @@ def test_compounds(mdata):
         "drugbank_id": "DB1",
         "name": "Alpha",
         "inchikey": f"{BLOCK}-BBBBBBBBBB-N",
+        "synonyms": "Alpha|Alphum",
         "hub_name": "AL-PHA",  # not the stereoisomer, which shares the block
         "smiles": "S3",  # the one with the whole InChIKey
         "moa": "a|b|nuclear factor, like (NRF2) activator",
@@ -158,7 +165,8 @@ def test_compounds(mdata):
     assert mod.obs.loc[
         "DB2", ["name", "atc_codes", "hub_name", "smiles", "moa", "phase"]
     ].tolist() == [*("Beta", "L01", "", "", "", "")]
-    assert (mod.obs.loc["DB3"].drop("drugbank_id") == "").all()
+    assert mod.obs.loc["DB3", "name"] == "Gamma"  # DrugBank's other file does not have it
+    assert (mod.obs.loc["DB3"].drop(["drugbank_id", "name"]) == "").all()
 
 
 def test_overexpression(mdata):
@@ -236,7 +244,7 @@ def test_targets(mdata):
 def test_redistributable_only(tmp_path):
     mdata = nt.datasets.l1000(write(tmp_path), redistributable_only=True)
     assert list(mdata.mod) == ["compound", "overexpression"]
-    assert mdata["compound"].obs.columns.tolist() == ["drugbank_id"]
+    assert mdata["compound"].obs.columns.tolist() == ["drugbank_id", "name", "inchikey", "synonyms"]
     table = mdata["compound"].uns["targets"]
     assert [tuple(row)[:5] for row in table.itertuples(index=False)] == [
         (
@@ -250,7 +258,8 @@ def test_redistributable_only(tmp_path):
         ("DB2", "MDM2", "X", "", "CC0-1.0"),
     ]
     assert set(mdata.uns["newt_l1000"]["format"]) == {
-        *("l1000_zscores", "compound_binds_gene", "l1000_changes", "l1000_genes")
+        *("l1000_zscores", "compound_binds_gene", "l1000_changes", "l1000_genes"),
+        "drugbank_vocabulary",
     }
 
 
@@ -392,7 +401,7 @@ def test_other_content_or_none(tmp_path):
 def test_manifests_that_do_not_fit(tmp_path):
     with pytest.raises(FormatError, match="no file of the format 'l1000_zscores'"):
         nt.datasets.l1000(write(tmp_path, "l1000_sets"))
-    with pytest.raises(FormatError, match="without 'drugbank_compounds'"):
+    with pytest.raises(FormatError, match="without 'drugbank_vocabulary'"):
         nt.datasets.l1000(write(tmp_path, "l1000_zscores", "repurposing_hub"))
     manifest = write(tmp_path, "l1000_zscores")
     table = pd.read_csv(manifest, sep="\t")
@@ -418,12 +427,70 @@ def test_formats_are_those_that_are_read():
     assert set(_manifest.SIGNATURES) == set(_l1000._READERS) == set(FILES)
 
 
+# -- what is shipped -------------------------------------------------------------------------------
+
+
+def test_packed_signatures_come_back(tmp_path):
+    whole = nt.datasets.l1000(write(tmp_path))
+    packed, loss = _l1000_packed.pack(whole)
+    packed.write_h5mu(tmp_path / "packed.h5mu")
+    back = _l1000_packed.unpack(tmp_path / "packed.h5mu")
+    assert list(back.mod) == list(whole.mod)
+    pd.testing.assert_frame_equal(back.var, whole.var)
+    for name, mod in whole.mod.items():
+        pd.testing.assert_frame_equal(back[name].obs, mod.obs)
+        pd.testing.assert_frame_equal(back[name].var, mod.var)
+        error = np.abs(frame(back[name]) - frame(mod)).max()
+        assert (error <= np.nanmax(np.abs(mod.X), axis=0) / 32767).all()
+        assert (np.isnan(back[name].X) == np.isnan(mod.X)).all()
+        assert 0 <= loss[name] < 1e-4
+        if name != "compound":
+            np.testing.assert_array_equal(back[name].layers["measured"], mod.layers["measured"])
+    pd.testing.assert_frame_equal(back["compound"].uns["targets"], whole["compound"].uns["targets"])
+
+
+def test_what_is_not_packed_is_refused(tmp_path):
+    nt.datasets.l1000(write(tmp_path)).write_h5mu(tmp_path / "whole.h5mu")
+    with pytest.raises(FormatError, match="expected packed signatures"):
+        _l1000_packed.unpack(tmp_path / "whole.h5mu")
+
+
+def test_shipped_signatures_need_no_data():
+    mdata = nt.datasets.l1000()
+    assert {name: mod.n_obs for name, mod in mdata.mod.items()} == {
+        "compound": 1170,
+        "overexpression": 2088,
+    }
+    obs = mdata["compound"].obs
+    assert (obs["name"] != "").all()
+    assert (obs["name"] == obs["drugbank_id"]).sum() == 28
+    assert obs["name"].is_unique
+    assert "SAHA" in obs.loc["DB02546", "synonyms"]
+    labels = mdata["compound"].uns["targets"]
+    assert labels["compound"].isin(obs.index).all()
+    assert labels["licence"].str.fullmatch(r"CC-BY(-SA)?-\d\.\d").all()
+    assert mdata.uns["newt_l1000"]["redistributable"].all() or set(
+        mdata.uns["newt_l1000"]["licence"][~mdata.uns["newt_l1000"]["redistributable"]]
+    ) == {"stated for each row"}
+
+
+def test_shipped_signatures_are_the_files(real):
+    """They are what the build command makes of them."""
+    shipped, sources = nt.datasets.l1000(), real[1]
+    for name, mod in sources.mod.items():
+        pd.testing.assert_frame_equal(shipped[name].obs, mod.obs)
+        np.testing.assert_allclose(shipped[name].X, mod.X, atol=0.005)
+    pd.testing.assert_frame_equal(
+        shipped["compound"].uns["targets"], sources["compound"].uns["targets"]
+    )
+
+
 # -- the real files --------------------------------------------------------------------------------
 
 
 def test_shipped_manifest_agrees_with_the_files(data_file):
     listed = pd.read_csv(data_file("manifest.tsv"), sep="\t", dtype=str).set_index("file")
-    table = nt.datasets.read_manifest("l1000")
+    table = nt.datasets.read_manifest("l1000-sources")
     assert set(table["file"]) <= {file for file in listed.index if file.startswith("l1000/")}
     for row in table.to_dict("records"):
         assert row["sha256"] == listed.loc[row["file"], "sha256"]
@@ -436,7 +503,10 @@ def real(data_dir):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nt.settings, "data_dir", data_dir)
         patch.setattr(nt.settings, "data_url", None)
-        return nt.datasets.l1000(), nt.datasets.l1000(redistributable_only=True)
+        return (
+            nt.datasets.l1000("l1000-sources"),
+            nt.datasets.l1000("l1000-sources", redistributable_only=True),
+        )
 
 
 def test_real_signatures(real, data_dir):
@@ -471,7 +541,7 @@ def test_real_signatures(real, data_dir):
 
 def test_real_annotation(real):
     obs = real[0]["compound"].obs
-    assert (obs["smiles"] != "").sum() == 824
+    assert (obs["smiles"] != "").sum() == 1040
     assert obs.loc["DB00945", ["name", "hub_name"]].tolist() == ["Acetylsalicylic acid", "aspirin"]
     atenolol = obs[obs["name"] == "Atenolol"].iloc[0]  # one entry of aceclidine has its InChIKey
     assert atenolol["moa"] == "adrenergic receptor antagonist"

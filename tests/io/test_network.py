@@ -161,7 +161,7 @@ def test_page_in_chromium_says_what_it_does_not_find(tmp_path: Path, graph: nx.G
 
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
 def test_page_of_l1000_and_the_shipped_model(tmp_path: Path, data_dir: Path) -> None:
-    adata = nt.datasets.l1000()["compound"]
+    adata = nt.datasets.l1000("l1000-sources")["compound"]
     first = adata.obs["name"].isin(["Digoxin", "Digitoxin", "Ouabain"]).to_numpy()
     adata = adata[first | (np.arange(adata.n_obs) < 400)].copy()
     nt.tl.predict_targets(adata, model="l1000-human")

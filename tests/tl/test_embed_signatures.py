@@ -363,7 +363,7 @@ def test_integers_and_duplicate_entries(embedding):
 
 def test_real_signatures(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(nt.settings, "data_dir", data_dir)
-    mdata = nt.datasets.l1000(redistributable_only=True)
+    mdata = nt.datasets.l1000()
     nt.tl.embed_signatures(mdata, modality="compound")
     mod = mdata["compound"]
     assert mod.uns["newt_embed_signatures"]["n_genes_used"] == 978

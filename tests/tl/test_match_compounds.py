@@ -340,7 +340,7 @@ def test_objects(cells, signatures, embedding):
 def test_a_compound_finds_its_twin(data_dir, monkeypatch):
     """Naltrexone and two other names have one signature."""
     monkeypatch.setattr(nt.settings, "data_dir", data_dir)
-    mdata = nt.datasets.l1000(redistributable_only=True)
+    mdata = nt.datasets.l1000()
     compounds = mdata["compound"]
     change = pd.Series(compounds["DB00704"].X[0], index=compounds.var_names)
     table = nt.tl.match_compounds(change, mdata, n_permutations=20, n_shuffles=1)

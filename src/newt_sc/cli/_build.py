@@ -27,6 +27,8 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
 
     if options.identifiers:
         return _build_identifiers(options.output, say)
+    if options.l1000:
+        return _build_signatures(options.output, say)
     _files.check_output(options.output, *verb.outputs["output"])
     started = time.perf_counter()
 
@@ -86,3 +88,18 @@ def _build_identifiers(folder: Path, say: Callable[[str], None]) -> Report:
     for name, table in release["tables"].items():
         say(f"{folder / name}: {table['rows']:,} rows")
     return Report(release, [folder / name for name in release["tables"]])
+
+
+def _build_signatures(path: Path, say: Callable[[str], None]) -> Report:
+    from newt_sc.datasets._l1000 import SOURCES, l1000
+    from newt_sc.datasets._l1000_packed import pack
+    from newt_sc.io._atomic import atomic_path
+
+    packed, loss = pack(l1000(SOURCES, redistributable_only=True))
+    for name, value in loss.items():
+        say(f"quantisation loss (relative root of squares), {name}: {value:.2e}")
+    with atomic_path(path) as part:
+        packed.write_h5mu(part, compression="gzip", compression_opts=9)
+    size = path.stat().st_size / 1e6
+    say(f"{path}: {packed['compound'].n_obs:,} compounds, {size:.1f} MB")
+    return Report({"rows": packed["compound"].n_obs, "quantisation_loss": facts(loss)}, [path])

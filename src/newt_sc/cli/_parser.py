@@ -236,6 +236,11 @@ def _build(parser: argparse.ArgumentParser) -> None:
         help="build the identifier tables from NEWT_SC_DATA_DIR",
     )
     parser.add_argument(
+        "--l1000",
+        action="store_true",
+        help="build the signatures that nt.datasets.l1000() reads, as .h5mu",
+    )
+    parser.add_argument(
         "--bundle", default="newt-human", help="a shipped manifest or a file (default: %(default)s)"
     )
     _bundle(parser)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from mudata import MuData
 
 from newt_sc import _keys, genes, io
 from newt_sc._settings import logger
+from newt_sc.datasets._l1000_packed import unpack
 from newt_sc.datasets._manifest import describe_manifest, read_files, read_manifest
 from newt_sc.errors import FormatError
 from newt_sc.genes._align import make_report, some
@@ -24,6 +26,8 @@ from newt_sc.io._text import open_text
 
 __all__ = ["l1000"]
 
+SHIPPED: Final = "l1000"
+SOURCES: Final = "l1000-sources"
 _TARGETS: Final = "targets"
 _OPEN_LICENCE = re.compile(r"CC0(?:-1\.0)?|CC-BY(?:-SA)?-\d\.\d")
 _SET_NAME = re.compile(
@@ -35,30 +39,31 @@ _HUB_ITEM = re.compile(r", (?!like \()")  # one mechanism has a comma in its nam
 
 
 def l1000(
-    name: str | PathLike[str] = "l1000",
+    name: str | PathLike[str] = SHIPPED,
     *,
     redistributable_only: bool = False,
     progress: bool = False,
 ) -> MuData:
     r"""Load L1000 signatures of compounds and of genetic perturbations, with known targets.
 
-    Files are found and checked as those of :func:`bundle` are: in ``settings.data_dir``, in the
-    cache, or fetched from ``settings.data_url``. Genes come by their approved human symbols. One
-    that is named more than once in a signature keeps its largest change; one that no identifier
-    table knows is left out, and counted in ``uns["newt_l1000"]``.
+    By default the signatures that come with the package are read: nothing is downloaded. They are
+    what the sources under open licences give, in whole numbers with a scale per gene.
 
     Parameters
     ----------
     name
-        Name of the shipped manifest, or the path of one. Its formats, each at most once and the
-        first always: ``l1000_zscores`` (compounds x Entrez ids), ``drugbank_compounds``,
-        ``repurposing_hub``, ``compound_binds_gene``, ``drugbank_proteins``, ``l1000_changes`` (one
-        row per signature and gene), ``l1000_sets`` (GMT of ``gene,weight``) and ``l1000_genes``.
+        ``"l1000"``: what comes with the package. ``"l1000-sources"``, or the path of a manifest:
+        the files themselves, found and checked as those of :func:`bundle` are: in
+        ``settings.data_dir``, in the cache, or fetched from ``settings.data_url``. Formats of a
+        manifest, each at most once and the first always: ``l1000_zscores`` (compounds x Entrez
+        ids), ``drugbank_vocabulary``, ``drugbank_compounds``, ``repurposing_hub``,
+        ``compound_binds_gene``, ``drugbank_proteins``, ``l1000_changes`` (one row per signature and
+        gene), ``l1000_sets`` (GMT of ``gene,weight``) and ``l1000_genes``.
     redistributable_only
         Keep what a model that is shipped may be trained on: files that are redistributable and, of
         files that state a licence for each row (option ``licence_column``), rows under CC BY, CC
         BY-SA or CC0. What such a row has from DrugBank (actions, and DrugBank among its sources) is
-        left out, too.
+        left out, too. So it is of what comes with the package.
     progress
         Show a progress bar while downloading.
 
@@ -71,9 +76,10 @@ def l1000(
 
     ``compound``
         1,170 compounds x 978 landmark genes: consensus z-scores as published, with heavy tails
-        (\|z\| up to 207). ``obs_names`` are DrugBank ids. ``obs``: ``drugbank_id``; from DrugBank
-        ``name``, ``inchikey``, ``groups``, ``atc_codes``; from the Drug Repurposing Hub, matched by
-        the first block of the InChIKey, ``hub_name``, ``smiles``, ``moa``, ``disease_area``,
+        (\|z\| up to 207). ``obs_names`` are DrugBank ids. ``obs``: ``drugbank_id``; from DrugBank's
+        open vocabulary ``name`` (the id where there is none), ``inchikey`` and ``synonyms``; from
+        its other files ``groups``, ``atc_codes``; from the Drug Repurposing Hub, matched by the
+        first block of the InChIKey, ``hub_name``, ``smiles``, ``moa``, ``disease_area``,
         ``indication``, ``phase``. ``uns["targets"]``, one row per compound, target and label set:
         ``compound``, ``target`` (symbol), ``source``, ``action``, ``licence``, ``label_set`` and
         ``affinity_nM`` (nM; NaN where not stated). Label sets: ``binds`` (compound binds gene, by
@@ -83,14 +89,16 @@ def l1000(
         ``target`` (empty if the gene is not known any more), ``entrez``. ``layers["measured"]``:
         bool, False where no value is given.
     ``knockdown``
-        Sets of 300 genes: -1 for a gene of a set that went down, 1 of one that went up. 729 are
-        L1000 knock-downs of 472 genes, down only; 57 are sets of other kinds from GEO, up only: see
-        ``obs["perturbation"]``. ``obs``: ``target``, ``perturbation``, ``cell_line``, ``time_h``
-        (hours), ``origin`` (``l1000`` or ``geo``), ``accession``, ``direction`` (``down`` or
-        ``up``). ``layers["measured"]`` as above.
+        Not with the package. Sets of 300 genes: -1 for a gene of a set that went down, 1 of one
+        that went up. 729 are L1000 knock-downs of 472 genes, down only; 57 are sets of other kinds
+        from GEO, up only: see ``obs["perturbation"]``. ``obs``: ``target``, ``perturbation``,
+        ``cell_line``, ``time_h`` (hours), ``origin`` (``l1000`` or ``geo``), ``accession``,
+        ``direction`` (``down`` or ``up``). ``layers["measured"]`` as above.
 
     ``uns["newt_l1000"]`` holds the manifest, the number of signatures, genes and labels, and for
     each modality the report of how genes were matched (as in :class:`newt_sc.genes.Alignment`).
+    Genes come by their approved human symbols. One that is named more than once in a signature
+    keeps its largest change; one that no identifier table knows is left out.
 
     Raises
     ------
@@ -116,9 +124,12 @@ def l1000(
 
     Examples
     --------
-    >>> mdata = nt.datasets.l1000()  # doctest: +SKIP
-    >>> mdata["compound"].uns["targets"]  # doctest: +SKIP
+    >>> mdata = nt.datasets.l1000()
+    >>> mdata["compound"].obs.loc["DB00363", "name"]
+    'Clozapine'
     """
+    if name == SHIPPED:
+        return unpack(Path(str(files("newt_sc.datasets") / "_data" / "l1000.h5mu")))
     table = read_manifest(name)
     if redistributable_only:
         by_row = table["options"].map(lambda options: "licence_column" in options)
@@ -128,10 +139,12 @@ def l1000(
         raise FormatError(
             str(name), None, "found no file of the format 'l1000_zscores' that may be used."
         )
-    if "repurposing_hub" in set(kinds) and "drugbank_compounds" not in set(kinds):
+    if "repurposing_hub" in set(kinds) and not {"drugbank_compounds", "drugbank_vocabulary"} & set(
+        kinds
+    ):
         message = (
-            "found 'repurposing_hub' without 'drugbank_compounds', whose InChIKeys it is"
-            " matched by."
+            "found 'repurposing_hub' without 'drugbank_vocabulary' or 'drugbank_compounds', whose"
+            " InChIKeys it is matched by."
         )
         raise FormatError(str(name), None, message)
     if kinds.duplicated().any():
@@ -139,11 +152,11 @@ def l1000(
         raise FormatError(
             str(name), int(twice.index[0]) + 2, f"the format {twice.iloc[0]!r} comes twice."
         )
-    files = {
+    found = {
         row["format"]: (row, read)
         for row, read in read_files(name, table, _READERS, progress=progress)
     }
-    read = {kind: part for kind, (_, part) in files.items()}
+    read = {kind: part for kind, (_, part) in found.items()}
 
     gene_table = _gene_table(read.get("l1000_genes"))
     mods: dict[str, ad.AnnData] = {}
@@ -153,7 +166,10 @@ def l1000(
     gene = pd.Categorical.from_codes(column, z.columns)
     changes = pd.DataFrame({"row": row, "gene": gene, "value": z.to_numpy()[row, column]})
     obs, hub_targets = _annotate(
-        z.index, read.get("drugbank_compounds"), read.get("repurposing_hub")
+        z.index,
+        read.get("drugbank_vocabulary"),
+        read.get("drugbank_compounds"),
+        read.get("repurposing_hub"),
     )
     mods["compound"], reports["compound"] = _signatures(obs, changes, gene_table)
     if "l1000_changes" in read:
@@ -167,11 +183,11 @@ def l1000(
     labels = {label_set: read[kind] for label_set, kind in _LABELS.items() if kind in read}
     if hub_targets is not None:
         labels["hub"] = hub_targets.assign(
-            source=files["repurposing_hub"][0]["source"],
-            licence=files["repurposing_hub"][0]["licence"],
+            source=found["repurposing_hub"][0]["source"],
+            licence=found["repurposing_hub"][0]["licence"],
         )
     if "drugbank" in labels:
-        origin = files["drugbank_proteins"][0]
+        origin = found["drugbank_proteins"][0]
         labels["drugbank"] = labels["drugbank"].assign(
             source=origin["source"], licence=origin["licence"]
         )
@@ -340,6 +356,12 @@ def _read_compounds(path: Path) -> pd.DataFrame:
     return table.assign(inchikey=table["inchikey"].str.removeprefix("InChIKey="))
 
 
+def _read_vocabulary(path: Path) -> pd.DataFrame:
+    table = _read_table(path, ["drugbank_id", "name", "synonyms", "inchikey"])
+    _check_unique(path, table["drugbank_id"])
+    return table.assign(synonyms=table["synonyms"].str.replace(" | ", "|"))
+
+
 def _read_hub(path: Path) -> pd.DataFrame:
     table = _read_table(path, ["Name", *_HUB, "Target", "SMILES", "InChIKey"])
     keys, smiles = table["InChIKey"].str.split(", "), table["SMILES"].str.split(", ")
@@ -377,6 +399,7 @@ _READERS: dict[str, Callable[..., pd.DataFrame]] = {
     "compound_binds_gene": _read_binds,
     "drugbank_compounds": _read_compounds,
     "drugbank_proteins": _read_proteins,
+    "drugbank_vocabulary": _read_vocabulary,
     "l1000_changes": _read_changes,
     "l1000_genes": _read_genes,
     "l1000_sets": _read_sets,
@@ -465,14 +488,25 @@ def _knockdown(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _annotate(
-    ids: pd.Index, compounds: pd.DataFrame | None, hub: pd.DataFrame | None
+    ids: pd.Index,
+    vocabulary: pd.DataFrame | None,
+    compounds: pd.DataFrame | None,
+    hub: pd.DataFrame | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Gather what is known of each compound, and the targets that the Repurposing Hub gives it."""
     obs = pd.DataFrame({"drugbank_id": ids.to_numpy()}, index=ids)
-    if compounds is None:
+    named = [
+        table.set_index("drugbank_id").reindex(ids).fillna("")
+        for table in (compounds, vocabulary)
+        if table is not None
+    ]
+    if not named:
         return obs, None
-    columns = compounds.set_index("drugbank_id").reindex(ids).fillna("")
-    obs[["name", "inchikey"]] = columns[["name", "inchikey"]]
+    for column in ("name", "inchikey"):
+        obs[column] = named[0][column].mask(named[0][column] == "", named[-1][column])
+    obs["name"] = obs["name"].mask(obs["name"] == "", obs["drugbank_id"])
+    if vocabulary is not None:
+        obs["synonyms"] = named[-1]["synonyms"]
     targets = None
     if hub is not None:
         match = _match_hub(obs, hub)
@@ -484,7 +518,8 @@ def _annotate(
         gene = match["Target"].str.split(", ").explode()
         targets = gene[gene != ""].rename("gene").rename_axis("compound").reset_index()
         targets = targets.assign(action="", affinity_nM=np.float32(np.nan))
-    obs[["groups", "atc_codes"]] = columns[["groups", "atc_codes"]]
+    if compounds is not None:
+        obs[["groups", "atc_codes"]] = named[0][["groups", "atc_codes"]]
     return obs, targets
 
 

@@ -36,6 +36,7 @@ SIGNATURES = (
     "compound_binds_gene",
     "drugbank_compounds",
     "drugbank_proteins",
+    "drugbank_vocabulary",
     "l1000_changes",
     "l1000_genes",
     "l1000_sets",
@@ -80,7 +81,8 @@ def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
     ----------
     name
         Name of a shipped manifest (``"newt-human"``; ``"newt-human-frozen"``: sources of 2023 and
-        older only, for evaluation on what was found later; ``"l1000"``), or the path of one.
+        older only, for evaluation on what was found later; ``"l1000-sources"``), or the path of
+        one.
 
     Returns
     -------
