@@ -32,6 +32,7 @@ from scipy import sparse, stats
 
 import newt_sc as nt
 from benchmarks import _common
+from newt_sc.genes._sets import align_sets
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -117,9 +118,7 @@ def speed(n_compared: int) -> None:
     S = unit @ unit.T
     sides = []
     for file in (REACTOME, GO_BP):
-        side = nt.genes.align_sets(
-            nt.genes.gene_sets(_common.data_dir() / file), embedding.obs_names
-        )
+        side = align_sets(nt.genes.gene_sets(_common.data_dir() / file), embedding.obs_names)
         rows = {name: side.members[[i]].indices for i, name in enumerate(side.names)}
         sides.append((rows, np.unique(side.members.indices)))
     (reactome, pool_a), (go, pool_b) = sides
@@ -227,7 +226,7 @@ def equal_names(
     sides = []
     for file in (REACTOME, WIKIPATHWAYS):
         titled = {f"{name} {about}": genes for name, (about, genes) in described(file).items()}
-        known = nt.genes.align_sets(titled, embedding.obs_names).n_known
+        known = align_sets(titled, embedding.obs_names).n_known
         ok = (known >= SIZE["min_size"]) & (known <= SIZE["max_size"])
         sides.append(
             {name: genes for (name, genes), keep in zip(titled.items(), ok, strict=True) if keep}
@@ -310,8 +309,8 @@ def recovery() -> None:
         )
         return matrix(table, names_a, names_b)
 
-    A = nt.genes.align_sets(queries, no_pathway.obs_names).members
-    B = nt.genes.align_sets(wiki, no_pathway.obs_names).members
+    A = align_sets(queries, no_pathway.obs_names).members
+    B = align_sets(wiki, no_pathway.obs_names).members
     unit = nt._kernels.unit_rows(np.asarray(no_pathway.X)).astype(np.float32)
     overlap = np.asarray((A @ B.T).toarray())
     n_genes = np.union1d(A.indices, B.indices).size
@@ -365,7 +364,7 @@ def weak_signal(n_sets: int, n_null: int) -> None:
             full, modalities=sorted({*names} - {"pathway", "function"})
         ),
     }
-    side = nt.genes.align_sets(nt.genes.gene_sets(_common.data_dir() / REACTOME), full.obs_names)
+    side = align_sets(nt.genes.gene_sets(_common.data_dir() / REACTOME), full.obs_names)
     pool = np.unique(side.members.indices)
     genes = full.obs_names.to_numpy()
     rng = np.random.default_rng(3)

@@ -38,6 +38,7 @@ from benchmarks._target_data import (
     state,
 )
 from newt_sc import _kernels
+from newt_sc.genes._families import linked_targets
 from newt_sc.models._target_predictor import read_compounds
 
 SPLITS = ("compound", "target", "family", "both", "both, family")
@@ -51,9 +52,7 @@ FAMILIES = _common.ROOT / "benchmarks" / "target_families.tsv"
 def linked() -> pd.DataFrame:
     """Which targets of any label share a stem or most of their compounds."""
     Y = labels("union")
-    return pd.DataFrame(
-        nt.genes.linked_targets(Y.columns, Y.to_numpy()), index=Y.columns, columns=Y.columns
-    )
+    return pd.DataFrame(linked_targets(Y.columns, Y.to_numpy()), index=Y.columns, columns=Y.columns)
 
 
 @cache

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 import newt_sc as nt
 from benchmarks import _target_ranking, targets
+from newt_sc.genes._families import symbol_stem
 
 
 def test_area_is_that_of_scikit_learn_with_weights() -> None:
@@ -51,7 +52,7 @@ def test_families_are_those_of_their_rule() -> None:
     assert list(table) == ["target", "family"]
     assert table["target"].is_unique
     assert table["target"].isin(nt.datasets.embedding("newt-human").obs_names).all()
-    stem = table["target"].map(nt.genes.symbol_stem)
+    stem = table["target"].map(symbol_stem)
     assert (table.groupby(stem)["family"].nunique() == 1).all()
     assert sorted(table["family"].unique()) == list(range(table["family"].max() + 1))
 

@@ -24,6 +24,7 @@ from scipy import sparse
 import newt_sc as nt
 from newt_sc.cli import main
 from newt_sc.cli._verbs import VERBS
+from newt_sc.datasets._embedding import unpack_embedding
 from newt_sc.io import _store
 from tests.tl import _compounds as planted
 
@@ -517,7 +518,7 @@ class TestBuild:
         assert all(float(line.rsplit(" ", 1)[1]) < 1e-3 for line in losses)
         raw = ad.read_h5ad(packed)
         assert (raw.X.dtype, raw.obsm["function"].dtype) == (np.float16, np.int8)
-        wide, exact = nt.datasets.unpack_embedding(raw), ad.read_h5ad(plain)
+        wide, exact = unpack_embedding(raw), ad.read_h5ad(plain)
         np.testing.assert_allclose(wide.X, exact.X, atol=2e-3)
         np.testing.assert_allclose(wide.obsm["interaction"], exact.obsm["interaction"], atol=0.01)
 

@@ -13,6 +13,12 @@ import pytest
 from scipy import sparse
 
 import newt_sc as nt
+from newt_sc.datasets._embedding import (
+    describe_embedding,
+    pack_embedding,
+    resolve_embedding,
+    unpack_embedding,
+)
 from newt_sc.errors import ChecksumError
 
 MODALITIES = ["function", "coexpression", "pathway", "lineage", "regulon", "interaction"]
@@ -104,7 +110,7 @@ def test_only_redistributable_sources(shipped):
 
 def test_sha256_is_that_of_the_vectors(shipped):
     assert shipped.uns["newt"]["sha256"] == literal_sha256(shipped.obs_names, shipped.X)
-    assert nt.datasets.describe_embedding(shipped, "newt-human") == {
+    assert describe_embedding(shipped, "newt-human") == {
         "name": "newt-human",
         "n_genes": shipped.n_obs,
         "n_dims": 256,
@@ -150,26 +156,26 @@ def test_size_of_what_is_shipped():
 
 @pytest.mark.parametrize("what", ["vector", "gene"])
 def test_packed_embeddings_have_the_sha256_that_they_state(tmp_path, what):
-    packed, _ = nt.datasets.pack_embedding(nt.datasets.embedding()[:50])
+    packed, _ = pack_embedding(nt.datasets.embedding()[:50])
     if what == "vector":
         packed.X[7, 3] += np.float16(0.5)
     else:
         packed.obs_names = ["GENE", *packed.obs_names[1:]]
     packed.write_h5ad(tmp_path / "e.h5ad")
     with pytest.raises(ChecksumError, match="do not have the sha256"):
-        nt.datasets.resolve_embedding(tmp_path / "e.h5ad")
+        resolve_embedding(tmp_path / "e.h5ad")
 
 
 def test_pack_round_trip(tmp_path):
     embedding = make()
     before = embedding.copy()
-    packed, loss = nt.datasets.pack_embedding(embedding)
+    packed, loss = pack_embedding(embedding)
     assert set(loss) == {"vectors", "pathway", "lineage"}
     assert 0 <= max(loss.values()) < 1e-3
     assert packed.X.dtype == np.float16
     assert {block.dtype for block in packed.obsm.values()} == {np.dtype(np.int8)}
     packed.write_h5ad(tmp_path / "e.h5ad")
-    back = nt.datasets.unpack_embedding(ad.read_h5ad(tmp_path / "e.h5ad"))
+    back = unpack_embedding(ad.read_h5ad(tmp_path / "e.h5ad"))
     np.testing.assert_array_equal(back.X, embedding.X.astype(np.float16).astype(np.float32))
     for name, block in embedding.obsm.items():
         assert back.obsm[name].dtype == np.float32
@@ -192,9 +198,9 @@ def test_pack_round_trip(tmp_path):
 def test_pack_of_a_modality_that_knows_no_gene():
     embedding = make()
     embedding.obsm["lineage"][:] = np.nan
-    packed, loss = nt.datasets.pack_embedding(embedding)
+    packed, loss = pack_embedding(embedding)
     assert loss["lineage"] == 0
-    assert np.isnan(nt.datasets.unpack_embedding(packed).obsm["lineage"]).all()
+    assert np.isnan(unpack_embedding(packed).obsm["lineage"]).all()
 
 
 # -- resolving -------------------------------------------------------------------------------------
@@ -202,19 +208,19 @@ def test_pack_of_a_modality_that_knows_no_gene():
 
 def test_resolve(tmp_path, shipped):
     embedding = make()
-    assert nt.datasets.resolve_embedding(embedding) is embedding
+    assert resolve_embedding(embedding) is embedding
     path = tmp_path / "mine.h5ad"
     embedding.write_h5ad(path)
     for given in (path, str(path)):
-        np.testing.assert_array_equal(nt.datasets.resolve_embedding(given).X, embedding.X)
-    np.testing.assert_array_equal(nt.datasets.resolve_embedding("newt-human").X, shipped.X)
+        np.testing.assert_array_equal(resolve_embedding(given).X, embedding.X)
+    np.testing.assert_array_equal(resolve_embedding("newt-human").X, shipped.X)
 
 
 def test_resolve_a_packed_file(tmp_path):
     embedding = make()
-    packed, _ = nt.datasets.pack_embedding(embedding)
+    packed, _ = pack_embedding(embedding)
     packed.write_h5ad(tmp_path / "packed.h5ad")
-    got = nt.datasets.resolve_embedding(tmp_path / "packed.h5ad")
+    got = resolve_embedding(tmp_path / "packed.h5ad")
     np.testing.assert_allclose(got.X, embedding.X, rtol=1e-3)
     np.testing.assert_allclose(got.obsm["lineage"], embedding.obsm["lineage"], atol=0.01)
     assert np.isnan(got.obsm["lineage"][[1, 4, 5]]).all()
@@ -225,7 +231,7 @@ def test_resolve_a_packed_file(tmp_path):
 )
 def test_resolve_wrong_type(given):
     with pytest.raises(TypeError, match="expected a name, a path or an AnnData"):
-        nt.datasets.resolve_embedding(given)
+        resolve_embedding(given)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +239,7 @@ def test_resolve_wrong_type(given):
 )
 def test_resolve_missing_file(given):
     with pytest.raises(FileNotFoundError, match=r"neither a shipped one \(newt-human\) nor a file"):
-        nt.datasets.resolve_embedding(given)
+        resolve_embedding(given)
 
 
 def test_resolve_damaged_file(tmp_path):
@@ -241,7 +247,7 @@ def test_resolve_damaged_file(tmp_path):
     make().write_h5ad(path)
     path.write_bytes(path.read_bytes()[:700])
     with pytest.raises(nt.errors.FormatError, match=r"e\.h5ad"):
-        nt.datasets.resolve_embedding(path)
+        resolve_embedding(path)
 
 
 def spoiled(case: str) -> ad.AnnData:
@@ -281,7 +287,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_resolve_what_is_no_embedding(case):
     with pytest.raises(ValueError, match=CASES[case]):
-        nt.datasets.resolve_embedding(spoiled(case))
+        resolve_embedding(spoiled(case))
 
 
 @pytest.mark.filterwarnings("ignore:Observation names are not unique:UserWarning")
@@ -289,38 +295,36 @@ def test_resolve_what_is_no_embedding(case):
 def test_resolve_a_file_that_holds_no_embedding(case, tmp_path):
     spoiled(case).write_h5ad(tmp_path / "e.h5ad")
     with pytest.raises(ValueError, match=r"\w"):
-        nt.datasets.resolve_embedding(tmp_path / "e.h5ad")
+        resolve_embedding(tmp_path / "e.h5ad")
 
 
 def test_describe():
     embedding = make()
-    described = nt.datasets.describe_embedding(embedding, embedding)
+    described = describe_embedding(embedding, embedding)
     assert described == {
         "name": "AnnData",
         "n_genes": 40,
         "n_dims": 12,
         "sha256": literal_sha256(embedding.obs_names, embedding.X),
     }
-    assert nt.datasets.describe_embedding(embedding, Path("a/b.h5ad"))["name"] == str(
-        Path("a/b.h5ad")
-    )
+    assert describe_embedding(embedding, Path("a/b.h5ad"))["name"] == str(Path("a/b.h5ad"))
     embedding.uns["newt"]["name"] = "mine"
-    assert nt.datasets.describe_embedding(embedding, embedding)["name"] == "mine"
+    assert describe_embedding(embedding, embedding)["name"] == "mine"
 
 
 def test_describe_hashes_what_is_there_not_what_was():
     """Vectors that were changed since do not pass for those that were shipped."""
-    embedding, _ = nt.datasets.pack_embedding(make())
+    embedding, _ = pack_embedding(make())
     old = embedding.uns["newt"]["sha256"]
-    assert nt.datasets.describe_embedding(embedding, embedding)["sha256"] == old
+    assert describe_embedding(embedding, embedding)["sha256"] == old
     embedding.X = embedding.X[::-1]
-    assert nt.datasets.describe_embedding(embedding, embedding)["sha256"] != old
+    assert describe_embedding(embedding, embedding)["sha256"] != old
     renamed = make()
     renamed.obs_names = [f"H{i}" for i in range(40)]
-    assert nt.datasets.describe_embedding(renamed, renamed)["sha256"] != old
+    assert describe_embedding(renamed, renamed)["sha256"] != old
 
 
 def test_describe_of_values_beyond_half_precision():
     embedding = make()
     embedding.X[0, 0] = 1e6
-    assert len(nt.datasets.describe_embedding(embedding, embedding)["sha256"]) == 64
+    assert len(describe_embedding(embedding, embedding)["sha256"]) == 64

@@ -8,6 +8,8 @@ import pytest
 
 import newt_sc as nt
 from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.genes._align import require_overlap, warn_coverage
+from newt_sc.genes._lookup import table_release
 
 REFERENCE = ["BRCA1", "TP53", "KMT2A", "LYZ", "g1"]
 
@@ -41,7 +43,7 @@ def test_every_kind_of_name_finds_its_row() -> None:
     assert report["candidates"].tolist() == ["B3GNT2|B4GAT1"]
     assert report["dropped"].tolist() == ["nonesuch", "MDM2"]
     assert report["n_shared"] == report["n_reference_duplicates"] == 0
-    assert report["table_release"] == nt.genes.release()["release"]
+    assert report["table_release"] == table_release()["release"]
 
 
 def test_reference_in_another_vocabulary() -> None:
@@ -173,7 +175,7 @@ def test_counts_add_up() -> None:
 def test_require_overlap(names: list[str], organism: Any, guess: str) -> None:
     found = nt.genes.align(names, REFERENCE, organism=organism)
     with pytest.raises(GeneMatchError, match=guess) as caught:
-        nt.genes.require_overlap(found, names, REFERENCE, what="adata.var_names")
+        require_overlap(found, names, REFERENCE, what="adata.var_names")
     message = str(caught.value)
     assert f"None of the {len(names)} genes of adata.var_names" in message
     assert repr(names[0]) in message
@@ -182,7 +184,7 @@ def test_require_overlap(names: list[str], organism: Any, guess: str) -> None:
 
 def test_require_overlap_is_content_with_one() -> None:
     names = ["foo", "TP53"]
-    nt.genes.require_overlap(nt.genes.align(names, REFERENCE), names, REFERENCE, what="names")
+    require_overlap(nt.genes.align(names, REFERENCE), names, REFERENCE, what="names")
 
 
 def test_warn_coverage() -> None:
@@ -190,9 +192,9 @@ def test_warn_coverage() -> None:
     with pytest.warns(
         NewtWarning, match=r"Only 1 of the 3 genes of adata.var_names were found \(33%\).*'foo'"
     ):
-        nt.genes.warn_coverage(found, what="adata.var_names")
-    nt.genes.warn_coverage(found, 0.3)
-    nt.genes.warn_coverage(nt.genes.align(["TP53", "foo"], REFERENCE))
+        warn_coverage(found, what="adata.var_names")
+    warn_coverage(found, 0.3)
+    warn_coverage(nt.genes.align(["TP53", "foo"], REFERENCE))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +203,7 @@ def test_warn_coverage() -> None:
 def test_damaged_names_are_never_silent(name: str, match: str) -> None:
     found = nt.genes.align(["TP53", "BRCA1", name], REFERENCE)
     with pytest.warns(NewtWarning, match=match):
-        nt.genes.warn_coverage(found)
+        warn_coverage(found)
 
 
 def test_previous_symbols_that_are_an_alias_are_in_the_report() -> None:

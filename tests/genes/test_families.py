@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from newt_sc import genes
+from newt_sc.genes._families import linked_targets, symbol_stem
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,12 @@ from newt_sc import genes
     ],
 )
 def test_stem(symbol: str, stem: str) -> None:
-    assert genes.symbol_stem(symbol) == stem
+    assert symbol_stem(symbol) == stem
 
 
 def test_linked_by_stem() -> None:
     symbols = ["HTR2A", "DRD1", "HTR1B", "F2", "F10"]
-    linked = genes.linked_targets(symbols, np.zeros((3, 5)))
+    linked = linked_targets(symbols, np.zeros((3, 5)))
     assert linked.dtype == bool
     assert linked[0, 2]
     assert np.argwhere(linked & ~np.eye(5, dtype=bool)).tolist() == [[0, 2], [2, 0]]
@@ -43,16 +43,16 @@ def test_linked_by_stem() -> None:
 def test_linked_by_shared_compounds() -> None:
     # AA and BB share 2 of 4 compounds, AA and CC 1 of 3, BB and CC none
     profiles = np.array([[1, 1, 0], [1, 1, 0], [1, 0, 1], [0, 1, 0]])
-    linked = genes.linked_targets(["AA", "BB", "CC"], profiles)
+    linked = linked_targets(["AA", "BB", "CC"], profiles)
     assert linked.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
     # shares of label sets count as labels
-    np.testing.assert_array_equal(genes.linked_targets(["AA", "BB", "CC"], 0.5 * profiles), linked)
-    assert genes.linked_targets(["AA", "BB", "CC"], profiles, min_jaccard=0.34).sum() == 5
-    assert genes.linked_targets(["AA", "BB", "CC"], profiles, min_jaccard=0.33).sum() == 7
+    np.testing.assert_array_equal(linked_targets(["AA", "BB", "CC"], 0.5 * profiles), linked)
+    assert linked_targets(["AA", "BB", "CC"], profiles, min_jaccard=0.34).sum() == 5
+    assert linked_targets(["AA", "BB", "CC"], profiles, min_jaccard=0.33).sum() == 7
 
 
 def test_targets_without_compounds_are_not_alike() -> None:
-    assert genes.linked_targets(["AA", "BB"], np.zeros((4, 2))).tolist() == [
+    assert linked_targets(["AA", "BB"], np.zeros((4, 2))).tolist() == [
         [True, False],
         [False, True],
     ]
@@ -62,9 +62,9 @@ def test_linked_by_definition() -> None:
     rng = np.random.default_rng(0)
     symbols = [f"{stem}{i}" for i, stem in enumerate(["HTR", "CACNA", "DRD", "F", "ABCDE"] * 4)]
     has = (rng.random((12, 20)) < 0.35).astype(float)
-    linked = genes.linked_targets(symbols, has)
+    linked = linked_targets(symbols, has)
     for i, j in product(range(20), repeat=2):
         one, two = set(np.flatnonzero(has[:, i])), set(np.flatnonzero(has[:, j]))
         alike = len(one & two) >= 0.5 * len(one | two) if one | two else False
-        same = genes.symbol_stem(symbols[i]) == genes.symbol_stem(symbols[j])
+        same = symbol_stem(symbols[i]) == symbol_stem(symbols[j])
         assert linked[i, j] == (alike or same)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import newt_sc as nt
 from newt_sc._missing import MISSING
 from newt_sc.errors import GeneMatchError, NewtWarning
-from newt_sc.genes._lookup import human, mouse
+from newt_sc.genes._lookup import human, mouse, table_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -180,7 +180,7 @@ def test_mixed_vocabularies() -> None:
     ]
     assert frame["gene"].isna().tolist() == [False] * 7 + [True]
     assert frame.attrs["organism"] == "human"
-    assert frame.attrs["table_release"] == nt.genes.release()["release"]
+    assert frame.attrs["table_release"] == table_release()["release"]
 
 
 @pytest.mark.parametrize(

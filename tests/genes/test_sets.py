@@ -9,6 +9,7 @@ import pytest
 
 from newt_sc import genes, io
 from newt_sc.errors import FormatError, GeneMatchError, NewtWarning
+from newt_sc.genes._sets import align_sets
 
 SETS = {"repair": ["BRCA1", "BRCA2", "RAD51"], "cycle": ["CDK1", "CCNB1"], "none": []}
 
@@ -98,7 +99,7 @@ def test_two_sets_of_one_name_in_a_file(tmp_path):
 def test_aligned():
     reference = ["CDK1", "RAD51", "BRCA1", "KMT2A"]
     sets = SETS | {"old names": ["MLL", "KMT2A", "ENSG00000118058", "nosuchgene"]}
-    found = genes.align_sets(sets, reference)
+    found = align_sets(sets, reference)
     dense = np.array([[0, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]])
     assert found.names.tolist() == list(sets)
     assert (found.members.toarray() == dense).all()
@@ -107,14 +108,14 @@ def test_aligned():
 
 
 def test_mouse_sets_meet_a_human_reference():
-    found = genes.align_sets({"a": ["Trp53", "Brca1"]}, ["TP53", "BRCA1"])
+    found = align_sets({"a": ["Trp53", "Brca1"]}, ["TP53", "BRCA1"])
     assert found.members.toarray().tolist() == [[1, 1]]
 
 
 def test_nothing_found():
     with pytest.raises(GeneMatchError, match="query sets"):
-        genes.align_sets({"a": ["nosuchgene"]}, ["TP53"], what="query sets")
+        align_sets({"a": ["nosuchgene"]}, ["TP53"], what="query sets")
     with pytest.raises(ValueError, match="2 sets, all empty"):
-        genes.align_sets({"a": [], "b": []}, ["TP53"])
+        align_sets({"a": [], "b": []}, ["TP53"])
     with pytest.warns(NewtWarning, match="Only 1 of the 3 genes of sets"):
-        genes.align_sets({"a": ["TP53", "no1", "no2"]}, ["TP53"])
+        align_sets({"a": ["TP53", "no1", "no2"]}, ["TP53"])

@@ -20,6 +20,7 @@ import torch
 from scipy import sparse
 
 import newt_sc as nt
+from newt_sc.datasets._embedding import resolve_embedding
 from newt_sc.errors import NewtWarning
 from newt_sc.models._newt_module import FUSIONS
 from newt_sc.models._newt_start import WEIGHTS
@@ -771,7 +772,7 @@ def test_embedding(trained: nt.models.NEWT, world: ad.AnnData, tmp_path: Path) -
     assert back.uns["newt"]["params"]["weights"] == made["params"]["weights"]
     np.testing.assert_allclose(trained.get_latent_representation(back), out.X, atol=1e-5)
     assert nt.tl.fuse(back, n_comps=3).shape == (90, 3)
-    described = nt.datasets.resolve_embedding(tmp_path / "e.h5ad")
+    described = resolve_embedding(tmp_path / "e.h5ad")
     np.testing.assert_array_equal(described.X, out.X)
 
 

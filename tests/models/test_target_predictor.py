@@ -19,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 import newt_sc as nt
 from newt_sc import _kernels, genes
 from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.genes._families import linked_targets
 from newt_sc.models import TargetPredictor
 from newt_sc.models._fingerprints import morgan_fingerprints
 from newt_sc.models._target_fit import GAMMAS, PENALTIES
@@ -161,7 +162,7 @@ def scores_by_hand(problem: Problem) -> tuple[Array, list[str]]:
     cosine = E @ E.T
     parts = [cosine, *(np.exp(-gamma * (1 - cosine)) for gamma in (1, 3, 10))]
     profile = unit(Y.T) @ unit(Y.T).T
-    linked = genes.linked_targets([symbols[j] for j in seen], Y)
+    linked = linked_targets([symbols[j] for j in seen], Y)
     often = Y.sum(axis=0) > 1
     pairs = np.nonzero(np.triu(~linked & often[:, None] & often, 1))
     A = np.stack([part[np.ix_(seen, seen)][pairs] for part in parts], axis=1)
@@ -1131,7 +1132,7 @@ def test_known_targets_are_scored_by_models_without_their_family(
     assert (found.obs["nearest"] < 1).all()
     p = found.layers["probability"]
     assert ((p >= 0) & (p <= 1)).all()
-    linked = genes.linked_targets(model.target_names, model._problem.Y)
+    linked = linked_targets(model.target_names, model._problem.Y)
     folds = model._oof.folds
     assert (folds[:, None] == folds[None])[linked].all()
     # one model without a fold's targets at all, by the public interface

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from newt_sc import __version__, _keys
 from newt_sc._settings import logger, settings
+from newt_sc.datasets._embedding import pack_embedding, unpack_embedding
 
 from . import _files
 from ._run import Report, facts
@@ -22,7 +23,7 @@ __all__ = ["run"]
 
 def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     """Read a bundle, encode, fuse and write."""
-    from newt_sc import _kernels, datasets, models, tl
+    from newt_sc import _kernels, models, tl
     from newt_sc.io._atomic import atomic_path
 
     if options.identifiers:
@@ -51,12 +52,12 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         embedding.uns[_keys.EMBED]["licence"] = "CC-BY-SA-4.0"
     loss: dict[str, float] = {}
     if options.pack:
-        embedding, loss = datasets.pack_embedding(embedding)
+        embedding, loss = pack_embedding(embedding)
         if options.model is not None:  # the vectors are those of the blocks as they will be read
-            rounded = datasets.unpack_embedding(embedding)
+            rounded = unpack_embedding(embedding)
             again = models.NEWT.load(options.model, rounded).to_embedding()
             again.uns[_keys.EMBED] = rounded.uns[_keys.EMBED]
-            packed, _ = datasets.pack_embedding(again)
+            packed, _ = pack_embedding(again)
             same = _kernels.unit_rows(rounded.X) * _kernels.unit_rows(again.X)
             embedding, loss = packed, loss | {"vectors": 1 - float(same.sum(axis=1).mean())}
         for key, value in loss.items():

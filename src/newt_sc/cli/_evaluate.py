@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from newt_sc._settings import logger
+from newt_sc.datasets._embedding import resolve_embedding
 
 from . import _files
 from ._parser import offered
@@ -24,7 +25,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     """Score embeddings on tasks, and print each score when it is there."""
     import pandas as pd
 
-    from newt_sc import datasets, metrics
+    from newt_sc import metrics
     from newt_sc.errors import LeakageError
     from newt_sc.io._text import create_text
 
@@ -38,7 +39,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     if not set(tasks) <= set(known):
         msg = f"No task {sorted(set(tasks) - set(known))}; expected some of {known}, or all."
         raise ValueError(msg)
-    embeddings = {name: datasets.resolve_embedding(name) for name in options.embedding}
+    embeddings = {name: resolve_embedding(name) for name in options.embedding}
     found = {
         (name, task): metrics.conflicts(embeddings[name], task)
         for name in embeddings

@@ -6,6 +6,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from newt_sc.datasets._embedding import resolve_embedding
+
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -98,7 +100,7 @@ def read(kind: str, given: Any) -> Any:
         return given if alone is None or not alone.is_file() else _names(alone)
     path = Path(given)
     if kind == "embedding" or (kind == "blocks" and path.suffix != ".h5mu"):
-        return datasets.resolve_embedding(given).copy()
+        return resolve_embedding(given).copy()
     if kind == "bundle":
         return datasets.bundle(given)
     if kind == "column or table" and path.suffix not in (".tsv", ".csv"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from newt_sc import __version__
 from newt_sc._settings import settings
+from newt_sc.genes._lookup import table_release
 
 from . import _files
 from ._run import Report
@@ -21,7 +22,7 @@ __all__ = ["demo", "run"]
 
 def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     """Say what a file holds."""
-    from newt_sc import datasets, genes
+    from newt_sc import datasets
 
     path = Path(options.what)
     if not path.exists() and path.suffix:
@@ -32,7 +33,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     )
     facts: dict[str, Any] = {
         "newt_sc": __version__,
-        "identifier tables": genes.release(),
+        "identifier tables": table_release(),
         "shape": list(adata.shape),
         "obsm": {name: list(adata.obsm[name].shape) for name in adata.obsm},
         "varm": {name: list(adata.varm[name].shape) for name in adata.varm},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from newt_sc import _keys
 from newt_sc._settings import logger
+from newt_sc.datasets._embedding import resolve_embedding
 
 from . import _files
 from ._run import Report, facts
@@ -27,7 +28,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
 
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    from newt_sc import datasets, io, models, pp
+    from newt_sc import io, models, pp
     from newt_sc.io._atomic import atomic_path
 
     _check_model_folder(options.model, overwrite=options.overwrite)
@@ -50,7 +51,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
 
     if options.embedding is not None:
         progress(f"reading embedding {options.embedding}")
-        knowledge: Any = datasets.resolve_embedding(options.embedding).copy()
+        knowledge: Any = resolve_embedding(options.embedding).copy()
         models.NEWT.setup_anndata(knowledge, modalities=options.modalities)
     else:
         knowledge = _files.encoded_bundle(options, progress)

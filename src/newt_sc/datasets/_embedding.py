@@ -96,10 +96,6 @@ def resolve_embedding(embedding: str | PathLike[str] | ad.AnnData) -> ad.AnnData
         If it has no gene, no dimension, genes twice, or vectors that are not finite.
     ChecksumError
         If it is packed, and its genes and vectors are not those that were packed.
-
-    Examples
-    --------
-    >>> nt.datasets.resolve_embedding("newt-human")  # doctest: +SKIP
     """
     if isinstance(embedding, ad.AnnData):
         _check(embedding)
@@ -165,11 +161,6 @@ def describe_embedding(embedding: ad.AnnData, given: object) -> dict[str, Any]:
     Returns
     -------
     ``name``, ``n_genes``, ``n_dims`` and ``sha256`` (of the vectors and the gene names).
-
-    Examples
-    --------
-    >>> nt.datasets.describe_embedding(nt.datasets.embedding("newt-human"), "newt-human")["n_genes"]
-    19639
     """
     made: dict[str, Any] = embedding.uns.get(_keys.EMBED, {})
     name = str(made.get("name", "AnnData")) if isinstance(given, ad.AnnData) else str(given)
@@ -203,12 +194,6 @@ def pack_embedding(embedding: ad.AnnData) -> tuple[ad.AnnData, dict[str, float]]
     -------
     The packed embedding (``uns["newt_packed"]`` holds the scales), and for the vectors and each
     block the loss: the mean over genes of 1 - cosine between what was and what is read back.
-
-    Examples
-    --------
-    >>> packed, loss = nt.datasets.pack_embedding(nt.datasets.embedding())
-    >>> max(loss.values()) < 0.01  # 1 - cosine
-    True
     """
     scales: dict[str, np.ndarray] = {}
     packed: dict[str, np.ndarray] = {}
@@ -256,12 +241,6 @@ def unpack_embedding(packed: ad.AnnData) -> ad.AnnData:
     ------
     ChecksumError
         If genes and vectors are not those that were packed.
-
-    Examples
-    --------
-    >>> packed, _ = nt.datasets.pack_embedding(nt.datasets.embedding()[:100])
-    >>> nt.datasets.unpack_embedding(packed).shape
-    (100, 256)
     """
     blocks = {}
     for name, scale in packed.uns[_keys.PACKED].items():

@@ -13,7 +13,7 @@ from newt_sc._missing import MISSING
 from newt_sc._warn import warn
 from newt_sc.errors import GeneMatchError
 
-from ._lookup import release
+from ._lookup import table_release
 from ._resolve import (
     HINTS,
     Names,
@@ -88,7 +88,7 @@ def align(
     the reference are the same gene, the row with the approved symbol wins, then a row with it in
     other letter case, then the first. Several names may share a row.
 
-    Nothing found is no error here: see :func:`require_overlap`.
+    Nothing found is no error here: every ``index`` is -1.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def make_report(
             hints.setdefault(hint, []).append(name)
     return {
         "organism": found.organism,
-        "table_release": str(release()["release"]),
+        "table_release": str(table_release()["release"]),
         "n_genes": len(query),
         "n_matched": int(matched.sum()),
         "n_ambiguous": int(ambiguous.sum()),
@@ -240,13 +240,6 @@ def require_overlap(alignment: Alignment, names: Names, reference: Names, *, wha
     ------
     GeneMatchError
         If no name has a row. The message shows some names of each side and guesses why.
-
-    Examples
-    --------
-    >>> names, reference = ["EGFR", "TP53"], ["TP53", "INS"]
-    >>> nt.genes.require_overlap(
-    ...     nt.genes.align(names, reference), names, reference, what="my genes"
-    ... )
     """
     if (alignment.index >= 0).any():
         return
@@ -276,11 +269,6 @@ def warn_coverage(alignment: Alignment, threshold: float = 0.5, *, what: str = "
     NewtWarning
         If fewer than ``threshold`` were found; if dropped names look like dates or carry the prefix
         of a genome.
-
-    Examples
-    --------
-    >>> found = nt.genes.align(["EGFR", "TP53", "nobody"], ["TP53", "EGFR"])
-    >>> nt.genes.warn_coverage(found, threshold=0.5, what="my genes")
     """
     for message in coverage_messages(alignment.report, threshold, what):
         warn(message)

@@ -54,10 +54,6 @@ def align_var(
     GeneMatchError
         If no gene is found, or ``var_names`` are row numbers, or next to none of them is a gene
         while a column of ``var`` has genes. The message names that column.
-
-    Examples
-    --------
-    >>> nt.align_var(adata, embedding.obs_names).report["n_matched"]  # doctest: +SKIP
     """
     if _keys.GENES in adata.var:
         return _align_mapped(adata, reference, what)
@@ -146,10 +142,6 @@ def var_genes(adata: AnnData, *, mapped_only: bool = False, what: str = "adata")
     ------
     GeneMatchError
         If the names are row numbers. The message names a column of ``var`` that has genes.
-
-    Examples
-    --------
-    >>> nt.var_genes(adata)  # doctest: +SKIP
     """
     names = adata.var_names.astype(str)
     if _keys.GENES not in adata.var:

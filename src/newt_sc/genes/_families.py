@@ -27,11 +27,6 @@ def symbol_stem(symbol: str) -> str:
     Returns
     -------
     The stem; the whole symbol if it starts with fewer than two letters.
-
-    Examples
-    --------
-    >>> [nt.genes.symbol_stem(symbol) for symbol in ("HTR2A", "CACNA1C", "F2")]
-    ['HTR', 'CACN', 'F2']
     """
     found = _STEM.match(symbol)
     return found.group() if found else symbol
@@ -54,13 +49,6 @@ def linked_targets(
     Returns
     -------
     Array of t x t, symmetric, True on the diagonal.
-
-    Examples
-    --------
-    >>> nt.genes.linked_targets(["ADRB1", "ADRB2", "INSR"], np.eye(3))
-    array([[ True,  True, False],
-           [ True,  True, False],
-           [False, False,  True]])
     """
     _, stem = np.unique([symbol_stem(str(symbol)) for symbol in symbols], return_inverse=True)
     has = (np.asarray(profiles) != 0).astype(np.float32)

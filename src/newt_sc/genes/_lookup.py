@@ -15,7 +15,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["nuisance", "orthologs", "release", "table"]
+__all__ = ["nuisance", "orthologs", "table", "table_release"]
 
 Index = dict[str, tuple[str, ...]]
 
@@ -167,17 +167,13 @@ def nuisance() -> pd.Index:
     return pd.Index([symbol for (symbol,) in _rows("nuisance.tsv.gz")], name="symbol")
 
 
-def release() -> dict[str, Any]:
+def table_release() -> dict[str, Any]:
     """Where the tables come from.
 
     Returns
     -------
     ``release`` (one line that names all releases), ``sources`` (origin, url, licence and sha256 of
     each input) and ``tables`` (rows and sha256 of what was made of them).
-
-    Examples
-    --------
-    >>> nt.genes.release()  # doctest: +SKIP
     """
     return deepcopy(_release())
 

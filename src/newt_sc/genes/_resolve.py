@@ -15,7 +15,7 @@ from newt_sc._missing import MISSING
 from newt_sc._warn import warn
 from newt_sc.errors import GeneMatchError
 
-from ._lookup import human, mouse, release
+from ._lookup import human, mouse, table_release
 
 __all__ = ["HINTS", "Names", "Organism", "Resolution", "resolve", "resolve_names"]
 
@@ -255,7 +255,7 @@ def resolve(names: Names, *, organism: Organism = "auto") -> pd.DataFrame:
             "hint": found.hints(),
         }
     )
-    frame.attrs.update(organism=found.organism, table_release=release()["release"])
+    frame.attrs.update(organism=found.organism, table_release=table_release()["release"])
     return frame
 
 

@@ -39,15 +39,6 @@ class AlignedSets:
         set without any known gene is an empty row.
     alignment
         What became of each distinct name of all sets; its ``report`` fits ``uns``.
-
-    Examples
-    --------
-    >>> sets = nt.genes.align_sets(
-    ...     {"insulin": ["INS", "INSR"], "mine": ["EGFR"]}, ["INSR", "EGFR", "INS"]
-    ... )
-    >>> sets.members.toarray().astype(int)
-    array([[1, 0, 1],
-           [0, 1, 0]])
     """
 
     names: NDArray[np.object_]
@@ -64,7 +55,7 @@ def gene_sets(
 ) -> dict[str, list[str]]:
     """Get sets of genes from a mapping, a GMT file, a network or the markers of groups of cells.
 
-    The names of genes stay as they are: :func:`newt_sc.genes.align_sets` looks them up. Strings
+    The names of genes stay as they are: the verbs look them up. Strings
     that other programs write for a missing value, such as ``NA``, are left out with a warning that
     counts them.
 
@@ -226,11 +217,6 @@ def ranked_groups(adata: AnnData, key: str = "rank_genes_groups") -> dict[str, p
     ------
     KeyError
         If there are no ranked genes under ``key``.
-
-    Examples
-    --------
-    >>> sc.tl.rank_genes_groups(adata, "cell_type")  # doctest: +SKIP
-    >>> nt.genes.ranked_groups(adata)["B"].head()  # doctest: +SKIP
     """
     found: Any = adata.uns.get(key)
     if found is None or "names" not in found or "scores" not in found:
@@ -296,11 +282,7 @@ def align_sets(
     Warns
     -----
     NewtWarning
-        If few genes are found; see :func:`newt_sc.genes.warn_coverage`.
-
-    Examples
-    --------
-    >>> nt.genes.align_sets({"my set": ["TP53", "MDM2"]}, adata.var_names).members  # doctest: +SKIP
+        If few genes are found; see :func:`warn_coverage`.
     """
     given = [list(genes) for genes in sets.values()]
     size = np.array([len(genes) for genes in given], dtype=np.intp)

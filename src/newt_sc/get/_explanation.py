@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, genes
+from newt_sc.genes._align import require_overlap
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -154,5 +155,5 @@ def _row(embedding: AnnData, gene: str) -> int:
     if gene in embedding.obs_names:
         return int(embedding.obs_names.get_loc(gene))
     found = genes.align([gene], embedding.obs_names)
-    genes.require_overlap(found, [gene], embedding.obs_names, what="gene")
+    require_overlap(found, [gene], embedding.obs_names, what="gene")
     return int(found.index[0])

@@ -10,8 +10,8 @@ from typing import Literal
 import anndata as ad
 import pandas as pd
 
-from newt_sc import datasets
 from newt_sc._docs import with_docs
+from newt_sc.datasets._embedding import resolve_embedding
 
 from . import _go_time_split, _interactions, _leakage, _omim
 from ._check import check_count
@@ -250,4 +250,4 @@ def _task(name: str) -> Task:
 
 
 def _given(embedding: str | PathLike[str] | ad.AnnData) -> ad.AnnData:
-    return embedding if isinstance(embedding, ad.AnnData) else datasets.resolve_embedding(embedding)
+    return embedding if isinstance(embedding, ad.AnnData) else resolve_embedding(embedding)

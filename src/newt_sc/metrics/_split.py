@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from newt_sc import _kernels, genes
+from newt_sc.genes._align import require_overlap
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -51,7 +52,7 @@ def within(symbols: Iterable[str], chosen: Iterable[str] | None) -> NDArray[np.b
         return np.ones(len(symbols), dtype=bool)
     chosen = [chosen] if isinstance(chosen, str) else list(chosen)
     found = genes.align(chosen, symbols, organism="human")
-    genes.require_overlap(found, chosen, symbols, what="genes")
+    require_overlap(found, chosen, symbols, what="genes")
     inside = np.zeros(len(symbols), dtype=bool)
     inside[found.index[found.index >= 0]] = True
     return inside
@@ -79,7 +80,7 @@ def vectors_of(embedding: AnnData, names: Iterable[str]) -> NDArray[np.float64]:
         raise ValueError(msg)
     names = list(names)
     found = genes.align(names, embedding.obs_names, organism="human")
-    genes.require_overlap(found, names, embedding.obs_names, what="the task")
+    require_overlap(found, names, embedding.obs_names, what="the task")
     out = np.full((len(names), X.shape[1]), np.nan)
     has = found.index >= 0
     out[has] = X[found.index[has]]

@@ -12,6 +12,7 @@ from scipy import sparse
 from newt_sc import _kernels, genes
 from newt_sc._missing import read_labels, read_pairs
 from newt_sc._warn import warn
+from newt_sc.genes._align import require_overlap
 from newt_sc.genes._annotated import align_var, var_genes
 from newt_sc.models._fingerprints import morgan_fingerprints
 from newt_sc.models._target_space import Compounds
@@ -159,7 +160,7 @@ def label_matrix(
             f" the signatures, such as {compounds[0]!r}."
         )
     found = genes.align(targets["target"].to_numpy(), gene_names)
-    genes.require_overlap(found, targets["target"], gene_names, what="targets['target']")
+    require_overlap(found, targets["target"], gene_names, what="targets['target']")
     lost = targets["target"][found.index < 0].nunique()
     if lost:
         what = "1 target has" if lost == 1 else f"{lost:,} targets have"

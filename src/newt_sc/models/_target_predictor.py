@@ -14,11 +14,14 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from newt_sc import _kernels, datasets, genes
+from newt_sc import _kernels, genes
 from newt_sc._docs import with_docs
 from newt_sc._warn import warn
+from newt_sc.datasets._embedding import resolve_embedding
 from newt_sc.errors import FormatError
+from newt_sc.genes._align import require_overlap, warn_coverage
 from newt_sc.genes._annotated import var_genes
+from newt_sc.genes._families import linked_targets
 from newt_sc.models import _storage, _target_explain, _target_files
 from newt_sc.models._target_calibration import Calibration
 from newt_sc.models._target_fit import (
@@ -196,7 +199,7 @@ class TargetPredictor:
             self._problem = replace(self._problem, compounds=known)
 
     def _set_embedding(self, embedding: str | PathLike[str] | ad.AnnData) -> None:
-        reference = datasets.resolve_embedding(embedding)
+        reference = resolve_embedding(embedding)
         self.gene_names = pd.Index(reference.obs_names.astype(str))
         self._vectors = block_vectors(reference)
 
@@ -283,7 +286,7 @@ class TargetPredictor:
             If the folds are too many or few, ``tune`` is unknown or not for such a model, or no
             target has enough compounds to tune by.
         """
-        linked = genes.linked_targets(self.target_names, self._problem.Y)
+        linked = linked_targets(self.target_names, self._problem.Y)
         units, what = self._problem.groups, "drugs"
         if self.known_targets:
             units, what = _kernels.components(linked), "families of targets"
@@ -623,8 +626,8 @@ class TargetPredictor:
                 raise ValueError(f"among is {among!r}; expected 'seen', 'all' or a list of genes.")
             return self._rows if among == "seen" else np.arange(len(self.gene_names))
         found = genes.align(list(among), self.gene_names)
-        genes.require_overlap(found, list(among), self.gene_names, what="among")
-        genes.warn_coverage(found, 1.0, what="among")
+        require_overlap(found, list(among), self.gene_names, what="among")
+        warn_coverage(found, 1.0, what="among")
         return found.index[found.index >= 0]
 
 

@@ -11,6 +11,7 @@ from newt_sc import _keys
 from newt_sc import genes as gene_names
 from newt_sc._docs import with_docs
 from newt_sc.errors import GeneMatchError
+from newt_sc.genes._align import require_overlap
 
 from ._style import COLORS, INK, MISSING, SMALL, canvas, dress, finish
 
@@ -107,7 +108,7 @@ def _rows(given: list[str], embedding: AnnData) -> list[int]:
     index = embedding.obs_names.get_indexer(given)
     if (index < 0).any():
         found = gene_names.align(given, embedding.obs_names)
-        gene_names.require_overlap(found, given, embedding.obs_names, what="genes")
+        require_overlap(found, given, embedding.obs_names, what="genes")
         index = found.index
     lost = [name for name, row in zip(given, index, strict=True) if row < 0]
     if lost:

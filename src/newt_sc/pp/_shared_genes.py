@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import genes
 from newt_sc._kernels._plain import plain
 from newt_sc._verb import Count, checked
+from newt_sc.genes._align import warn_coverage
 from newt_sc.genes._annotated import align_var, var_genes
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def shared_genes(
         )
         raise ValueError(msg)
     found = align_var(adata, var_genes(ref, what="ref"))
-    genes.warn_coverage(found, 0.1, what="adata.var_names")
+    warn_coverage(found, 0.1, what="adata.var_names")
     index = found.index
     at = np.flatnonzero(index >= 0)
     shared = np.unique(index[at])

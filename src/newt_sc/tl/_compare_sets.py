@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pandas as pd
 
-from newt_sc import _kernels, datasets
+from newt_sc import _kernels
 from newt_sc._verb import Count, Organism, Whole, checked
+from newt_sc.datasets._embedding import resolve_embedding
 
 from ._sets import Sets, SetsLike, read_side
 
@@ -112,7 +113,7 @@ def compare_sets(
     >>> import newt_sc as nt
     >>> nt.tl.compare_sets("my_sets.gmt", "reactome.gmt", exclude_overlap=True)  # doctest: +SKIP
     """
-    reference = datasets.resolve_embedding(embedding)
+    reference = resolve_embedding(embedding)
 
     def read(sets: SetsLike, what: str, background: Iterable[str] | None) -> Sets:
         return read_side(

@@ -11,11 +11,13 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-from newt_sc import _kernels, _keys, datasets, genes
+from newt_sc import _kernels, _keys, genes
 from newt_sc._settings import logger
 from newt_sc._verb import Count, Organism, Whole, Written, checked, verb
 from newt_sc._warn import warn
+from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.errors import GeneMatchError
+from newt_sc.genes._align import require_overlap
 from newt_sc.genes._annotated import var_genes
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows, warn_values
@@ -208,7 +210,7 @@ def compute_embedding(
     if adata.n_obs == 0 or adata.n_vars == 0:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to embed."
         raise ValueError(msg)
-    reference = datasets.resolve_embedding(embedding)
+    reference = resolve_embedding(embedding)
     E_all, modality_names = gene_vectors(reference, modalities)
     found = align_genes(
         adata, reference.obs_names, organism
@@ -242,7 +244,7 @@ def compute_embedding(
             "mask_var": mask_name,
             "organism": organism,
         },
-        "embedding": datasets.describe_embedding(reference, embedding),
+        "embedding": describe_embedding(reference, embedding),
         "genes": found.report,
     }
     if mode == "project":
@@ -399,7 +401,7 @@ def _center(
     first = of_gene[~of_gene.index.duplicated()]
     wanted = pd.Index(found.gene[first.to_numpy()])
     match = genes.align(means.index, wanted, organism=organism)
-    genes.require_overlap(match, means.index, wanted, what="center")
+    require_overlap(match, means.index, wanted, what="center")
     hit = match.index >= 0
     total = np.zeros(len(wanted))
     np.add.at(total, match.index[hit], means.to_numpy()[hit])

@@ -13,9 +13,11 @@ import numpy as np
 from mudata import MuData
 from scipy import sparse
 
-from newt_sc import _kernels, _keys, datasets, genes
+from newt_sc import _kernels, _keys
 from newt_sc._verb import Organism, Written, check_layer, modality_of, verb
 from newt_sc._warn import warn
+from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
+from newt_sc.genes._align import warn_coverage
 from newt_sc.tl._rows import Rows
 from newt_sc.tl._space import align_genes
 
@@ -128,7 +130,7 @@ def embed_signatures(
     mods = _modalities(data, modality)
     for name, mod in mods.items():
         check_layer(mod, layer, name)
-    reference = datasets.resolve_embedding(embedding)
+    reference = resolve_embedding(embedding)
     written: dict[str, Written[MuData | ad.AnnData]] = {}
     for name, mod in mods.items():
         if not mod.obs_names.is_unique:
@@ -137,7 +139,7 @@ def embed_signatures(
                 f"{n:,} signatures of {name} have the name of another; each is embedded on its own."
             )
         found = align_genes(mod, reference.obs_names, organism)
-        genes.warn_coverage(found, what=f"{name}.var_names")
+        warn_coverage(found, what=f"{name}.var_names")
         at = np.flatnonzero(found.index >= 0)
         space = _Space.make(
             reference, found.index[at], center=center, background=weights is not None
@@ -171,7 +173,7 @@ def embed_signatures(
         written[name] = Written(
             obsm=dict(zip(suffixes, parts, strict=False)),
             uns={
-                "embedding": datasets.describe_embedding(reference, embedding),
+                "embedding": describe_embedding(reference, embedding),
                 "genes": found.report,
                 "n_genes_used": int(at.size),
                 "n_empty": empty,

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from newt_sc import _kernels, genes
 from newt_sc._kernels._plain import plain
+from newt_sc.genes._align import require_overlap
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -156,9 +157,7 @@ def _read(name: str, mod: AnnData, embedding: AnnData) -> Features:
     rows = embedding.obs_names.get_indexer(mod.obs_names)
     if not (rows >= 0).any():
         found = genes.align(mod.obs_names, embedding.obs_names)
-        genes.require_overlap(
-            found, mod.obs_names, embedding.obs_names, what=f"knowledge[{name!r}]"
-        )
+        require_overlap(found, mod.obs_names, embedding.obs_names, what=f"knowledge[{name!r}]")
         rows = found.index
     kinds = mod.var["kind"].astype(str).to_numpy()
     X: Any = plain(mod.X)

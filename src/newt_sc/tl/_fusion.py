@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from newt_sc import _kernels, _keys, datasets, genes
-from newt_sc.datasets._embedding import shipped_embeddings
+from newt_sc import _kernels, _keys, genes
+from newt_sc.datasets._embedding import resolve_embedding, shipped_embeddings
 from newt_sc.errors import GeneMatchError
+from newt_sc.genes._align import require_overlap
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -228,7 +229,7 @@ def find_genes(names: str | Sequence[str], embedding: AnnData) -> NDArray[np.int
     index = embedding.obs_names.get_indexer(given)
     if (index < 0).any():  # names as they stand need no table
         found = genes.align(given, embedding.obs_names)
-        genes.require_overlap(found, given, embedding.obs_names, what="genes")
+        require_overlap(found, given, embedding.obs_names, what="genes")
         index = found.index
         lost = [
             f"{name!r} ({rule})"
@@ -270,4 +271,4 @@ def check_embedding(embedding: object, function: str) -> AnnData:
             " newt_sc.io.read_embedding first."
         )
         raise TypeError(msg)
-    return datasets.resolve_embedding(embedding)
+    return resolve_embedding(embedding)

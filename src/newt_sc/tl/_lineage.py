@@ -18,6 +18,7 @@ from newt_sc._missing import read_labels
 from newt_sc._verb import Count, Whole, Written, check_anndata, checked, own_copy, verb
 from newt_sc._warn import warn
 from newt_sc.genes._annotated import var_genes
+from newt_sc.genes._sets import align_sets
 from newt_sc.io._newick import format_newick
 from newt_sc.tl._rows import Rows, warn_values
 from newt_sc.tl._sides import N_TOP_GENES
@@ -427,16 +428,16 @@ def _members(
 
     if gene_sets is not None:
         sets = genes.gene_sets(gene_sets)
-        add("set", sets, genes.align_sets(sets, names, what="gene_sets").members)
+        add("set", sets, align_sets(sets, names, what="gene_sets").members)
     if regulons is not None:
         targets = genes.gene_sets(regulons)
-        members = genes.align_sets(targets, names, what="regulons").members
+        members = align_sets(targets, names, what="regulons").members
         if "weight" in regulons:
             down = regulons[regulons["weight"] < 0]
             if len(down):
                 some = genes.gene_sets(down)
                 minus = {name: some.get(name, []) for name in targets}
-                found = genes.align_sets(minus, names, what="regulons", threshold=0).members
+                found = align_sets(minus, names, what="regulons", threshold=0).members
                 members = sparse.csr_array(members - 2 * members.multiply(found))
         add("regulon", targets, members)
     table = pd.concat(tables, ignore_index=True)

@@ -15,11 +15,13 @@ from mudata import MuData
 from scipy import sparse, stats
 from scipy.special import ndtri
 
-from newt_sc import _kernels, _keys, datasets, genes, pp
+from newt_sc import _kernels, _keys, genes, pp
 from newt_sc._missing import read_labels, read_pairs
 from newt_sc._settings import logger
 from newt_sc._verb import Count, Organism, Whole, checked, modality_of
 from newt_sc._warn import warn
+from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
+from newt_sc.genes._align import require_overlap, warn_coverage
 from newt_sc.genes._annotated import align_var
 from newt_sc.pp._signatures import expression_of, group_labels
 from newt_sc.tl._connectivity import _masked_correlation, _ranks
@@ -174,7 +176,7 @@ def match_compounds(
     _check(adata, groupby, source, target, null, replicates)
     mod = modality_of(mdata, compound)
     units = _Units.make(mod, per)
-    reference = datasets.resolve_embedding(embedding)
+    reference = resolve_embedding(embedding)
     rng = np.random.default_rng(random_state)
     if isinstance(adata, pd.Series):
         change = _Change.from_series(adata, reference, organism, null)
@@ -191,7 +193,7 @@ def match_compounds(
             replicates,
         )
     found = align_var(mod, reference.obs_names, what="signatures")
-    genes.warn_coverage(found, what="var_names of the signatures")
+    warn_coverage(found, what="var_names of the signatures")
 
     C = np.concatenate([change.values[None], change.permuted(n_permutations, rng)])
     if not (np.isfinite(change.values).all() and (change.values != 0).any()):
@@ -241,7 +243,7 @@ def match_compounds(
         "n_permutations": int(n_permutations),
         "n_shuffles": int(n_shuffles),
         "random_state": int(random_state),
-        "embedding": datasets.describe_embedding(reference, embedding),
+        "embedding": describe_embedding(reference, embedding),
         "n_genes": int(rows.size),
         "n_genes_signatures": int(at.size),
         "n_genes_shared": n_shared,
@@ -332,10 +334,8 @@ class _Change:
             msg = "The change has infinite values. Replace them, or set them NaN."
             raise ValueError(msg)
         found = genes.align(series.index.astype(str), reference.obs_names, organism=organism)
-        genes.require_overlap(
-            found, series.index.astype(str), reference.obs_names, what="the change"
-        )
-        genes.warn_coverage(found, what="the change")
+        require_overlap(found, series.index.astype(str), reference.obs_names, what="the change")
+        warn_coverage(found, what="the change")
         rows, collapse = _collapse(found.index, np.isfinite(values))
         return cls(np.nan_to_num(values) @ collapse, rows, "genes")
 
@@ -357,7 +357,7 @@ class _Change:
         if run is not None:
             label = label.where(run.notna())
         found = align_genes(adata, reference.obs_names, organism)
-        genes.warn_coverage(found, what="adata.var_names")
+        warn_coverage(found, what="adata.var_names")
         size = [int((label == state).sum()) for state in (source, target)]
         for state, n in zip((source, target), size, strict=True):
             if not n:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from newt_sc import _kernels, datasets
+from newt_sc import _kernels
 from newt_sc._verb import Count, checked
 from newt_sc._warn import warn
+from newt_sc.datasets._embedding import resolve_embedding
 
 from ._features import read_features
 from ._fusion import (
@@ -101,7 +102,7 @@ def nearest_genes(
     --------
     >>> nt.tl.nearest_genes("newt-human", ["GATA1", "INS"])  # doctest: +SKIP
     """
-    reference = datasets.resolve_embedding(embedding)
+    reference = resolve_embedding(embedding)
     if n_neighbors >= reference.n_obs:
         msg = (
             f"n_neighbors is {n_neighbors}, expected fewer than the {reference.n_obs} genes of the"

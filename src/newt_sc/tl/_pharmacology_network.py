@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _kernels, _keys, datasets, genes
+from newt_sc import _kernels, _keys, genes
 from newt_sc._missing import read_labels
 from newt_sc._verb import Count, Share, Whole, Written, verb
+from newt_sc.datasets._embedding import resolve_embedding
 from newt_sc.tl._compound_space import (
     DRUG,
     WHITENING,
@@ -321,7 +322,7 @@ def _gene_links(
     empty = pd.DataFrame({name: pd.Series(dtype=object) for name in _EDGES})
     if n_neighbors == 0 or len(symbols) < 2:
         return empty
-    reference = datasets.resolve_embedding(embedding)
+    reference = resolve_embedding(embedding)
     found = genes.align(symbols, reference.obs_names)
     X = np.asarray(reference.X, dtype=np.float64)
     U, has = _kernels.centered_cosine(X)

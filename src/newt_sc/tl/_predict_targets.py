@@ -15,10 +15,11 @@ import pandas as pd
 from mudata import MuData
 from scipy import sparse
 
-from newt_sc import _keys, datasets, genes
+from newt_sc import _keys, genes
 from newt_sc._missing import read_labels, read_pairs
 from newt_sc._verb import Share, Whole, Written, modality_of, verb
 from newt_sc._warn import warn
+from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.errors import NewtWarning
 from newt_sc.genes._annotated import align_var
 from newt_sc.tl._connectivity import connectivity
@@ -522,10 +523,10 @@ def _same_signatures(
 def _describe(
     embedding: str | PathLike[str] | ad.AnnData, model: TargetPredictor
 ) -> dict[str, Any]:
-    reference = datasets.resolve_embedding(embedding)
+    reference = resolve_embedding(embedding)
     if not pd.Index(reference.obs_names.astype(str)).equals(model.gene_names):
         return {"name": "the model's"}
-    return datasets.describe_embedding(reference, embedding)
+    return describe_embedding(reference, embedding)
 
 
 def _known(labels: pd.DataFrame, compounds: pd.Index, gene_names: pd.Index) -> pd.DataFrame:

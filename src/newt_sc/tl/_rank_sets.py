@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pandas as pd
 
-from newt_sc import _kernels, datasets, genes
+from newt_sc import _kernels, genes
 from newt_sc._verb import Count, Organism, Whole, checked
 from newt_sc._warn import warn
+from newt_sc.datasets._embedding import resolve_embedding
+from newt_sc.genes._align import require_overlap, warn_coverage
+from newt_sc.genes._sets import ranked_groups
 
 from ._sets import SetsLike, read_side
 
@@ -106,7 +109,7 @@ def rank_sets(
     >>> nt.tl.rank_sets(scores, "reactome.gmt")  # doctest: +SKIP
     """
     rankings = _rankings(ranked_genes, key)
-    reference = datasets.resolve_embedding(embedding)
+    reference = resolve_embedding(embedding)
     side = read_side(
         gene_sets,
         reference,
@@ -164,7 +167,7 @@ def _rankings(ranked: pd.Series | Sequence[str] | AnnData, key: str) -> dict[str
     if isinstance(ranked, AnnData):
         return {
             group: table["names"].astype(str).tolist()
-            for group, table in genes.ranked_groups(ranked, key).items()
+            for group, table in ranked_groups(ranked, key).items()
         }
     if isinstance(ranked, pd.Series):
         if ranked.dtype.kind not in "fiub":
@@ -202,8 +205,8 @@ def _rows(names: list[str], reference: AnnData, what: str, organism: Organism) -
         )
         raise ValueError(msg)
     found = genes.align(names, reference.obs_names, organism=organism)
-    genes.require_overlap(found, names, reference.obs_names, what=what)
-    genes.warn_coverage(found, what=what)
+    require_overlap(found, names, reference.obs_names, what=what)
+    warn_coverage(found, what=what)
     rows = pd.unique(found.index[found.index >= 0])
     if rows.size < _FEW:
         msg = (

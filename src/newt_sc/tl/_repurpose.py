@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from newt_sc import _kernels, _keys, datasets
+from newt_sc import _kernels, _keys
 from newt_sc import genes as gene_names
 from newt_sc._verb import Count, Whole, checked
 from newt_sc._warn import warn
+from newt_sc.datasets._embedding import resolve_embedding
+from newt_sc.genes._align import require_overlap, warn_coverage
 from newt_sc.tl._compound_space import (
     DRUG,
     WHITENING,
@@ -290,10 +292,10 @@ def _by_genes(
     z = np.asarray(mod.obsm[slot], dtype=np.float64)
     probability = np.asarray(mod.obsm[f"{slot}_probability"], dtype=np.float64)
     targets = np.asarray(info["targets"], dtype=object)
-    reference = datasets.resolve_embedding(embedding)
+    reference = resolve_embedding(embedding)
     found = gene_names.align(wanted, reference.obs_names)
-    gene_names.require_overlap(found, wanted, reference.obs_names, what="genes")
-    gene_names.warn_coverage(found, 1.0, what="genes")
+    require_overlap(found, wanted, reference.obs_names, what="genes")
+    warn_coverage(found, 1.0, what="genes")
     symbols = np.unique(np.asarray(found.gene, dtype=object)[found.index >= 0])
     weight = _to_targets(symbols, targets, reference)
     best = weight.max(axis=0)

@@ -13,10 +13,12 @@ import pandas as pd
 from scipy import sparse
 from scipy.stats import rankdata
 
-from newt_sc import _kernels, _keys, datasets, genes
+from newt_sc import _kernels, _keys, genes
 from newt_sc._verb import Organism, Whole, Written, verb
 from newt_sc._warn import warn
+from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.errors import GeneMatchError
+from newt_sc.genes._sets import align_sets
 from newt_sc.tl._rows import Rows, Stats, warn_values
 from newt_sc.tl._space import align_genes
 
@@ -122,9 +124,9 @@ def score_programs(
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to score."
         raise ValueError(msg)
     programs = _read_programs(gene_sets)
-    reference = datasets.resolve_embedding(embedding)
+    reference = resolve_embedding(embedding)
     found = align_genes(adata, reference.obs_names, organism)
-    sets = genes.align_sets(programs, reference.obs_names, what="gene_sets", threshold=0)
+    sets = align_sets(programs, reference.obs_names, what="gene_sets", threshold=0)
     members = dict(
         zip(programs, np.split(sets.members.indices, sets.members.indptr[1:-1]), strict=True)
     )
@@ -149,7 +151,7 @@ def score_programs(
     return Written(
         obsm={"": pd.DataFrame(scores.astype(np.float32), index=adata.obs_names, columns=columns)},
         uns={
-            "embedding": datasets.describe_embedding(reference, embedding),
+            "embedding": describe_embedding(reference, embedding),
             "genes": found.report,
             "programs": table,
         },

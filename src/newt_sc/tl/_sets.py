@@ -15,6 +15,8 @@ from scipy import sparse
 from newt_sc import genes
 from newt_sc._settings import logger
 from newt_sc._warn import warn
+from newt_sc.genes._align import require_overlap
+from newt_sc.genes._sets import align_sets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,17 +70,13 @@ def read_side(
     organism: Organism,
 ) -> Sets:
     """Read sets, find their genes in an embedding and choose the background."""
-    found = genes.align_sets(
-        genes.gene_sets(sets), reference.obs_names, organism=organism, what=what
-    )
+    found = align_sets(genes.gene_sets(sets), reference.obs_names, organism=organism, what=what)
     members, report = found.members, found.alignment.report
     pool = None
     if background is not None:
         listed = list(dict.fromkeys(background)) if not isinstance(background, str) else background
         aligned = genes.align(listed, reference.obs_names, organism=organism)
-        genes.require_overlap(
-            aligned, listed, reference.obs_names, what=f"the background of {what}"
-        )
+        require_overlap(aligned, listed, reference.obs_names, what=f"the background of {what}")
         pool = np.unique(aligned.index[aligned.index >= 0])
         inside = np.zeros(reference.n_obs, dtype=np.float32)
         inside[pool] = 1

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import numpy as np
 import pandas as pd
 
-from newt_sc import _kernels, _keys, datasets, genes
+from newt_sc import _kernels, _keys, genes
 from newt_sc._warn import warn
+from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.errors import FormatError
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows, warn_values
@@ -124,9 +125,9 @@ class Side:
 
 def open_space(embedding: str | PathLike[str] | AnnData, modalities: Sequence[str] | None) -> Space:
     """Read the gene vectors that both sides take."""
-    reference = datasets.resolve_embedding(embedding)
+    reference = resolve_embedding(embedding)
     vectors, used = gene_vectors(reference, modalities)
-    described = datasets.describe_embedding(reference, embedding) | {
+    described = describe_embedding(reference, embedding) | {
         "modalities": ", ".join(used) or "fused"
     }
     return Space(reference.obs_names, vectors, described)
