@@ -213,3 +213,14 @@ def test_previous_symbols_that_are_an_alias_are_in_the_report() -> None:
     assert found.report["n_contested"] == 1
     assert found.report["contested"].tolist() == ["TAZ"]
     assert found.report["alternatives"].tolist() == ["WWTR1"]
+
+
+def test_a_mixture_of_organisms_is_told() -> None:
+    """The minority of mixed sets is not found; a few strangers of an annotation are no mixture."""
+    names = ["Trp53", "Cd4", "Gata1", "HLA-DRA", "HLA-A"]
+    with pytest.warns(
+        NewtWarning, match="2 names of my sets .*'HLA-A'.* of another organism; keep"
+    ):
+        warn_coverage(nt.genes.align(names, REFERENCE), 0, what="my sets")
+    mouse = nt.genes.orthologs()["mouse_symbol"].unique()[:300].tolist()
+    warn_coverage(nt.genes.align([*mouse, "HLA-DRA"], REFERENCE), 0)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import newt_sc as nt
 from newt_sc._missing import MISSING
 from newt_sc.errors import GeneMatchError, NewtWarning
+from newt_sc.genes import _resolve
 from newt_sc.genes._lookup import human, mouse, table_release
 
 if TYPE_CHECKING:
@@ -145,7 +146,13 @@ def test_candidates() -> None:
         ("ENSMUST00000108658", "product"),
         ("ENSMUSG00000059552", "other_organism"),
         ("ENSDARG00000035559", "other_organism"),
+        ("GRCh38:TP53", "species_prefix"),
+        ("human_TP53", "species_prefix"),
+        ("NM_000546.6", "product"),
+        ("Trp53", "other_organism"),
+        ("Gm10", "other_organism"),
         ("TP53;MDM2", "joined"),
+        ("ENSG00000141510|ENSG00000012048", "joined"),
         ("A /// B", "joined"),
         ("TP53-1", "made_unique"),
         ("ownname.1", "made_unique"),
@@ -161,6 +168,71 @@ def test_hint(name: str, hint: str) -> None:
 def test_hint_of_ids_in_mouse() -> None:
     frame = nt.genes.resolve(["ENSG00000141510", "HGNC:5", "ENSMUSG99999999999"], organism="mouse")
     assert frame["hint"].tolist() == ["other_organism", "other_organism", ""]
+
+
+@pytest.mark.parametrize(
+    "month",
+    ["Mar Sep Dec", "Mrz Sep Dez", "mars sept déc", "mar set dic", "mrt sep dec", "мар сен дек"],
+)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{d}-{m}",
+        "{d:02d}. {m}",
+        "{m}-{d:02d}",
+        "{d}/{m}",
+        "{d} {m} 2006",
+        "{d:02d}.{m}.06",
+        "{d}. {m}.",
+        "{m} {d}, 2006",
+        "{n}/{d}/06",
+        "{d}.{n}.",
+        "2006-{n:02d}-{d:02d}T00:00:00",
+        "{n}月{d}日",
+    ],
+)
+def test_dates_of_spreadsheets(month: str, form: str) -> None:
+    """MARCH1, SEPT2 and DEC1, as spreadsheets of several countries write them."""
+    days = zip((1, 2, 1), (3, 9, 12), month.split(), strict=True)
+    names = [form.format(d=d, n=n, m=m) for d, n, m in days]
+    assert nt.genes.resolve([*names, "TP53"], organism="human")["hint"].tolist() == [
+        *["date"] * 3,
+        "",
+    ]
+
+
+def test_no_symbol_looks_like_a_date() -> None:
+    pattern = dict(_resolve.HINT_PATTERNS)["date"]
+    symbols = {*human().symbols, *mouse().pairs["mouse_symbol"]}
+    assert not [name for name in symbols if pattern.fullmatch(name)]
+
+
+def test_names_of_human_among_mouse() -> None:
+    frame = nt.genes.resolve(["Trp53", "Cd4", "Gata1", "HLA-DRA", "nonesuch"])
+    assert frame.attrs["organism"] == "mouse"
+    assert frame["hint"].tolist() == ["", "", "", "other_organism", ""]
+
+
+@pytest.mark.parametrize(
+    ("name", "gene", "rule"),
+    [
+        ("gene:TP53", "TP53", "symbol"),
+        ("gene-TP53", "TP53", "symbol"),
+        ("entrez:7157", "TP53", "entrez"),
+        ("hsa:7157", "TP53", "entrez"),
+        ("UniProtKB:P04637", "TP53", "uniprot"),
+        ("sp|P04637|P53_HUMAN", "TP53", "uniprot"),
+        ("HGNC:HGNC:11998", "TP53", "hgnc"),
+        ("hgnc:11998", "TP53", "hgnc"),
+        ("ensg00000141510", "TP53", "ensembl"),
+        ("ENSG00000141510.18|TP53", "TP53", "ensembl"),
+        ("ENSG00000141510_TP53", "TP53", "ensembl"),
+        ("PHB:PPT", None, "unmapped"),
+    ],
+)
+def test_names_of_registries(name: str, gene: str | None, rule: str) -> None:
+    assert one(name, "human") == (gene, rule)
+    assert one("mmu:22059", "mouse") == ("TP53", "mouse_entrez")
 
 
 def test_mixed_vocabularies() -> None:

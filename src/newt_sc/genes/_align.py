@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["Alignment", "align", "guess_cause", "make_report", "require_overlap", "warn_coverage"]
 
 
+_FOREIGN = 0.01
+"""Annotations of mouse have a few names of human (``PISD``, ``DHRSX``); more is a mixture."""
+
+
 @dataclass(frozen=True, eq=False)
 class Alignment:
     """Where each name is in a reference, as :func:`align` makes it.
@@ -267,8 +271,8 @@ def warn_coverage(alignment: Alignment, threshold: float = 0.5, *, what: str = "
     Warns
     -----
     NewtWarning
-        If fewer than ``threshold`` were found; if dropped names look like dates or carry the prefix
-        of a genome.
+        If fewer than ``threshold`` were found; if dropped names look like dates, carry the prefix
+        of a genome, or are those of another organism.
     """
     for message in coverage_messages(alignment.report, threshold, what):
         warn(message)
@@ -284,9 +288,9 @@ def coverage_messages(report: dict[str, Any], threshold: float, what: str) -> li
             f"Only {found} of the {n} genes of {what} were found ({found / n:.0%}), read as"
             f" {report['organism']}. Not found: {some(lost)}. {guess_cause(report)}"
         )
-    for hint in ("date", "species_prefix"):
-        if hint in report["hints"]:
-            names = report["hints"][hint]
+    for hint, least in (("date", 0), ("species_prefix", 0), ("other_organism", _FOREIGN * n)):
+        names = report["hints"].get(hint, ())
+        if len(names) > least:
             messages.append(f"{len(names)} names of {what} ({some(names)}) {HINTS[hint]}.")
     return messages
 

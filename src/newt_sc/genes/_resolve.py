@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,8 @@ HINTS = {
     ),
     "product": "are ids of transcripts or proteins; give the ids of their genes",
     "other_organism": (
-        "are ids of another organism; pass organism=, or map them to human genes first"
+        "are names of another organism; keep those of one organism together, or map them to human"
+        " genes first"
     ),
     "joined": "join several names; keep one name for each gene",
     "made_unique": (
@@ -46,32 +47,62 @@ HINTS = {
 }
 """Why a name may have found no gene: key -> what to do, as it follows "12 names"."""
 
+# An id alone or beside one symbol; not two ids, and not behind the prefix of a genome.
+_BESIDE = r"(?:(?!(?:hg|mm|GRC[hm])\d|.*ENS\w*G\d{11}.*ENS\w*G\d{11}).+[._|-])?"
 _ENSEMBL = re.compile(
-    r"(?:(?!(?:hg|GRCh)\d).+[._|-])?(ENSG[\dR]\d{10})(?:\.\d+(?:[_-]\d+)?)?(?:[_-]PAR[_-]Y)?"
+    _BESIDE + r"(ENSG[\dR]\d{10})(?:\.\d+(?:[_-]\d+)?)?(?:[_-]PAR[_-]Y)?(?:[_|](?!ENS).+)?",
+    re.IGNORECASE,
 )
-_ENSEMBL_MOUSE = re.compile(r"(?:(?!(?:mm|GRCm)\d).+[._|-])?(ENSMUSG\d{11})(?:\.\d+(?:[_-]\d+)?)?")
+_ENSEMBL_MOUSE = re.compile(
+    _BESIDE + r"(ENSMUSG\d{11})(?:\.\d+(?:[_-]\d+)?)?(?:[_|](?!ENS).+)?", re.IGNORECASE
+)
+# Names of registries before an id or a symbol: they leave no doubt, unlike that of a genome.
+_REGISTRY = re.compile(
+    r"(?:(?:gene|ensembl|entrez|geneid|ncbigene|symbol|uniprot(?:kb)?|hsa|mmu|hgnc(?=:hgnc))[:]|gene-"
+    r"|(?:sp|tr)\|(?=\w+\|))",
+    re.IGNORECASE,
+)
 _UNIPROT = re.compile(
-    r"((?:[OPQ][0-9][A-Z0-9]{3}[0-9])|(?:[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}))(?:-\d+)?"
+    r"((?:[OPQ][0-9][A-Z0-9]{3}[0-9])|(?:[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}))(?:-\d+)?(?:\|\w+)?"
 )
 _LOC = re.compile(r"LOC([0-9]+)")
 _DIGITS = re.compile(r"[0-9]+")
 _NUMBER = re.compile(r"[0-9]+(?:\.0)?")
 
-# What spreadsheets write for MARCH1, SEPT2 and DEC1, by language and format.
-_MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec|mrz|mrt|dez|dic)"
-_DATES = (
-    rf"\d{{1,2}}[-. /]{{1,2}}(?:{_MONTH}|märz?|mars|déc|set)\.?(?:[-. /]\d{{2,4}})?",
-    rf"{_MONTH}-\d{{1,4}}",
-    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?: 00:00:00)?",
-    r"\d{1,2}[-/]\d{1,2}",
-    r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}",
+# What spreadsheets write for MARCH1, SEPT2, DEC1, OCT4, NOV, FEB1 and APR3: a month by name and one
+# or two numbers, or numbers alone, with or without the time of day. Months are in the languages of
+# Abeysooriya et al. (2021), PLoS Comput Biol 17:e1008984, and in a few more.
+_MONTHS = (
+    "jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july"
+    " august september october november december mrz mär märz mai okt dez januar februar juni juli"
+    " oktober dezember mars avr avril déc décembre octobre novembre septembre mrt maart mei dic"
+    " diciembre marzo ott set settembre dicembre ago out dez março setembro dezembro mart eyl eki"
+    " ara wrz gru lut kwi paź lis márc szept marca września grudnia maalis syys joulu мар"
+    " марта март сен сент сентября дек декабря окт ноя апр фев abr fev févr nis şub"
 )
-_HINT_PATTERNS = (
+_MONTH = "(?:" + "|".join(sorted(map(re.escape, set(_MONTHS.split())), key=len, reverse=True)) + ")"
+_BETWEEN = r"[-–./ ,]{1,2}"
+_YEAR = rf"(?:{_BETWEEN}(?:\d{{2}}|\d{{4}}))?"
+_TIME = r"(?:[T ,]\s?\d{1,2}:\d{2}(?::\d{2})?)?"
+_DATES = (
+    rf"\d{{1,2}}{_BETWEEN}{_MONTH}\.?{_YEAR}",
+    rf"{_MONTH}\.?{_BETWEEN}\d{{1,2}}{_YEAR}",
+    rf"{_MONTH}\.?{_BETWEEN}\d{{4}}",
+    rf"\d{{4}}{_BETWEEN}(?:{_MONTH}|\d{{1,2}}){_BETWEEN}\d{{1,2}}",
+    r"\d{1,2}[-/]\d{1,2}",
+    r"\d{1,2}[-/.]\d{1,2}(?:[-/.](?:\d{2}|\d{4})|\.)",
+    r"(?:19|20)\d{2}-\d{2}",
+    r"(?:\d{2,4}[年년]\s?)?\d{1,2}[月월]\s?\d{1,2}[日일]",
+)
+HINT_PATTERNS = (
     ("empty", re.compile("")),
     ("missing", re.compile("|".join(map(re.escape, sorted(MISSING))))),
-    ("date", re.compile("|".join(_DATES), re.IGNORECASE)),
-    ("species_prefix", re.compile(r"(?:hg|mm|GRCh|GRCm)\d{1,2}_+.+", re.IGNORECASE)),
-    ("product", re.compile(r"ENS(?:[A-Z]{3,4})?[TPE]\d{11}(?:\.\d+)?")),
+    ("date", re.compile(f"(?:{'|'.join(_DATES)}){_TIME}", re.IGNORECASE)),
+    (
+        "species_prefix",
+        re.compile(r"(?:(?:hg|mm|GRC[hm])\d{1,2}|human|mouse)[-_:.|]+.+", re.IGNORECASE),
+    ),
+    ("product", re.compile(r"ENS(?:[A-Z]{3,4})?[TPE]\d{11}(?:\.\d+)?|[NX][MPR]_\d{6,9}(?:\.\d+)?")),
     ("joined", re.compile(r".+(?:[;,|]|//).+")),
     ("float", re.compile(r"\d+\.0")),
 )
@@ -138,7 +169,7 @@ class Resolution:
         """Give a key of :data:`HINTS` for each name without a gene; empty if there is none."""
         names = set(self.name)
         patterns = [
-            *_HINT_PATTERNS,
+            *HINT_PATTERNS,
             ("other_organism", _OTHER_MOUSE if self.organism == "mouse" else _OTHER_HUMAN),
         ]
         if 2 * sum(_NUMBER.fullmatch(name) is not None for name in names) < len(names):
@@ -146,29 +177,36 @@ class Resolution:
         symbols = (
             mouse().pairs["mouse_symbol"].keys() if self.organism == "mouse" else human().symbols
         )
-        hints = []
-        for name, gene in zip(self.name, self.gene, strict=True):
-            hint = (
-                ""
-                if gene
-                else next((key for key, pattern in patterns if pattern.fullmatch(name)), "")
-            )
-            if not gene and not hint and (match := _SUFFIX.fullmatch(name)):
-                hint = "made_unique" if match[1] in names or match[1] in symbols else ""
-            hints.append(hint)
-        return hints
+
+        def hint(name: str) -> str:
+            stem = match[1] if (match := _SUFFIX.fullmatch(name)) else ""
+            if stem in symbols:  # SET and FEV are genes, and months of some countries
+                return "made_unique"
+            found = next((key for key, pattern in patterns if pattern.fullmatch(name)), "")
+            return found or ("made_unique" if stem in names else "")
+
+        return [
+            ""
+            if gene
+            else hint(name)
+            or ("other_organism" if by == "unmapped" and _is_foreign(name, self.organism) else "")
+            for name, gene, by in zip(self.name, self.gene, self.native_rule, strict=True)
+        ]
 
 
 def resolve(names: Names, *, organism: Organism = "auto") -> pd.DataFrame:
     """Find the approved human symbol of each name.
 
-    Blanks at the ends of a name are ignored. For human, the first rule that knows a name decides:
+    Blanks at the ends of a name are ignored, and so is the name of a registry before it, as in
+    ``gene:TP53``, ``entrez:7157``, ``UniProtKB:P04637`` or ``HGNC:HGNC:5``. For
+    human, the first rule that knows a name decides:
 
     ``symbol``
         It is an approved symbol.
     ``ensembl``
-        It is an Ensembl gene id, with or without version, ``_PAR_Y``, or a symbol before it
-        (``TBCE_ENSG00000284770``); ``ENSGR`` is read as ``ENSG0``. (The gene ENSA is none.)
+        It is an Ensembl gene id, with or without version, ``_PAR_Y``, or a symbol beside it
+        (``TBCE_ENSG00000284770``, ``ENSG00000284770|TBCE``); ``ENSGR`` is read as ``ENSG0``. (The
+        gene ENSA is none.)
     ``hgnc``
         It is an HGNC id, ``HGNC:5``.
     ``entrez``
@@ -284,39 +322,53 @@ def resolve_names(
         msg = f"organism={organism!r} is not known; expected 'auto', 'human' or 'mouse'"
         raise ValueError(msg)
     query = check_names(names, what)
-    stripped = [name.strip() for name in query]
-    if is_row_numbers(stripped):
+    bare = [_REGISTRY.sub("", name.strip(), count=1) for name in query]
+    if is_row_numbers(bare):
         msg = (
             f"The {len(query)} entries of {what} are row numbers ({query[0]!r}, ...,"
             f" {query[-1]!r}), no genes. Expected symbols or ids: use the column that has them."
         )
         raise GeneMatchError(msg)
     decided, evident, capitals = (
-        (organism, True, False) if organism != "auto" else _decide(stripped, default)
+        (organism, True, False) if organism != "auto" else _decide(bare, default)
     )
-
     find = _find_mouse if decided == "mouse" else _find_human
-    gene: list[str | None] = []
-    rule, candidates, alternatives = [], [], []
-    native: list[str | None] = []
-    native_rule = []
-    for name in stripped:
-        by, symbols, own = ("unmapped", (), None) if name in MISSING else find(name)
-        only = symbols[0] if len(symbols) == 1 else None
-        gene.append(only)
-        rule.append(by if only else "ambiguous" if symbols else "unmapped")
-        candidates.append(() if only else tuple(filter(None, symbols)))
-        native.append(own)
-        native_rule.append(by if own else rule[-1])
-        meant = human().index["alias"].get(name, ()) if only and by == "previous" else ()
-        alternatives.append(tuple(other for other in meant if other != only))
-    found = Resolution(
-        query, stripped, decided, evident, gene, rule, candidates, native, native_rule, alternatives
-    )
+    columns = zip(*(_read_one(name, find) for name in bare), strict=True)
+    found = Resolution(query, bare, decided, evident, *map(list, columns))
     if not quiet:
         for message in _messages(found, what, capitals=capitals, asked=organism != "auto"):
             warn(message)
     return found
+
+
+_Finder = Callable[[str], tuple[str, tuple[str, ...], str | None]]
+
+
+def _read_one(name: str, find: _Finder) -> tuple[Any, ...]:
+    """Say of one name what :class:`Resolution` has from ``gene`` to ``alternatives``."""
+    by, symbols, own = ("unmapped", (), None) if name in MISSING else find(name)
+    only = symbols[0] if len(symbols) == 1 else None
+    rule = by if only else "ambiguous" if symbols else "unmapped"
+    meant = human().index["alias"].get(name, ()) if only and by == "previous" else ()
+    return (
+        only,
+        rule,
+        () if only else tuple(filter(None, symbols)),
+        own,
+        by if own else rule,
+        tuple(other for other in meant if other != only),
+    )
+
+
+def _is_foreign(name: str, organism: Literal["human", "mouse"]) -> bool:
+    """Tell symbols and synonyms of the other organism, in its letter case."""
+    if organism == "mouse":
+        return name in human().symbols or any(
+            name in human().index[rule] for rule in ("previous", "alias")
+        )
+    if name.isupper():  # the table of mouse need not be read
+        return False
+    return name in mouse().pairs["mouse_symbol"] or name in mouse().synonyms
 
 
 def is_row_numbers(names: list[str]) -> bool:
@@ -439,8 +491,8 @@ def _decide(
 
 def _ensembl(name: str) -> str | None:
     """Human Ensembl gene id within a name."""
-    match = _ENSEMBL.fullmatch(name) if "ENSG" in name else None
-    return match and match[1].replace("ENSGR", "ENSG0")
+    match = _ENSEMBL.fullmatch(name) if "ENSG" in name.upper() else None
+    return match and match[1].upper().replace("ENSGR", "ENSG0")
 
 
 def _find_human(name: str) -> tuple[str, tuple[str, ...], str | None]:
@@ -460,8 +512,8 @@ def _human_keys(name: str) -> Iterator[tuple[str, str]]:
         return
     if gene_id := _ensembl(name):
         yield "ensembl", gene_id
-    elif name.startswith("HGNC:"):
-        yield "hgnc", name
+    elif name.upper().startswith("HGNC:"):
+        yield "hgnc", name.upper()
     elif match := _UNIPROT.fullmatch(name):
         yield "uniprot", match[1]
     yield "previous", name
@@ -486,7 +538,7 @@ def _find_mouse(name: str) -> tuple[str, tuple[str, ...], str | None]:
 
 def _mouse_keys(name: str) -> Iterator[tuple[str, str]]:
     if match := _ENSEMBL_MOUSE.fullmatch(name):
-        yield "mouse_ensembl", match[1]
+        yield "mouse_ensembl", match[1].upper()
     elif _DIGITS.fullmatch(name):
         yield "mouse_entrez", name
     else:
