@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -174,24 +174,27 @@ class Resolution:
         ]
         if 2 * sum(_NUMBER.fullmatch(name) is not None for name in names) < len(names):
             patterns.insert(0, ("date", _SERIAL))
-        symbols = (
-            mouse().pairs["mouse_symbol"].keys() if self.organism == "mouse" else human().symbols
-        )
-
-        def hint(name: str) -> str:
-            stem = match[1] if (match := _SUFFIX.fullmatch(name)) else ""
-            if stem in symbols:  # SET and FEV are genes, and months of some countries
-                return "made_unique"
-            found = next((key for key, pattern in patterns if pattern.fullmatch(name)), "")
-            return found or ("made_unique" if stem in names else "")
-
         return [
-            ""
-            if gene
-            else hint(name)
-            or ("other_organism" if by == "unmapped" and _is_foreign(name, self.organism) else "")
+            "" if gene else self._hint(name, names, patterns, known=by != "unmapped")
             for name, gene, by in zip(self.name, self.gene, self.native_rule, strict=True)
         ]
+
+    def _hint(
+        self,
+        name: str,
+        names: set[str],
+        patterns: Sequence[tuple[str, re.Pattern[str]]],
+        known: bool,
+    ) -> str:
+        mice = self.organism == "mouse"
+        stem = match[1] if (match := _SUFFIX.fullmatch(name)) else ""
+        if stem in (mouse().pairs["mouse_symbol"] if mice else human().symbols):
+            return "made_unique"  # first: SET and FEV are genes, and months of some countries
+        if found := next((key for key, pattern in patterns if pattern.fullmatch(name)), ""):
+            return found
+        if stem in names:
+            return "made_unique"
+        return "" if known or not _is_foreign(name, self.organism) else "other_organism"
 
 
 def resolve(names: Names, *, organism: Organism = "auto") -> pd.DataFrame:
