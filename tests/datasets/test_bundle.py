@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
 import re
 from hashlib import sha256
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 
 import newt_sc as nt
+from newt_sc.datasets import _bundle, _l1000, _manifest
 from newt_sc.datasets._bundle import COLUMNS
 from newt_sc.errors import ChecksumError, DataUnavailableError, FormatError, NewtWarning
 
@@ -621,8 +623,17 @@ def test_missing_column(tmp_path, rows, column):
         ("options", "channels=experiments", "Expecting value"),
         ("options", "[1]", "not a JSON object"),
         ("options", "1", "not a JSON object"),
-        ("options", '{"ontology": {"file": "a"}}', "expected a file and its sha256"),
-        ("options", '{"ontology": {"file": "a", "sha256": 1}}', "expected a file and its sha256"),
+        ("options", "[" * 100_000, "options are no JSON"),
+        ("options", '{"min_size": ' + "9" * 5000 + "}", "options are no JSON"),
+        (
+            "options",
+            '{"ontology": "/etc/hostname"}',
+            "expected a file of the bundle",
+        ),
+        ("options", '{"aliases": "aliases.tsv"}', "expected a file of the bundle"),
+        ("options", '{"aliases": null}', "expected a file of the bundle"),
+        ("options", '{"ontology": {"file": "a"}}', "expected a file"),
+        ("options", '{"ontology": {"file": "a", "sha256": 1}}', "expected a file"),
         (
             "options",
             '{"ontology": {"file": "a", "sha256": "abc"}}',
@@ -660,8 +671,9 @@ def test_modality_and_source_twice(tmp_path, rows):
     [
         (lambda text: b"", "not a tab-separated table"),
         (lambda text: text.split(b"\n")[0] + b"\n", "no file is listed"),
-        (lambda text: b"\x89PNG\r\n\x1a\n\xff\xd8" + text, "not a tab-separated table"),
-        (lambda text: gzip.compress(text), "not a tab-separated table"),
+        (lambda text: b"\x89PNG\r\n\x1a\n\xff\xd8" + text, "not UTF-8"),
+        (lambda text: gzip.compress(text)[:-20], "gzip data is truncated"),
+        (lambda text: b"PK\x03\x04" + text, "found zip data"),
         (lambda text: text.replace(b"\t", b","), "columns .* are missing"),
         (lambda text: text + b"\t".join([b"x"] * 30) + b"\n", "not a tab-separated table"),
         (
@@ -671,9 +683,56 @@ def test_modality_and_source_twice(tmp_path, rows):
         (lambda text: text + b"pathway\tx.gmt\n", "format '' is not one of"),
         (lambda text: text + b'pathway\t"x.gmt\n', "not a tab-separated table"),
     ],
-    ids=["empty", "header", "binary", "gzip", "commas", "longer", "shifted", "shorter", "quote"],
+    ids=[
+        "empty",
+        "header",
+        "binary",
+        "gzip",
+        "zip",
+        "commas",
+        "longer",
+        "shifted",
+        "shorter",
+        "quote",
+    ],
 )
 def test_not_a_table(manifest, change, message):
-    manifest.write_bytes(change(manifest.read_bytes()))
-    with pytest.raises(FormatError, match=message):
-        nt.datasets.read_manifest(manifest)
+    damaged = change(manifest.read_bytes())
+    for suffix in ("", ".gz", ".zip"):
+        path = manifest.with_name(f"{manifest.name}{suffix}")
+        path.write_bytes(damaged)
+        with pytest.raises(FormatError, match=message):
+            nt.datasets.read_manifest(path)
+
+
+def test_a_manifest_may_be_gzip(manifest):
+    packed = manifest.with_name("packed.tsv.gz")
+    packed.write_bytes(gzip.compress(manifest.read_bytes()))
+    pd.testing.assert_frame_equal(
+        nt.datasets.read_manifest(packed), nt.datasets.read_manifest(manifest)
+    )
+
+
+def test_every_option_that_is_a_path_is_checked():
+    """What readers take as a path is the options that must come with a sha256."""
+    functions = [*_bundle._READERS.values(), nt.io.read_edges, nt.io.read_string]
+    functions += [nt.io.read_regulons, *_l1000._READERS.values()]
+    paths = {
+        name
+        for function in functions
+        for name, parameter in list(inspect.signature(function).parameters.items())[1:]
+        if "Path" in str(parameter.annotation)
+    }
+    assert paths == set(_manifest.FILE_OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("string", {"min_score": 7}), ("string", {"channels": 3}), ("edges", {"sep": 5})],
+)
+def test_options_that_a_reader_refuses(tmp_path, kind, options):
+    row = entry(tmp_path, "interaction", "net.tsv", kind, "source\ttarget\nTP53\tMDM2\n")
+    path = write_manifest(tmp_path / "m.tsv", [row | {"options": json.dumps(options)}])
+    with pytest.raises(FormatError, match=r"do not fit the format|lacks|expected") as info:
+        nt.datasets.bundle(path)
+    assert info.value.path in (str(path), str(tmp_path / "net.tsv"))

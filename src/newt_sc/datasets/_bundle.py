@@ -105,24 +105,8 @@ def bundle(
     if organism not in ("human", "mouse"):
         msg = f"organism is {organism!r}, expected 'human' or 'mouse'."
         raise ValueError(msg)
-    table = read_manifest(name)
-    known = list(dict.fromkeys(table["modality"]))
-    if modalities is not None:
-        modalities = [modalities] if isinstance(modalities, str) else modalities
-        unknown = sorted(set(modalities) - set(known))
-        if unknown:
-            msg = f"The bundle has no modality {unknown}: it has {known}."
-            raise ValueError(msg)
-        known = [modality for modality in known if modality in set(modalities)]
-    if redistributable_only:
-        table = table[table["redistributable"]]
-    table = table[table["modality"].isin(known)]
-    if table.empty:
-        msg = (
-            f"No file of the bundle is left of the modalities {known}: none of theirs is"
-            " redistributable."
-        )
-        raise ValueError(msg)
+    wanted = [modalities] if isinstance(modalities, str) else modalities
+    table = _chosen(read_manifest(name), wanted, redistributable_only)
     parts: dict[str, list[tuple[str, _Features]]] = {}
     for row, read in read_files(name, table, _READERS, progress=progress):
         for features in read:
@@ -139,13 +123,33 @@ def bundle(
             " by other ids?"
         )
         raise ValueError(msg)
-    with (
-        warnings.catch_warnings()
-    ):  # mudata 0.3 warns of what 0.4 no longer does on update; nothing is pulled here
+    with warnings.catch_warnings():
+        # mudata 0.3 warns of what 0.4 no longer does on update; nothing is pulled here
         warnings.simplefilter("ignore", FutureWarning)
         mdata = MuData(mods)
     mdata.uns[_keys.BUNDLE] = describe_manifest(name, table)
     return mdata
+
+
+def _chosen(
+    table: pd.DataFrame, modalities: Sequence[str] | None, redistributable_only: bool
+) -> pd.DataFrame:
+    """Rows of a manifest that are asked for."""
+    known = table["modality"].unique().tolist()
+    wanted = known if modalities is None else [name for name in known if name in set(modalities)]
+    if unknown := sorted(set(modalities or ()) - set(known)):
+        msg = f"The bundle has no modality {unknown}: it has {known}."
+        raise ValueError(msg)
+    if redistributable_only:
+        table = table[table["redistributable"]]
+    table = table[table["modality"].isin(wanted)]
+    if table.empty:
+        msg = (
+            f"No file of the bundle is left of the modalities {wanted}: none of theirs is"
+            " redistributable."
+        )
+        raise ValueError(msg)
+    return table
 
 
 def canonical_symbols(
@@ -293,17 +297,13 @@ def _read_expression(path: Path, *, group: str = "source") -> list[_Features]:
     names = adata.var_names.astype(str)
     if group in adata.var:
         parts = adata.var[group].astype(str).to_numpy()
-        return [
-            _Features(
-                adata.obs_names,
-                names[parts == part],
-                "condition",
-                X[:, parts == part].astype(np.float32),
-                part,
-            )
-            for part in dict.fromkeys(parts)
-        ]
-    return [_Features(adata.obs_names, names, "condition", X.astype(np.float32))]
+    else:
+        parts = np.full(adata.n_vars, "")
+    X = X.astype(np.float32)
+    return [
+        _Features(adata.obs_names, names[parts == part], "condition", X[:, parts == part], part)
+        for part in dict.fromkeys(parts)
+    ]
 
 
 def _read_modules(path: Path) -> list[_Features]:

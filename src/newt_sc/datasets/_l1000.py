@@ -130,6 +130,61 @@ def l1000(
     """
     if name == SHIPPED:
         return unpack(Path(str(files("newt_sc.datasets") / "_data" / "l1000.h5mu")))
+    table = _usable(name, redistributable_only)
+    found = {
+        row["format"]: (row, part)
+        for row, part in read_files(name, table, _READERS, progress=progress)
+    }
+    read = {kind: part for kind, (_, part) in found.items()}
+    z = read["l1000_zscores"]
+    obs, hub_targets = _annotate(
+        z.index,
+        read.get("drugbank_vocabulary"),
+        read.get("drugbank_compounds"),
+        read.get("repurposing_hub"),
+    )
+    parts = {"compound": (obs, _long(z))}
+    if "l1000_changes" in read:
+        parts["overexpression"] = _overexpression(read["l1000_changes"])
+    if "l1000_sets" in read:
+        parts["knockdown"] = _knockdown(read["l1000_sets"])
+    gene_table = _gene_table(read.get("l1000_genes"))
+    mods, reports = {}, {}
+    for modality, (obs, changes) in parts.items():
+        mods[modality], reports[modality] = _signatures(obs, changes, gene_table)
+        if modality != "compound":
+            mods[modality].layers["measured"] = ~np.isnan(mods[modality].X)
+    targets = _targets(_labels(found, hub_targets, redistributable_only), z.index)
+    if not targets.empty:
+        symbol, reports[_TARGETS] = _symbols(targets["target"])
+        targets["target"] = symbol[targets["target"]].to_numpy()
+        targets = targets.dropna(subset="target").drop_duplicates(
+            ["compound", "target", "label_set"]
+        )
+    mods["compound"].uns[_TARGETS] = targets.reset_index(drop=True)
+    for what, report in reports.items():
+        lost = [*report["dropped"], *report["ambiguous"]]
+        if lost or report["n_shared"]:
+            logger.info(
+                "%s: %d of %d genes left out (%s), %d share a gene with another",
+                *(what, len(lost), report["n_genes"], some(lost), report["n_shared"]),
+            )
+    with warnings.catch_warnings():
+        # mudata 0.3 warns of what 0.4 no longer does: columns are pulled
+        warnings.simplefilter("ignore", FutureWarning)
+        mdata = MuData(mods, axis=1)
+    mdata.obs = mdata.obs[[]]
+    mdata.var = gene_table.reindex(mdata.var_names).fillna("").rename_axis(None)
+    mdata.uns[_keys.L1000] = describe_manifest(name, table) | {
+        "redistributable_only": redistributable_only,
+        "counts": _counts(mods, targets),
+        "genes": reports,
+    }
+    return mdata
+
+
+def _usable(name: str | PathLike[str], redistributable_only: bool) -> pd.DataFrame:
+    """Rows of the manifest that may be used, checked as a whole."""
     table = read_manifest(name)
     if redistributable_only:
         by_row = table["options"].map(lambda options: "licence_column" in options)
@@ -147,96 +202,27 @@ def l1000(
             " InChIKeys it is matched by."
         )
         raise FormatError(str(name), None, message)
-    if kinds.duplicated().any():
-        twice = kinds[kinds.duplicated()]
-        raise FormatError(
-            str(name), int(twice.index[0]) + 2, f"the format {twice.iloc[0]!r} comes twice."
-        )
-    found = {
-        row["format"]: (row, read)
-        for row, read in read_files(name, table, _READERS, progress=progress)
-    }
-    read = {kind: part for kind, (_, part) in found.items()}
+    if (again := kinds.duplicated()).any():
+        line, twice = int(again.idxmax()) + 2, kinds[again].iloc[0]
+        raise FormatError(str(name), line, f"the format {twice!r} comes twice.")
+    return table
 
-    gene_table = _gene_table(read.get("l1000_genes"))
-    mods: dict[str, ad.AnnData] = {}
-    reports: dict[str, Any] = {}
-    z = read["l1000_zscores"]
-    row, column = np.nonzero(z.notna().to_numpy())
-    gene = pd.Categorical.from_codes(column, z.columns)
-    changes = pd.DataFrame({"row": row, "gene": gene, "value": z.to_numpy()[row, column]})
-    obs, hub_targets = _annotate(
-        z.index,
-        read.get("drugbank_vocabulary"),
-        read.get("drugbank_compounds"),
-        read.get("repurposing_hub"),
-    )
-    mods["compound"], reports["compound"] = _signatures(obs, changes, gene_table)
-    if "l1000_changes" in read:
-        obs, changes = _overexpression(read["l1000_changes"])
-        mods["overexpression"], reports["overexpression"] = _signatures(obs, changes, gene_table)
-    if "l1000_sets" in read:
-        obs, changes = _knockdown(read["l1000_sets"])
-        mods["knockdown"], reports["knockdown"] = _signatures(obs, changes, gene_table)
-    for modality in mods.keys() - {"compound"}:
-        mods[modality].layers["measured"] = ~np.isnan(mods[modality].X)
-    labels = {label_set: read[kind] for label_set, kind in _LABELS.items() if kind in read}
-    if hub_targets is not None:
-        labels["hub"] = hub_targets.assign(
-            source=found["repurposing_hub"][0]["source"],
-            licence=found["repurposing_hub"][0]["licence"],
-        )
-    if "drugbank" in labels:
-        origin = found["drugbank_proteins"][0]
-        labels["drugbank"] = labels["drugbank"].assign(
-            source=origin["source"], licence=origin["licence"]
-        )
-    if redistributable_only and "binds" in labels:
-        labels["binds"] = _open_rows(labels["binds"])
-    targets = _targets(labels, z.index)
-    if not targets.empty:
-        symbol, reports[_TARGETS] = _symbols(targets["target"])
-        targets["target"] = symbol[targets["target"]].to_numpy()
-        targets = targets.dropna(subset="target").drop_duplicates(
-            ["compound", "target", "label_set"]
-        )
-    mods["compound"].uns[_TARGETS] = targets.reset_index(drop=True)
 
-    for what, report in reports.items():
-        lost = [*report["dropped"], *report["ambiguous"]]
-        if lost or report["n_shared"]:
-            logger.info(
-                "%s: %d of %d genes left out (%s), %d share a gene with another",
-                *(what, len(lost), report["n_genes"], some(lost), report["n_shared"]),
-            )
-    with (
-        warnings.catch_warnings()
-    ):  # mudata 0.3 warns of what 0.4 no longer does: columns are pulled
-        warnings.simplefilter("ignore", FutureWarning)
-        mdata = MuData(mods, axis=1)
-    mdata.obs = mdata.obs[[]]
-    mdata.var = gene_table.reindex(mdata.var_names).fillna("").rename_axis(None)
-    mdata.uns[_keys.L1000] = describe_manifest(name, table) | {
-        "redistributable_only": redistributable_only,
-        "counts": (
-            {
-                modality: {"n_signatures": int(mod.n_obs), "n_genes": int(mod.n_vars)}
-                for modality, mod in mods.items()
-            }
-            | {
-                _TARGETS: {
-                    str(label_set): {
-                        "n_labels": len(part),
-                        "n_compounds": int(part["compound"].nunique()),
-                        "n_targets": int(part["target"].nunique()),
-                    }
-                    for label_set, part in targets.groupby("label_set")
-                }
-            }
-        ),
-        "genes": reports,
+def _counts(mods: Mapping[str, ad.AnnData], targets: pd.DataFrame) -> dict[str, Any]:
+    """Sizes, for ``uns``."""
+    counts: dict[str, Any] = {
+        modality: {"n_signatures": int(mod.n_obs), "n_genes": int(mod.n_vars)}
+        for modality, mod in mods.items()
     }
-    return mdata
+    counts[_TARGETS] = {
+        str(label_set): {
+            "n_labels": len(part),
+            "n_compounds": int(part["compound"].nunique()),
+            "n_targets": int(part["target"].nunique()),
+        }
+        for label_set, part in targets.groupby("label_set")
+    }
+    return counts
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -406,7 +392,6 @@ _READERS: dict[str, Callable[..., pd.DataFrame]] = {
     "l1000_zscores": _read_zscores,
     "repurposing_hub": _read_hub,
 }
-_LABELS = {"binds": "compound_binds_gene", "drugbank": "drugbank_proteins"}
 
 
 # -- signatures ------------------------------------------------------------------------------------
@@ -446,6 +431,12 @@ def _signatures(
     X = np.full((len(obs), len(names)), np.nan, dtype=np.float32)
     X[row[order], column[order]] = value[order]
     return ad.AnnData(X, obs=obs, var=table.reindex(names).fillna("").rename_axis(None)), report
+
+
+def _long(z: pd.DataFrame) -> pd.DataFrame:
+    row, column = np.nonzero(z.notna().to_numpy())
+    gene = pd.Categorical.from_codes(column, z.columns)
+    return pd.DataFrame({"row": row, "gene": gene, "value": z.to_numpy()[row, column]})
 
 
 def _overexpression(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -561,6 +552,25 @@ def _match_hub(obs: pd.DataFrame, hub: pd.DataFrame) -> pd.DataFrame:
 
 def _letters(names: pd.Series) -> pd.Series:
     return names.str.casefold().str.replace(r"[^a-z0-9]", "", regex=True)
+
+
+def _labels(
+    files: Mapping[str, tuple[dict[str, Any], pd.DataFrame]],
+    hub_targets: pd.DataFrame | None,
+    redistributable_only: bool,
+) -> dict[str, pd.DataFrame]:
+    """Known targets of each label set, with the source and the licence of each row."""
+    labels = {}
+    if "compound_binds_gene" in files:
+        binds = files["compound_binds_gene"][1]
+        labels["binds"] = _open_rows(binds) if redistributable_only else binds
+    if "drugbank_proteins" in files:
+        origin, proteins = files["drugbank_proteins"]
+        labels["drugbank"] = proteins.assign(source=origin["source"], licence=origin["licence"])
+    if hub_targets is not None:
+        origin, _ = files["repurposing_hub"]
+        labels["hub"] = hub_targets.assign(source=origin["source"], licence=origin["licence"])
+    return labels
 
 
 def _open_rows(labels: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from newt_sc.datasets._fetch import fetch, safe_relative
-from newt_sc.errors import FormatError
+from newt_sc.errors import FormatError, NewtError
+from newt_sc.io._text import open_text
 
 __all__ = ["COLUMNS", "describe_manifest", "manifest_folder", "read_files", "read_manifest"]
 
@@ -43,6 +44,8 @@ SIGNATURES = (
     "l1000_zscores",
     "repurposing_hub",
 )
+FILE_OPTIONS = ("aliases", "ontology")
+"""Options that name a second file: found and checked as the first, and never just a path."""
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 
 
@@ -74,8 +77,8 @@ def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
     module labels, or ``go``: a GMT of GO terms, to be propagated on the option ``ontology``; or one
     of those of :func:`l1000`), ``source`` (a short name), ``version``, ``date``, ``origin``,
     ``licence``, ``redistributable`` (``True`` or ``False``), ``sha256`` and, if needed, ``options``
-    (JSON, passed to the reader; an option ``{"file": ..., "sha256": ...}`` is a second file, found
-    as the first is).
+    (JSON, passed to the reader; ``ontology`` and ``aliases`` are second files, ``{"file": ...,
+    "sha256": ...}``, found and checked as the first is).
 
     Parameters
     ----------
@@ -101,8 +104,9 @@ def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
     """
     path = _manifest_path(name)
     try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        with open_text(path) as text:
+            table = pd.read_csv(text, sep="\t", dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise FormatError(path, None, f"not a tab-separated table: {error}") from error
     missing = [column for column in COLUMNS if column not in table]
     if missing:
@@ -113,65 +117,67 @@ def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
         raise FormatError(
             path, 2, f"rows have more fields than the header, which has {table.shape[1]}."
         )
-    options: list[dict[str, Any]] = []
-    for number, row in enumerate(table.to_dict("records"), start=2):
-        options.append(_checked(path, number, row))
-    if table.duplicated(["modality", "source"]).any():
-        twice = (
-            table.loc[table.duplicated(["modality", "source"]), ["modality", "source"]]
-            .iloc[0]
-            .tolist()
-        )
+    rows = list(enumerate(table.to_dict("records"), start=2))
+    for line, row in rows:
+        _check_row(path, line, row)
+    options = [_read_options(path, line, row.get("options") or "{}") for line, row in rows]
+    keys = table[["modality", "source"]]
+    if (again := keys.duplicated()).any():
+        line, twice = int(again.to_numpy().argmax()) + 2, keys[again].iloc[0].tolist()
         raise FormatError(
-            path, None, f"modality and source {twice} occur twice: give each file its own source."
+            path, line, f"modality and source {twice} occur twice: give each file its own source."
         )
     return table.assign(
         redistributable=table["redistributable"].str.lower().isin(_TRUE), options=options
     )
 
 
-def _checked(path: Path, line: int, row: dict[str, Any]) -> dict[str, Any]:
-    if row["format"] not in KNOWLEDGE + SIGNATURES:
-        raise FormatError(
-            path, line, f"format {row['format']!r} is not one of {sorted(KNOWLEDGE + SIGNATURES)}."
-        )
+def _check_row(path: Path, line: int, row: dict[str, Any]) -> None:
+    formats = sorted(KNOWLEDGE + SIGNATURES)
+    if row["format"] not in formats:
+        raise FormatError(path, line, f"format {row['format']!r} is not one of {formats}.")
     if row["redistributable"].lower() not in _TRUE | _FALSE:
         raise FormatError(
             path, line, f"redistributable is {row['redistributable']!r}, expected True or False."
         )
-    _check_digest(path, line, row["sha256"])
     if not row["modality"].isidentifier() or not row["source"]:
         raise FormatError(
             path,
             line,
             "modality must be a plain name such as 'function', and source must not be empty.",
         )
+    _check_file(path, line, row["file"], row["sha256"])
+
+
+def _check_file(path: Path, line: int, file: str, digest: str) -> None:
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise FormatError(path, line, f"sha256 {digest!r} is not 64 lower-case hexadecimal digits.")
     try:
-        safe_relative(row["file"])
-        options = json.loads(row.get("options") or "{}")
+        safe_relative(file)
     except ValueError as error:
         raise FormatError(path, line, str(error)) from error
+
+
+def _read_options(path: Path, line: int, text: str) -> dict[str, Any]:
+    try:
+        options = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(path, line, f"options are no JSON: {error}.") from error
     if not isinstance(options, dict):
         raise FormatError(path, line, f"options {options!r} is not a JSON object.")
     for name, value in options.items():
-        if isinstance(value, dict):
-            if value.keys() != {"file", "sha256"} or not all(
-                isinstance(text, str) for text in value.values()
-            ):
-                raise FormatError(
-                    path, line, f"option {name!r} is {value}, expected a file and its sha256."
-                )
-            _check_digest(path, line, value["sha256"])
-            try:
-                safe_relative(value["file"])
-            except ValueError as error:
-                raise FormatError(path, line, str(error)) from error
+        if name not in FILE_OPTIONS and not isinstance(value, dict):
+            continue
+        parts = value if isinstance(value, dict) else {}
+        if parts.keys() != {"file", "sha256"} or {*map(type, parts.values())} != {str}:
+            raise FormatError(
+                path,
+                line,
+                f"option {name!r} is {value!r}, expected a file of the bundle and its sha256:"
+                ' {"file": ..., "sha256": ...}.',
+            )
+        _check_file(path, line, parts["file"], parts["sha256"])
     return options
-
-
-def _check_digest(path: Path, line: int, digest: str) -> None:
-    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-        raise FormatError(path, line, f"sha256 {digest!r} is not 64 lower-case hexadecimal digits.")
 
 
 def read_files(
@@ -225,7 +231,11 @@ def read_files(
         }
         try:
             read = readers[row["format"]](file, **options)
-        except TypeError as error:
+        except NewtError:
+            raise
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            if not options and not isinstance(error, TypeError):
+                raise
             message = f"options {row['options']} do not fit the format {row['format']!r}: {error}"
             raise FormatError(path, int(line), message) from error
         yield row, read
