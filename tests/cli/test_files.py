@@ -117,3 +117,11 @@ def test_a_table_that_is_read_is_not_replaced(
     assert main(["rank-sets", str(path), "sets.gmt", str(path)]) == 1
     assert "is read and would be replaced" in capsys.readouterr().err
     assert path.read_text() == "TP53\t1\n"
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2")
+def test_what_a_dead_writer_took_away_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    ad.AnnData(np.ones((2, 3), np.float32)).write_zarr(path)
+    path.rename(tmp_path / ".a.zarr.1.old")
+    assert _files.read("cells", path).shape == (2, 3)

@@ -11,7 +11,7 @@ import pytest
 from newt_sc.io import _atomic
 from newt_sc.io._atomic import atomic_path, recover
 
-KILLED = """
+DYING = """
 import os, shutil, signal, sys
 from pathlib import Path
 from newt_sc.io import _atomic
@@ -38,6 +38,10 @@ for where, name in (
     (shutil, "rmtree"), (os, "rmdir"), (os, "unlink"),
 ):
     setattr(where, name, dying(getattr(where, name)))
+"""
+"""Ends itself before or after the step with the given number, of all that it does to files."""
+
+WRITING = """
 with _atomic.atomic_path(path) as new:
     if path.suffix == ".zarr":
         new.mkdir()
@@ -62,9 +66,8 @@ def test_death_at_any_step_leaves_the_old_or_the_new(tmp_path, name, can_swap):
             _store(path, "zarr.json", "old")
         else:
             path.write_text("old")
-        done = subprocess.run(
-            [sys.executable, "-c", KILLED, str(path), str(step), str(can_swap)], check=False
-        )
+        command = [sys.executable, "-c", DYING + WRITING, str(path), str(step), str(can_swap)]
+        done = subprocess.run(command, check=False)
         recover(path)
         found.append((path / "content" if name == "a.zarr" else path).read_text())
         assert name == "a.txt" or (path / "zarr.json").read_text() == "{}"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +23,7 @@ import newt_sc as nt
 from newt_sc.errors import FormatError, NewtWarning
 from newt_sc.io import _atomic
 from newt_sc.models import _newt_files, _storage
+from tests.io.test_atomic import DYING
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -209,6 +214,37 @@ def test_failure_of_the_last_step_brings_the_old_model_back(
         trained.save(saved, overwrite=True)
     assert NEWT.load(saved).is_trained
     assert [path.name for path in saved.parent.iterdir()] == ["model"]
+
+
+SAVING = """
+import numpy as np
+from newt_sc.models import _storage
+_storage.write(path, {"class": "X", "is": "new"}, {"a": np.ones(3)}, overwrite=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a process cannot be killed at a step")
+@pytest.mark.parametrize("can_swap", [True, False])
+def test_death_while_saving_leaves_the_old_or_the_new(tmp_path: Path, can_swap: bool) -> None:
+    """Killed before and after each step, from the last thing written on."""
+    found = []
+    for step in range(3, 60):
+        path = tmp_path / str(step) / "my.model"
+        path.parent.mkdir()
+        _storage.write(path, {"class": "X", "is": "old"}, {"a": np.zeros(3)}, overwrite=False)
+        command = [sys.executable, "-c", DYING + SAVING, str(path), str(step), str(can_swap)]
+        done = subprocess.run(command, check=False)
+        assert done.returncode in (0, -signal.SIGKILL)
+        folder = _storage.resolve(path)
+        described = _storage.read_json(folder, cls="X", schema={"is": str})
+        arrays = _storage.read_arrays(folder, sha256=described["weights_sha256"], most=1000)
+        found.append(described["is"])
+        assert arrays["a"].tolist() == [float(described["is"] == "new")] * 3
+        if done.returncode == 0:
+            break
+    assert done.returncode == 0
+    assert found == sorted(found, reverse=True)  # old, ..., old, new, ..., new
+    assert {"old", "new"} == set(found)
 
 
 # -- bad files -------------------------------------------------------------------------------------

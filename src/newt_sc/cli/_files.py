@@ -59,7 +59,10 @@ def is_mudata(data: Any) -> bool:
 
 
 def check_input(path: Path) -> None:
-    """Raise where there is no such file."""
+    """Raise where there is no such file, nor one that a writer took away when it died."""
+    from newt_sc.io._atomic import recover
+
+    recover(path)
     if not path.exists():
         msg = f"{path} does not exist."
         raise FileNotFoundError(msg)
@@ -133,7 +136,10 @@ def read_cells(path: Path, *, backed: bool = False) -> AnnData:
     """
     import anndata as ad
 
+    from newt_sc.io._atomic import recover
+
     try:
+        recover(path)
         if path.suffix == ".zarr":
             return ad.read_zarr(path)
         return ad.read_h5ad(path, backed="r" if backed else None)
