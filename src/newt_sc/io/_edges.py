@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,19 +11,12 @@ from newt_sc._docs import with_docs
 from newt_sc._warn import warn
 from newt_sc.errors import FormatError
 
-from ._table import (
-    clean_name,
-    infer_numbers,
-    iter_blocks,
-    iter_rows,
-    parse_number,
-    parse_numbers,
-    warn_missing,
-)
-from ._text import StrPath, open_text
+from ._table import UNNAMED, clean_name, infer_numbers, parse_finite, read_strings, warn_missing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
+
+    from ._text import StrPath
 
 __all__ = ["read_edges", "read_regulons"]
 
@@ -37,15 +30,6 @@ _SIGNS = (("consensus_stimulation", "consensus_inhibition"), ("is_stimulation", 
 """Columns of OmniPath that give an edge its sign, those first that are taken first."""
 
 _TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
-
-
-class _Names(NamedTuple):
-    """Which columns are what."""
-
-    source: str
-    target: str
-    weight: str | None
-    left_out: frozenset[str] = frozenset()
 
 
 @with_docs
@@ -95,17 +79,18 @@ def read_edges(
     --------
     >>> nt.io.read_edges("network.tsv")  # doctest: +SKIP
     """
-
-    def choose(header: list[str]) -> _Names:
-        for name in (source, target, weight):
-            if name is not None and name not in header:
-                hint = "; give weight=None for weights of 1" if name == weight else ""
-                raise FormatError(
-                    path, 1, f"found the columns {header}, expected one named {name!r}{hint}"
-                )
-        return _Names(source, target, weight)
-
-    return _read_table(path, choose, sep)
+    if source == target:
+        raise ValueError(f"source and target must be two columns, found {source!r} for both")
+    table = read_strings(path, sep=sep)
+    for name in (source, target, weight):
+        if name is not None and name not in table:
+            hint = "; give weight=None for weights of 1" if name == weight else ""
+            found = list(table.columns)
+            raise FormatError(
+                path, 1, f"found the columns {found}, expected one named {name!r}{hint}"
+            )
+    edges = _edges(path, table, {"source": source, "target": target, "weight": weight})
+    return edges.reset_index(drop=True)
 
 
 @with_docs
@@ -158,135 +143,89 @@ def read_regulons(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
     --------
     >>> nt.io.read_regulons("collectri.tsv")  # doctest: +SKIP
     """
-    weighted = False
+    table = read_strings(path, sep=sep)
+    known = {name.lower(): name for name in reversed(table.columns)}
+    roles = {
+        role: next((known[alias] for alias in aliases if alias in known), None)
+        for role, aliases in _REGULON_COLUMNS.items()
+    }
+    if roles["source"] is None or roles["target"] is None:
+        expected = " and ".join(f"one of {_REGULON_COLUMNS[role]}" for role in ("source", "target"))
+        found = list(table.columns)
+        raise FormatError(path, 1, f"found the columns {found}, expected {expected}")
+    beside = [known[role] for role in roles if role in known and known[role] not in roles.values()]
+    frame = _edges(path, table.drop(columns=beside), roles)
+    if roles["weight"] is None:
+        frame = _signed(path, frame)
+    return _first_of_each_pair(path, frame).reset_index(drop=True)
 
-    def choose(header: list[str]) -> _Names:
-        nonlocal weighted
-        lower: dict[str, str] = {}
-        for name in header:
-            lower.setdefault(name.lower(), name)
-        found = {
-            role: next((lower[alias] for alias in aliases if alias in lower), None)
-            for role, aliases in _REGULON_COLUMNS.items()
-        }
-        if found["source"] is None or found["target"] is None:
-            expected = " and ".join(
-                f"one of {_REGULON_COLUMNS[role]}" for role in ("source", "target")
-            )
-            raise FormatError(path, 1, f"found the columns {header}, expected {expected}")
-        weighted = found["weight"] is not None
-        used = {found[role] for role in ("source", "target")}
-        beside = {
-            lower[role]
-            for role in ("source", "target", "weight")
-            if role in lower and lower[role] not in used
-        }
-        return _Names(
-            found["source"], found["target"], found["weight"], frozenset(beside - {found["weight"]})
+
+def _edges(path: StrPath, table: pd.DataFrame, roles: Mapping[str, str | None]) -> pd.DataFrame:
+    """Edges of a table of strings, whose index is the lines."""
+    taken = {name: role for role, name in roles.items() if name is not None}
+    plain = roles["weight"] is None
+    extra = [
+        name
+        for name in table.columns.difference(taken, sort=False)
+        if not name.startswith(UNNAMED) and not (plain and name == "weight")
+    ]
+    if clash := sorted(roles.keys() & set(extra)):
+        message = (
+            f"the columns {clash} would stand beside {sorted(taken)} under one name; rename them"
         )
+        raise FormatError(path, 1, message)
+    edges = pd.DataFrame(index=table.index)
+    for end in ("source", "target"):
+        edges[end] = table[roles[end]].map(clean_name).astype(str)
+    if plain:
+        edges["weight"] = np.float32(1)
+    else:
+        edges["weight"] = parse_finite(path, table[roles["weight"]], roles["weight"])
+    for name in extra:
+        edges[name] = infer_numbers(table[name])
+    missing = (edges[["source", "target"]] == "").any(axis=1)
+    if len(edges) and missing.all():
+        ends = f"{roles['source']!r} or {roles['target']!r}"
+        raise FormatError(path, None, f"a name is missing in {ends} of each row")
+    warn_missing(path, int(missing.sum()), "edges, by one of their names,")
+    return edges[~missing]
 
-    frame = _read_table(path, choose, sep)
-    others = {str(name).lower(): name for name in frame.columns[3:]}
-    if not weighted:
-        signs = [[others[name] for name in pair] for pair in _SIGNS if set(pair) <= others.keys()]
-        if signs:
-            frame = _give_signs(path, frame, signs)
-        elif others:
-            some = ", ".join(map(str, frame.columns[3:]))
-            message = (
-                f"no column of {path} is known as a weight or sign ({some}): every edge has the"
-                " weight 1"
-            )
-            warn(message)
+
+def _first_of_each_pair(path: StrPath, frame: pd.DataFrame) -> pd.DataFrame:
     repeated = frame.duplicated(["source", "target"])
     if repeated.any():
-        some = ", ".join(
-            f"{s} -> {t}" for s, t in frame.loc[repeated, ["source", "target"]].to_numpy()[:3]
-        )
+        pairs = frame.loc[repeated, ["source", "target"]].to_numpy()[:3]
+        some = ", ".join(f"{source} -> {target}" for source, target in pairs)
         message = (
             f"{repeated.sum()} repeated pairs of source and target in {path}, such as {some}; the"
             " first is kept"
         )
         warn(message)
-        frame = frame[~repeated].reset_index(drop=True)
-    return frame
+    return frame[~repeated]
 
 
-def _read_table(
-    path: StrPath, choose: Callable[[list[str]], _Names], sep: str | None
-) -> pd.DataFrame:
-    with open_text(path) as text:
-        rows = iter_rows(path, text, sep=sep)
-        start, header = next(rows, (0, []))
-        if not header:
-            raise FormatError(path, None, "the file is empty, expected a table with a header")
-        header = [name.strip() for name in header]
-        header[0] = header[0].lstrip("#")
-        twice = {name for name in header if name and header.count(name) > 1}
-        if twice:
-            raise FormatError(
-                path, start, f"the columns {sorted(twice)} come more than once; rename them"
-            )
-        names = choose(header)
-        source, target, weight, left_out = names
-        if source == target:
-            raise ValueError(f"source and target must be two columns, found {source!r} for both")
-        renamed = {source: "source", target: "target"} | (
-            {} if weight is None else {weight: "weight"}
-        )
-        left_out |= {"weight"} if weight is None else set()
-        extra = [name for name in header if name and name not in renamed and name not in left_out]
-        clash = {"source", "target", "weight"}.intersection(extra)
-        if clash:
-            message = (
-                f"the columns {sorted(clash)} would stand beside {sorted(renamed)} under one name;"
-                " rename them"
-            )
-            raise FormatError(path, start, message)
-        at = {name: header.index(name) for name in (*renamed, *extra)}
-
-        known: dict[str, str] = {}  # one object for each distinct name
-        ends: dict[str, list[str]] = {source: [], target: []}
-        weights: list[np.ndarray] = []
-        others: dict[str, list[str]] = {name: [] for name in extra}
-        for numbers, columns in iter_blocks(path, rows, width=len(header)):
-            for name, nodes in ends.items():
-                nodes.extend(
-                    known.setdefault(node, node) for node in map(clean_name, columns[at[name]])
-                )
-            if weight is None:
-                weights.append(np.ones(len(numbers), dtype=np.float32))
-            else:
-                weights.append(_parse_weights(path, numbers, columns[at[weight]], weight))
-            for name, values in others.items():
-                values.extend(columns[at[name]])
-    frame = {
-        "source": pd.Series(ends[source], dtype=str),
-        "target": pd.Series(ends[target], dtype=str),
-        "weight": np.concatenate(weights) if weights else np.empty(0, dtype=np.float32),
-    }
-    table = pd.DataFrame(frame | {name: infer_numbers(values) for name, values in others.items()})
-    missing = (table[["source", "target"]] == "").any(axis=1)
-    if missing.any():
-        if missing.all():
-            raise FormatError(
-                path, None, f"a name is missing in {source!r} or {target!r} of each row"
-            )
-        warn_missing(path, int(missing.sum()), "edges, by one of their names,")
-        table = table[~missing].reset_index(drop=True)
-    return table
-
-
-def _give_signs(path: StrPath, frame: pd.DataFrame, pairs: list[list[str]]) -> pd.DataFrame:
+def _signed(path: StrPath, frame: pd.DataFrame) -> pd.DataFrame:
     """Edges with the weight 1 or -1, where columns of signs say activate or repress."""
+    others = {str(name).lower(): name for name in frame.columns[3:]}
+    pairs = [[others[name] for name in pair] for pair in _SIGNS if set(pair) <= others.keys()]
+    if not pairs:
+        if others:
+            some = ", ".join(map(str, others.values()))
+            message = (
+                f"no column of {path} is known as a weight or sign ({some}): every edge has the"
+                " weight 1"
+            )
+            warn(message)
+        return frame
     sign: np.ndarray = np.zeros(len(frame), dtype=np.float32)
     for pair in pairs:
         said = [frame[name].astype(str).str.strip().str.lower().map(_TRUTH) for name in pair]
         for name, truth in zip(pair, said, strict=True):
             if truth.isna().any():
-                found = frame.loc[truth.isna(), name].iloc[0]
+                line = truth.index[truth.isna()][0]
+                found = frame.loc[line, name]
                 raise FormatError(
-                    path, None, f"found {found!r} in {name!r}, expected True or False"
+                    path, int(line), f"found {found!r} in {name!r}, expected True or False"
                 )
         up, down = (truth.to_numpy(dtype=np.float32) for truth in said)
         sign = np.where(sign == 0, up - down, sign)
@@ -296,28 +235,4 @@ def _give_signs(path: StrPath, frame: pd.DataFrame, pairs: list[list[str]]) -> p
             f"{n:,} of {len(frame):,} edges of {path} have no sign, or both, and were left out"
         )
         warn(message)
-    return frame.assign(weight=sign)[sign != 0].reset_index(drop=True)
-
-
-def _parse_weights(
-    path: StrPath, numbers: list[int], values: tuple[str, ...], name: str
-) -> np.ndarray:
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite and refused below
-        try:
-            weights = np.array(parse_numbers(values), dtype=np.float32)
-            if np.isfinite(weights).all():
-                return weights
-        except ValueError:
-            pass
-        for number, value in zip(numbers, values, strict=True):
-            try:
-                finite = bool(np.isfinite(np.float32(parse_number(value))))
-            except ValueError:
-                finite = False
-            if not finite:
-                raise FormatError(
-                    path, number, f"found {value!r} in {name!r}, expected a finite number"
-                )
-    raise FormatError(
-        path, None, f"found a weight in {name!r} that is no finite number"
-    )  # pragma: no cover
+    return frame.assign(weight=sign)[sign != 0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
+from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -17,19 +19,22 @@ from newt_sc.errors import FormatError
 from ._text import check_field, open_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from ._text import StrPath
 
 __all__ = [
     "MISSING",
+    "UNNAMED",
     "check_name",
     "clean_label",
     "clean_name",
     "infer_numbers",
     "is_gene_header",
-    "iter_blocks",
     "iter_rows",
+    "open_table",
+    "parse_count",
+    "parse_finite",
     "parse_number",
     "parse_numbers",
     "read_strings",
@@ -41,6 +46,9 @@ __all__ = [
 MISSING: Final = _missing.MISSING | {""}
 """What stands for a missing value in files."""
 
+UNNAMED: Final = "Unnamed: "
+"""How the name of a column starts that has none."""
+
 _FLOAT_ID: Final = re.compile(r"([0-9]+)\.0")
 # 007 and 1E05 are names: no program writes such numbers. R writes 1e+05, Java 1.0E5.
 _NUMBER: Final = re.compile(
@@ -50,12 +58,13 @@ _NUMBER: Final = re.compile(
 )
 _GENE_HEADER: Final = re.compile(  # IDS and ID1 are genes
     r"(?:genes?|symbols?|ensembl|entrez|hgnc|ncbi|uniprot|refseq|index|id|names?|features?|probes?|identifiers?"
-    r"|accessions?|rows?|unnamed|official|approved|[\W_]+[0-9]*)*",
+    r"|accessions?|rows?|unnamed|official|approved|[\W_][0-9]*)*",
     re.IGNORECASE,
 )
 
 # small: lists that outlive a few hundred others make the garbage collector walk all of them
 _BLOCK = 250
+_DIGITS: Final = 19  # of int64; Python itself refuses to read thousands
 
 Row = tuple[int, list[str]]
 
@@ -65,10 +74,10 @@ def sniff_separator(line: str) -> str:
     return next((sep for sep in "\t,;" if sep in line), " ")
 
 
-def iter_rows(path: StrPath, text: TextIO, *, sep: str | None) -> Iterator[Row]:
-    """Iterate over the rows of a delimited table.
-
-    Quoted fields are understood and blank rows are skipped.
+def iter_rows(
+    path: StrPath, text: TextIO, *, sep: str | None, quoted: bool = True
+) -> Iterator[Row]:
+    """Iterate over the rows of a delimited table; blank rows are skipped.
 
     Parameters
     ----------
@@ -79,6 +88,8 @@ def iter_rows(path: StrPath, text: TextIO, *, sep: str | None) -> Iterator[Row]:
     sep
         Separator, one character; a blank stands for any run of white space. ``None`` to tell it
         from the first line.
+    quoted
+        Whether quotes may stand around a field.
 
     Yields
     ------
@@ -107,7 +118,8 @@ def iter_rows(path: StrPath, text: TextIO, *, sep: str | None) -> Iterator[Row]:
             if fields := line.split():
                 yield number, fields
         return
-    reader = csv.reader(lines, delimiter=sep, strict=True)
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(lines, delimiter=sep, strict=True, quoting=quoting)
     try:
         for row in reader:
             if any(field.strip() for field in row):  # spreadsheets write rows of separators alone
@@ -118,53 +130,24 @@ def iter_rows(path: StrPath, text: TextIO, *, sep: str | None) -> Iterator[Row]:
         ) from error
 
 
-def iter_blocks(
-    path: StrPath, rows: Iterator[Row], *, width: int
-) -> Iterator[tuple[list[int], list[tuple[str, ...]]]]:
-    """Gather rows to blocks of columns.
-
-    Parameters
-    ----------
-    path
-        The file, for messages.
-    rows
-        Rows as :func:`iter_rows` yields them, without the header.
-    width
-        Number of columns.
-
-    Yields
-    ------
-    Line numbers, and for each column its values.
-
-    Raises
-    ------
-    FormatError
-        If a row has not ``width`` fields.
-    """
-    while block := list(islice(rows, _BLOCK)):
-        for number, row in block:
-            if len(row) != width:
-                raise FormatError(
-                    path, number, f"found {len(row)} fields, expected {width} as in the header"
-                )
-        numbers, fields = zip(*block, strict=True)
-        yield list(numbers), list(zip(*fields, strict=True))
-
-
-def read_strings(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
-    """Read a table with a header as strings, every row of it as long as the header.
+@contextmanager
+def open_table(
+    path: StrPath, *, sep: str | None = None, quoted: bool = True
+) -> Iterator[tuple[list[str], Iterator[Row]]]:
+    """Open a table with a header, every row of it as long as the header.
 
     Parameters
     ----------
     path
         The file, plain or gzip.
-    sep
-        Separator; see :func:`iter_rows`.
+    sep, quoted
+        See :func:`iter_rows`.
 
-    Returns
-    -------
-    Strings without white space around them. A column without a name, as row names get, is called as
-    pandas calls it.
+    Yields
+    ------
+    Names of the columns, and the rows with their lines. White space around names is taken off, and
+    so is the ``#`` before the first. A column without a name, as row names get, is called as pandas
+    calls it: ``Unnamed: 0``.
 
     Raises
     ------
@@ -174,20 +157,46 @@ def read_strings(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
         If the file is empty or no text, a column comes twice, or a row has not as many fields as
         the header.
     """
+
+    def check(rows: Iterator[Row]) -> Iterator[Row]:
+        for number, row in rows:
+            if len(row) != len(names):
+                message = f"found {len(row)} fields, expected {len(names)} as in the header"
+                raise FormatError(path, number, message)
+            yield number, row
+
     with open_text(path) as text:
-        rows = iter_rows(path, text, sep=sep)
-        start, header = next(rows, (0, []))
+        rows = iter_rows(path, text, sep=sep, quoted=quoted)
+        line, header = next(rows, (0, []))
         if not header:
             raise FormatError(path, None, "the file is empty, expected a table with a header")
-        names = [name.strip() or f"Unnamed: {i}" for i, name in enumerate(header)]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise FormatError(path, start, f"the columns {twice} come more than once; rename them")
+        header[0] = header[0].strip().lstrip("#")
+        names = [name.strip() or f"{UNNAMED}{i}" for i, name in enumerate(header)]
+        if twice := sorted(name for name, n in Counter(names).items() if n > 1):
+            raise FormatError(path, line, f"the columns {twice} come more than once; rename them")
+        yield names, check(rows)
+
+
+def read_strings(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
+    """Read a table with a header as strings without white space around them.
+
+    Its index is the lines of the rows. Parameters, names of columns and errors are those of
+    :func:`open_table`.
+    """
+    known: dict[str, str] = {}  # one object for each distinct string
+    with open_table(path, sep=sep) as (names, rows):
+        lines: list[int] = []
         columns: list[list[str]] = [[] for _ in names]
-        for _, block in iter_blocks(path, rows, width=len(names)):
-            for column, values in zip(columns, block, strict=True):
-                column.extend(map(str.strip, values))
+        while block := list(islice(rows, _BLOCK)):
+            numbers, fields = zip(*block, strict=True)
+            lines.extend(numbers)
+            for column, values in zip(columns, zip(*fields, strict=True), strict=True):
+                column.extend(known.setdefault(value, value) for value in map(str.strip, values))
     return pd.DataFrame(
-        {name: pd.Series(column, dtype=str) for name, column in zip(names, columns, strict=True)}
+        {
+            name: pd.Series(column, dtype=str, index=lines)
+            for name, column in zip(names, columns, strict=True)
+        }
     )
 
 
@@ -279,6 +288,45 @@ def parse_numbers(texts: Sequence[str]) -> list[float]:
     return list(map(float, texts))
 
 
+def parse_finite(path: StrPath, values: pd.Series, what: Hashable) -> np.ndarray:
+    """Turn strings into finite float32 numbers.
+
+    Parameters
+    ----------
+    path, what
+        The file and what the column is called, for messages.
+    values
+        Strings; the index holds their lines.
+
+    Raises
+    ------
+    FormatError
+        If one is no number, or none that float32 holds.
+    """
+    try:
+        numbers = parse_numbers(values.tolist())
+    except ValueError:
+        numbers = list(map(_number_or_nan, values))
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite and refused below
+        out: np.ndarray = np.array(numbers, dtype=np.float32)
+    for at in np.flatnonzero(~np.isfinite(out)):
+        line, found = int(values.index[at]), values.iloc[at]
+        raise FormatError(path, line, f"found {found!r} in {what!r}, expected a finite number")
+    return out
+
+
+def _number_or_nan(text: str) -> float:
+    try:
+        return parse_number(text)
+    except ValueError:
+        return np.nan
+
+
+def parse_count(text: str) -> int | None:
+    """Whole number from 0 up, or None if it is none or has more digits than any count has."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else None
+
+
 def infer_numbers(values: Iterable[str]) -> pd.Series:
     """Turn strings into numbers if all that are not missing are written as numbers are.
 
@@ -287,7 +335,8 @@ def infer_numbers(values: Iterable[str]) -> pd.Series:
     Names that could be read as numbers stay names: ``007``, ``1E05``, ``1_0``. So does what no
     float holds (``1e999``).
     """
-    strings = pd.Series(list(values), dtype=str)
+    given = values if isinstance(values, pd.Series) else list(values)
+    strings = pd.Series(given, dtype=str)
     missing = strings.str.strip().isin(MISSING)
     said = strings[~missing].str.strip()
     if said.empty or not said.str.fullmatch(_NUMBER).all():
