@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -221,3 +222,42 @@ def test_missing_directory_and_nothing_written(tmp_path):
     ):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_mode_of_a_file_that_is_replaced_stays(tmp_path, mode):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    path.chmod(mode)
+    with atomic_path(path) as new:
+        new.write_text("new")
+    assert path.stat().st_mode & 0o777 == mode
+    assert path.read_text() == "new"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_pipes_and_devices_are_written_to(tmp_path):
+    path = tmp_path / "pipe.txt"
+    os.mkfifo(path)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(path.read_text)
+        with atomic_path(path) as new:
+            new.write_text("new")
+        assert read.result(timeout=10) == "new"
+    assert path.is_fifo()
+    with atomic_path(os.devnull) as new:
+        new.write_text("new")
+    assert Path(os.devnull).is_char_device()
+    assert list(tmp_path.iterdir()) == [path]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from newt_sc.io import write_gmt as w; w({'a': ['B']}, '/dev/stdout')",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "a\t\tB\n"

@@ -58,3 +58,10 @@ def test_what_is_no_tree_is_refused(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(FormatError):
         nt.io.read_newick(path)
+
+
+def test_a_leaf_may_be_called_as_an_inner_node():
+    tree = nt.io.read_newick("((A,B)A,(C,D)E,(F,G)0.9);")
+    assert set(tree) == {*"ABCDEFG", 0, 1, 2}
+    assert tree.nodes[1]["label"] == "A"
+    assert list(tree["E"]) == ["C", "D"]

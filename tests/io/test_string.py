@@ -178,7 +178,7 @@ def test_aliases_that_do_not_fit(tmp_path):
         read_string(path, aliases=info)
     for text, line in [
         ("id\tname\n", 1),
-        ("", 1),
+        ("", None),
         ("#string_protein_id\tpreferred_name\n\nonly\n", 3),
         ("#string_protein_id\tpreferred_name\n\tTP53\n", 2),
         ("#string_protein_id\tpreferred_name\n", None),

@@ -7,8 +7,10 @@ import errno
 import glob
 import os
 import shutil
+import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -42,8 +44,9 @@ def atomic_path(
     Parameters
     ----------
     path
-        Where the result shall be. A symbolic link is followed. An existing file is replaced; an
-        existing directory only as ``check`` has it, and only by a directory.
+        Where the result shall be. A symbolic link is followed. An existing file is replaced, its
+        mode staying as it is; an existing directory only as ``check`` has it, and only by a
+        directory. What is neither, such as a pipe or ``/dev/stdout``, is written to.
     check
         Raises where what stands at a path may not be replaced. By default a directory may be, if it
         is empty or a zarr store.
@@ -59,6 +62,12 @@ def atomic_path(
     FileExistsError
         If ``path`` is a directory with other content.
     """
+    if _is_stream(Path(path)):
+        with TemporaryDirectory() as folder:
+            yield (written := Path(folder, Path(path).name))
+            with written.open("rb") as source, Path(path).open("wb") as stream:
+                shutil.copyfileobj(source, stream)
+        return
     target, check = Path(os.path.realpath(path)), check or _check_zarr
     if not target.parent.is_dir():
         raise FileNotFoundError(
@@ -74,11 +83,19 @@ def atomic_path(
             raise FileNotFoundError(
                 errno.ENOENT, "nothing was written to the temporary path", str(temporary)
             )
+        if target.is_file() and temporary.is_file():
+            with suppress(FileNotFoundError):  # another writer was faster
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         _move(temporary, target, check)
     finally:
         _remove(temporary)
     for old in left:
         _remove(old)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether something stands there that can be written to, but not replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def recover(path: str | os.PathLike[str]) -> None:

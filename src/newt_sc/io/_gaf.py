@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -132,47 +132,54 @@ def read_gaf(
     filters = _filters(aspects, evidence, relations, taxon)
     seen: dict[str, set[str]] = {name: set() for name in filters}
     n_missing = 0
-
-    columns: list[list[str]] = [[] for _ in COLUMNS]
+    rows: list[list[str]] = []
     dates: dict[str, datetime] = {}
     known: dict[str, str] = {}  # one object for each distinct string
     for number, fields in _checked(path):
         date = fields[_DATE]
         if date not in dates:
             dates[date] = _parse_date(path, number, date)
-        qualifiers = fields[_RELATION].split("|")
-        passes = negated or "NOT" not in qualifiers
-        for name, values in filters.items():
-            field = fields[_FILTERED[name]]
-            has = qualifiers if name == "relations" else [field.split("|")[0]]
-            seen[name].update(has)
-            passes = passes and not values.isdisjoint(has)
-        if not passes:
+        if not _passes(fields, filters, seen, negated=negated):
             continue
         if not clean_name(fields[_SYMBOL]):
             n_missing += 1
             continue
         fields += [""] * (len(COLUMNS) - len(fields))
-        for column, field in zip(columns, fields, strict=True):
-            column.append(known.setdefault(field, field))
-    for name, values in filters.items():
-        if lost := sorted(values - seen[name]):
-            some = ", ".join(
-                value.removeprefix("taxon:") for value in sorted(seen[name] - {""})[:8]
-            )
-            message = (
-                f"{name}: no row of {path} has {', '.join(lost).replace('taxon:', '')}; the file"
-                f" has {some}"
-            )
-            warn(message)
-    if filters and not columns[0] and not n_missing:
+        rows.append([known.setdefault(field, field) for field in fields])
+    _warn_lost(path, filters, seen)
+    if filters and not rows and not n_missing:
         warn(f"no row of {path} passes all of the filters {sorted(filters)}")
     warn_missing(path, n_missing, "symbols")
-    frame = pd.DataFrame(
-        {name: pd.Series(column, dtype=str) for name, column in zip(COLUMNS, columns, strict=True)}
-    )
+    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=str)
     frame["date"] = pd.to_datetime(frame["date"].map(dates))
     return frame
+
+
+def _passes(
+    fields: list[str],
+    filters: Mapping[str, set[str]],
+    seen: Mapping[str, set[str]],
+    *,
+    negated: bool,
+) -> bool:
+    """Whether a row passes the filters; ``seen`` gets what it has of each."""
+    qualifiers = fields[_RELATION].split("|")
+    passes = negated or "NOT" not in qualifiers
+    for name, values in filters.items():
+        has = qualifiers if name == "relations" else [fields[_FILTERED[name]].split("|")[0]]
+        seen[name].update(has)
+        passes = passes and not values.isdisjoint(has)
+    return passes
+
+
+def _warn_lost(
+    path: StrPath, filters: Mapping[str, set[str]], seen: Mapping[str, set[str]]
+) -> None:
+    """Say which values of a filter no row has."""
+    for name, values in filters.items():
+        if lost := ", ".join(sorted(values - seen[name])).replace("taxon:", ""):
+            some = ", ".join(sorted(seen[name] - {""})[:8]).replace("taxon:", "")
+            warn(f"{name}: no row of {path} has {lost}; the file has {some}")
 
 
 def _filters(

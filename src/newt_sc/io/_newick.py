@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import count
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,17 @@ __all__ = ["format_newick", "read_newick"]
 _TOKEN = re.compile(
     r"\s*(?:\[[^\]]*\]\s*)*([(),;:]|'(?:[^']|'')*'|[^\s(),;:'\[\]]+(?:[ \t]+[^\s(),;:'\[\]]+)*)"
 )
+_ANY = ("", "(", ")", ",", ":", "name", "length")
+_AFTER = {
+    "(": ("", "(", ","),
+    ")": _ANY,
+    ",": _ANY,
+    ":": (")", "name"),
+    "name": ("", "(", ")", ","),
+    "length": (":",),
+}
+"""After what each part of a tree may stand."""
+
 _PLAIN = re.compile(r"[^\s(),;:'\[\]]+")
 
 
@@ -59,31 +72,39 @@ def read_newick(source: str | PathLike[str]) -> nx.DiGraph:
         path = text
         with open_text(source) as file:
             text = file.read()
-    graph, labels = _grow(_tokens(text, path), path)
-    leaves = [labels[node] for node in graph if not graph.out_degree(node)]
-    if "" in leaves or len(set(leaves)) < len(leaves):
-        twice = sorted({name for name in leaves if leaves.count(name) > 1})
-        raise FormatError(
-            path, None, f"leaves need names, each once: found {twice or 'a leaf without'}"
-        )
-    names = list(labels.values())
-    rename: dict[int, int | str] = {}
-    for node, label in labels.items():
-        if not graph.out_degree(node) or (label and not _number(label) and names.count(label) == 1):
-            rename[node] = label
-        graph.nodes[node]["label"] = label
-    inner = (node for node in labels if node not in rename)
-    return nx.relabel_nodes(graph, {**dict(zip(inner, range(len(labels)), strict=False)), **rename})
+    graph = _grow(_tokens(text, path), path)
+    return nx.relabel_nodes(graph, _names(graph, path))
+
+
+def _names(graph: nx.DiGraph, path: str) -> dict[int, int | str]:
+    """Name of each node: its label if it is a leaf or the label one of its own, or a number."""
+    labels = dict(graph.nodes(data="label"))
+    leaves = [labels[node] for node, degree in graph.out_degree if not degree]
+    if bad := set(leaves) - _once(leaves):
+        found = ", ".join(name or "a leaf without" for name in sorted(bad)[:5])
+        raise FormatError(path, None, f"leaves need names, each once: found {found}")
+    own = {label for label in _once(labels.values()) if not _is_number(label)}
+    numbers = count()
+    return {
+        node: labels[node] if labels[node] in (own if degree else leaves) else next(numbers)
+        for node, degree in graph.out_degree
+    }
+
+
+def _once(names: Iterable[str]) -> set[str]:
+    """Names that are not empty and come once."""
+    return {name for name, n in Counter(names).items() if name and n == 1}
 
 
 def _tokens(text: str, path: str) -> list[str]:
     """Brackets, commas, colons, names and lengths of a tree, without its semicolon."""
-    parts, at = [], 0
-    while at < len(text.rstrip()):
+    parts, at, text = [], 0, text.rstrip()
+    while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
+            line = text.count("\n", 0, at) + 1
             raise FormatError(
-                path, None, f"found {text[at : at + 20]!r}, which is no part of a Newick tree"
+                path, line, f"found {text[at : at + 20]!r}, which is no part of a Newick tree"
             )
         parts.append(found.group(1))
         at = found.end()
@@ -94,52 +115,48 @@ def _tokens(text: str, path: str) -> list[str]:
     return parts[:-1]
 
 
-def _grow(parts: list[str], path: str) -> tuple[nx.DiGraph, dict[int, str]]:
-    """Tree of numbered nodes, and their labels."""
+def _grow(parts: list[str], path: str) -> nx.DiGraph:
+    """Tree of numbered nodes, each with its label, the root being 0."""
     import networkx as nx
 
     graph = nx.DiGraph()
-    labels: dict[int, str] = {0: ""}
-    graph.add_node(0)
+    graph.add_node(0, label="")
     current, previous = 0, ""
     parents: list[int] = []
-
-    def add(parent: int) -> int:
-        new = len(labels)
-        labels[new] = ""
-        graph.add_edge(parent, new, length=float("nan"))
-        return new
-
     for part in parts:
-        if part == "(" and previous in ("", "(", ","):
+        kind = part if part in "(),:" else "length" if previous == ":" else "name"
+        if previous not in _AFTER[kind] or (kind in (",", ")") and not parents):
+            message = f"found {part!r} where it cannot stand; are the brackets balanced?"
+            raise FormatError(path, None, message)
+        if kind == "(":
             parents.append(current)
-            current = add(current)
-        elif part == "," and parents:
-            current = add(parents[-1])
-        elif part == ")" and parents:
+        elif kind == ")":
             current = parents.pop()
-        elif previous == ":" and part not in "(),:":
-            try:
-                length = parse_number(part)
-            except ValueError:
-                raise FormatError(
-                    path, None, f"found the branch length {part!r}, expected a number"
-                ) from None
-            if current:
-                graph.edges[next(graph.predecessors(current)), current]["length"] = length
-        elif part not in ("(", ")", ",", ":") and previous in ("", "(", ")", ","):
-            labels[current] = part[1:-1].replace("''", "'") if part[0] == "'" else part
-        elif part != ":" or previous not in (")", "name"):
-            raise FormatError(
-                path, None, f"found {part!r} where it cannot stand; are the brackets balanced?"
-            )
-        previous = part if part in ("(", ")", ",", ":") else "length" if previous == ":" else "name"
+        elif kind == "name":
+            label = part[1:-1].replace("''", "'") if part[0] == "'" else part
+            graph.nodes[current]["label"] = label
+        elif kind == "length":
+            for edge in graph.in_edges(current):  # none above the root
+                graph.edges[edge]["length"] = _length(part, path)
+        if kind in ("(", ","):
+            current = len(graph)
+            graph.add_node(current, label="")
+            graph.add_edge(parents[-1], current, length=float("nan"))
+        previous = kind
     if parents:
         raise FormatError(path, None, f"{len(parents)} brackets are not closed")
-    return graph, labels
+    return graph
 
 
-def _number(text: str) -> bool:
+def _length(text: str, path: str) -> float:
+    try:
+        return parse_number(text)
+    except ValueError:
+        message = f"found the branch length {text!r}, expected a number"
+        raise FormatError(path, None, message) from None
+
+
+def _is_number(text: str) -> bool:
     try:
         parse_number(text)
     except ValueError:

@@ -205,56 +205,63 @@ def propagate_annotations(
     ...     nt.io.read_gaf("goa_human.gaf.gz"), ontology
     ... )  # doctest: +SKIP
     """
-    import networkx as nx
-
     if isinstance(relations, str):
         raise TypeError(
             f"relations must be several strings, found {relations!r}; write ({relations!r},)"
         )
-    wanted = frozenset(relations)
-    parents = nx.DiGraph()
-    parents.add_nodes_from(ontology)
-    parents.add_edges_from(
-        (child, parent) for child, parent, key in ontology.edges(keys=True) if key in wanted
-    )
     if max_size is not None and min_size > max_size:
         raise ValueError(
             f"min_size is {min_size} and max_size {max_size}: no term can have so many genes"
         )
-    if ontology.number_of_edges() and not parents.number_of_edges():
-        found = sorted({str(key) for *_, key in ontology.edges(keys=True)})
-        raise ValueError(f"the ontology has no relation in {sorted(wanted)}; it has {found}")
-    if namespace is not None:
-        found = sorted({str(ns) for _, ns in ontology.nodes(data="namespace") if ns is not None})
-        if namespace not in found:
-            raise ValueError(f"the ontology has no namespace {namespace!r}; it has {found}")
-    try:
-        order = list(nx.topological_sort(parents))
-    except nx.NetworkXUnfeasible:
-        cycle = [child for child, _ in nx.find_cycle(parents)]
-        raise ValueError(
-            f"the relations {sorted(wanted)} form a cycle in the ontology:"
-            f" {' -> '.join([*cycle, cycle[0]])}; choose relations that lead upwards only, or"
-            " repair the ontology"
-        ) from None
+    parents = _parents(ontology, frozenset(relations))
+    namespaces = dict(ontology.nodes(data="namespace"))
+    if namespace is not None and namespace not in namespaces.values():
+        found = sorted({str(ns) for ns in namespaces.values() if ns is not None})
+        raise ValueError(f"the ontology has no namespace {namespace!r}; it has {found}")
+    order = _children_first(parents, sorted(relations))
 
     genes = _resolve(_direct(annotations), ontology)
-    for term in order:  # children come before their parents
-        if term in genes:
-            for parent in parents.successors(term):
-                genes[parent] |= genes[term]
+    for term in filter(genes.__contains__, order):  # which grows on the way
+        for parent in parents.successors(term):
+            genes[parent] |= genes[term]
+    most = float("inf") if max_size is None else max_size
     out = {
         term: sorted(genes[term])
         for term in sorted(genes)
-        if len(genes[term]) >= min_size
-        and (max_size is None or len(genes[term]) <= max_size)
-        and (namespace is None or ontology.nodes[term].get("namespace") == namespace)
+        if min_size <= len(genes[term]) <= most and namespace in (None, namespaces[term])
     }
     if not out:
         message = f"no term has from {min_size} to {max_size} genes, of {len(genes)} that have any"
-        message += f", in the namespace {namespace!r}" if namespace is not None else ""
-        warn(message)
+        warn(message + f", in the namespace {namespace!r}" * (namespace is not None))
     return out
+
+
+def _parents(ontology: nx.MultiDiGraph, relations: frozenset[str]) -> nx.DiGraph:
+    """Graph of the terms and these relations alone."""
+    import networkx as nx
+
+    parents = nx.DiGraph()
+    parents.add_nodes_from(ontology)
+    edges = list(ontology.edges(keys=True))
+    parents.add_edges_from((child, parent) for child, parent, key in edges if key in relations)
+    if edges and not parents.number_of_edges():
+        found = sorted({str(key) for *_, key in edges})
+        raise ValueError(f"the ontology has no relation in {sorted(relations)}; it has {found}")
+    return parents
+
+
+def _children_first(parents: nx.DiGraph, relations: list[str]) -> list[str]:
+    import networkx as nx
+
+    try:
+        return list(nx.topological_sort(parents))
+    except nx.NetworkXUnfeasible:
+        cycle = [child for child, _ in nx.find_cycle(parents)]
+        raise ValueError(
+            f"the relations {relations} form a cycle in the ontology:"
+            f" {' -> '.join([*cycle, cycle[0]])}; choose relations that lead upwards only, or"
+            " repair the ontology"
+        ) from None
 
 
 def _direct(annotations: pd.DataFrame | Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
@@ -266,14 +273,8 @@ def _direct(annotations: pd.DataFrame | Mapping[str, Iterable[str]]) -> dict[str
                 f"annotations lack the columns {missing}; found {list(annotations.columns)}"
             )
         if "relation" in annotations:
-            negated = (
-                annotations["relation"]
-                .astype(str)
-                .str.split("|")
-                .map(lambda parts: "NOT" in parts)
-                .astype(bool)
-            )
-            annotations = annotations[~negated]
+            relations = annotations["relation"].astype(str)
+            annotations = annotations[["NOT" not in one.split("|") for one in relations]]
         if annotations[["symbol", "go_id"]].isna().any(axis=None):
             raise ValueError("annotations have rows without symbol or go_id; drop them")
         direct: dict[str, set[str]] = defaultdict(set)

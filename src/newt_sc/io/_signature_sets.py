@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import anndata as ad
@@ -17,20 +18,22 @@ from ._table import (
     MISSING,
     clean_label,
     clean_name,
-    iter_rows,
+    open_table,
     parse_number,
     sniff_separator,
     unquote,
     warn_missing,
 )
-from ._text import StrPath, iter_lines, open_text
+from ._text import StrPath, iter_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["read_signature_sets"]
 
-_SUFFIX: Final = re.compile(r"^(.*\S)[\s_.:-]+(up|dn|down)(?:[\s_-]?regulated)?$", re.IGNORECASE)
+_SUFFIX: Final = re.compile(r"[\s_.:-](up|dn|down)(?:[\s_-]?regulated)?$", re.IGNORECASE)
+_LONGEST: Final = len("_down-regulated")
+_BETWEEN: Final = string.whitespace + "_.:-"
 _SIGNS: Final = {
     **dict.fromkeys(("up", "upregulated", "up-regulated", "+", "+1", "1", "1.0"), 1.0),
     **dict.fromkeys(("down", "dn", "downregulated", "down-regulated", "-", "-1", "-1.0"), -1.0),
@@ -176,8 +179,10 @@ def _read_lists(
             )
         if direction is not None:
             sign = _SIGNS[direction]
-        elif match := _SUFFIX.match(name):
-            name, sign = match[1], _SIGNS[match[2].lower()]
+        elif (found := _SUFFIX.search(name, max(0, len(name) - _LONGEST))) and (
+            stem := name[: found.start()].rstrip(_BETWEEN)
+        ):
+            name, sign = stem, _SIGNS[found[1].lower()]
         else:
             message = (
                 f"the name {name!r} ends in none of 'up', 'dn' and 'down'; pass direction='up' or"
@@ -232,14 +237,8 @@ def _read_table(path: StrPath, roles: dict[str, int], direction: str | None) -> 
             " 'down'"
         )
         raise FormatError(path, 1, message)
-    with open_text(path) as text:
-        rows = iter_rows(path, text, sep=None)
-        width = len(next(rows)[1])
+    with open_table(path) as (_, rows):
         for number, row in rows:
-            if len(row) != width:
-                raise FormatError(
-                    path, number, f"found {len(row)} fields, expected {width} as in the header"
-                )
             fields = {role: row[place].strip() for role, place in roles.items()}
             signature, gene = clean_label(fields["signature"]), clean_name(fields["gene"])
             yield _Entry(signature, gene, _value(path, number, fields, direction))

@@ -11,11 +11,12 @@ from newt_sc._docs import with_docs
 from newt_sc._warn import warn
 from newt_sc.errors import FormatError
 
-from ._table import clean_name, iter_rows, sniff_separator
+from ._table import clean_name, iter_rows, open_table, parse_count, sniff_separator
 from ._text import StrPath, open_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import TextIO
 
 __all__ = ["CHANNELS", "read_string"]
 
@@ -125,72 +126,74 @@ def read_string(
     """
     wanted = _check_arguments(channels, min_score, prior)
     symbols = None if aliases is None else _read_symbols(aliases)
-    with (
-        open_text(path) as text,
-        np.errstate(invalid="ignore"),
-    ):  # numbers that no integer holds are refused below
-        first = next((line for line in text if line.strip()), None)
-        if first is None:
-            raise FormatError(path, None, "the file is empty, expected protein links of STRING")
-        sep = sniff_separator(first)
-        header = [
-            name.strip().lstrip("#") for name in (first.split() if sep == " " else first.split(sep))
-        ]
-        columns = [_ALIASES.get(name, name) for name in header]
+    with open_text(path) as text, np.errstate(invalid="ignore"):  # of what no integer holds
+        columns, sep = _read_header(path, text)
         parts = _plan(path, columns, wanted, transferred=transferred)
-        ends, scores = columns[:2], columns[2:]
-        evidence = {name for names in parts.values() for name in names}
-        kept = [name for name in scores if name in evidence] if keep_channels else []
-        needed = evidence | {"homology"} if wanted is not None else {"combined_score", *kept}
-        used = [name for name in scores if name in needed]
-
+        kept, used = _scores(columns, parts, all_of_them=wanted is None, keep=keep_channels)
         ids: dict[str, int] = {}
         pieces: list[pd.DataFrame] = []
-        try:
-            chunks = pd.read_csv(
-                text,
-                sep=r"\s+" if sep == " " else sep,
-                header=None,
-                names=columns,
-                dtype=dict.fromkeys(ends, str) | dict.fromkeys(scores, np.int32),
-                na_filter=False,
-                chunksize=_CHUNK,
-            )
-            for chunk in chunks:
-                names = [chunk[end] for end in ends]
-                values = chunk[used].to_numpy()
-                if (
-                    not isinstance(chunk.index, pd.RangeIndex)
-                    or (values < 0).any()
-                    or (values > _MAX_SCORE).any()
-                    or any((name == "").any() for name in names)
-                ):
-                    raise _find_malformed(path, len(columns))
-                piece = pd.DataFrame(
-                    {end: _encode(name, ids) for end, name in zip(ends, names, strict=True)}
-                )
-                unit = {name: chunk[name].to_numpy(dtype=np.float64) / _MAX_SCORE for name in used}
-                weight = unit["combined_score"] if wanted is None else _combine(unit, parts, prior)
-                for name, score in {
-                    "weight": weight,
-                    **{name: unit[name] for name in kept},
-                }.items():
-                    piece[name] = score.astype(np.float32)
-                pieces.append(piece[(weight > 0) & (weight >= min_score)])
-        except pd.errors.EmptyDataError:
-            pass
-        except (pd.errors.ParserError, ValueError, OverflowError) as error:
-            if isinstance(error, FormatError | UnicodeDecodeError):
-                raise
-            raise _find_malformed(path, len(columns)) from error
+        for chunk in _chunks(path, text, columns, sep):
+            unit = {name: chunk[name].to_numpy(dtype=np.float64) / _MAX_SCORE for name in used}
+            weight = unit["combined_score"] if wanted is None else _combine(unit, parts, prior)
+            ends = {
+                role: _encode(chunk[end], ids)
+                for role, end in zip(("source", "target"), columns[:2], strict=True)
+            }
+            scores = {"weight": weight, **{name: unit[name] for name in kept}}
+            piece = pd.DataFrame(ends | {name: s.astype(np.float32) for name, s in scores.items()})
+            pieces.append(piece[(weight > 0) & (weight >= min_score)])
     if not ids:
         raise FormatError(
             path, None, "found a header but no rows, expected protein links of STRING"
         )
-    frame = pd.concat(pieces, ignore_index=True).set_axis(
-        ["source", "target", "weight", *kept], axis=1
-    )
-    return _merge(frame, np.array(list(ids), dtype=object), symbols)
+    return _merge(pd.concat(pieces, ignore_index=True), np.array(list(ids), dtype=object), symbols)
+
+
+def _scores(
+    columns: list[str], parts: Mapping[str, list[str]], *, all_of_them: bool, keep: bool
+) -> tuple[list[str], list[str]]:
+    """Columns of scores to give back, and those to read."""
+    evidence = {name for names in parts.values() for name in names}
+    kept = [name for name in columns[2:] if keep and name in evidence]
+    needed = {"combined_score", *kept} if all_of_them else evidence | {"homology"}
+    return kept, [name for name in columns[2:] if name in needed]
+
+
+def _read_header(path: StrPath, text: TextIO) -> tuple[list[str], str]:
+    """Names of the columns, spelled as ours, and the separator."""
+    first = next((line for line in text if line.strip()), None)
+    if first is None:
+        raise FormatError(path, None, "the file is empty, expected protein links of STRING")
+    sep = sniff_separator(first)
+    header = first.split() if sep == " " else first.split(sep)
+    names = [name.strip().lstrip("#") for name in header]
+    return [_ALIASES.get(name, name) for name in names], sep
+
+
+def _chunks(path: StrPath, text: TextIO, columns: list[str], sep: str) -> Iterator[pd.DataFrame]:
+    """Rows of the table, a part at a time, with scores from 0 to 1000."""
+    ends, scores = columns[:2], columns[2:]
+    try:
+        for chunk in pd.read_csv(
+            text,
+            sep=r"\s+" if sep == " " else sep,
+            header=None,
+            names=columns,
+            dtype=dict.fromkeys(ends, str) | dict.fromkeys(scores, np.int32),
+            na_filter=False,
+            chunksize=_CHUNK,
+        ):
+            in_range = (chunk[scores] >= 0) & (chunk[scores] <= _MAX_SCORE)
+            as_wide = isinstance(chunk.index, pd.RangeIndex)
+            if not (as_wide and in_range.all(axis=None) and (chunk[ends] != "").all(axis=None)):
+                raise _find_malformed(path, len(columns))
+            yield chunk
+    except pd.errors.EmptyDataError:
+        return
+    except (pd.errors.ParserError, ValueError, OverflowError) as error:
+        if isinstance(error, FormatError | UnicodeDecodeError):
+            raise
+        raise _find_malformed(path, len(columns)) from error
 
 
 def _check_arguments(
@@ -213,38 +216,39 @@ def _check_arguments(
     return wanted
 
 
-def _plan(
-    path: StrPath, columns: list[str], wanted: list[str] | None, *, transferred: bool
-) -> dict[str, list[str]]:
-    """Channel -> its columns in this file."""
+def _check_columns(path: StrPath, columns: list[str], wanted: list[str] | None) -> None:
+    known = {*CHANNELS, *(f"{name}_transferred" for name in CHANNELS), "homology", "combined_score"}
+    unknown = [name for name in columns[2:] if name not in known]
     if tuple(columns[:2]) not in _ENDS:
         message = (
             f"found the columns {columns[:2]} first, expected 'protein1 protein2' or 'source"
             " target'"
         )
+    elif len(set(columns)) != len(columns):
+        message = f"columns come more than once: {columns}"
+    elif unknown:
+        message = f"found the columns {unknown}, which are no scores of STRING: {sorted(known)}"
+    elif wanted is None and "combined_score" not in columns:
+        message = "found no column 'combined_score'; give channels= to combine"
+    else:
+        return
+    raise FormatError(path, 1, message)
+
+
+def _plan(
+    path: StrPath, columns: list[str], wanted: list[str] | None, *, transferred: bool
+) -> dict[str, list[str]]:
+    """Channel -> its columns in this file."""
+    _check_columns(path, columns, wanted)
+    suffixes = ("", "_transferred") if transferred else ("",)
+    parts = {
+        name: [column for column in (name + end for end in suffixes) if column in columns]
+        for name in wanted or CHANNELS
+    }
+    if wanted and (absent := [name for name in wanted if not parts[name]]):
+        message = f"found no column for the channel {absent[0]!r}, only {columns[2:]}"
         raise FormatError(path, 1, message)
-    if len(set(columns)) != len(columns):
-        raise FormatError(path, 1, f"columns come more than once: {columns}")
-    known = {*CHANNELS, *(f"{name}_transferred" for name in CHANNELS), "homology", "combined_score"}
-    unknown = [name for name in columns[2:] if name not in known]
-    if unknown:
-        raise FormatError(
-            path, 1, f"found the columns {unknown}, which are no scores of STRING: {sorted(known)}"
-        )
-    if wanted is None and "combined_score" not in columns:
-        raise FormatError(path, 1, "found no column 'combined_score'; give channels= to combine")
-    parts = {}
-    for name in wanted if wanted is not None else CHANNELS:
-        have = [
-            c for c in (name, *([f"{name}_transferred"] if transferred else [])) if c in columns
-        ]
-        if have:
-            parts[name] = have
-        elif wanted is not None:
-            raise FormatError(
-                path, 1, f"found no column for the channel {name!r}, only {columns[2:]}"
-            )
-    return parts
+    return {name: have for name, have in parts.items() if have}
 
 
 def _combine(
@@ -320,9 +324,8 @@ def _read_symbols(path: StrPath) -> dict[str, str]:
     """Protein id -> symbol, from a ``protein.info`` or ``protein.aliases`` file."""
     symbols: dict[str, str] = {}
     best: dict[str, int] = {}
-    with open_text(path) as text:
-        header = [name.strip().lstrip("#") for name in next(text, "").rstrip("\n").split("\t")]
-        if header[:2] == ["string_protein_id", "alias"] and header[2:] == ["source"]:
+    with open_table(path, sep="\t", quoted=False) as (header, rows):
+        if header == ["string_protein_id", "alias", "source"]:
             rank = {name: i for i, name in enumerate(_SYMBOL_SOURCES)}
         elif header[1:2] == ["preferred_name"]:
             rank = {}
@@ -332,26 +335,13 @@ def _read_symbols(path: StrPath) -> dict[str, str]:
                 " alias source'"
             )
             raise FormatError(path, 1, message)
-        for number, line in enumerate(text, start=2):
-            if not line.strip():
-                continue
-            fields = line.rstrip("\n").split("\t")
-            if len(fields) < len(header):
-                raise FormatError(
-                    path,
-                    number,
-                    f"found {len(fields)} tab-separated fields, expected {len(header)}",
-                )
-            protein, symbol = fields[0], fields[1].strip()
-            if not protein or not symbol:
+        for number, (protein, symbol, *other) in rows:
+            if not protein or not symbol.strip():
                 raise FormatError(path, number, "found an empty id or name")
-            if not (symbol := clean_name(symbol)):
-                continue
-            if not rank:
-                symbols[protein] = symbol
-                continue
-            order = min((rank[one] for one in fields[2].split() if one in rank), default=None)
-            if order is not None and order < best.get(protein, len(rank)):
+            sources = other[0].split() if rank else ()
+            order = min((rank[one] for one in sources if one in rank), default=len(rank))
+            known = best.get(protein, len(rank) + (not rank))
+            if order < known and (symbol := clean_name(symbol)):
                 symbols[protein], best[protein] = symbol, order
     if not symbols:
         raise FormatError(
@@ -376,12 +366,7 @@ def _find_malformed(path: StrPath, width: int) -> FormatError:
             if not row[0] or not row[1]:
                 return FormatError(path, number, "found an empty protein id")
             for score in row[2:]:
-                if not (
-                    score.strip().isascii() and score.strip().isdigit() and int(score) <= _MAX_SCORE
-                ):
-                    return FormatError(
-                        path,
-                        number,
-                        f"found the score {score!r}, expected a whole number 0 to 1000",
-                    )
+                if (value := parse_count(score.strip())) is None or value > _MAX_SCORE:
+                    message = f"found the score {score[:80]!r}, expected a whole number 0 to 1000"
+                    return FormatError(path, number, message)
     return FormatError(path, None, "the table could not be read; are all scores whole numbers?")

@@ -118,8 +118,9 @@ def iter_rows(
             if fields := line.split():
                 yield number, fields
         return
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    reader = csv.reader(lines, delimiter=sep, strict=True, quoting=quoting)
+    reader = csv.reader(
+        lines, delimiter=sep, strict=True, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    )
     try:
         for row in reader:
             if any(field.strip() for field in row):  # spreadsheets write rows of separators alone

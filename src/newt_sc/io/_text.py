@@ -11,7 +11,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO, cast
 
-from newt_sc.errors import FormatError
+from newt_sc.errors import FormatError, NewtError
 
 from ._atomic import atomic_path
 
@@ -22,6 +22,7 @@ __all__ = [
     "StrPath",
     "check_field",
     "create_text",
+    "damage_named",
     "is_gzip",
     "iter_lines",
     "open_binary",
@@ -39,6 +40,36 @@ _OTHER_COMPRESSION = {
     b"\x28\xb5\x2f\xfd": "zstd",
 }
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError)
+
+
+@contextmanager
+def damage_named(path: StrPath, what: str) -> Iterator[None]:
+    """Name the file in whatever a library raises that reads a damaged one.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        What it should be, such as ``"npz file"``.
+
+    Raises
+    ------
+    FormatError
+        For every error but those that say already what is wrong: ours, and that the file is not
+        there or may not be read.
+    """
+    try:
+        yield
+    except (NewtError, FileNotFoundError, PermissionError, IsADirectoryError):
+        raise
+    except MemoryError as error:
+        message = f"the {what} asks for more memory than there is: it is damaged, or too large here"
+        raise FormatError(path, None, message) from error
+    except Exception as error:  # libraries raise nearly anything of damaged files
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        message = f"the {what} is truncated or damaged ({why}); fetch it again"
+        raise FormatError(path, None, message) from error
 
 
 @contextmanager
