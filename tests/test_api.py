@@ -180,6 +180,7 @@ TAIL = ("random_state", "key", "key_added", "copy")
 DEFAULTS = {
     "embedding": "newt-human",
     "layer": None,
+    "compound": None,
     "organism": "auto",
     "key_added": None,
     "show": None,

@@ -46,9 +46,9 @@ SHARED = {
             Signatures: a MuData with shared genes (``axis=1``), as of
             :func:`newt_sc.datasets.l1000`, or an AnnData of signatures x genes."""
     ),
-    "compound": (
+    "modality": (
         """
-        compound
+        modality
             Modality of the compounds; not asked of an AnnData."""
     ),
     "whitening": (

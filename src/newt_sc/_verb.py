@@ -123,7 +123,7 @@ def verb(
             written = function(*args, **kwargs)
             data, own = next(iter(given.values())), given.get("key_added")
             out = own_copy(data) if given["copy"] else data
-            whole = {str(given.get("compound", "")): written}
+            whole = {str(given.get("modality", "")): written}
             for name, one in (whole if written.parts is None else written.parts).items():
                 into = out.mod[name] if hasattr(out, "mod") else out
                 _write(into, one, own or key, own or slot or key)
@@ -245,9 +245,9 @@ def _checker(function: Callable[..., Any]) -> Callable[[Any, Any], dict[str, Any
             if annotation in ("AnnData", "ad.AnnData"):
                 check_anndata(name, value)
             elif {"MuData", "AnnData"} <= set(re.findall(r"\w+", annotation)) and (
-                "compound" in given
+                given.get("modality") is not None
             ):
-                modality_of(value, given["compound"], name)
+                modality_of(value, given["modality"], name)
             elif (
                 name == "key_added" and value is not None and not (isinstance(value, str) and value)
             ):

@@ -1082,7 +1082,7 @@ class TestTargets:
             ),
             ("plain.h5ad", ["--targets", "absent.tsv"], "absent.tsv"),
             ("plain.h5ad", ["--targets", "genes.h5ad"], "newt-sc: error: "),
-            ("both.h5mu", ["--compound", "drugs"], "modality 'drugs' is not in the MuData"),
+            ("both.h5mu", ["--modality", "drugs"], "modality 'drugs' is not in the MuData"),
             ("broken.gctx", ["--model", "model"], "broken.gctx"),
             ("broken.h5mu", ["--model", "model"], "broken.h5mu cannot be read as MuData"),
             ("foreign.h5ad", ["--model", "model"], "None of the 60 genes of adata.var_names"),

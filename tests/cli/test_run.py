@@ -285,6 +285,8 @@ def test_signatures_of_cells_and_compounds(files: Path) -> None:
     assert main(["mechanism", "drugs.h5ad", "called.tsv", "--min-confidence", "0.1"]) == 0
     table = read("called.tsv")
     assert table["known"].tolist() == drugs.obs["moa"].tolist()
+    assert main(["mechanism", "drugs.h5ad", "near.tsv", "--compound", "drug3"]) == 0
+    assert set(read("near.tsv")["compound"]) == {"drug3"}
     assert (
         main(
             [

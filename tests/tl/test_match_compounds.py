@@ -158,9 +158,9 @@ def test_mudata_and_names(cells, signatures, embedding):
     table = match(cells, mdata, embedding)
     assert table["name"].iloc[0] == "Compound 3"
     pd.testing.assert_frame_equal(table, match(cells, mdata, embedding))
-    assert match(cells, mdata, embedding, compound="knockdown").index[-1] == "k3"
+    assert match(cells, mdata, embedding, modality="knockdown").index[-1] == "k3"
     with pytest.raises(KeyError, match="'crispr'"):
-        match(cells, mdata, embedding, compound="crispr")
+        match(cells, mdata, embedding, modality="crispr")
 
 
 def test_every_array_type(cells, signatures, embedding, array_type):

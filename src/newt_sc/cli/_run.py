@@ -167,8 +167,8 @@ def _shape(
     if len(verb.calls) == 1:
         return _table(verb.calls[0], result, key)
     keywords = given(of_table, options)
-    if hasattr(options, "compound"):
-        keywords["modality"] = options.compound
+    if hasattr(options, "modality"):
+        keywords["modality"] = options.modality
     found = _resolve(verb.calls[1])(result, key=key, **keywords)
     if path.suffix == ".tsv" and hasattr(found, "edges"):
         import networkx as nx

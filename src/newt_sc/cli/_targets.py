@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_WHOLE = ("targets", "groupby", "genetic", "known_targets")
+_WHOLE = ("targets", "groupby", "genetic", "known_targets", "compound")
 
 
 def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Report:

@@ -300,7 +300,7 @@ _LISTED = (
                 "match-compounds cells.h5ad l1000.h5mu matched.tsv --groupby stage --source"
                 " progenitor --target mature"
             ),
-            "match-compounds change.tsv l1000.h5mu matched.tsv --compound knockdown --per target",
+            "match-compounds change.tsv l1000.h5mu matched.tsv --modality knockdown --per target",
         ),
         group="signatures",
     ),

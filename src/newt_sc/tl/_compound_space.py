@@ -73,7 +73,7 @@ class CompoundSpace:
     def of(
         cls,
         mdata: object,
-        compound: str,
+        modality: str,
         similarity: str,
         *,
         key: str | None,
@@ -89,7 +89,7 @@ class CompoundSpace:
         """
         from newt_sc.models._target_predictor import drug_groups, read_compounds
 
-        mod = modality_of(mdata, compound)
+        mod = modality_of(mdata, modality)
         if not mod.obs_names.is_unique:
             twice = list(mod.obs_names[mod.obs_names.duplicated()].unique()[:3])
             msg = (

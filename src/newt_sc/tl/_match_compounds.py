@@ -51,7 +51,7 @@ def match_compounds(
     source: str | None = None,
     target: str | None = None,
     direction: Literal["towards", "reverse"] = "towards",
-    compound: str = "compound",
+    modality: str = "compound",
     per: str | pd.DataFrame | None = None,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
     replicates: str | None = None,
@@ -92,7 +92,7 @@ def match_compounds(
     direction
         What comes first: ``"towards"``, what drives cells from ``source`` to ``target``;
         ``"reverse"``, what drives them back.
-    compound
+    modality
         Modality of the MuData: ``"compound"``, or a genetic one, such as ``"overexpression"`` or
         ``"knockdown"``, to rank genes by what happens when they are perturbed. Not asked of an
         AnnData.
@@ -174,7 +174,7 @@ def match_compounds(
     ... )
     """
     _check(adata, groupby, source, target, null, replicates)
-    mod = modality_of(mdata, compound)
+    mod = modality_of(mdata, modality)
     units = _Units.make(mod, per)
     reference = resolve_embedding(embedding)
     rng = np.random.default_rng(random_state)
@@ -235,7 +235,7 @@ def match_compounds(
         "source": source or "",
         "target": target or "",
         "direction": direction,
-        "compound": compound if isinstance(mdata, MuData) else "",
+        "modality": modality if isinstance(mdata, MuData) else "",
         "per": per if isinstance(per, str) else "signature" if per is None else "table",
         "replicates": replicates or "",
         "layer": layer or "X",

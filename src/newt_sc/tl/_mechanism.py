@@ -36,7 +36,7 @@ _LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 def mechanism(
     mdata: MuData | ad.AnnData,
     *,
-    compound: str = "compound",
+    modality: str = "compound",
     annotation: str = "moa",
     similarity: Literal["signature", "profile", "both"] = "signature",
     n_neighbors: Count = 5,
@@ -59,7 +59,7 @@ def mechanism(
     Parameters
     ----------
     %(signatures)s
-    %(compound)s
+    %(modality)s
     annotation
         Column of ``obs`` with mechanisms, several joined by ``|``, empty where none is known.
     similarity
@@ -118,7 +118,7 @@ def mechanism(
     >>> nt.get.mechanism(mdata)  # doctest: +SKIP
     """
     space = CompoundSpace.of(
-        mdata, compound, similarity, key=key, whitening=whitening, groups=groups
+        mdata, modality, similarity, key=key, whitening=whitening, groups=groups
     )
     has, labels = annotation_matrix(space.mod, annotation)
     S = space.similarity()

@@ -42,7 +42,7 @@ _EDGES = ["source", "target", "kind", "weight", "fdr", "z", "probability"]
 def pharmacology_network(
     mdata: MuData | ad.AnnData,
     *,
-    compound: str = "compound",
+    modality: str = "compound",
     similarity: Literal["signature", "profile", "both"] = "both",
     fdr: Share = 0.05,
     n_neighbors: Count = 10,
@@ -70,7 +70,7 @@ def pharmacology_network(
     Parameters
     ----------
     %(signatures)s
-    %(compound)s
+    %(modality)s
     similarity
         ``"signature"``: cosine of ranked, standardised, partly whitened signatures. ``"profile"``:
         cosine of the profiles of z that :func:`newt_sc.tl.predict_targets` wrote, standardised and
@@ -167,7 +167,7 @@ def pharmacology_network(
     >>> nt.pl.network(mdata)  # doctest: +SKIP
     """
     space = CompoundSpace.of(
-        mdata, compound, similarity, key=key, whitening=whitening, groups=groups
+        mdata, modality, similarity, key=key, whitening=whitening, groups=groups
     )
     mod = space.mod
     pairs, weight, q = _links(space, fdr, n_neighbors, random_state)

@@ -43,7 +43,7 @@ _DRUG = ("name", "inchikey")
 def predict_targets(
     mdata: MuData | ad.AnnData,
     *,
-    compound: str = "compound",
+    modality: str = "compound",
     genetic: str | Sequence[str] | None = None,
     structure: str | None = None,
     targets: pd.DataFrame | str | None = None,
@@ -72,8 +72,7 @@ def predict_targets(
         Signatures: a MuData with shared genes (``axis=1``), as of :func:`newt_sc.datasets.l1000`,
         or an AnnData of signatures x genes. Numpy, scipy sparse, backed or dask; z-scores or log
         fold changes, NaN where not measured. Genes by any identifier, in any order.
-    compound
-        Modality of the compounds; not asked of an AnnData.
+    %(modality)s
     genetic
         Modalities of genetic perturbations, such as ``["overexpression", "knockdown"]``, with
         ``obs["target"]``. How alike a compound is to the loss of each target is written as evidence
@@ -161,7 +160,7 @@ def predict_targets(
     >>> nt.tl.predict_targets(mdata)  # doctest: +SKIP
     >>> nt.get.targets(mdata, compound="DB00363")  # doctest: +SKIP
     """
-    mod, mods = modality_of(mdata, compound), _genetic(mdata, _as_list(genetic))
+    mod, mods = modality_of(mdata, modality), _genetic(mdata, _as_list(genetic))
     if not mod.obs_names.is_unique:
         n = int(mod.obs_names.duplicated().sum())
         msg = (

@@ -44,7 +44,7 @@ def repurpose(
     *,
     indication: str | None = None,
     genes: Sequence[str] | None = None,
-    compound: str = "compound",
+    modality: str = "compound",
     annotation: str = "indication",
     mechanism: str = "moa",
     similarity: Literal["signature", "profile", "both"] = "signature",
@@ -73,7 +73,7 @@ def repurpose(
         predicted by :func:`newt_sc.tl.predict_targets`, of the targets that are these genes or of
         like function (the three nearest, with a cosine of at least .5): sum of z times cosine, over
         the root of the sum of squared cosines.
-    %(compound)s
+    %(modality)s
     annotation
         Column of ``obs`` with indications, several joined by ``|``.
     mechanism
@@ -134,12 +134,12 @@ def repurpose(
         raise ValueError(msg)
     if genes is not None:
         space = CompoundSpace.of(
-            mdata, compound, "signature", key=key, whitening=whitening, groups=groups
+            mdata, modality, "signature", key=key, whitening=whitening, groups=groups
         )
         score, has, paths, accuracy = _by_genes(space, list(genes), embedding, key, random_state)
     else:
         space = CompoundSpace.of(
-            mdata, compound, similarity, key=key, whitening=whitening, groups=groups
+            mdata, modality, similarity, key=key, whitening=whitening, groups=groups
         )
         score, has, paths, accuracy = _by_indication(
             space, str(indication), annotation, mechanism, random_state
