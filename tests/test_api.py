@@ -355,7 +355,6 @@ EXPORTED = [
     "newt_sc.genes.table",
     "newt_sc.get",
     "newt_sc.get.explanation",
-    "newt_sc.get.features",
     "newt_sc.get.lineage",
     "newt_sc.get.lineage_programs",
     "newt_sc.get.mechanism",

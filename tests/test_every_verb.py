@@ -343,7 +343,7 @@ EMBEDDING = {
     "tl.score_programs": [score_programs],
     "models.TargetPredictor": [target_predictor],
 }
-NO_VECTORS = {"get.explanation", "get.features", "metrics.conflicts"}  # read what others wrote
+NO_VECTORS = {"get.explanation", "metrics.conflicts"}  # read what others wrote
 OF_FILES = {"metrics.evaluate"}  # tests/metrics; its vectors are looked at below
 OTHERS = {
     "tl.lineage": [lineage],

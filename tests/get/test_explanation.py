@@ -42,7 +42,7 @@ def test_without_attention(explained):
     assert table["attention"].isna().all()
     assert table["agree"].isna().all()
     assert table["features"].str.len().gt(0).sum() >= 1
-    found = nt.get.features(explained, GENES[9]).query("modality == 'left'")
+    found = nt.get.explanation(explained, GENES[9], kind="features").query("modality == 'left'")
     assert table.set_index("modality").loc["left", "features"] == "; ".join(found["feature"])
 
 
@@ -55,7 +55,7 @@ def test_only_what_knows_the_gene(explained):
 
 
 def test_features(explained):
-    table = nt.get.features(explained, GENES[9])
+    table = nt.get.explanation(explained, GENES[9], kind="features")
     assert list(table) == [
         "modality",
         "feature",
@@ -68,7 +68,7 @@ def test_features(explained):
     for _, part in table.groupby("modality"):
         assert part["contribution"].is_monotonic_decreasing
         assert len(part) <= 3
-    named = nt.get.features(explained, GENES[9], names={"group3": "the third"})
+    named = nt.get.explanation(explained, GENES[9], names={"group3": "the third"}, kind="features")
     assert "s|the third" in set(named["feature"])
     assert (
         "s|the third"
@@ -95,4 +95,4 @@ def test_errors(explained):
     with pytest.raises(ValueError, match="was not explained"):
         nt.get.explanation(some, GENES[9])
     with pytest.raises(KeyError, match="has no features"):
-        nt.get.features(some, GENES[5])
+        nt.get.explanation(some, GENES[5], kind="features")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
-    from ._explanation import explanation, features
+    from ._explanation import explanation
     from ._lineage import lineage, lineage_programs
     from ._mechanism import mechanism
     from ._network import network
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "explanation",
-    "features",
     "lineage",
     "lineage_programs",
     "mechanism",
@@ -27,7 +26,6 @@ __getattr__, __dir__, _ = attach(
     __name__,
     {
         "explanation": "_explanation",
-        "features": "_explanation",
         "lineage": "_lineage",
         "lineage_programs": "_lineage",
         "mechanism": "_mechanism",

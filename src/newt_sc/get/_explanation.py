@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, genes
+from newt_sc._verb import checked
 from newt_sc.genes._align import require_overlap
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["explanation", "features"]
+__all__ = ["explanation"]
 
 
+@checked
 def explanation(
-    embedding: AnnData, gene: str, *, key: str | None = None, names: Mapping[str, str] | None = None
+    embedding: AnnData,
+    gene: str,
+    *,
+    kind: Literal["modalities", "features"] = "modalities",
+    key: str | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Get what each modality means for a gene, as :func:`newt_sc.tl.explain` found it.
+    """Get what carries the vector of a gene, as :func:`newt_sc.tl.explain` found it.
 
     Parameters
     ----------
@@ -28,6 +35,9 @@ def explanation(
         Gene embedding after :func:`newt_sc.tl.explain`.
     gene
         The gene, by any identifier.
+    kind
+        ``"modalities"``: what each modality means for the gene. ``"features"``: which terms,
+        pathways, regulators or partners do; they are found where ``explain`` had ``knowledge``.
     key
         Its ``key_added``.
     names
@@ -41,114 +51,73 @@ def explanation(
     rank by attention and by effect, missing where one of the two is; and ``features``, joined by
     ``"; "``, the largest contribution first. Largest effect first, whatever the attention says.
 
-    Raises
-    ------
-    KeyError
-        If there is no explanation under this key.
-    ValueError
-        If the gene was not among those explained.
-    GeneMatchError
-        If the gene is not in the embedding.
-
-    Examples
-    --------
-    >>> nt.tl.explain(embedding, genes=["GATA1"])  # doctest: +SKIP
-    >>> nt.get.explanation(embedding, "GATA1")  # doctest: +SKIP
-    """
-    info = _info(embedding, key)
-    row = _row(embedding, gene)
-    modalities = [str(name) for name in info["modalities"]]
-    effect = embedding.obsm[info["slots"]["effect"]][modalities].iloc[row].to_numpy(float)
-    moved = embedding.obsm[info["slots"]["neighbor_effect"]][modalities].iloc[row].to_numpy(float)
-    table: Any = embedding.obsm.get(_keys.ATTENTION) if info["attention"] else None
-    attention = (
-        np.full(len(modalities), np.nan)
-        if table is None
-        else table[modalities].iloc[row].to_numpy(float)
-    )
-    known = np.array(
-        [bool(np.isfinite(np.asarray(embedding.obsm[name][row])).all()) for name in modalities]
-    )
-    if known.sum() > 1 and not np.isfinite(effect).any():
-        msg = (
-            f"Gene {embedding.obs_names[row]!r} was not explained: name it in genes= of"
-            " newt_sc.tl.explain."
-        )
-        raise ValueError(msg)
-    out = pd.DataFrame(
-        {"modality": modalities, "effect": effect, "neighbor_effect": moved, "attention": attention}
-    )[known]
-    both = out["attention"].notna() & out["effect"].notna()
-    same = out.loc[both, "attention"].rank(ascending=False) == out.loc[both, "effect"].rank(
-        ascending=False
-    )
-    out["agree"] = same.astype("boolean").reindex(out.index)
-    found = features(embedding, gene, key=key, names=names) if "features" in info else None
-    joined = (
-        {}
-        if found is None
-        else found.groupby("modality", observed=True)["feature"].agg("; ".join).to_dict()
-    )
-    out["features"] = [joined.get(name, "") for name in out["modality"]]
-    return out.sort_values(
-        ["effect", "attention"], ascending=False, kind="stable", ignore_index=True
-    )
-
-
-def features(
-    embedding: AnnData, gene: str, *, key: str | None = None, names: Mapping[str, str] | None = None
-) -> pd.DataFrame:
-    """Get the features that carry a gene's vector, as :func:`newt_sc.tl.explain` found them.
-
-    Parameters
-    ----------
-    embedding
-        Gene embedding after :func:`newt_sc.tl.explain` with ``knowledge``.
-    gene
-        The gene, by any identifier.
-    key
-        Its ``key_added``.
-    names
-        What to call features instead, such as the ids of terms and their names. The source before
-        ``|`` is kept.
-
-    Returns
-    -------
-    One row per feature, modality by modality, largest contribution first: ``modality``,
+    Of features one row each, modality by modality, largest contribution first: ``modality``,
     ``feature``, ``kind``, ``contribution``, ``weight``, ``similarity`` and ``n_genes``.
 
     Raises
     ------
     KeyError
         If there is no explanation under this key, or it has no features.
+    ValueError
+        If ``kind`` is neither, or the gene was not among those explained.
     GeneMatchError
         If the gene is not in the embedding.
 
     Examples
     --------
     >>> nt.tl.explain(embedding, genes=["GATA1"], knowledge=knowledge)  # doctest: +SKIP
-    >>> nt.get.features(embedding, "GATA1")  # doctest: +SKIP
+    >>> nt.get.explanation(embedding, "GATA1")  # doctest: +SKIP
+    >>> nt.get.explanation(embedding, "GATA1", kind="features")  # doctest: +SKIP
     """
-    info = _info(embedding, key)
-    if "features" not in info:
-        msg = "The explanation has no features: run newt_sc.tl.explain with knowledge=."
-        raise KeyError(msg)
-    table: pd.DataFrame = info["features"]
-    out = table[table["gene"] == embedding.obs_names[_row(embedding, gene)]].drop(columns="gene")
-    out = out.astype({"modality": str, "feature": str, "kind": str})
-    if names is not None:
-        parts = [feature.split("|", 1) for feature in out["feature"]]
-        out["feature"] = ["|".join([*part[:-1], names.get(part[-1], part[-1])]) for part in parts]
-    return out.reset_index(drop=True)
-
-
-def _info(embedding: AnnData, key: str | None) -> dict[str, Any]:
     slot = key or _keys.EXPLAIN
     info: Any = embedding.uns.get(slot)
     if not isinstance(info, Mapping) or "slots" not in info:
         msg = f"No explanation in embedding.uns[{slot!r}]: run newt_sc.tl.explain first."
         raise KeyError(msg)
-    return dict(info)
+    row = _row(embedding, gene)
+    found = _features(info, embedding.obs_names[row], names or {})
+    if kind == "features":
+        if found is None:
+            msg = "The explanation has no features: run newt_sc.tl.explain with knowledge=."
+            raise KeyError(msg)
+        return found
+    out = _modalities(info, embedding, row)
+    joined = {} if found is None else found.groupby("modality")["feature"].agg("; ".join).to_dict()
+    out["features"] = [joined.get(name, "") for name in out["modality"]]
+    return out.sort_values(
+        ["effect", "attention"], ascending=False, kind="stable", ignore_index=True
+    )
+
+
+def _modalities(info: Mapping[str, Any], embedding: AnnData, row: int) -> pd.DataFrame:
+    """Effects and attention of the modalities that know a gene."""
+    modalities = [str(name) for name in info["modalities"]]
+    slots = info["slots"] | ({"attention": _keys.ATTENTION} if info["attention"] else {})
+    out = pd.DataFrame({"modality": modalities})
+    for name in ("effect", "neighbor_effect", "attention"):
+        table: Any = embedding.obsm.get(slots[name]) if name in slots else None
+        out[name] = np.nan if table is None else table[modalities].iloc[row].to_numpy(float)
+    out = out[[bool(np.isfinite(embedding.obsm[name][row]).all()) for name in modalities]]
+    if len(out) > 1 and not np.isfinite(out["effect"]).any():
+        msg = (
+            f"Gene {embedding.obs_names[row]!r} was not explained: name it in genes= of"
+            " newt_sc.tl.explain."
+        )
+        raise ValueError(msg)
+    ranks = out[["attention", "effect"]].dropna().rank(ascending=False)
+    same = (ranks["attention"] == ranks["effect"]).astype("boolean")
+    return out.assign(agree=same.reindex(out.index))
+
+
+def _features(info: Mapping[str, Any], gene: str, names: Mapping[str, str]) -> pd.DataFrame | None:
+    if "features" not in info:
+        return None
+    table: pd.DataFrame = info["features"]
+    out = table[table["gene"] == gene].drop(columns="gene")
+    out = out.astype({"modality": str, "feature": str, "kind": str}).reset_index(drop=True)
+    # what stands before the first bar is the source: "GO|GO:0006281"; ids may have bars, too
+    parts = [feature.split("|", 1) for feature in out["feature"]]
+    return out.assign(feature=["|".join([*a, names.get(last, last)]) for *a, last in parts])
 
 
 def _row(embedding: AnnData, gene: str) -> int:
