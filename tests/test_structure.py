@@ -20,11 +20,9 @@ needs_benchmarks = pytest.mark.skipif(
 )
 
 WITHIN_TL = {
-    "_check_anndata",
     "_dense",
     "_find_labels",
     "_masked_correlation",
-    "_modalities",
     "_ranks",
 }
 """Private names that verbs still take from each other; there shall be no more."""

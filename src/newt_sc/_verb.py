@@ -6,13 +6,12 @@ the decorator :func:`verb`; one that gives a new object returns that, under :fun
 
 from __future__ import annotations
 
-import ast
-import builtins
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
+from types import UnionType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -21,6 +20,7 @@ from typing import (
     Literal,
     ParamSpec,
     TypeVar,
+    Union,
     get_args,
     get_origin,
 )
@@ -63,6 +63,7 @@ Organism = Literal["auto", "human", "mouse"]
 _SLOTS = ("varm", "obsm", "obsp", "obs", "var")
 _UNTOLD = ("embedding", "key_added", "copy")  # of params: these have places of their own
 _NUMBERS = {int: (int, np.integer), float: (int, float, np.integer, np.floating)}
+_WORD = re.compile(r"\w+")
 _RANGE = re.compile(r"(from|above) (\S+)(?: to (\S+))?")
 
 
@@ -231,39 +232,38 @@ def _params(given: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any
 def _checker(function: Callable[..., Any]) -> Callable[[Any, Any], dict[str, Any]]:
     """Make the check of a function's arguments, which gives all of them by name."""
     signature = inspect.signature(function)
+    told = {name: str(one.annotation) for name, one in signature.parameters.items()}
     kinds: dict[str, list[Any] | None] = {}
 
     def check(args: Any, kwargs: Any) -> dict[str, Any]:
         if not kinds:  # at the first call, when the module has all its names
-            for name, one in signature.parameters.items():
-                kinds[name] = _kinds(one.annotation, inspect.unwrap(function).__globals__)
+            names = inspect.unwrap(function).__globals__
+            kinds.update({name: _kinds(text, names) for name, text in told.items()})
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         given = dict(bound.arguments)
         for name, value in given.items():
-            annotation = signature.parameters[name].annotation
-            if annotation in ("AnnData", "ad.AnnData"):
+            if told[name] in ("AnnData", "ad.AnnData"):
                 check_anndata(name, value)
-            elif {"MuData", "AnnData"} <= set(re.findall(r"\w+", annotation)) and (
-                given.get("modality") is not None
-            ):
+            elif given.get("modality") is not None and {"MuData", "AnnData"} <= {
+                *_WORD.findall(told[name])
+            }:
                 modality_of(value, given["modality"], name)
-            elif (
-                name == "key_added" and value is not None and not (isinstance(value, str) and value)
-            ):
-                msg = f"key_added is {value!r}, expected a name."
-                raise TypeError(msg)
-            expected = kinds[name]
-            if expected is not None and not any(_fits(value, kind) for kind in expected):
-                error = TypeError if expected == [bool] else ValueError
-                msg = f"{name} is {value!r}, expected {_say(expected)}."
-                raise error(msg)
-        layer, data = given.get("layer"), next(iter(given.values()))
-        if layer is not None and hasattr(data, "layers"):
-            check_layer(data, layer, next(iter(given)))
+            _check_value(name, value, kinds[name])
+        first, layer = next(iter(given)), given.get("layer")
+        if layer is not None and hasattr(given[first], "layers"):
+            check_layer(given[first], layer, first)
         return given
 
     return check
+
+
+def _check_value(name: str, value: object, kinds: list[Any] | None) -> None:
+    """Refuse a value that its annotation does not take."""
+    if kinds is not None and not any(_fits(value, kind) for kind in kinds):
+        error = TypeError if {*kinds} <= {bool, str, None} else ValueError
+        msg = f"{name} is {value!r}, expected {_say(kinds)}."
+        raise error(msg)
 
 
 def check_anndata(name: str, value: object) -> None:
@@ -278,7 +278,7 @@ def check_anndata(name: str, value: object) -> None:
 
     if not isinstance(value, AnnData):
         msg = (
-            f"{name} is {type(value).__name__}, expected AnnData. Of a MuData give one modality:"
+            f"{name} is {type(value).__name__}, expected AnnData; of a MuData give one modality:"
             " mdata.mod[name]."
         )
         raise TypeError(msg)
@@ -301,40 +301,32 @@ def check_layer(adata: AnnData, layer: str | None, what: str) -> None:
 def _kinds(annotation: str, names: Mapping[str, Any]) -> list[Any] | None:
     """Read what an annotation takes: values, types and pairs of a type and its range.
 
-    ``None`` where it takes anything that is beyond checking, or strings alone.
+    ``None`` where it takes anything that is beyond checking.
     """
+    try:
+        whole = eval(annotation, {**names})  # noqa: S307
+    except (NameError, AttributeError):  # of a type that is there for type checkers alone
+        return None
     out: list[Any] = []
-    todo: list[ast.expr] = [ast.parse(annotation, mode="eval").body]
-    for node in todo:
-        if isinstance(node, ast.BinOp):
-            todo += [node.left, node.right]
-            continue
-        if isinstance(node, ast.Constant):
-            out.append(node.value)
-            continue
-        inline = isinstance(node, ast.Subscript) and ast.unparse(node.value)
-        if inline not in ("Literal", "Annotated") and not isinstance(node, ast.Name):
-            return None
-        source = ast.unparse(node)
-        value = names.get(source, getattr(builtins, source, None))
-        if inline:
-            value = eval(source, {"Literal": Literal, "Annotated": Annotated})  # noqa: S307
-        if get_origin(value) is Literal:
-            out += get_args(value)
-        elif get_origin(value) is Annotated:
-            out.append(get_args(value))
-        elif value in (bool, str, int, float):
-            out.append((value, "") if value in _NUMBERS else value)
+    for one in get_args(whole) if get_origin(whole) in (Union, UnionType) else [whole]:
+        if get_origin(one) is Literal:
+            out += get_args(one)
+        elif get_origin(one) is Annotated:
+            out.append(get_args(one))
+        elif one in _NUMBERS:
+            out.append((one, ""))
+        elif one in (bool, str, None, type(None)):
+            out.append(one if one in (bool, str) else None)
         else:
             return None
-    return None if {*map(repr, out)} <= {repr(str), repr(None)} else out
+    return out
 
 
 def _fits(value: Any, kind: Any) -> bool:
     if kind is bool:
         return isinstance(value, bool | np.bool_)
     if kind is str:
-        return isinstance(value, str)
+        return isinstance(value, str) and value != ""
     if not isinstance(kind, tuple):
         return value is None if kind is None else isinstance(value, str) and value == kind
     number, told = kind

@@ -844,7 +844,7 @@ def test_errors(whole: ad.AnnData, half: ad.AnnData, tmp_path: Path) -> None:
         (adata, ref, {"label": "none"}, ValueError, "No cell of ref has a label in 'none'"),
         (adata, ref, {"pseudotime": "type"}, ValueError, "expected numbers, such as pseudotime"),
         (adata, ref, {"pseudotime": "late"}, ValueError, "has no finite value"),
-        (adata, ref, {"layer": "counts"}, KeyError, "layer 'counts' is not in the layers of ref"),
+        (adata, ref, {"layer": "counts"}, KeyError, "layer 'counts' is not in adata.layers"),
         (adata, ref, {"mask_var": "mine"}, KeyError, "mine"),
         (
             adata,

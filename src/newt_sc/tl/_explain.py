@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,11 @@ import pandas as pd
 
 from newt_sc import _kernels, _keys
 from newt_sc._settings import logger
+from newt_sc._verb import Count, Whole, Written, verb
+from newt_sc.datasets._embedding import resolve_embedding
 
-from ._features import read_features
-from ._fusion import Fusion, ModelFusion, check_embedding, find_genes, open_fusion
+from ._features import Features, read_features
+from ._fusion import Fusion, ModelFusion, find_genes, open_fusion
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -24,19 +26,25 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
+_FEATURE_COLUMNS = [
+    *("gene", "modality", "feature", "kind"),
+    *("contribution", "weight", "similarity", "n_genes"),
+]
 
+
+@verb(_keys.EXPLAIN, _keys.EMBED)
 def explain(
     embedding: AnnData,
     *,
     model: NEWT | str | PathLike[str] | None = None,
     genes: str | Sequence[str] | None = None,
     knowledge: MuData | None = None,
-    n_neighbors: int = 15,
-    n_features: int = 10,
-    random_state: int = 0,
+    n_neighbors: Count = 15,
+    n_features: Count = 10,
+    random_state: Whole = 0,
     key_added: str | None = None,
     copy: bool = False,
-) -> AnnData | None:
+) -> Written[AnnData]:
     r"""Explain gene vectors by their modalities and features.
 
     The effect of a modality on a gene is what leaving it out does: 1 - the cosine between the
@@ -112,101 +120,102 @@ def explain(
     >>> nt.tl.explain(embedding, genes=["GATA1", "INS"])  # doctest: +SKIP
     >>> nt.get.explanation(embedding, "GATA1")  # doctest: +SKIP
     """
-    check_embedding(embedding, "explain")
-    for name, value, most in (
-        ("n_neighbors", n_neighbors, embedding.n_obs - 1),
-        ("n_features", n_features, None),
-    ):
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | np.integer)
-            or value < 1
-            or (most and value > most)
-        ):
-            msg = (
-                f"{name} is {value!r}, expected a whole number from 1"
-                f" up{f' to {most}' if most else ''}."
-            )
-            raise ValueError(msg)
+    resolve_embedding(embedding)  # refuses what is no embedding
+    if n_neighbors >= embedding.n_obs:
+        msg = (
+            f"n_neighbors is {n_neighbors}, expected fewer than the {embedding.n_obs} genes of the"
+            " embedding."
+        )
+        raise ValueError(msg)
     rows = np.arange(embedding.n_obs) if genes is None else find_genes(genes, embedding)
     fusion = open_fusion(embedding, model)
     features = None if knowledge is None else read_features(knowledge, embedding, fusion.names)
+    effect, lost = _effects(fusion, rows, n_neighbors)
+    attention = _attention(embedding, fusion)
+    alone = int((fusion.known[rows].sum(axis=1) == 1).sum())
+    start = key_added or _keys.EMBED
+    info: dict[str, Any] = {
+        "modalities": np.array(fusion.names, dtype=str),
+        "slots": {"effect": f"{start}_effect", "neighbor_effect": f"{start}_neighbor_effect"},
+        "n_alone": alone,
+        "attention": attention is not None,
+    }
+    if alone:
+        logger.info("%d genes are known to one modality only: their effect is NaN", alone)
+    if attention is None:
+        logger.info("the embedding has no attention: effects only")
+    else:
+        info["agreement"] = _agreement(attention, effect, fusion, random_state)
+    if features is not None:
+        info["features"] = _features(features, fusion, rows, n_features, embedding.obs_names)
 
-    nearest = np.full((embedding.n_obs, n_neighbors), -1, dtype=np.intp)
-    nearest[rows] = _kernels.nearest_rows(fusion.full, n_neighbors, rows=rows)
+    def by_modality(values: NDArray[np.float32]) -> pd.DataFrame:
+        return pd.DataFrame(values, index=embedding.obs_names, columns=fusion.names)
+
+    named = {}
+    if attention is not None and _keys.ATTENTION not in embedding.obsm:
+        named["obsm"] = {_keys.ATTENTION: by_modality(attention)}
+    return Written(
+        obsm={"_effect": by_modality(effect), "_neighbor_effect": by_modality(lost)},
+        named=named,
+        uns=info,
+        params={
+            **dict.fromkeys(("model", "genes", "knowledge")),
+            "n_genes": int(rows.size),
+            **fusion.describe(),
+        },
+    )
+
+
+def _effects(
+    fusion: Fusion, rows: NDArray[np.intp], n_neighbors: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Find what leaving each modality out does to vectors and nearest genes of some genes.
+
+    NaN for all other genes, and where the modality does not know the gene or alone does.
+    """
     effect = np.full(fusion.known.shape, np.nan, dtype=np.float32)
     lost = effect.copy()
-    several = fusion.known.sum(axis=1) > 1
+    nearest = np.full((len(effect), n_neighbors), -1, dtype=np.intp)
+    nearest[rows] = _kernels.nearest_rows(fusion.full, n_neighbors, rows=rows)
+    several = rows[fusion.known[rows].sum(axis=1) > 1]
     for column, name in enumerate(fusion.names):
-        at = rows[several[rows] & fusion.known[rows, column]]
+        at = several[fusion.known[several, column]]
         if not at.size:
             continue
         left = fusion.without(name, at)
         effect[at, column] = 1 - _kernels.row_cosine(fusion.full[at], left)
         lost[at, column] = 1 - _kernels.kept_neighbors(fusion.full, left, at, nearest=nearest[at])
         logger.info("explained %d genes without %s", at.size, name)
+    return effect, lost
 
-    attention = _attention(embedding, fusion)
-    alone = int((fusion.known[rows].sum(axis=1) == 1).sum())
-    prefix = key_added or _keys.EMBED
-    slots = {"effect": f"{prefix}_effect", "neighbor_effect": f"{prefix}_neighbor_effect"}
-    info: dict[str, Any] = {
-        "params": {
-            "n_genes": int(rows.size),
-            "n_neighbors": int(n_neighbors),
-            "n_features": int(n_features),
-            "random_state": int(random_state),
-            **fusion.describe(),
-        },
-        "modalities": np.array(fusion.names, dtype=str),
-        "slots": slots,
-        "n_alone": alone,
-        "attention": attention is not None,
-    }
-    if alone:
-        logger.info(
-            "%d genes are known to one modality only: leaving it out leaves nothing, their effect"
-            " is NaN",
-            alone,
-        )
-    if attention is None:
-        logger.info("the embedding has no attention: effects only")
-    else:
-        info["agreement"] = _agreement(attention, effect, fusion, random_state)
-    if features is not None:
-        unit = _kernels.unit_rows(fusion.full).astype(np.float32)
-        tables = []
-        for name, found in features.items():
-            table = found.top(unit, rows, n_features)
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "gene": embedding.obs_names.to_numpy(dtype=object)[table["row"]],
-                        "modality": name,
-                        "feature": found.names[table["feature"]],
-                        "kind": found.kind[table["feature"]],
-                        "contribution": table["contribution"].to_numpy(np.float32),
-                        "weight": table["weight"].to_numpy(np.float32),
-                        "similarity": table["similarity"].to_numpy(np.float32),
-                        "n_genes": found.n_genes[table["feature"]],
-                    }
-                )
+
+def _features(
+    features: Mapping[str, Features],
+    fusion: Fusion,
+    rows: NDArray[np.intp],
+    n_features: int,
+    names: pd.Index,
+) -> pd.DataFrame:
+    """One table of the features that most carry each gene, by modality."""
+    unit = _kernels.unit_rows(fusion.full).astype(np.float32)
+    tables = []
+    for modality, found in features.items():
+        table = found.top(unit, rows, n_features)
+        at = table.pop("feature")
+        gene = names.to_numpy(dtype=object)[table.pop("row")]
+        tables.append(
+            table.astype(np.float32).assign(
+                gene=gene,
+                modality=modality,
+                feature=found.names[at],
+                kind=found.kind[at],
+                n_genes=found.n_genes[at],
             )
-        joined = pd.concat(tables, ignore_index=True)
-        joined.index = joined.index.astype(str)
-        info["features"] = joined.astype(
-            dict.fromkeys(["gene", "modality", "feature", "kind"], "category")
         )
-
-    out = embedding.copy() if copy else embedding
-    for slot, values in ((slots["effect"], effect), (slots["neighbor_effect"], lost)):
-        out.obsm[slot] = pd.DataFrame(values, index=out.obs_names, columns=fusion.names)
-    if attention is not None and _keys.ATTENTION not in out.obsm:
-        out.obsm[_keys.ATTENTION] = pd.DataFrame(
-            attention, index=out.obs_names, columns=fusion.names
-        )
-    out.uns[key_added or _keys.EXPLAIN] = info
-    return out if copy else None
+    joined = pd.concat(tables, ignore_index=True)[_FEATURE_COLUMNS]
+    joined.index = joined.index.astype(str)
+    return joined.astype(dict.fromkeys(["gene", "modality", "feature", "kind"], "category"))
 
 
 def _attention(embedding: AnnData, fusion: Fusion) -> NDArray[np.float32] | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from newt_sc import _kernels, _keys, genes
-from newt_sc.datasets._embedding import resolve_embedding, shipped_embeddings
+from newt_sc.datasets._embedding import shipped_embeddings
 from newt_sc.errors import GeneMatchError
 from newt_sc.genes._align import require_overlap
 
@@ -25,7 +25,6 @@ __all__ = [
     "LinearFusion",
     "ModelFusion",
     "centered",
-    "check_embedding",
     "find_genes",
     "made_by_model",
     "open_fusion",
@@ -252,23 +251,3 @@ def centered(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     mean = vectors[known].mean(axis=0, dtype=np.float64) if known.any() else 0
     out: NDArray[np.float32] = (vectors - mean).astype(np.float32)
     return out
-
-
-def check_embedding(embedding: object, function: str) -> AnnData:
-    """Take an AnnData that a tool writes into.
-
-    Raises
-    ------
-    TypeError
-        If it is something else.
-    """
-    from anndata import AnnData
-
-    if not isinstance(embedding, AnnData):
-        msg = (
-            f"embedding is {type(embedding).__name__}, expected an AnnData of genes x dimensions,"
-            f" into which {function} writes: load it by newt_sc.datasets.embedding or"
-            " newt_sc.io.read_embedding first."
-        )
-        raise TypeError(msg)
-    return resolve_embedding(embedding)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from newt_sc import _keys, metrics
-from newt_sc._docs import with_docs
-from newt_sc.tl._lineage import _check_anndata
+from newt_sc._verb import Count, Organism, Whole, checked
 from newt_sc.tl._map_to_reference import sides_in_one_space
 from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable
 
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["joint_map"]
 
-_VIAS = ("rotated", "aligned", "shared", "harmony")
 
-
-@with_docs
+@checked
 def joint_map(
     adata: AnnData,
     ref: AnnData,
@@ -36,13 +33,13 @@ def joint_map(
     label: str | None = None,
     embedding: str | PathLike[str] | AnnData = "newt-human",
     modalities: Sequence[str] | None = None,
-    n_comps: int | Literal["auto"] = "auto",
+    n_comps: Count | Literal["auto"] = "auto",
     layer: str | None = None,
     mask_var: str | HighlyVariable | None = DEFAULT_MASK,
-    organism: Literal["auto", "human", "mouse"] = "auto",
+    organism: Organism = "auto",
     orthologs: Orthologs | None = None,
-    n_neighbors: int = 15,
-    random_state: int = 0,
+    n_neighbors: Annotated[int, "from 2 up"] = 15,
+    random_state: Whole = 0,
 ) -> AnnData:
     """Show two data sets in one UMAP, and say how well they mix there.
 
@@ -100,21 +97,6 @@ def joint_map(
     import anndata as ad
     import scanpy as sc
 
-    _check_anndata(adata)
-    if isinstance(ref, str | PathLike):
-        msg = "ref is a path: a saved reference has no cells to draw. Give an AnnData."
-        raise TypeError(msg)
-    _check_anndata(ref, "ref")
-    if (
-        isinstance(n_neighbors, bool)
-        or not isinstance(n_neighbors, int | np.integer)
-        or n_neighbors < 2
-    ):
-        msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 2 up."
-        raise ValueError(msg)
-    if via not in _VIAS:
-        msg = f"via is {via!r}, expected one of {', '.join(map(repr, _VIAS))}."
-        raise ValueError(msg)
     harmonize = _harmony() if via == "harmony" else None
     *_, placed, _ = sides_in_one_space(
         adata,

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from newt_sc import _kernels, _keys, genes
 from newt_sc._missing import read_labels
-from newt_sc._verb import Count, Whole, Written, check_anndata, checked, own_copy, verb
+from newt_sc._verb import Count, Whole, Written, checked, own_copy, verb
 from newt_sc._warn import warn
 from newt_sc.genes._annotated import var_genes
 from newt_sc.genes._sets import align_sets
@@ -692,7 +692,3 @@ def _representation(adata: AnnData, use_rep: str, used: NDArray[np.bool_]) -> _S
         )
         raise ValueError(msg)
     return _Space(X[used].astype(np.float64), [np.arange(X.shape[1])])
-
-
-def _check_anndata(adata: object, what: str = "adata") -> None:
-    check_anndata(what, adata)

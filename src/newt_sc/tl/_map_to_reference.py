@@ -12,11 +12,9 @@ import pandas as pd
 from scipy import sparse
 
 from newt_sc import _kernels, _keys
-from newt_sc._docs import with_docs
 from newt_sc._missing import read_labels
-from newt_sc._settings import logger
+from newt_sc._verb import Count, Organism, Share, Whole, Written, check_anndata, checked, verb
 from newt_sc._warn import warn
-from newt_sc.tl._lineage import _check_anndata
 from newt_sc.tl._place import Placed, Plan, carried, expanded, place, plan, shared_pair
 from newt_sc.tl._rows import Rows, dense
 from newt_sc.tl._sides import (
@@ -45,14 +43,13 @@ _COLUMNS = (
     "similarity",
     "abstained",
 )
-_VIAS = ("auto", "shared", "aligned", "rotated")
 # Confidence below which cells get no label: cosines are smaller in some spaces than in others.
 # Within one experiment about a fifteenth of the cells of known types is below; between laboratories
 # aligned may lose most.
 _LEAST = {"together": 0.7, "each": 0.45, "aligned": 0.45, "rotated": 0.6}
 
 
-@with_docs
+@verb(_keys.MAPPING)
 def map_to_reference(
     adata: AnnData,
     ref: AnnData | str | PathLike[str],
@@ -64,17 +61,17 @@ def map_to_reference(
     genes: Sequence[str] | None = None,
     embedding: str | PathLike[str] | AnnData = "newt-human",
     modalities: Sequence[str] | None = None,
-    n_comps: int | Literal["auto"] = "auto",
+    n_comps: Count | Literal["auto"] = "auto",
     layer: str | None = None,
     mask_var: str | HighlyVariable | None = DEFAULT_MASK,
-    organism: Literal["auto", "human", "mouse"] = "auto",
+    organism: Organism = "auto",
     orthologs: Orthologs | None = None,
-    n_neighbors: int = 15,
-    min_confidence: float | Literal["auto"] = "auto",
-    random_state: int = 0,
+    n_neighbors: Count = 15,
+    min_confidence: Share | Literal["auto"] = "auto",
+    random_state: Whole = 0,
     key_added: str | None = None,
     copy: bool = False,
-) -> AnnData | None:
+) -> Written[AnnData]:
     """Carry cell types and pseudotime from a reference to new cells, of the same genes or others.
 
     Give both sides as scanpy leaves them, log-normalised; nothing has to be embedded before. The
@@ -191,8 +188,9 @@ def map_to_reference(
     >>> nt.tl.map_to_reference(adata, ref, label="cell_type")  # doctest: +SKIP
     >>> adata.uns["newt_mapping"]["choice"]["why"]  # doctest: +SKIP
     """
-    _check_anndata(adata)
-    _check_params(n_neighbors, min_confidence, random_state, label, types, key_added)
+    if not isinstance(types, str | Sequence | np.ndarray):
+        msg = f"types is {types!r}, expected 'auto', 'all' or a list of labels."
+        raise TypeError(msg)
     if label is None and pseudotime is None:
         msg = "Neither label nor pseudotime is given: name a column of ref.obs."
         raise ValueError(msg)
@@ -272,45 +270,31 @@ def map_to_reference(
             f"{abstained.sum()} of {adata.n_obs} cells abstain: is the reference of the same"
             " tissue, and are both sides log-normalised?"
         )
-    logger.info("mapped %d cells via %s, %d abstained", adata.n_obs, how.via, int(abstained.sum()))
-    info = {
-        "params": {
-            "label": label or "",
-            "pseudotime": pseudotime or "",
+    return Written(
+        # what an earlier call wrote and this one does not is taken away
+        obs={f"_{name}": columns.get(name) for name in _COLUMNS},
+        obsm={"_genes": read},
+        uns={
+            "choice": how.told | told,
+            "types": np.array([n for n in reference.types if n not in left_out], dtype=str),
+            "n_reference": int(reference.size.sum()),
+            "n_cells": adata.n_obs,
+            "n_abstained": int(abstained.sum()),
+            "genes": query.report,
+            "embedding": dict(query.described),
+        },
+        params={
             "via": how.via,
             "asked_via": via,
+            **dict.fromkeys(("ref", "types", "genes", "modalities", "mask_var", "orthologs")),
             "n_comps": [query.n_comps, reference.n_comps],
-            "layer": layer or "X",
-            "organism": organism,
-            "n_neighbors": int(n_neighbors),
             "min_confidence": float(least),
-            "random_state": int(random_state),
         },
-        "choice": how.told | told,
-        "types": np.array([n for n in reference.types if n not in left_out], dtype=str),
-        "n_reference": int(reference.size.sum()),
-        "n_cells": adata.n_obs,
-        "n_abstained": int(abstained.sum()),
-        "genes": query.report,
-        "embedding": dict(query.described),
-    }
-    out = adata
-    if copy:
-        out = adata.to_memory() if adata.isbacked else adata.copy()
-    prefix = key_added or _keys.MAPPING
-    for name in _COLUMNS:
-        if name in columns:
-            out.obs[f"{prefix}_{name}"] = columns[name]
-        elif f"{prefix}_{name}" in out.obs:  # of an earlier call, which said something else
-            del out.obs[f"{prefix}_{name}"]
-    out.obsm.pop(f"{prefix}_genes", None)
-    if read is not None:
-        out.obsm[f"{prefix}_genes"] = read
-    out.uns[prefix] = info
-    return out if copy else None
+        said=f"mapped {adata.n_obs:,} cells via {how.via}, {int(abstained.sum()):,} abstained",
+    )
 
 
-@with_docs
+@checked
 def save_reference(
     ref: AnnData,
     path: str | PathLike[str],
@@ -319,12 +303,12 @@ def save_reference(
     pseudotime: str | None = None,
     embedding: str | PathLike[str] | AnnData = "newt-human",
     modalities: Sequence[str] | None = None,
-    n_comps: int | Literal["auto"] = "auto",
+    n_comps: Count | Literal["auto"] = "auto",
     layer: str | None = None,
     mask_var: str | HighlyVariable | None = DEFAULT_MASK,
-    organism: Literal["auto", "human", "mouse"] = "auto",
+    organism: Organism = "auto",
     orthologs: Orthologs | None = None,
-    random_state: int = 0,
+    random_state: Whole = 0,
 ) -> None:
     """Save a reference as one small file that others can map their cells to.
 
@@ -357,7 +341,6 @@ def save_reference(
     >>> nt.tl.save_reference(ref, "blood.safetensors", label="cell_type")  # doctest: +SKIP
     >>> nt.tl.map_to_reference(adata, "blood.safetensors", label="cell_type")  # doctest: +SKIP
     """
-    _check_anndata(ref, "ref")
     check_orthologs(orthologs, ref)
     if not Path(path).resolve().parent.is_dir():
         msg = f"{path}: the folder {Path(path).resolve().parent} does not exist; make it first."
@@ -386,16 +369,13 @@ def sides_in_one_space(
     **options: Any,
 ) -> tuple[Side, Side, Plan, Placed, dict[str, Any]]:
     """Both sides, how they are brought together, where their rows are, and what was measured."""
-    if via not in _VIAS:
-        msg = f"via is {via!r}, expected one of {', '.join(map(repr, _VIAS))}."
-        raise ValueError(msg)
     check_orthologs(orthologs, adata, *([] if isinstance(ref, str | PathLike) else [ref]))
     space = open_space(embedding, modalities)
     options |= {"layer": layer, "orthologs": orthologs, "random_state": random_state}
     if isinstance(ref, str | PathLike):
         reference = _saved(Path(ref), space, label, pseudotime)
     else:
-        _check_anndata(ref, "ref")
+        check_anndata("ref", ref)
         reference = _reference(ref, label, pseudotime, space, **options)
     given = _types(types, reference, label)
     query = side(adata, space, what="adata", **options)
@@ -486,7 +466,7 @@ def _genes(genes: Sequence[str], ref: AnnData | str | PathLike[str]) -> pd.Index
     if isinstance(ref, str | PathLike):
         msg = f"genes are asked of {ref}, which holds no cell: give the reference as an AnnData."
         raise ValueError(msg)
-    _check_anndata(ref, "ref")
+    check_anndata("ref", ref)
     names = pd.Index([genes] if isinstance(genes, str) else [str(name) for name in genes])
     absent = names[~names.isin(ref.var_names)]
     if absent.size or not names.size:
@@ -508,9 +488,7 @@ def _read(
     weight: NDArray[np.float64],
 ) -> pd.DataFrame:
     """Genes of the reference as the weighted mean of the reference cells voting for each cell."""
-    X = Rows(ref.X if layer is None else ref.layers[layer], "ref").part(
-        ref.var_names.get_indexer(names)
-    )
+    X = Rows.of(ref, layer, "ref").part(ref.var_names.get_indexer(names))
     start = np.arange(0, voters.size + 1, voters.shape[1])
     mean = (
         sparse.csr_array((weight.ravel(), voters.ravel(), start), shape=(len(voters), ref.n_obs))
@@ -573,38 +551,3 @@ def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
         msg = f"ref.obs[{name!r}] has no finite value."
         raise ValueError(msg)
     return values
-
-
-def _check_params(
-    n_neighbors: int,
-    min_confidence: object,
-    random_state: object,
-    label: object,
-    types: object,
-    key_added: object,
-) -> None:
-    for name, value in (("label", label), ("key_added", key_added)):
-        if value is not None and not (isinstance(value, str) and value):
-            msg = f"{name} is {value!r}, expected a name."
-            raise TypeError(msg)
-    if (
-        isinstance(random_state, bool)
-        or not isinstance(random_state, int | np.integer)
-        or random_state < 0
-    ):
-        msg = f"random_state is {random_state!r}, expected a whole number from 0 up."
-        raise ValueError(msg)
-    if not isinstance(types, str | Sequence | np.ndarray):
-        msg = f"types is {types!r}, expected 'auto', 'all' or a list of labels."
-        raise TypeError(msg)
-    if (
-        isinstance(n_neighbors, bool)
-        or not isinstance(n_neighbors, int | np.integer)
-        or n_neighbors < 1
-    ):
-        msg = f"n_neighbors is {n_neighbors!r}, expected a whole number from 1 up."
-        raise ValueError(msg)
-    number = isinstance(min_confidence, int | float | np.integer | np.floating)
-    if not (number and 0 <= min_confidence <= 1) and min_confidence != "auto":  # type: ignore[operator]
-        msg = f"min_confidence is {min_confidence!r}, expected a number from 0 to 1, or 'auto'."
-        raise ValueError(msg)

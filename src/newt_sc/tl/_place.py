@@ -90,7 +90,7 @@ def shared_pair(
         if once:
             used = used & ~var_genes(out).duplicated() & ~out.var_names.duplicated()
         at = np.flatnonzero(used)
-        X = Rows(one.X if layer is None else one.layers[layer], "X").part(at)
+        X = Rows.of(one, layer).part(at)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a query's genes of one name are summed
             return ad.AnnData(

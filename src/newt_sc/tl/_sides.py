@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _kernels, _keys, genes
+from newt_sc._verb import check_layer
 from newt_sc._warn import warn
 from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.errors import FormatError
@@ -159,19 +160,11 @@ def side(
     GeneMatchError
         If no gene that is used has a vector.
     """
-    if layer is not None and layer not in adata.layers:
-        msg = (
-            f"layer {layer!r} is not in the layers of {what}, which has"
-            f" {[name for name in adata.layers if name]}."
-        )
-        raise KeyError(msg)
+    check_layer(adata, layer, what)
     if adata.n_obs < 2:
         msg = f"{what} has {adata.n_obs} cells: expected two at least."
         raise ValueError(msg)
-    whole = Rows(
-        adata.X if layer is None else adata.layers[layer],
-        f"{what}.X" if layer is None else f"layer {layer!r}",
-    )
+    whole = Rows.of(adata, layer, what)
     mask = variable_genes(adata, whole, mask_var)
     at = np.flatnonzero(mask)
     X = whole.part(at)
