@@ -15,7 +15,7 @@ from scipy import sparse
 from scipy.stats import mannwhitneyu, rankdata
 
 import newt_sc as nt
-from newt_sc.tl._fusion import read_blocks
+from newt_sc.genes._space import Space
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -35,7 +35,7 @@ def cross_modal(embedding: ad.AnnData, *, n_splits: int = 5, n_shuffles: int = 3
 
     ``shuffled_max`` is the largest of the controls, with the rows of the predicted block shuffled.
     """
-    blocks, rng, rows = read_blocks(embedding), np.random.default_rng(0), []
+    blocks, rng, rows = Space.of(embedding).blocks, np.random.default_rng(0), []
     for source, X in blocks.items():
         for target, Y in blocks.items():
             if source == target:

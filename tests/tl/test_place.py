@@ -14,8 +14,9 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.preprocessing import normalize
 
 from newt_sc.tl import _place
-from newt_sc.tl._sides import Side, open_space
+from newt_sc.tl._sides import Side
 from newt_sc.tl._sides import side as made
+from newt_sc.tl._space import open_space
 
 from . import _sides
 
@@ -122,7 +123,7 @@ FIRST, SECOND = _sides.panels()
 def side(types: str, genes: Any, seed: int, n_comps: int = 5) -> Side:
     cells = _sides.cells(EMBEDDING, types, genes=genes, seed=seed)
     names, codes = np.unique(cells.obs["type"].astype(str), return_inverse=True)
-    space = open_space(EMBEDDING, None)
+    space = open_space(EMBEDDING).for_cells(None)
     return made(
         cells, space, what="side", n_comps=n_comps, codes=codes.astype(np.intp), types=list(names),
         numbers=cells.obs["time"].to_numpy(dtype=np.float64),

@@ -15,13 +15,12 @@ from newt_sc import _kernels, _keys, genes
 from newt_sc._settings import logger
 from newt_sc._verb import Count, Organism, Whole, Written, checked, verb
 from newt_sc._warn import warn
-from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.errors import GeneMatchError
 from newt_sc.genes._align import require_overlap
 from newt_sc.genes._annotated import var_genes
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows, warn_values
-from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable, align_genes, chosen_genes, gene_vectors
+from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable, chosen_genes, open_space
 
 __all__ = ["Embedded", "compute_embedding", "embed"]
 
@@ -207,54 +206,52 @@ def compute_embedding(
         by default they come as an array, or, of a dask array, as a lazy one.
     """
     _check_center(mode, n_comps, center, random_state)
-    if adata.n_obs == 0 or adata.n_vars == 0:
+    if 0 in adata.shape:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to embed."
         raise ValueError(msg)
-    reference = resolve_embedding(embedding)
-    E_all, modality_names = gene_vectors(reference, modalities)
-    found = align_genes(
-        adata, reference.obs_names, organism
-    )  # of names that are no genes no choice helps
-    mask, mask_name = chosen_genes(adata, mask_var)
-    E = np.full((adata.n_vars, E_all.shape[1]), np.nan, dtype=np.float32)
-    hit = found.index >= 0
-    E[hit] = E_all[found.index[hit]]
-    known = np.asarray(np.isfinite(E).all(axis=1))
+    space = open_space(embedding).for_cells(modalities)
     if mode == "project":  # the axes of aligned are of centred vectors by themselves
-        E -= np.nanmean(E_all, axis=0, dtype=np.float64).astype(np.float32)
-    n_used = int((known & mask).sum())
-    if n_used < 1 + (mode == "aligned"):
-        msg = (
-            f"Only {n_used} of the {mask.sum():,} genes in mask_var={mask_name!r} has a vector,"
-            f" though {known.sum():,} of {adata.n_vars:,} genes do."
-            f" {'Is organism= right?' if mask.all() else 'Choose other genes.'}"
-        ).replace("Only 0 of", "None of")
-        raise GeneMatchError(msg)
+        space = space.centered()
+    found, E = space.beside(adata, organism)  # of names that are no genes no choice helps
+    mask, mask_name = chosen_genes(adata, mask_var)
+    known = np.asarray(np.isfinite(E).all(axis=1))
+    _check_known(known, mask, mask_name, key_added or _keys.EMBED, least=1 + (mode == "aligned"))
     rows = Rows.of(adata, layer)
-    if n_used < mask.sum() / 2:
-        warn(
-            f"Only {n_used:,} of {mask.sum():,} genes used ({n_used / mask.sum():.0%}) have a"
-            f" vector; the report is in uns[{(key_added or _keys.EMBED)!r}]['genes']."
-        )
     info: dict[str, Any] = {
         "params": {
             "mode": mode,
-            "modalities": np.array(modality_names, dtype=str) if modality_names else "fused",
+            "modalities": np.array(space.modalities, dtype=str) if space.modalities else "fused",
             "layer": layer or "X",
             "mask_var": mask_name,
             "organism": organism,
         },
-        "embedding": describe_embedding(reference, embedding),
+        "embedding": dict(space.described),
         "genes": found.report,
     }
     if mode == "project":
-        result = _project(
-            rows, E, known & mask, center, found, adata.var_names, organism, info, out
-        )
+        means = _center(center, found, known & mask, organism)
+        result = _project(rows, E, means, adata.var_names, info, out)
     else:
         result = _aligned(rows, E, np.flatnonzero(mask), n_comps, random_state, info, out)
     logger.info("embedded %d cells by %d genes (%s)", adata.n_obs, info["n_genes_used"], mode)
     return result
+
+
+def _check_known(known: _Array, mask: _Array, name: str, key: str, *, least: int) -> None:
+    """Refuse too few genes with a vector among those that are used, and warn of few."""
+    n, n_used = int(mask.sum()), int((known & mask).sum())
+    if n_used < least:
+        msg = (
+            f"Only {n_used} of the {n:,} genes in mask_var={name!r} has a vector, though"
+            f" {known.sum():,} of {mask.size:,} genes do."
+            f" {'Is organism= right?' if mask.all() else 'Choose other genes.'}"
+        ).replace("Only 0 of", "None of")
+        raise GeneMatchError(msg)
+    if n_used < n / 2:
+        warn(
+            f"Only {n_used:,} of {n:,} genes used ({n_used / n:.0%}) have a vector; the report is"
+            f" in uns[{key!r}]['genes']."
+        )
 
 
 def _check_center(mode: str, n_comps: int | str, center: object, random_state: int) -> None:
@@ -324,19 +321,16 @@ def _aligned(
 def _project(
     rows: Rows,
     E: _Array,
-    used: _Array,
-    center: str | ad.AnnData | pd.Series,
-    found: genes.Alignment,
+    means: tuple[_Array | None, _Array, dict[str, Any] | None],
     names: pd.Index,
-    organism: Organism,
     info: dict[str, Any],
     out: Any,
 ) -> Embedded:
-    """Centred expression times the gene vectors."""
-    mean, used, origin = _center(center, found, used, organism)
+    """Centred expression times the gene vectors; ``means`` are those of :func:`_center`."""
+    mean, used, origin = means
     done = rows.project_once(E, used, mean, out=out and out(rows.shape[0], E.shape[1]))
     warn_values(rows.name, done.stats, rows.shape[0])
-    info["params"]["center"] = center if isinstance(center, str) else "reference"
+    info["params"]["center"] = "data" if origin is None else "reference"
     info |= {
         "n_genes_used": int(used.sum()),
         "variance": np.asarray(done.variance, dtype=np.float64),

@@ -12,10 +12,10 @@ import pandas as pd
 from newt_sc import _kernels, _keys
 from newt_sc._settings import logger
 from newt_sc._verb import Count, Whole, Written, verb
-from newt_sc.datasets._embedding import resolve_embedding
 
+from ._ablation import Fusion, ModelFusion, open_fusion
 from ._features import Features, read_features
-from ._fusion import Fusion, ModelFusion, find_genes, open_fusion
+from ._space import open_space
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -120,18 +120,18 @@ def explain(
     >>> nt.tl.explain(embedding, genes=["GATA1", "INS"])  # doctest: +SKIP
     >>> nt.get.explanation(embedding, "GATA1")  # doctest: +SKIP
     """
-    resolve_embedding(embedding)  # refuses what is no embedding
+    space = open_space(embedding)
     if n_neighbors >= embedding.n_obs:
         msg = (
             f"n_neighbors is {n_neighbors}, expected fewer than the {embedding.n_obs} genes of the"
             " embedding."
         )
         raise ValueError(msg)
-    rows = np.arange(embedding.n_obs) if genes is None else find_genes(genes, embedding)
-    fusion = open_fusion(embedding, model)
-    features = None if knowledge is None else read_features(knowledge, embedding, fusion.names)
+    rows = np.arange(embedding.n_obs) if genes is None else space.find(genes)
+    fusion = open_fusion(space, model)
+    features = None if knowledge is None else read_features(knowledge, space)
     effect, lost = _effects(fusion, rows, n_neighbors)
-    attention = _attention(embedding, fusion)
+    attention = _attention(fusion)
     alone = int((fusion.known[rows].sum(axis=1) == 1).sum())
     start = key_added or _keys.EMBED
     info: dict[str, Any] = {
@@ -147,7 +147,7 @@ def explain(
     else:
         info["agreement"] = _agreement(attention, effect, fusion, random_state)
     if features is not None:
-        info["features"] = _features(features, fusion, rows, n_features, embedding.obs_names)
+        info["features"] = _features(features, fusion, rows, n_features)
 
     def by_modality(values: NDArray[np.float32]) -> pd.DataFrame:
         return pd.DataFrame(values, index=embedding.obs_names, columns=fusion.names)
@@ -195,15 +195,14 @@ def _features(
     fusion: Fusion,
     rows: NDArray[np.intp],
     n_features: int,
-    names: pd.Index,
 ) -> pd.DataFrame:
     """One table of the features that most carry each gene, by modality."""
     unit = _kernels.unit_rows(fusion.full).astype(np.float32)
     tables = []
     for modality, found in features.items():
         table = found.top(unit, rows, n_features)
-        at = table.pop("feature")
-        gene = names.to_numpy(dtype=object)[table.pop("row")]
+        at = table.pop("feature").to_numpy()
+        gene = fusion.space.names.to_numpy(dtype=object)[table.pop("row")]
         tables.append(
             table.astype(np.float32).assign(
                 gene=gene,
@@ -218,8 +217,8 @@ def _features(
     return joined.astype(dict.fromkeys(["gene", "modality", "feature", "kind"], "category"))
 
 
-def _attention(embedding: AnnData, fusion: Fusion) -> NDArray[np.float32] | None:
-    names = fusion.names
+def _attention(fusion: Fusion) -> NDArray[np.float32] | None:
+    names, embedding = fusion.names, fusion.space.embedding
     table: Any = embedding.obsm.get(_keys.ATTENTION)
     if table is None and isinstance(fusion, ModelFusion):
         table = fusion.model.get_attention(embedding)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mudata import MuData
     from numpy.typing import NDArray
 
+    from newt_sc.genes._space import Space
+
 __all__ = ["Features", "read_features"]
 
 _CHUNK = 100_000
@@ -112,17 +114,15 @@ class Features:
         )
 
 
-def read_features(knowledge: MuData, embedding: AnnData, names: list[str]) -> dict[str, Features]:
+def read_features(knowledge: MuData, space: Space) -> dict[str, Features]:
     """Weigh the features of a knowledge bundle as :func:`newt_sc.pp.encode` does.
 
     Parameters
     ----------
     knowledge
         As :func:`newt_sc.datasets.bundle` returns it.
-    embedding
-        Gene embedding.
-    names
-        Its modalities; others of ``knowledge`` are left out.
+    space
+        Gene embedding; modalities that it has no block of are left out.
 
     Raises
     ------
@@ -137,6 +137,7 @@ def read_features(knowledge: MuData, embedding: AnnData, names: list[str]) -> di
             " newt_sc.datasets.bundle() gives."
         )
         raise TypeError(msg)
+    names = list(space.blocks)
     shared = [name for name in names if name in knowledge.mod]
     if not shared:
         msg = (
@@ -144,20 +145,20 @@ def read_features(knowledge: MuData, embedding: AnnData, names: list[str]) -> di
             " some in common."
         )
         raise KeyError(msg)
-    return {name: _read(name, knowledge.mod[name], embedding) for name in shared}
+    return {name: _read(name, knowledge.mod[name], space.names) for name in shared}
 
 
-def _read(name: str, mod: AnnData, embedding: AnnData) -> Features:
+def _read(name: str, mod: AnnData, known: pd.Index) -> Features:
     if "kind" not in mod.var or mod.X is None:
         msg = (
             f"Modality {name!r} of knowledge has no X or no var['kind']: expected what"
             " newt_sc.pp.encode takes."
         )
         raise KeyError(msg)
-    rows = embedding.obs_names.get_indexer(mod.obs_names)
+    rows = known.get_indexer(mod.obs_names)
     if not (rows >= 0).any():
-        found = genes.align(mod.obs_names, embedding.obs_names)
-        require_overlap(found, mod.obs_names, embedding.obs_names, what=f"knowledge[{name!r}]")
+        found = genes.align(mod.obs_names, known)
+        require_overlap(found, mod.obs_names, known, what=f"knowledge[{name!r}]")
         rows = found.index
     kinds = mod.var["kind"].astype(str).to_numpy()
     X: Any = plain(mod.X)

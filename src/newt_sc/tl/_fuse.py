@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from newt_sc import _kernels, _keys, genes
 from newt_sc._verb import Count, Number, Whole, checked
+from newt_sc.genes._space import blocks_of, origin_of
 
 if TYPE_CHECKING:
     from mudata import MuData
@@ -94,39 +95,26 @@ def fuse(
             " (AnnData)."
         )
         raise TypeError(msg)
-    blocks, names = _blocks(knowledge, modalities, weights or {})
-    known = np.column_stack([np.isfinite(block).all(axis=1) for block in blocks.values()])
+    parts = _parts(blocks_of(knowledge), modalities, weights or {})
+    weight = _weights(WEIGHTS if weights is None else weights, parts)
+    every = pd.Index(sorted(set().union(*(index for index, _ in parts.values()))))
+    if isinstance(knowledge, ad.AnnData):
+        every = knowledge.obs_names  # in its own order
+    whole = {name: _spread(*part, every) for name, part in parts.items()}
+    known = np.column_stack([np.isfinite(block[:, 0]) for block in whole.values()])
     some = known.any(axis=1)
     if not some.any():
-        msg = f"No gene has a finite vector in any of {list(blocks)}."
+        msg = f"No gene has a finite vector in any of {list(whole)}."
         raise ValueError(msg)
-    for block, has in zip(blocks.values(), known.T, strict=True):
-        block[~has] = np.nan
-    blocks = {name: block[some] for name, block in blocks.items()}
-    weight = {
-        name: float((WEIGHTS if weights is None else weights).get(name, 1.0)) for name in blocks
-    }
-    if not all(0 < value < np.inf for value in weight.values()):
-        msg = (
-            f"weights are {weight}, expected positive numbers. Leave a modality out by modalities=."
-        )
-        raise ValueError(msg)
+    blocks = {name: block[some] for name, block in whole.items()}
     vectors = _kernels.fuse(
         [block * weight[name] for name, block in blocks.items()],
         n_comps,
         power=power,
         random_state=random_state,
     )
-    obs = (
-        genes.table()
-        .set_index("symbol")
-        .reindex(names[some])[list(_IDENTIFIERS)]
-        .fillna("")
-        .astype(str)
-    )
-    obs.index.name = None
-    obs["n_modalities"] = known[some].sum(axis=1)
-    out = ad.AnnData(vectors, obs=obs, obsm=blocks)
+    out = ad.AnnData(vectors, obs=_identifiers(every[some]), obsm=blocks)
+    out.obs["n_modalities"] = known[some].sum(axis=1)
     out.uns[_keys.EMBED] = {
         "params": {
             "method": method,
@@ -138,38 +126,20 @@ def fuse(
         "modalities": np.array(list(blocks), dtype=str),
         "n_genes": {name: int(known[:, i].sum()) for i, name in enumerate(blocks)},
     }
-    manifest: Any = knowledge.uns.get(_keys.BUNDLE) or knowledge.uns.get(_keys.EMBED, {}).get(
-        "manifest"
-    )
+    manifest = knowledge.uns.get(_keys.BUNDLE) or origin_of(knowledge).get("manifest")
     if manifest:
         out.uns[_keys.EMBED]["manifest"] = manifest
     return out
 
 
-def _blocks(
-    knowledge: MuData | ad.AnnData, modalities: Sequence[str] | None, weights: Mapping[str, float]
-) -> tuple[dict[str, np.ndarray], pd.Index]:
-    """Blocks over all genes, NaN where a modality does not know a gene."""
-    if isinstance(knowledge, ad.AnnData):
-        declared = knowledge.uns.get(_keys.EMBED, {}).get("modalities", list(knowledge.obsm))
-        have = {name: (knowledge.obs_names, np.asarray(knowledge.obsm[name])) for name in declared}
-        every = knowledge.obs_names
-    else:
-        have = {
-            name: (mod.obs_names, np.asarray(mod.obsm[_keys.BLOCK]))
-            for name, mod in knowledge.mod.items()
-            if _keys.BLOCK in mod.obsm
-        }
-        every = (
-            pd.Index(sorted(set().union(*(index for index, _ in have.values()))))
-            if have
-            else pd.Index([])
-        )
-    wanted = (
-        [modalities]
-        if isinstance(modalities, str)
-        else list(have if modalities is None else modalities)
-    )
+def _parts(
+    have: dict[str, tuple[pd.Index, Any]],
+    modalities: Sequence[str] | None,
+    weights: Mapping[str, float],
+) -> dict[str, tuple[pd.Index, Any]]:
+    """Genes and block of each modality that is asked for."""
+    wanted = list(have) if modalities is None else modalities
+    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
     missing = [name for name in [*wanted, *weights] if name not in have]
     if missing:
         msg = (
@@ -183,16 +153,38 @@ def _blocks(
             " modalities."
         )
         raise ValueError(msg)
-    out = {}
     for name in wanted:
-        index, block = have[name]
+        index = have[name][0]
         if not index.is_unique:
             msg = (
                 f"{name!r} has genes more than once, such as {index[index.duplicated()][0]!r}: keep"
                 " one row per gene."
             )
             raise ValueError(msg)
-        full = np.full((len(every), block.shape[1]), np.nan, dtype=np.float32)
-        full[every.get_indexer(index)] = block
-        out[name] = full
-    return out, every
+    return {name: have[name] for name in wanted}
+
+
+def _weights(given: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
+    weights = {name: float(given.get(name, 1.0)) for name in names}
+    if not all(0 < value < np.inf for value in weights.values()):
+        msg = (
+            f"weights are {weights}, expected positive numbers. Leave a modality out by"
+            " modalities=."
+        )
+        raise ValueError(msg)
+    return weights
+
+
+def _spread(index: pd.Index, block: Any, every: pd.Index) -> np.ndarray:
+    """Block over all genes, NaN where the modality does not know a gene."""
+    out = np.full((len(every), block.shape[1]), np.nan, dtype=np.float32)
+    known = np.isfinite(block).all(axis=1)
+    out[every.get_indexer(index)[known]] = np.asarray(block)[known]
+    return out
+
+
+def _identifiers(names: pd.Index) -> pd.DataFrame:
+    """Look up identifiers of genes; empty for names that are no human symbol."""
+    table = genes.table().set_index("symbol").reindex(names)
+    table.index.name = None
+    return table[list(_IDENTIFIERS)].fillna("").astype(str)

@@ -21,12 +21,11 @@ from newt_sc.tl._sides import (
     Orthologs,
     Side,
     check_orthologs,
-    open_space,
     read_side,
     side,
     write_side,
 )
-from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable
+from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable, open_space
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -346,7 +345,7 @@ def save_reference(
         msg = f"{path}: the folder {Path(path).resolve().parent} does not exist; make it first."
         raise FileNotFoundError(msg)
     one = _reference(
-        ref, label, pseudotime, open_space(embedding, modalities), layer=layer,
+        ref, label, pseudotime, open_space(embedding).for_cells(modalities), layer=layer,
         mask_var=mask_var, n_comps=n_comps,
         organism=organism, orthologs=orthologs, random_state=random_state, alone=False,
     )  # fmt: skip
@@ -370,7 +369,7 @@ def sides_in_one_space(
 ) -> tuple[Side, Side, Plan, Placed, dict[str, Any]]:
     """Both sides, how they are brought together, where their rows are, and what was measured."""
     check_orthologs(orthologs, adata, *([] if isinstance(ref, str | PathLike) else [ref]))
-    space = open_space(embedding, modalities)
+    space = open_space(embedding).for_cells(modalities)
     options |= {"layer": layer, "orthologs": orthologs, "random_state": random_state}
     if isinstance(ref, str | PathLike):
         reference = _saved(Path(ref), space, label, pseudotime)

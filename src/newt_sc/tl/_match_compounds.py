@@ -27,7 +27,6 @@ from newt_sc.pp._signatures import expression_of, group_labels
 from newt_sc.tl._connectivity import _masked_correlation, _ranks
 from newt_sc.tl._embed_signatures import stated_changes
 from newt_sc.tl._rows import Rows
-from newt_sc.tl._space import align_genes
 
 __all__ = ["match_compounds"]
 
@@ -356,7 +355,7 @@ class _Change:
         run = None if replicates is None else group_labels(adata, replicates)
         if run is not None:
             label = label.where(run.notna())
-        found = align_genes(adata, reference.obs_names, organism)
+        found = align_var(adata, reference.obs_names, organism=organism)
         warn_coverage(found, what="adata.var_names")
         size = [int((label == state).sum()) for state in (source, target)]
         for state, n in zip((source, target), size, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +12,11 @@ import pandas as pd
 from newt_sc import _kernels
 from newt_sc._verb import Count, checked
 from newt_sc._warn import warn
-from newt_sc.datasets._embedding import resolve_embedding
+from newt_sc.genes._space import centered
 
-from ._features import read_features
-from ._fusion import (
-    Fusion,
-    ModelFusion,
-    centered,
-    find_genes,
-    made_by_model,
-    open_fusion,
-    read_blocks,
-)
+from ._ablation import open_fusion
+from ._features import Features, read_features
+from ._space import open_space
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -102,74 +95,57 @@ def nearest_genes(
     --------
     >>> nt.tl.nearest_genes("newt-human", ["GATA1", "INS"])  # doctest: +SKIP
     """
-    reference = resolve_embedding(embedding)
-    if n_neighbors >= reference.n_obs:
+    space = open_space(embedding)
+    if n_neighbors >= space.names.size:
         msg = (
-            f"n_neighbors is {n_neighbors}, expected fewer than the {reference.n_obs} genes of the"
+            f"n_neighbors is {n_neighbors}, expected fewer than the {space.names.size} genes of the"
             " embedding."
         )
         raise ValueError(msg)
-    rows = find_genes(genes, reference)
-    blocks = read_blocks(reference)
-    features = None if knowledge is None else read_features(knowledge, reference, list(blocks))
+    rows = space.find(genes)
+    features = None if knowledge is None else read_features(knowledge, space)
     fusion = None
     if model is not None:
-        fusion = open_fusion(reference, model)
-    elif blocks and not made_by_model(reference):
+        fusion = open_fusion(space, model)
+    elif space.blocks and not space.by_model:
         try:
-            fusion = open_fusion(reference, None)
+            fusion = open_fusion(space, None)
         except ValueError as error:
             warn(f"Contributions of modalities are left out. {error}")
 
-    vectors = centered(np.asarray(reference.X, dtype=np.float32))
-    near = _kernels.nearest_rows(vectors, n_neighbors, rows=rows)
+    near = _kernels.nearest_rows(centered(space.vectors), n_neighbors, rows=rows)
     g, h = np.repeat(rows, n_neighbors), near.ravel()
-    unit = _kernels.unit_rows(vectors[np.concatenate([g, h])])
-    similarity = np.einsum("ij,ij->i", unit[: g.size], unit[g.size :])
-    names = reference.obs_names.to_numpy(dtype=object)
+    similarity = np.einsum("ij,ij->i", space.unit[g], space.unit[h])
+    names = space.names.to_numpy(dtype=object)
     columns: dict[str, Any] = {
         "gene": names[g],
         "neighbor": names[h],
         "rank": np.tile(np.arange(1, n_neighbors + 1), rows.size),
         "similarity": similarity,
     }
-    for name, block in blocks.items():
+    for name, block in space.blocks.items():
         around = centered(block)
         columns[f"cosine_{name}"] = _kernels.row_cosine(around[g], around[h])
     if fusion is not None:
-        columns |= _contributions(fusion, g, h, similarity)
+        found = fusion.contributions(g, h, similarity)
+        columns |= {f"contribution_{name}": values for name, values in found.items()}
     if features is not None:
-        found = [
-            {name: part.shared(a, b) for name, part in features.items()}
-            for a, b in zip(g.tolist(), h.tolist(), strict=True)
-        ]
-        columns["n_shared"] = [sum(map(len, pair.values())) for pair in found]
-        columns["shared"] = [
-            "; ".join(feature for both in pair.values() for _, feature in both[:n_features])
-            for pair in found
-        ]
+        columns |= _shared(features, g, h, n_features)
     return pd.DataFrame(columns)
 
 
-def _contributions(
-    fusion: Fusion, g: NDArray[np.intp], h: NDArray[np.intp], similarity: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
-    if isinstance(fusion, ModelFusion):
-        return {
-            f"contribution_{name}": (
-                similarity - _kernels.row_cosine(fusion.without(name, g), fusion.without(name, h))
-            )
-            for name in fusion.names
-        }
-    a, b = fusion.full[g].astype(np.float64), fusion.full[h].astype(np.float64)
-    size = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    out = {}
-    for name in fusion.names:
-        both = np.einsum("ij,ij->i", fusion.part(name, g), b) + np.einsum(
-            "ij,ij->i", a, fusion.part(name, h)
-        )
-        out[f"contribution_{name}"] = np.divide(
-            both, 2 * size, out=np.zeros_like(size), where=size > 0
-        )
-    out["contribution_other"] = similarity - sum(out.values())
-    return out
+def _shared(
+    features: Mapping[str, Features], g: NDArray[np.intp], h: NDArray[np.intp], n_features: int
+) -> dict[str, list[Any]]:
+    """How many features pairs of genes share, and the rarest ones of each modality."""
+    pairs = [
+        [part.shared(a, b) for part in features.values()]
+        for a, b in zip(g.tolist(), h.tolist(), strict=True)
+    ]
+    return {
+        "n_shared": [sum(map(len, pair)) for pair in pairs],
+        "shared": [
+            "; ".join(feature for both in pair for _, feature in both[:n_features])
+            for pair in pairs
+        ],
+    }

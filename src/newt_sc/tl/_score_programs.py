@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anndata as ad
 import numpy as np
@@ -16,11 +16,13 @@ from scipy.stats import rankdata
 from newt_sc import _kernels, _keys, genes
 from newt_sc._verb import Organism, Whole, Written, verb
 from newt_sc._warn import warn
-from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.errors import GeneMatchError
 from newt_sc.genes._sets import align_sets
 from newt_sc.tl._rows import Rows, Stats, warn_values
-from newt_sc.tl._space import align_genes
+from newt_sc.tl._space import open_space
+
+if TYPE_CHECKING:
+    from newt_sc.genes._space import Space
 
 __all__ = ["score_programs"]
 
@@ -124,9 +126,9 @@ def score_programs(
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes: nothing to score."
         raise ValueError(msg)
     programs = _read_programs(gene_sets)
-    reference = resolve_embedding(embedding)
-    found = align_genes(adata, reference.obs_names, organism)
-    sets = align_sets(programs, reference.obs_names, what="gene_sets", threshold=0)
+    space = open_space(embedding)
+    found, _ = space.beside(adata, organism)
+    sets = align_sets(programs, space.names, what="gene_sets", threshold=0)
     members = dict(
         zip(programs, np.split(sets.members.indices, sets.members.indptr[1:-1]), strict=True)
     )
@@ -140,7 +142,7 @@ def score_programs(
             " several cells."
         )
         raise ValueError(msg)
-    chosen = _choose(programs, members, adata.var_names, found.index, varies, reference, min_genes)
+    chosen = _choose(programs, members, adata.var_names, found.index, varies, space, min_genes)
     table = _describe(programs, members, chosen, adata.var_names)
     _warn_programs(table)
     weights = _weigh(chosen, _ranks(rows, stats), random_state)
@@ -151,7 +153,7 @@ def score_programs(
     return Written(
         obsm={"": pd.DataFrame(scores.astype(np.float32), index=adata.obs_names, columns=columns)},
         uns={
-            "embedding": describe_embedding(reference, embedding),
+            "embedding": dict(space.described),
             "genes": found.report,
             "programs": table,
         },
@@ -193,15 +195,13 @@ def _choose(
     var_names: pd.Index,
     index: _Array,
     varies: _Array,
-    reference: ad.AnnData,
+    space: Space,
     min_genes: int,
 ) -> list[_Chosen]:
     """Choose the genes that each program is scored by.
 
     Relatives are taken only where too few of its own genes vary.
     """
-    E = np.asarray(reference.X, dtype=np.float32)
-    unit = _kernels.unit_rows(E - E.mean(axis=0, dtype=np.float64).astype(np.float32))
     out = []
     for name, wanted in programs.items():
         known = members[name]
@@ -210,7 +210,8 @@ def _choose(
         if known.size:
             has = index >= 0
             cosine[has] = (
-                unit[index[has]] @ _kernels.unit_rows(unit[known].mean(axis=0, keepdims=True))[0]
+                space.unit[index[has]]
+                @ _kernels.unit_rows(space.unit[known].mean(axis=0, keepdims=True))[0]
             )
         measured, relatives, similarity = np.flatnonzero(own), index[:0], np.nan
         if not varies[measured].any():

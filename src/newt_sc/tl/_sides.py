@@ -17,21 +17,20 @@ import pandas as pd
 from newt_sc import _kernels, _keys, genes
 from newt_sc._verb import check_layer
 from newt_sc._warn import warn
-from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.errors import FormatError
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows, warn_values
-from newt_sc.tl._space import HighlyVariable, align_genes, chosen_genes, gene_vectors
+from newt_sc.tl._space import HighlyVariable, chosen_genes
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from newt_sc.genes._space import Space
+
 __all__ = [
     "Side",
-    "Space",
     "check_orthologs",
-    "open_space",
     "read_side",
     "renamed",
     "side",
@@ -45,23 +44,6 @@ N_TOP_GENES: Final = 2000
 _GROUP_CELLS: Final = 5  # cells of a saved group, about: no single cell is written
 _GROUPS: Final = 2000  # of a saved reference, at most
 _FORMAT: Final = "newt-reference-1"
-
-
-@dataclass(frozen=True)
-class Space:
-    """Gene vectors as both sides take them.
-
-    Attributes
-    ----------
-    names, vectors
-        Genes and their vectors, genes x d.
-    described
-        Name and hash of the embedding, and which of its blocks were taken.
-    """
-
-    names: pd.Index
-    vectors: NDArray[np.float32]
-    described: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -124,16 +106,6 @@ class Side:
         )
 
 
-def open_space(embedding: str | PathLike[str] | AnnData, modalities: Sequence[str] | None) -> Space:
-    """Read the gene vectors that both sides take."""
-    reference = resolve_embedding(embedding)
-    vectors, used = gene_vectors(reference, modalities)
-    described = describe_embedding(reference, embedding) | {
-        "modalities": ", ".join(used) or "fused"
-    }
-    return Space(reference.obs_names, vectors, described)
-
-
 def side(
     adata: AnnData,
     space: Space,
@@ -166,39 +138,39 @@ def side(
         raise ValueError(msg)
     whole = Rows.of(adata, layer, what)
     mask = variable_genes(adata, whole, mask_var)
-    at = np.flatnonzero(mask)
-    X = whole.part(at)
+    X = whole.part(np.flatnonzero(mask))
     part = renamed(adata, orthologs, mask)
-    found = align_genes(part, space.names, organism, what=what)
-    E = np.full((at.size, space.vectors.shape[1]), np.nan, dtype=np.float32)
-    hit = found.index >= 0
-    E[hit] = space.vectors[found.index[hit]]
+    found, E = space.beside(part, organism, what)
     rows = Rows(X, whole.name)
     components = fit_components(
-        rows, np.arange(at.size), n_comps, at_least=RANK, random_state=random_state
+        rows, np.arange(len(E)), n_comps, at_least=RANK, random_state=random_state
     )
     warn_values(whole.name, components.stats, adata.n_obs)
     scores = rows.project(components.loadings, components.stats.mean).astype(np.float64)
     own = np.zeros(adata.n_obs, dtype=np.intp) if codes is None else codes
     # By the names of the embedding, so that a saved reference needs no mapping of its own.
-    known = part.var_names.to_numpy(dtype=object, copy=True)
-    known[hit] = space.names.to_numpy(dtype=object)[found.index[hit]]
+    known = np.where(found.index >= 0, found.gene, part.var_names.to_numpy(dtype=object))
     return Side(
-        X,
-        pd.Index(known.astype(str)),
-        components.stats.mean,
-        scores,
-        np.ones(adata.n_obs, dtype=np.int64),
-        components.variance,
-        components.sd,
-        _kernels.type_sums(X, scores, own, loadings=components.loadings, E=E),
-        own,
-        list(types),
-        np.full(adata.n_obs, np.nan) if numbers is None else numbers,
-        components.choice,
-        found.report,
-        space.described,
+        X=X,
+        genes=pd.Index(known.astype(str)),
+        mean=components.stats.mean,
+        scores=scores,
+        size=np.ones(adata.n_obs, dtype=np.int64),
+        variance=components.variance,
+        sd=components.sd,
+        sums=_kernels.type_sums(X, scores, own, loadings=components.loadings, E=E),
+        codes=own,
+        types=list(types),
+        numbers=np.full(adata.n_obs, np.nan) if numbers is None else numbers,
+        choice=components.choice,
+        report=found.report,
+        described=described(space),
     )
+
+
+def described(space: Space) -> dict[str, Any]:
+    """Name and hash of the embedding, and which of its blocks are taken, for ``uns``."""
+    return {**space.described, "modalities": ", ".join(space.modalities) or "fused"}
 
 
 def variable_genes(adata: AnnData, rows: Rows, mask_var: Any) -> NDArray[np.bool_]:
@@ -350,10 +322,8 @@ def read_side(path: str | PathLike[str], space: Space) -> tuple[Side, dict[str, 
         names = pd.Index(told["genes"])
         if len(set(told["types"])) < len(told["types"]):
             raise KeyError("types")
-        _check_embedding(path, told["embedding"], space.described)
-        index = genes.align(names, space.names).index
-        E = np.full((len(names), space.vectors.shape[1]), np.nan, dtype=np.float32)
-        E[index >= 0] = space.vectors[index[index >= 0]]
+        _check_embedding(path, told["embedding"], described(space))
+        E = space.take(genes.align(names, space.names).index)
         wide = {
             name: value.astype(np.float64) if value.dtype.kind == "f" else value
             for name, value in arrays.items()
@@ -376,21 +346,19 @@ def read_side(path: str | PathLike[str], space: Space) -> tuple[Side, dict[str, 
     one = Side(
         None, names, wide["mean"], wide["scores"], wide["size"], wide["variance"], wide["sd"],
         sums, wide["codes"].astype(np.intp), list(told["types"]), wide["numbers"], choice, {},
-        space.described,
+        described(space),
     )  # fmt: skip
     return one, params
 
 
-def _check_embedding(
-    path: str | PathLike[str], own: dict[str, str], described: dict[str, Any]
-) -> None:
+def _check_embedding(path: str | PathLike[str], own: dict[str, str], given: dict[str, Any]) -> None:
     for name in ("sha256", "modalities"):
-        if own.get(name, "") != str(described.get(name, "")):
+        if own.get(name, "") != str(given.get(name, "")):
             msg = (
                 f"{path} was made with the embedding {own.get('name', '')!r}"
                 f" ({own.get('sha256', '')[:12]}, modalities {own.get('modalities', '')}), not with"
-                f" {described.get('name', '')!r} ({str(described.get('sha256', ''))[:12]},"
-                f" modalities {described.get('modalities', '')}): give the same embedding and"
+                f" {given.get('name', '')!r} ({str(given.get('sha256', ''))[:12]},"
+                f" modalities {given.get('modalities', '')}): give the same embedding and"
                 " modalities."
             )
             raise ValueError(msg)

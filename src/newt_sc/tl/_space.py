@@ -1,31 +1,23 @@
-"""Genes of some data beside a gene embedding: which are used, and which vectors they have."""
+"""Which embedding and which genes of some data are used."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 
-from newt_sc import _keys, genes
 from newt_sc._warn import warn
-from newt_sc.genes._annotated import align_var
+from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
+from newt_sc.genes._space import Space
 
 if TYPE_CHECKING:
     import anndata as ad
 
-__all__ = [
-    "DEFAULT_MASK",
-    "PRIVATE",
-    "HighlyVariable",
-    "align_genes",
-    "chosen_genes",
-    "gene_vectors",
-]
+__all__ = ["DEFAULT_MASK", "HighlyVariable", "chosen_genes", "open_space"]
 
 _Array = np.ndarray[Any, np.dtype[Any]]
-_Organism = Literal["auto", "human", "mouse"]
 
 
 class HighlyVariable:
@@ -37,10 +29,11 @@ class HighlyVariable:
 
 DEFAULT_MASK: Final = HighlyVariable()
 
-# Between laboratories cells are placed better by what each kind of knowledge says alone than by
-# what the kinds share; within an experiment both do. Chosen on the development sets of the
-# benchmarks "panels" and "mapping"; docs/benchmarks/vectors.md has the table.
-PRIVATE: Final = 4.0
+
+def open_space(embedding: str | PathLike[str] | ad.AnnData) -> Space:
+    """Read a gene embedding as a user names it."""
+    read = resolve_embedding(embedding)
+    return Space.of(read, describe_embedding(read, embedding))
 
 
 def chosen_genes(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
@@ -79,56 +72,3 @@ def chosen_genes(adata: ad.AnnData, mask_var: object) -> tuple[_Array, str]:
         msg = f"mask_var={name!r} selects no gene."
         raise ValueError(msg)
     return values, name
-
-
-def gene_vectors(
-    reference: ad.AnnData, modalities: Sequence[str] | None
-) -> tuple[_Array, list[str]]:
-    """Vectors of all genes of an embedding, fused or of some modalities, and which these are.
-
-    Private dimensions of a model count :data:`PRIVATE` times among cells.
-    """
-    if modalities is None:
-        vectors = np.array(reference.X, dtype=np.float32)
-        vectors[:, vectors.shape[1] - _n_private(reference) :] *= PRIVATE
-        return vectors, []
-    wanted = [modalities] if isinstance(modalities, str) else list(modalities)
-    have = [
-        str(name)
-        for name in reference.uns.get(_keys.EMBED, {}).get("modalities", list(reference.obsm))
-    ]
-    missing = [name for name in wanted if name not in have]
-    if missing or not wanted:
-        msg = f"modalities {missing or wanted} are not in the embedding, which has {have}."
-        raise KeyError(msg)
-    blocks = np.hstack([_centered(reference.obsm[name]) for name in wanted])
-    absent = np.isnan(blocks).all(axis=1)
-    blocks = np.nan_to_num(blocks)
-    blocks[absent] = np.nan
-    return blocks, wanted
-
-
-def _n_private(reference: ad.AnnData) -> int:
-    """How many of the last dimensions are private, by what the model wrote down."""
-    made: Any = reference.uns.get(_keys.EMBED, {})
-    params = made.get("params", {}) if isinstance(made, Mapping) else {}
-    if not isinstance(params, Mapping) or params.get("method") != "newt":
-        return 0
-    n_private: int = min(max(int(params.get("n_private", 0)), 0), reference.n_vars)
-    return n_private
-
-
-def _centered(block: Any) -> _Array:
-    """Block of a modality around its mean, which genes that it does not know get."""
-    values = np.asarray(block, dtype=np.float32)
-    known = np.isfinite(values).all(axis=1)
-    return values - (
-        values[known].mean(axis=0, dtype=np.float64).astype(np.float32) if known.any() else 0
-    )
-
-
-def align_genes(
-    adata: ad.AnnData, reference: pd.Index, organism: _Organism, *, what: str = "adata"
-) -> genes.Alignment:
-    """Rows of the embedding, by what ``pp.map_genes`` found or otherwise by ``var_names``."""
-    return align_var(adata, reference, organism=organism, what=what)
