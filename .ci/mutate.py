@@ -53,7 +53,6 @@ PRELOADED = [
 TESTS = {  # most direct first: the first failure ends a run
     "_kernels/_columns": ["_kernels/test_columns"],
     "_kernels/_components": ["_kernels/test_components"],
-    "_kernels/_labellings": ["_kernels/test_labellings"],
     "_kernels/_lineage": ["_kernels/test_lineage", "_kernels/test_spectral"],
     "_kernels/_loadings": ["_kernels/test_loadings"],
     "_kernels/_mapping": ["_kernels/test_mapping"],

@@ -219,20 +219,6 @@ def joint_map(kit: Kit) -> Any:
     )
 
 
-def match_compounds(kit: Kit) -> Any:
-    cells = _compounds.compounds()
-    cells.X = np.abs(cells.X)
-    cells.obs["state"] = ["a", "b"] * 30
-    names = _compounds.names()[: _compounds.N_LANDMARKS]
-    change = pd.Series(np.random.default_rng(0).standard_normal(len(names)), index=names)
-    how = {"embedding": kit.of_compounds(), "n_permutations": 20}
-    states = {"groupby": "state", "source": "a", "target": "b", "per": "targets"}
-    return {
-        "series": nt.tl.match_compounds(change, kit.compounds(), **how).sort_index(),
-        "cells": nt.tl.match_compounds(cells, kit.compounds(), **states, **how).sort_index(),
-    }
-
-
 def predict_targets(kit: Kit) -> Any:
     call, vectors = nt.tl.predict_targets, kit.of_compounds()
     pooled = {"groupby": "drug", "model": _compounds.model(), "embedding": vectors}
@@ -313,7 +299,7 @@ def map_genes(kit: Kit) -> Any:
 
 TL = (
     *(embed, embed_signatures, score_programs, compare_sets, rank_sets, nearest_genes, explain),
-    *(map_to_reference, joint_map, match_compounds, predict_targets, pharmacology_network),
+    *(map_to_reference, joint_map, predict_targets, pharmacology_network),
     *(mechanism, repurpose, lineage, fuse),
 )
 PP = (encode, shared_genes, signatures, map_genes)

@@ -160,26 +160,6 @@ def joint_map(kit: Kit) -> Any:
     return Z @ Z.T
 
 
-def match_compounds(kit: Kit) -> Any:
-    names = _compounds.names()[: _compounds.N_LANDMARKS]
-    change = pd.Series(np.random.default_rng(0).standard_normal(len(names)), index=names)
-    found = nt.tl.match_compounds(
-        change, kit.compounds(), embedding=kit.of_compounds(), n_permutations=20
-    )
-    return found.sort_index()[["score", "score_correlation"]]
-
-
-def match_cells(kit: Kit) -> Any:
-    cells = _compounds.compounds()
-    cells.X = np.abs(cells.X)
-    cells.obs["state"] = ["a", "b"] * 30
-    found = nt.tl.match_compounds(
-        kit.data(cells), _compounds.compounds(), groupby="state", source="a", target="b",
-        embedding=kit.of_compounds(), n_permutations=20,
-    )  # fmt: skip
-    return found.sort_index()[["score", "score_correlation"]]
-
-
 def predict_targets(kit: Kit) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -336,7 +316,6 @@ EMBEDDING = {
     "tl.map_to_reference": [map_to_reference, map_shared],
     "tl.save_reference": [save_reference],
     "tl.joint_map": [joint_map],
-    "tl.match_compounds": [match_compounds, match_cells],
     "tl.predict_targets": [predict_targets, predict_with_model],
     "tl.pharmacology_network": [pharmacology_network],
     "tl.repurpose": [repurpose_genes],
@@ -391,10 +370,8 @@ OF_NAMES = [
     map_shared,
     save_reference,
     joint_map,
-    match_compounds,
 ]
 OF_NAMES += [
-    match_cells,
     predict_targets,
     predict_with_model,
     target_predictor,
@@ -555,20 +532,6 @@ def of_mapping(lost: Any) -> Any:
     return query.obs["newt_mapping_confidence"]
 
 
-def of_matching(lost: Any) -> Any:
-    cells = _compounds.compounds()
-    cells.X = np.abs(cells.X)
-    cells.obs["state"] = with_lost(["a", "b"] * 30, [0, 3], lost).to_numpy()
-    mod = _compounds.compounds()
-    mod.obs["class"] = with_lost([f"c{i % 4}" for i in range(60)], [0, 3], lost).to_numpy()
-    found = nt.tl.match_compounds(
-        cells, mod, groupby="state", source="a", target="b", per="class",
-        embedding=_compounds.embedding(), n_permutations=20,
-    )  # fmt: skip
-    assert sorted(found.index) == ["c0", "c1", "c2", "c3"]
-    return found.sort_index()[["score", "n_signatures"]]
-
-
 def lost_targets(lost: Any) -> pd.DataFrame:
     labels = _compounds.compounds().uns["targets"]
     more = pd.DataFrame(
@@ -676,7 +639,6 @@ LABELLED = [
     of_signatures,
     of_replicates,
     of_mapping,
-    of_matching,
     of_targets,
     of_pooling,
     of_connectivity,

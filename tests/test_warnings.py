@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import newt_sc as nt
@@ -51,9 +50,6 @@ CALLS: dict[str, Callable[[], Any]] = {
         grown(), {"some": [*SETS["some"], *(f"nothing{i}" for i in range(20))]}, n_permutations=20
     ),
     "tl.map_to_reference": lambda: nt.tl.map_to_reference(CELLS(), CELLS(), label="type", **PANEL),
-    "tl.match_compounds": lambda: nt.tl.match_compounds(
-        pd.Series(1.0, index=SETS["some"]), silent(), embedding=VECTORS, n_permutations=10
-    ),
     "tl.mechanism": lambda: nt.tl.mechanism(silent()),
     "tl.nearest_genes": lambda: nt.tl.nearest_genes(nonlinear(), _planted.GENES[3]),
     "tl.pharmacology_network": lambda: nt.tl.pharmacology_network(

@@ -241,23 +241,6 @@ def target_reliability() -> Any:
     return nt.pl.target_reliability(mdata)
 
 
-def match_compounds() -> Any:
-    signatures, rng = compounds(), np.random.default_rng(0)
-    X = rng.gamma(3.0, 0.5, (60, 60)).astype(np.float32)
-    X[30:] = np.maximum(
-        X[30:] + 0.35 * signatures["CDK inhibitor 2"].X, 0
-    )  # what that compound does
-    adata = ad.AnnData(
-        X, obs=pd.DataFrame({"state": ["cycling"] * 30 + ["arrested"] * 30}), var=signatures.var
-    )
-    adata.obs_names = [f"cell{i}" for i in range(60)]
-    table = nt.tl.match_compounds(
-        adata, signatures, groupby="state", source="cycling", target="arrested",
-        embedding=target_space(), n_permutations=200,
-    )  # fmt: skip
-    return nt.pl.match_compounds(table)
-
-
 def network() -> Any:
     mdata = compounds(240)
     nt.tl.pharmacology_network(

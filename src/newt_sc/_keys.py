@@ -83,8 +83,6 @@ OTHER_SIDE: Final = "newt_other_side"
 SEPARATOR: Final = "; "
 """What stands between the groups below a branch in the tables of :func:`newt_sc.tl.lineage`."""
 
-MATCH: Final = "newt_match"
-"""Key in ``attrs`` of what :func:`newt_sc.tl.match_compounds` returns."""
 
 NETWORK: Final = "newt_network"
 """``uns``, ``obsp`` and, with a suffix, ``obs`` key of :func:`newt_sc.tl.pharmacology_network`."""

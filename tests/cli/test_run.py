@@ -303,11 +303,6 @@ def test_signatures_of_cells_and_compounds(files: Path) -> None:
         == 0
     )
     assert {int(name.removeprefix("drug")) % 4 for name in read("ranked.tsv")["compound"]} == {1}
-    few = ["--embedding", "planted.h5ad", "--n-permutations", "20", "--n-shuffles", "1"]
-    states = ["--groupby", "group", "--source", "a", "--target", "b"]
-    assert main(["match-compounds", "cells.h5ad", "drugs.h5ad", "matched.tsv", *states, *few]) == 0
-    assert set(read("matched.tsv")["name"]) == set(drugs.obs_names)
-    assert main(["match-compounds", "scores.rnk", "drugs.h5ad", "change.tsv", *few]) == 0
 
 
 def test_genes_and_what_is_known_of_them(files: Path) -> None:

@@ -9,7 +9,6 @@ from newt_sc._lazy import attach
 if TYPE_CHECKING:
     from ._columns import ColumnSums, column_sums
     from ._components import GeneAxes, gene_axes, held_out_error, nearest_isometry, principal_axes
-    from ._labellings import two_sample_t
     from ._lineage import (
         Tree,
         agglomerate,
@@ -140,7 +139,6 @@ __all__ = [
     "tanimoto",
     "tfidf",
     "top_pairs",
-    "two_sample_t",
     "type_levels",
     "type_sums",
     "unit_rows",
@@ -217,7 +215,6 @@ __getattr__, __dir__, _ = attach(
         "tanimoto": "_pairs",
         "tfidf": "_spectral",
         "top_pairs": "_network",
-        "two_sample_t": "_labellings",
         "type_levels": "_mapping",
         "type_sums": "_mapping",
         "unit_rows": "_spectral",

@@ -40,11 +40,9 @@ KINDS = {
         "genes, first one first, or a table of gene and score (.txt, .tsv, .rnk), or .h5ad with"
         " ranked markers"
     ),
-    "change": ".h5ad or .zarr, or a table of gene and score (.tsv, .rnk)",
     "table": ".tsv or .csv",
     "regulons": "a table with the columns source and target",
     "names": "names, or a file with one per line",
-    "column or table": "a column, or a .tsv with the columns compound and target",
     "cells or table": ".h5ad or .zarr, or a table of differential expression (.tsv, .csv)",
     "blocks": ".h5mu after `newt-sc encode`, or a gene embedding: shipped or a file",
     "model": "a folder, or the name of a shipped model",
@@ -106,14 +104,12 @@ def read(kind: str, given: Any) -> Any:
         return resolve_embedding(given).copy()
     if kind == "bundle":
         return datasets.bundle(given)
-    if kind == "column or table" and path.suffix not in (".tsv", ".csv"):
-        return given
     check_input(path)
     anndata = path.suffix in (".h5ad", ".zarr")
     if kind == "reference" and path.suffix == ".safetensors":
         return path
     if kind in ("cells", "reference") or (
-        kind in ("sets", "ranking", "change", "cells or table") and anndata
+        kind in ("sets", "ranking", "cells or table") and anndata
     ):
         return read_cells(path)
     if kind in ("signatures", "knowledge", "blocks"):
@@ -121,7 +117,7 @@ def read(kind: str, given: Any) -> Any:
         return data if is_mudata(data) or not data.isbacked else data.to_memory()
     if kind == "sets":
         return _sets(path)
-    if kind in ("ranking", "change"):
+    if kind == "ranking":
         return _ranking(path)
     if kind == "regulons":
         header = io_table.read_strings(path).columns

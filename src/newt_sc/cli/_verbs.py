@@ -288,22 +288,6 @@ _LISTED = (
         ),
         group="signatures",
     ),
-    Verb(
-        "match-compounds",
-        "Rank compounds by whether they move cells from one state towards another.",
-        ("tl.match_compounds",),
-        (Input("adata", "change"), Input("mdata", "signatures")),
-        {"output": TABLE},
-        files={"per": "column or table"},
-        examples=(
-            (
-                "match-compounds cells.h5ad l1000.h5mu matched.tsv --groupby stage --source"
-                " progenitor --target mature"
-            ),
-            "match-compounds change.tsv l1000.h5mu matched.tsv --modality knockdown --per target",
-        ),
-        group="signatures",
-    ),
     # -- genes -------------------------------------------------------------------------------------
     Verb(
         "build",

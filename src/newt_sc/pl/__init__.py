@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from ._joint_map import joint_map
     from ._lineage import lineage
     from ._maps import maps
-    from ._match_compounds import match_compounds
     from ._network import network, network_html
     from ._targets import target_reliability, targets
 
@@ -24,7 +23,6 @@ __all__ = [
     "joint_map",
     "lineage",
     "maps",
-    "match_compounds",
     "network",
     "network_html",
     "target_reliability",
@@ -40,7 +38,6 @@ __getattr__, __dir__, _ = attach(
         "joint_map": "_joint_map",
         "lineage": "_lineage",
         "maps": "_maps",
-        "match_compounds": "_match_compounds",
         "network": "_network",
         "network_html": "_network",
         "target_reliability": "_targets",

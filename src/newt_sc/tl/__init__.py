@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ._joint_map import joint_map
     from ._lineage import lineage, lineage_programs
     from ._map_to_reference import map_to_reference, save_reference
-    from ._match_compounds import match_compounds
     from ._mechanism import mechanism
     from ._nearest_genes import nearest_genes
     from ._pharmacology_network import pharmacology_network
@@ -34,7 +33,6 @@ __all__ = [
     "lineage",
     "lineage_programs",
     "map_to_reference",
-    "match_compounds",
     "mechanism",
     "nearest_genes",
     "pharmacology_network",
