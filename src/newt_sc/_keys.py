@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 EMBED: Final = "newt"
 """``uns`` key of :func:`newt_sc.tl.embed`."""
@@ -99,19 +99,3 @@ def loadings(slot: str) -> str:
 def mean(slot: str) -> str:
     """``var`` column of what new cells are centred on before."""
     return f"{slot}_mean"
-
-
-def in_modality(mdata: Any, modality: str) -> Any:
-    """Modality of a MuData where slots are; an AnnData is its own.
-
-    Raises
-    ------
-    KeyError
-        If the MuData has no such modality.
-    """
-    if not hasattr(mdata, "mod"):
-        return mdata
-    if modality not in mdata.mod:
-        msg = f"modality {modality!r} is not in the MuData, which has {list(mdata.mod)}."
-        raise KeyError(msg)
-    return mdata.mod[modality]

@@ -107,7 +107,7 @@ def test_ones_own_axes(predicted: Any, with_evidence: Any) -> None:
 @pytest.mark.parametrize(
     ("compound", "options", "error", "text"),
     [
-        ("aspirin", {}, KeyError, "No compound 'aspirin'"),
+        ("aspirin", {}, KeyError, r"No compounds \['aspirin'\]"),
         ("drug5", {}, ValueError, "no usable signature"),
         ("drug1", {"top": 0}, ValueError, "top is 0"),
         ("drug1", {"sort_by": "prior"}, ValueError, "sort_by is 'prior'"),

@@ -93,7 +93,7 @@ def _tables(data: AnnData, given: dict[str, Any]) -> Iterator[DataFrame]:
     """Rank targets by blocks of signatures, so that a file of any length fits."""
     import numpy as np
 
-    from newt_sc.get._targets import rank_targets
+    from newt_sc.models._target_table import Predictions
     from newt_sc.tl._predict_targets import load_predictor, predict_blocks
 
     model = load_predictor(given["model"], given["embedding"], given["structure"])
@@ -101,21 +101,13 @@ def _tables(data: AnnData, given: dict[str, Any]) -> Iterator[DataFrame]:
     for block in predict_blocks(model, data, among=given["among"]):
         reliability = block.obs["reliability"].to_numpy()
         lost += int(np.isnan(reliability).sum())
-        yield rank_targets(
-            block.obs_names,
-            block.var_names,
-            block.X,
-            block.layers["probability"],
-            of_targets={
-                name: block.var[name].to_numpy() for name in ("prior", "n_compounds", "auroc")
-            },
-            of_compounds={
-                "reliability": reliability,
-                "answered": reliability >= given["min_reliability"],
-            },
-            top=given["top"],
-            sort_by=given["sort_by"],
+        found = Predictions(
+            *(block.obs_names, block.obs_names, block.var_names),
+            *(block.X, block.layers["probability"], None),
+            {name: block.var[name].to_numpy() for name in ("prior", "n_compounds", "auroc")},
+            {"reliability": reliability, "answered": reliability >= given["min_reliability"]},
         )
+        yield found.table(found.rows(), top=given["top"], sort_by=given["sort_by"])
     if lost:
         logger.warning(
             "warning: %d signatures are all zero, constant or not measured: they have no target",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from newt_sc import _keys
+from newt_sc._verb import modality_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def mechanism(
     >>> nt.tl.mechanism(mdata)  # doctest: +SKIP
     >>> nt.get.mechanism(mdata)  # doctest: +SKIP
     """
-    mod = _keys.in_modality(mdata, modality)
+    mod = modality_of(mdata, modality)
     slot = key or _keys.MECHANISM
     info: Any = mod.uns.get(slot)
     if not isinstance(info, Mapping) or "calls" not in info:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys
+from newt_sc._verb import modality_of
 from newt_sc.io._atomic import atomic_path
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def network_tables(mdata: Any, modality: str, key: str | None) -> tuple[pd.DataF
     KeyError
         If there is no such modality, or no network under this key.
     """
-    mod = _keys.in_modality(mdata, modality)
+    mod = modality_of(mdata, modality)
     slot = key or _keys.NETWORK
     info: Any = mod.uns.get(slot)
     if not isinstance(info, Mapping) or "nodes" not in info or "edges" not in info:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from newt_sc import _kernels, _keys, metrics
-from newt_sc._docs import with_docs
+from newt_sc._verb import Count, checked, modality_of
 from newt_sc._warn import warn
+from newt_sc.models._target_table import Predictions
 
 from ._style import COLORS, INK, LABEL, MISSING, TITLE, canvas, dress, finish, legend_below
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
     from mudata import MuData
     from numpy.typing import NDArray
 
@@ -29,12 +30,12 @@ _TOP_PAIRS = 0.01
 _LONGEST = 34
 
 
-@with_docs
+@checked
 def targets(
     mdata: MuData | AnnData,
     compound: str,
     *,
-    top: int = 10,
+    top: Count = 10,
     sort_by: Literal["z", "probability"] = "z",
     modality: str = "compound",
     key: str | None = None,
@@ -85,97 +86,85 @@ def targets(
     >>> nt.tl.predict_targets(mdata)  # doctest: +SKIP
     >>> nt.pl.targets(mdata, "DB00363")  # doctest: +SKIP
     """
-    from matplotlib.patches import Patch
-
-    if sort_by not in ("z", "probability"):
-        msg = f"sort_by is {sort_by!r}, expected 'z' or 'probability'."
-        raise ValueError(msg)
-    if isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1:
-        msg = f"top is {top!r}, expected a whole number above 0."
-        raise ValueError(msg)
-    found = _Prediction.of(mdata, modality, key)
-    row = found.row(compound)
-    z, probability = found.z[row], found.probability[row]
-    if not np.isfinite(z).any():
+    found = Predictions.of(modality_of(mdata, modality), key)
+    table = found.table(found.rows([compound]), top=top, sort_by=sort_by)
+    name, reliability, answered = table[["compound", "reliability", "answered"]].iloc[0]
+    if not table["rank"].any():
         msg = (
             f"{compound!r} has no usable signature, so no target: it is all zero, constant or not"
             " measured."
         )
         raise ValueError(msg)
-    order = np.lexsort((-z, -probability if sort_by == "probability" else -z))[:top]  # ties go by z
-    name = str(found.names[row])
-    known = np.isin(found.targets[order], found.known.get(name, []))
-    evidence = None if found.connectivity is None else found.connectivity[row][order]
-    n_axes = 2 if evidence is None else 3
+    n_axes = 3 if "connectivity" in table else 2
     figure, axes = canvas(
         ax,
         n=n_axes,
         what="z and prior" if n_axes == 2 else "z, prior and connectivity",
-        figsize=((3.6 if n_axes == 2 else 4.4), 0.22 * len(order) + 1.25),
+        figsize=((3.6 if n_axes == 2 else 4.4), 0.22 * len(table) + 1.25),
         sharey=True,
         gridspec_kw={"width_ratios": [2.2, 1.5, 1.0][:n_axes]},
     )
-    at = np.arange(len(order))
-    bars = axes[0].barh(
-        at, z[order], color=[COLORS[int(is_known)] for is_known in known], height=0.7
-    )
-    for bar, is_known in zip(bars, known, strict=True):
-        if is_known:
-            bar.set(hatch="////", edgecolor="white", linewidth=0)
-    axes[0].set_yticks(at, [str(target) for target in found.targets[order]])
-    axes[0].set_ylim(len(order) - 0.4, -0.6)
-    axes[0].axvline(0, color=INK, linewidth=0.6)
-    axes[0].set_xlabel("z", fontsize=LABEL)
-    prior = found.of_targets["prior"][order]
-    axes[1].hlines(at, prior, probability[order], color=MISSING, linewidth=1.2, zorder=1)
-    axes[1].plot(prior, at, "|", color=INK, markersize=8, markeredgewidth=1.4)
-    axes[1].plot(probability[order], at, "o", color=COLORS[0], markersize=4)
-    axes[1].set_xscale("log")
-    low, high = (
-        min(prior.min(), probability[order].min()),
-        max(prior.max(), probability[order].max()),
-    )
-    axes[1].set_xlim(
-        10 ** np.floor(np.log10(low) - 0.1), min(10 ** np.ceil(np.log10(high) + 0.1), 1.3)
-    )
-    axes[1].set_xlabel("| prior   ● probability", fontsize=LABEL)
-    if evidence is not None:
-        axes[2].barh(at, np.nan_to_num(evidence), color=COLORS[2], height=0.5)
-        for y in at[np.isnan(evidence)]:
-            axes[2].text(0, y, "–", ha="center", va="center", fontsize=LABEL, color="#777777")
-        reach = max(1.1 * float(np.nanmax(np.abs(evidence), initial=0)), 0.1)
-        axes[2].set_xlim(-reach, reach)
-        axes[2].axvline(0, color=INK, linewidth=0.6)
-        axes[2].set_xlabel("connectivity", fontsize=LABEL)
+    _scores(axes[0], table)
+    _shares(axes[1], table)
+    if n_axes == 3:
+        _connectivity(axes[2], table["connectivity"].to_numpy())
     for one in axes:
         dress(one, spines=["bottom"] if one in axes[2:] else ["left", "bottom"])
         one.tick_params(axis="y", length=0, labelleft=one is axes[0])
-    for one in axes[1:]:
-        one.set_ylim(axes[0].get_ylim())
-    reliability, answered = (
-        float(found.of_rows["reliability"][row]),
-        bool(found.of_rows["answered"][row]),
-    )
+        one.set_ylim(len(table) - 0.4, -0.6)
     short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-    told = (
-        f"reliability {reliability:.2f}"
-        if answered
-        else f"not answered (reliability {reliability:.2f})"
-    )
+    told = f"reliability {reliability:.2f}"
+    title = f"{short}\n{told if answered else f'not answered ({told})'}"
     if ax is None:
-        figure.suptitle(f"{short}\n{told}", fontsize=TITLE, x=0.01, ha="left")
-        if known.any():
-            legend_below(
-                figure,
-                [Patch(facecolor=COLORS[1], hatch="////", edgecolor="white", label="known")],
-                "",
-            )
+        figure.suptitle(title, fontsize=TITLE, x=0.01, ha="left")
+        if "known" in table and table["known"].any():
+            legend_below(figure, [_known_patch()], "")
     else:
-        axes[0].set_title(f"{short}\n{told}", fontsize=TITLE, loc="left")
+        axes[0].set_title(title, fontsize=TITLE, loc="left")
     return finish(figure, axes, show=show, return_fig=return_fig)
 
 
-@with_docs
+def _known_patch() -> Patch:
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=COLORS[1], hatch="////", edgecolor="white", label="known")
+
+
+def _scores(ax: Axes, table: pd.DataFrame) -> None:
+    """Bars of z, those of known targets hatched."""
+    at = np.arange(len(table))
+    for y, z, known in zip(at, table["z"], table.get("known", at < 0), strict=True):
+        style: Any = {"hatch": "////", "edgecolor": "white", "linewidth": 0} if known else {}
+        ax.barh(y, z, color=COLORS[int(known)], height=0.7, **style)
+    ax.set_yticks(at, table["target"].astype(str))
+    ax.axvline(0, color=INK, linewidth=0.6)
+    ax.set_xlabel("z", fontsize=LABEL)
+
+
+def _shares(ax: Axes, table: pd.DataFrame) -> None:
+    """Priors and probabilities on a log scale, from decade to decade."""
+    at, both = np.arange(len(table)), table[["prior", "probability"]]
+    ax.hlines(at, both["prior"], both["probability"], color=MISSING, linewidth=1.2, zorder=1)
+    ax.plot(both["prior"], at, "|", color=INK, markersize=8, markeredgewidth=1.4)
+    ax.plot(both["probability"], at, "o", color=COLORS[0], markersize=4)
+    ax.set_xscale("log")
+    low, high = np.log10(both.min(axis=None)), np.log10(both.max(axis=None))
+    ax.set_xlim(10 ** np.floor(low - 0.1), min(10 ** np.ceil(high + 0.1), 1.3))
+    ax.set_xlabel("| prior   ● probability", fontsize=LABEL)
+
+
+def _connectivity(ax: Axes, evidence: NDArray[np.floating]) -> None:
+    at = np.arange(len(evidence))
+    ax.barh(at, np.nan_to_num(evidence), color=COLORS[2], height=0.5)
+    for y in at[np.isnan(evidence)]:
+        ax.text(0, y, "–", ha="center", va="center", fontsize=LABEL, color="#777777")
+    reach = max(1.1 * float(np.nanmax(np.abs(evidence), initial=0)), 0.1)
+    ax.set_xlim(-reach, reach)
+    ax.axvline(0, color=INK, linewidth=0.6)
+    ax.set_xlabel("connectivity", fontsize=LABEL)
+
+
+@checked
 def target_reliability(
     mdata: MuData | AnnData,
     *,
@@ -231,42 +220,49 @@ def target_reliability(
     >>> nt.tl.predict_targets(mdata)  # doctest: +SKIP
     >>> nt.pl.target_reliability(mdata)  # doctest: +SKIP
     """
-    found = _Prediction.of(mdata, modality, key)
-    if not found.has_labels:
+    mod = modality_of(mdata, modality)
+    found = Predictions.of(mod, key)
+    if found.labels is None:
         msg = (
             "There are no labels: put them into uns['targets'] and run newt_sc.tl.predict_targets"
             " again."
         )
         raise KeyError(msg)
-    use = ~pd.Index(found.names).duplicated() & np.isfinite(found.of_rows["reliability"])
-    if found.of_rows["cross_fitted"].any():
-        use &= found.of_rows["cross_fitted"]
+    rows = found.rows()
+    rows = rows[np.isfinite(found.of_rows["reliability"][rows])]
+    fitted = found.of_rows["cross_fitted"]
+    if fitted.any():
+        rows = rows[fitted[rows]]
     else:
         text = (
             "No prediction is cross-fitted: if the model was trained on these compounds, this is"
             " too good."
         )
         warn(text)
-    rows = np.flatnonzero(use)
-    y = np.array(
-        [np.isin(found.targets, found.known.get(str(found.names[row]), [])) for row in rows]
-    )
+    y = found.known(rows)
     if not y.any():
         msg = (
             f"None of the {len(rows)} compounds with a prediction has a known target among the"
-            f" {found.z.shape[1]}."
+            f" {len(found.targets)}."
         )
         raise ValueError(msg)
     figure, axes = canvas(ax, n=2, what="precision and calibration", figsize=(5.8, 2.7))
     labelled = y.any(axis=1)
-    _precision(axes[0], found, rows[labelled], y[labelled])
+    least = float(mod.uns[key or _keys.TARGETS]["params"]["min_reliability"])
+    _precision(axes[0], found, rows[labelled], y[labelled], least)
     _calibration(axes[1], found.probability[rows], y)
     for one in axes:
         dress(one)
     return finish(figure, axes, show=show, return_fig=return_fig)
 
 
-def _precision(ax: Axes, found: _Prediction, rows: NDArray[np.intp], y: NDArray[np.bool_]) -> None:
+def _precision(
+    ax: Axes,
+    found: Predictions,
+    rows: NDArray[np.intp],
+    y: NDArray[np.bool_],
+    min_reliability: float,
+) -> None:
     first = np.where(found.of_targets["n_compounds"] > 0, found.z[rows], -np.inf).argmax(axis=1)
     right = y[np.arange(len(rows)), first]
     reliability = found.of_rows["reliability"][rows]
@@ -301,7 +297,7 @@ def _precision(ax: Axes, found: _Prediction, rows: NDArray[np.intp], y: NDArray[
         fontsize=LABEL,
         color=COLORS[3],
     )
-    answered = float((reliability >= found.min_reliability).mean())
+    answered = float((reliability >= min_reliability).mean())
     ax.axvline(answered, color="#555555", linewidth=1, linestyle=":")
     ax.set_xlim(0, 1.02)
     ax.set_ylim(0, min(1.05, 1.15 * max(float(high.max()), base)))
@@ -326,72 +322,3 @@ def _calibration(ax: Axes, probability: NDArray[np.floating], y: NDArray[np.bool
     ax.set_xlabel("predicted probability", fontsize=LABEL)
     ax.set_ylabel("known (share)", fontsize=LABEL)
     ax.set_title(f"calibration, error {error:.3f}", fontsize=TITLE, loc="left")
-
-
-@dataclass(frozen=True)
-class _Prediction:
-    """What predict_targets wrote, in the order of the signatures."""
-
-    names: NDArray[Any]
-    signatures: pd.Index
-    targets: NDArray[Any]
-    z: NDArray[np.floating]
-    probability: NDArray[np.floating]
-    connectivity: NDArray[np.floating] | None
-    of_targets: dict[str, NDArray[Any]]
-    of_rows: dict[str, NDArray[Any]]
-    has_labels: bool
-    known: dict[str, list[str]]
-    min_reliability: float
-
-    @classmethod
-    def of(cls, mdata: Any, modality: str, key: str | None) -> _Prediction:
-        mod = _keys.in_modality(mdata, modality)
-        slot = key or _keys.TARGETS
-        info: Any = mod.uns.get(slot)
-        if not isinstance(info, Mapping) or "signatures" not in info or slot not in mod.obsm:
-            msg = f"No predicted targets under {slot!r}: run newt_sc.tl.predict_targets first."
-            raise KeyError(msg)
-        at = pd.Index(np.asarray(info["signatures"], dtype=object)).get_indexer(mod.obs_names)
-        if (at < 0).any():
-            msg = (
-                f"{int((at < 0).sum()):,} signatures are not in uns[{slot!r}]: run"
-                " newt_sc.tl.predict_targets again."
-            )
-            raise ValueError(msg)
-        evidence = mod.obsm.get(f"{slot}_connectivity")
-        known: dict[str, list[str]] = {}
-        if "labels" in info:
-            pairs = pd.DataFrame(info["labels"])
-            known = {
-                str(name): list(some)
-                for name, some in pairs.groupby("compound", observed=True)["target"]
-            }
-        return cls(
-            names=np.asarray(info["compound"], dtype=object)[at],
-            signatures=mod.obs_names,
-            targets=np.asarray(info["targets"], dtype=object),
-            z=np.asarray(mod.obsm[slot]),
-            probability=np.asarray(mod.obsm[f"{slot}_probability"]),
-            connectivity=None if evidence is None else np.asarray(evidence),
-            of_targets={name: np.asarray(info[name]) for name in ("prior", "n_compounds")},
-            of_rows={
-                name: np.asarray(info[name])[at]
-                for name in ("reliability", "answered", "cross_fitted")
-            },
-            has_labels="labels" in info,
-            known=known,
-            min_reliability=float(info["params"]["min_reliability"]),
-        )
-
-    def row(self, compound: str) -> int:
-        """First row of a compound, by its own name or by that of one of its signatures."""
-        for names in (self.names, self.signatures.to_numpy(dtype=object)):
-            rows = np.flatnonzero(names == compound)
-            if rows.size:
-                return int(rows[0])
-        msg = (
-            f"No compound {compound!r}; there are {[str(name) for name in self.names[:3]]} and"
-            " others."
-        )
-        raise KeyError(msg)
