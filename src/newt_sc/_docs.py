@@ -54,7 +54,8 @@ SHARED = {
     "whitening": (
         """
         whitening
-            Exponent of the partial whitening of signatures."""
+            Exponent of the partial whitening of signatures; 0, none, is better for small screens of
+            few kinds of compounds."""
     ),
     "targets_key": (
         """

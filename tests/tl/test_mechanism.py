@@ -102,8 +102,6 @@ def test_errors_say_what_is_missing() -> None:
         nt.tl.mechanism(adata)
     with pytest.raises(ValueError, match="min_confidence is 3"):
         nt.tl.mechanism(adata, min_confidence=3)
-    with pytest.raises(KeyError, match="similarity='signature'"):
-        nt.tl.mechanism(adata, similarity="both")
     with pytest.raises(KeyError, match=r"tl\.mechanism first"):
         nt.get.mechanism(adata)
 

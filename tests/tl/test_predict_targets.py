@@ -551,7 +551,7 @@ def fresh() -> nt.models.TargetPredictor:
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"compound": "drug"}, KeyError, "modality 'drug' is not in the MuData"),
+        ({"modality": "drug"}, KeyError, "modality 'drug' is not in the MuData"),
         ({"genetic": ["knockdown", "crispr"]}, KeyError, "modality 'crispr' is not in the MuData"),
         ({"min_reliability": 1.5}, ValueError, "min_reliability is 1.5"),
         ({"min_reliability": float("nan")}, ValueError, "min_reliability is nan"),

@@ -16,7 +16,8 @@ from newt_sc import _kernels, _keys
 from newt_sc._missing import MISSING, read_labels, read_pairs
 from newt_sc._verb import modality_of
 from newt_sc._warn import warn
-from newt_sc.tl._predict_targets import _dense, _find_labels
+from newt_sc.models._target_table import Predictions
+from newt_sc.tl._predict_targets import dense, find_labels
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -29,13 +30,15 @@ __all__ = [
     "Exponent",
     "annotation_matrix",
     "known_pairs",
-    "radial",
+    "sum_over_drugs",
 ]
 
 DRUG = ("name", "inchikey")
-WHITENING = -0.4
+# The best powers of the eigenvalues for the same mechanism (docs/notes/network.md). Of few
+# compounds of few kinds, what kinds differ in is a large eigenvalue, and 0 is better.
+WHITENING, _PROFILE_WHITENING = -0.4, -0.25
 Exponent = Annotated[float, "from -1 to 0"]
-_PROFILE_WHITENING = -0.25
+# Fewer tell nothing of what is usual; of more, pairs fill the memory: 20,000 x 20,000 is 3 GB.
 _FEW, _MOST = 20, 20_000
 
 
@@ -74,11 +77,11 @@ class CompoundSpace:
         cls,
         mdata: object,
         modality: str,
-        similarity: str,
-        *,
-        key: str | None,
-        whitening: float,
         groups: Sequence[str],
+        whitening: float,
+        *,
+        similarity: str = "signature",
+        key: str | None = None,
     ) -> CompoundSpace:
         """Read signatures, predicted profiles or both.
 
@@ -87,65 +90,28 @@ class CompoundSpace:
         TypeError, KeyError, ValueError
             See :func:`newt_sc.tl.pharmacology_network`.
         """
-        from newt_sc.models._target_predictor import drug_groups, read_compounds
+        from newt_sc.models._target_labels import drug_groups, read_compounds
 
         mod = modality_of(mdata, modality)
-        if not mod.obs_names.is_unique:
-            twice = list(mod.obs_names[mod.obs_names.duplicated()].unique()[:3])
-            msg = (
-                f"Compounds have the name of another, such as {twice}: call"
-                " obs_names_make_unique(), or pool them."
-            )
-            raise ValueError(msg)
-        if mod.n_obs > _MOST:
-            msg = (
-                f"There are {mod.n_obs:,} signatures; at most {_MOST:,} are compared, pair by pair."
-                " Pool them."
-            )
-            raise ValueError(msg)
-        data = _dense(mod)
-        compounds = read_compounds(data, None)
+        _check_names(mod)
+        compounds = read_compounds(dense(mod), None)
+        compared = [] if similarity == "profile" else [(compounds.scores, whitening)]
         known = compounds.known.copy()
-        profile = None
         if similarity != "signature":
-            slot = key or _keys.TARGETS
-            if slot not in mod.obsm or slot not in mod.uns:
-                msg = (
-                    f"No predicted targets under {slot!r}: run newt_sc.tl.predict_targets first, or"
-                    " set similarity='signature'."
-                )
-                raise KeyError(msg)
-            profile = np.asarray(mod.obsm[slot], dtype=np.float64)
-            known &= np.isfinite(profile).all(axis=1)
-        lost = int((~known).sum())
-        if lost:
-            text = (
-                f"{lost:,} of {mod.n_obs:,} compounds have no usable signature (zero, constant or"
-                " NaN): left out."
-            )
-            warn(text)
-        if known.sum() < _FEW:
-            text = (
-                f"{int(known.sum())} compounds have a signature: too few to tell what is usual"
-                " among them."
-            )
-            warn(text)
-        parts: list[NDArray[np.float64]] = []
-        if known.any():
-            if similarity != "profile":
-                parts.append(_kernels.whitened(compounds.scores[known], whitening))
-            if profile is not None:
-                parts.append(_kernels.whitened(profile[known], _PROFILE_WHITENING))
+            z = Predictions.of(mod, key, ", or set similarity='signature'").z.astype(np.float64)
+            compared.append((z, _PROFILE_WHITENING))
+            known &= np.isfinite(z).all(axis=1)
+        _warn_of_unknown(known)
+        parts = [_kernels.whitened(X[known], power) for X, power in compared if known.any()]
         moments = [(0.0, 1.0)] if len(parts) == 1 else [_moments(part) for part in parts]
-        return cls(
-            mod,
-            _names(mod),
-            known,
-            drug_groups(mod, compounds, groups),
-            tuple(parts),
-            tuple(moments),
-            compounds.strength,
-        )
+        drug = drug_groups(mod, compounds, groups)
+        told = _names(mod), known, drug, tuple(parts), tuple(moments), compounds.strength
+        return cls(mod, *told)
+
+    @property
+    def ids(self) -> NDArray[np.object_]:
+        """Names of the rows."""
+        return np.array(self.mod.obs_names.astype(str), dtype=object)
 
     def similarity(self) -> NDArray[np.float64]:
         """Similarity of all pairs: a cosine, or the mean of two scaled to z.
@@ -161,6 +127,55 @@ class CompoundSpace:
             ) / len(self.parts)
             out[np.ix_(self.known, self.known)] = total
         return out
+
+    def kernel(self, S: NDArray[np.float64], gamma: float) -> NDArray[np.float64]:
+        """Turn cosines of signatures into ``exp(-gamma (1 - cos))``, 0 where there is none."""
+        out: NDArray[np.float64] = np.exp(gamma * (S - 1)) * np.outer(self.known, self.known)
+        return out
+
+
+def sum_over_drugs(
+    K: NDArray[np.float64],
+    has: NDArray[np.bool_],
+    drug: NDArray[np.intp],
+    counts: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum a kernel over the drugs that have each label, and tell how many these are.
+
+    A drug counts once, however many names it has, and only where ``counts`` says so.
+    """
+    one, counted = has / np.bincount(drug)[drug][:, None], counts.astype(np.float64)
+    return (K * counted) @ one, counted @ one
+
+
+def _check_names(mod: ad.AnnData) -> None:
+    if not mod.obs_names.is_unique:
+        twice = list(mod.obs_names[mod.obs_names.duplicated()].unique()[:3])
+        msg = (
+            f"Compounds have the name of another, such as {twice}: call"
+            " obs_names_make_unique(), or pool them."
+        )
+        raise ValueError(msg)
+    if mod.n_obs > _MOST:
+        msg = (
+            f"There are {mod.n_obs:,} signatures; at most {_MOST:,} are compared, pair by pair."
+            " Pool them."
+        )
+        raise ValueError(msg)
+
+
+def _warn_of_unknown(known: NDArray[np.bool_]) -> None:
+    if not known.all():
+        text = (
+            f"{(~known).sum():,} of {known.size:,} compounds have no usable signature (zero,"
+            " constant or NaN): left out."
+        )
+        warn(text)
+    if known.sum() < _FEW:
+        text = (
+            f"{known.sum()} compounds have a signature: too few to tell what is usual among them."
+        )
+        warn(text)
 
 
 def _cosine(part: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -228,25 +243,8 @@ def known_pairs(mod: ad.AnnData, key: str | None) -> pd.DataFrame:
     """
     info: Any = mod.uns.get(key or _keys.TARGETS)
     told = info.get("labels") if isinstance(info, Mapping) else None
-    labels = pd.DataFrame(told) if told is not None else _find_labels(mod, None, None)
+    labels = find_labels(mod, None) if told is None else pd.DataFrame(told)
     if labels is None:
-        return pd.DataFrame(
-            {"compound": pd.Series(dtype=object), "target": pd.Series(dtype=object)}
-        )
+        labels = pd.DataFrame({"compound": [], "target": []}, dtype=object)
     some = read_pairs(labels[["compound", "target"]], "targets").drop_duplicates()
     return some[some["compound"].isin(mod.obs_names)].reset_index(drop=True)
-
-
-def radial(S: NDArray[np.float64], space: CompoundSpace, gamma: float) -> NDArray[np.float64]:
-    """Turn a similarity into a kernel, ``exp(-gamma (1 - cos))``.
-
-    It is 0 with compounds that cannot be compared.
-
-    Similarities that are means of z are put on the scale of the cosines of the first part.
-    """
-    cosine = S
-    if len(space.parts) > 1:
-        mean, sd = space.moments[0]
-        cosine = S * sd + mean
-    out: NDArray[np.float64] = np.exp(gamma * (cosine - 1)) * np.outer(space.known, space.known)
-    return out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from newt_sc.tl._compound_space import (
     CompoundSpace,
     Exponent,
     annotation_matrix,
-    radial,
+    sum_over_drugs,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["mechanism"]
 
+# Sharpness and prior of the best first calls (docs/notes/network.md, "Calls of mechanisms").
 _GAMMA, _PRIOR = 4.0, 2.0
 _N_FOLDS, _FEWEST_DRUGS = 5, 20
 _LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -38,13 +39,11 @@ def mechanism(
     *,
     modality: str = "compound",
     annotation: str = "moa",
-    similarity: Literal["signature", "profile", "both"] = "signature",
     n_neighbors: Count = 5,
     min_confidence: Share = 0.5,
     groups: Sequence[str] = DRUG,
     whitening: Exponent = WHITENING,
     random_state: Whole = 0,
-    key: str | None = None,
     key_added: str | None = None,
     copy: bool = False,
 ) -> Written[MuData | ad.AnnData]:
@@ -62,8 +61,6 @@ def mechanism(
     %(modality)s
     annotation
         Column of ``obs`` with mechanisms, several joined by ``|``, empty where none is known.
-    similarity
-        As of :func:`newt_sc.tl.pharmacology_network`.
     n_neighbors
         Compounds with a known mechanism to list for each compound, the most similar ones.
     min_confidence
@@ -73,7 +70,6 @@ def mechanism(
         one drug.
     %(whitening)s
     %(random_state)s
-    %(targets_key)s
     key_added
         Key instead of ``newt_mechanism``, in every slot.
     copy
@@ -99,8 +95,7 @@ def mechanism(
     TypeError
         If ``mdata`` is neither MuData nor AnnData, or ``X`` is not numeric.
     KeyError
-        If the modality or the column is not there, or there are no predicted targets and
-        ``similarity`` asks for them.
+        If the modality or the column is not there.
     ValueError
         If the MuData does not share genes, a parameter is out of range, names of compounds are not
         unique, or the column is empty.
@@ -117,12 +112,10 @@ def mechanism(
     >>> nt.tl.mechanism(mdata)  # doctest: +SKIP
     >>> nt.get.mechanism(mdata)  # doctest: +SKIP
     """
-    space = CompoundSpace.of(
-        mdata, modality, similarity, key=key, whitening=whitening, groups=groups
-    )
+    space = CompoundSpace.of(mdata, modality, groups, whitening)
     has, labels = annotation_matrix(space.mod, annotation)
     S = space.similarity()
-    score = mechanism_scores(radial(S, space, _GAMMA), has & space.known[:, None], space.drug)
+    score = mechanism_scores(space.kernel(S, _GAMMA), has & space.known[:, None], space.drug)
     best, value, margin = _best(score)
     labelled = has.any(axis=1) & space.known
     right = has[np.arange(len(has)), best]
@@ -132,10 +125,9 @@ def mechanism(
     confidence = _confidence(features, right, labelled, space.drug, random_state)
     confidence[~space.known] = np.nan
     answered = np.nan_to_num(confidence, nan=-1.0) >= min_confidence
-    ids = space.mod.obs_names.to_numpy(dtype=object).astype(str)
     calls = pd.DataFrame(
         {
-            "compound": ids,
+            "compound": space.ids,
             "name": space.names,
             "mechanism": np.where(space.known, labels[best], ""),
             "confidence": confidence,
@@ -155,7 +147,6 @@ def mechanism(
             "neighbors": _neighbors(S, space, has, labels, n_neighbors),
             "accuracy": _accuracy(confidence[labelled], right[labelled], has[labelled]),
         },
-        params={"key": key or _keys.TARGETS},
     )
 
 
@@ -166,11 +157,8 @@ def mechanism_scores(
 
     A compound's own drug is left out.
     """
-    size = np.bincount(drug)[drug]
-    one = has / size[:, None]  # a drug counts once, however many names it has
-    other = (drug[:, None] != drug[None]).astype(np.float64)
-    out: NDArray[np.float64] = ((K * other) @ one) / (other @ one + _PRIOR)
-    return out
+    total, n = sum_over_drugs(K, has, drug, drug[:, None] != drug[None])
+    return total / (n + _PRIOR)
 
 
 def _best(
@@ -248,7 +236,7 @@ def _neighbors(
     kept = np.isfinite(np.take_along_axis(some, order, 1))
     row, place = np.nonzero(kept)
     column = order[row, place]
-    ids = space.mod.obs_names.to_numpy(dtype=object).astype(str)
+    ids = space.ids
     text = np.array(["|".join(labels[line]) for line in has], dtype=object)
     return pd.DataFrame(
         {

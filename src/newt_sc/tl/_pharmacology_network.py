@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from newt_sc import _kernels, _keys, genes
 from newt_sc._missing import read_labels
 from newt_sc._verb import Count, Share, Whole, Written, verb
 from newt_sc.datasets._embedding import resolve_embedding
+from newt_sc.models._target_table import Predictions
 from newt_sc.tl._compound_space import (
     DRUG,
     WHITENING,
@@ -33,8 +34,10 @@ __all__ = ["pharmacology_network"]
 
 _ATC, _ATC_LENGTH = "atc_codes", 4
 _NULL_PAIRS, _MOST_PERMUTATIONS = 500_000, 200
+# Strata of degree: so many drugs each at least, and so many strata at most.
 _STRATUM, _STRATA = 30, 10
 _FEWEST = 3
+_Labels: TypeAlias = "dict[str, tuple[NDArray[np.bool_], NDArray[np.object_]]]"
 _EDGES = ["source", "target", "kind", "weight", "fdr", "z", "probability"]
 
 
@@ -166,50 +169,35 @@ def pharmacology_network(
     >>> nt.tl.pharmacology_network(mdata, similarity="signature")  # doctest: +SKIP
     >>> nt.pl.network(mdata)  # doctest: +SKIP
     """
-    space = CompoundSpace.of(
-        mdata, modality, similarity, key=key, whitening=whitening, groups=groups
-    )
-    mod = space.mod
+    space = CompoundSpace.of(mdata, modality, groups, whitening, similarity=similarity, key=key)
+    mod, n = space.mod, space.mod.n_obs
     pairs, weight, q = _links(space, fdr, n_neighbors, random_state)
-    graph = Graph(mod.n_obs, pairs, np.maximum(weight, 1e-6), random_state)
-    community = graph.communities(resolution)
-    at = graph.positions()
-    ids = mod.obs_names.to_numpy(dtype=object).astype(str).astype(object)
-    edges = [
-        pd.DataFrame(
-            {"source": ids[pairs[:, 0]], "target": ids[pairs[:, 1]], "weight": weight, "fdr": q}
-        )
-    ]
-    edges[0]["kind"] = "similar"
-    targets = _targets(mod, key, min_probability, min_z)
-    edges.append(targets.assign(target="gene:" + targets["target"].astype(object)))
-    symbols = np.array(sorted(targets["target"].unique()), dtype=object)
-    edges.append(_gene_links(symbols, embedding, fdr, gene_neighbors, random_state))
-    told = {name: annotation_matrix(mod, name) for name in annotations if _told(mod, name)}
-    tested = {
-        name: annotation_matrix(mod, name, length=_ATC_LENGTH) if name == _ATC else told[name]
-        for name in told
-    }
+    graph = Graph(n, pairs, np.maximum(weight, 1e-6), random_state)
+    community, at = graph.communities(resolution), graph.positions()
     known = known_pairs(mod, key)
-    if len(known):
-        columns, code = np.unique(known["target"].to_numpy(dtype=str), return_inverse=True)
-        has = np.zeros((mod.n_obs, len(columns)), dtype=bool)
-        has[mod.obs_names.get_indexer(known["compound"]), code] = True
-        tested["target"] = has, columns.astype(object)
-    degree = np.bincount(pairs.ravel(), minlength=mod.n_obs)
-    nodes = _nodes(space, community, degree, at, targets, symbols, told, annotations)
+    targets = _targets(mod, key, known, min_probability, min_z)
+    symbols = np.array(sorted(targets["target"].unique()), dtype=object)
+    ends = {"source": space.ids[pairs[:, 0]], "target": space.ids[pairs[:, 1]], "kind": "similar"}
+    edges = [
+        pd.DataFrame(ends | {"weight": weight, "fdr": q}),
+        targets.assign(target="gene:" + targets["target"].astype(object)),
+        _gene_links(symbols, embedding, fdr, gene_neighbors, random_state),
+    ]
     table = pd.concat([part for part in edges if len(part)] or edges[:1], ignore_index=True)
-    n = mod.n_obs
+    told = {name: annotation_matrix(mod, name) for name in annotations if _told(mod, name)}
+    tested = _tested(mod, told, known)
+    degree = np.bincount(pairs.ravel(), minlength=n)
     both = np.concatenate([pairs, pairs[:, ::-1]])
-    adjacency = sparse.csr_matrix(
-        (np.tile(weight, 2).astype(np.float32), (both[:, 0], both[:, 1])), shape=(n, n)
-    )
     numbers = [str(i) for i in range(community.max(initial=-1) + 1)]
     return Written(
-        obsp={"": adjacency},
+        obsp={
+            "": sparse.csr_matrix(
+                (np.tile(weight, 2).astype(np.float32), (both[:, 0], both[:, 1])), shape=(n, n)
+            )
+        },
         obs={"_community": pd.Categorical.from_codes(community, numbers)},
         uns={
-            "nodes": nodes,
+            "nodes": _nodes(space, community, degree, at, targets, symbols, told, annotations),
             "edges": table.reindex(columns=_EDGES),
             "enrichment": _enrichment(community, degree, space.drug, space.known, tested),
             "organisation": _organisation(graph, pairs, tested, resolution, n_rewirings),
@@ -217,6 +205,18 @@ def pharmacology_network(
         params={"key": key or _keys.TARGETS},
         said=f"network of {n} compounds, {len(symbols)} targets and {len(table)} edges",
     )
+
+
+def _tested(mod: ad.AnnData, told: _Labels, known: pd.DataFrame) -> _Labels:
+    """Labels that communities are tested for: those that are shown, ATC codes cut, and targets."""
+    out = dict(told)
+    if _ATC in told:
+        out[_ATC] = annotation_matrix(mod, _ATC, length=_ATC_LENGTH)
+    if len(known):
+        has = pd.crosstab(known["compound"], known["target"]) > 0
+        has = has.reindex(mod.obs_names, fill_value=False)
+        out["target"] = has.to_numpy(), has.columns.to_numpy(dtype=object)
+    return out
 
 
 def _told(mod: ad.AnnData, name: str) -> bool:
@@ -271,42 +271,40 @@ def _beyond_chance(
 
 
 def _targets(
-    mod: ad.AnnData, key: str | None, min_probability: float, min_z: float
+    mod: ad.AnnData, key: str | None, known: pd.DataFrame, min_probability: float, min_z: float
 ) -> pd.DataFrame:
     """Pairs of a compound and a target, known or predicted.
 
     Known ones have their prediction where there is one.
     """
-    slot = key or _keys.TARGETS
-    found = (
-        known_pairs(mod, key)
-        .rename(columns={"compound": "source"})
-        .assign(kind="known", weight=1.0, fdr=0.0)
-    )
+    found = known.rename(columns={"compound": "source"}).assign(kind="known", weight=1.0, fdr=0.0)
     found["z"], found["probability"] = np.nan, np.nan
-    if slot not in mod.obsm or f"{slot}_probability" not in mod.obsm or slot not in mod.uns:
-        return found[["source", "target", "kind", "weight", "fdr", "z", "probability"]]
-    names = pd.Index(np.asarray(mod.uns[slot]["targets"], dtype=object))
-    z = np.asarray(mod.obsm[slot], dtype=np.float64)
-    p = np.asarray(mod.obsm[f"{slot}_probability"], dtype=np.float64)
-    row, column = mod.obs_names.get_indexer(found["source"]), names.get_indexer(found["target"])
+    if (key or _keys.TARGETS) not in mod.obsm:
+        return found[_EDGES]
+    made = Predictions.of(mod, key)
+    z, p = made.z.astype(np.float64), made.probability.astype(np.float64)
+    row = mod.obs_names.get_indexer(found["source"])
+    column = made.targets.get_indexer(found["target"])
     scored = column >= 0
     for name, values in (("z", z), ("probability", p)):
         found.loc[scored, name] = values[row[scored], column[scored]]
-    row, column = np.nonzero((z >= min_z) & (p >= min_probability))
+    predicted = (z >= min_z) & (p >= min_probability)
+    at, code = np.nonzero(predicted)
     new = pd.DataFrame(
         {
-            "source": mod.obs_names.to_numpy(dtype=object)[row],
-            "target": names.to_numpy(dtype=object)[column],
+            "source": mod.obs_names.to_numpy(dtype=object)[at],
+            "target": made.targets.to_numpy(dtype=object)[code],
             "kind": "predicted",
-            "weight": p[row, column],
-            "z": z[row, column],
-            "probability": p[row, column],
+            "weight": p[predicted],
+            "z": z[predicted],
+            "probability": p[predicted],
         }
     ).sort_values("probability", ascending=False, kind="stable")
-    new["fdr"] = 1 - new["probability"].cumsum() / np.arange(1, len(new) + 1)
-    have = pd.MultiIndex.from_frame(found[["source", "target"]])
-    new = new[~pd.MultiIndex.from_frame(new[["source", "target"]]).isin(have)]
+    # of all pairs that are as probable or more, known ones too, so many are expected to be wrong
+    new["fdr"] = 1 - new["probability"].expanding().mean()
+    pair = ["source", "target"]
+    have = pd.MultiIndex.from_frame(found[pair])
+    new = new[~pd.MultiIndex.from_frame(new[pair]).isin(have)]
     parts = [part[_EDGES] for part in (found, new) if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else found[_EDGES]
 
@@ -326,8 +324,6 @@ def _gene_links(
     found = genes.align(symbols, reference.obs_names)
     X = np.asarray(reference.X, dtype=np.float64)
     U, has = _kernels.centered_cosine(X)
-    if has.sum() < 2:
-        return empty
     usable = np.flatnonzero((found.index >= 0) & has[found.index])
     usable = usable[np.unique(found.index[usable], return_index=True)[1]]
     if len(usable) < 2:
@@ -355,7 +351,7 @@ def _nodes(
     at: NDArray[np.float64],
     targets: pd.DataFrame,
     symbols: NDArray[Any],
-    told: dict[str, tuple[NDArray[np.bool_], NDArray[np.object_]]],
+    told: _Labels,
     annotations: Sequence[str],
 ) -> pd.DataFrame:
     """Nodes: compounds in their order, then targets, each in the middle of its compounds."""
@@ -364,7 +360,7 @@ def _nodes(
     first = next(iter(annotations), "")
     nodes = pd.DataFrame(
         {
-            "id": mod.obs_names.to_numpy(dtype=object).astype(str),
+            "id": space.ids,
             "kind": "compound",
             "name": space.names,
             "community": community,
@@ -384,9 +380,8 @@ def _nodes(
     middle = np.stack(
         [np.bincount(code, weights=at[row, i], minlength=len(symbols)) / n for i in (0, 1)], axis=1
     )
-    angle = (
-        np.pi * (3 - np.sqrt(5)) * np.arange(len(symbols))
-    )  # those of the same compounds are spread around them
+    # those of the same compounds are spread around them, by the golden angle
+    angle = np.pi * (3 - np.sqrt(5)) * np.arange(len(symbols))
     middle += 0.03 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     of_targets = pd.DataFrame(
         {
@@ -410,48 +405,35 @@ def _enrichment(
     degree: NDArray[np.intp],
     drug: NDArray[np.intp],
     known: NDArray[np.bool_],
-    tested: dict[str, tuple[NDArray[np.bool_], NDArray[np.object_]]],
+    tested: _Labels,
 ) -> pd.DataFrame:
     """Labels of communities, counted by drugs, against permutations at like degree of drugs."""
     columns = ["community", "kind", "label", "n", "size", "expected", "fold", "p", "fdr"]
     rows: list[tuple[Any, ...]] = []
-    _, first, code = np.unique(drug[known], return_index=True, return_inverse=True)
-    n_drugs = len(first)
-    if n_drugs and community.max(initial=-1) >= 0:
-        # a drug is where most of its compounds are
-        votes = np.zeros((n_drugs, community.max() + 2))
-        np.add.at(votes, (code, community[known]), 1.0)  # -1 is the last column
+    _, code = np.unique(drug[known], return_inverse=True)
+    if code.size and community.max(initial=-1) >= 0:
+        # a drug is where most of its compounds are; the last column is of those in no community,
+        # which count half, so that one compound in a community decides a tie
+        votes = np.zeros((code.max() + 1, community.max() + 2))
+        np.add.at(votes, (code, community[known]), 1.0)
         votes[:, -1] *= 0.5
         place = votes.argmax(axis=1)
-        mean_degree = np.bincount(code, weights=degree[known]) / np.bincount(code)
-        strata = _strata(mean_degree)
+        strata = _strata(np.bincount(code, weights=degree[known]) / np.bincount(code))
         for kind, (has, labels) in tested.items():
-            of_drug = np.zeros((n_drugs, len(labels)), dtype=bool)
+            of_drug = np.zeros((len(votes), len(labels)), dtype=bool)
             np.logical_or.at(of_drug, code, has[known])
-            some = of_drug.any(
-                axis=1
-            )  # those of which nothing is known are neither with nor without
+            # drugs of which nothing is known are neither with nor without a label
+            some = of_drug.any(axis=1)
             for column in np.flatnonzero(of_drug.sum(axis=0) >= _FEWEST):
-                for number in np.unique(place[of_drug[:, column]]):
+                with_it = of_drug[:, column]
+                counts = np.bincount(place[with_it], minlength=votes.shape[1])[:-1]
+                for number in np.flatnonzero(counts > 1):
                     inside = place == number
-                    if number == votes.shape[1] - 1 or (inside & of_drug[:, column]).sum() < 2:
-                        continue
                     count, mean, _, p = _kernels.strata_overlap(
-                        inside[some], of_drug[some, column], strata[some]
+                        inside[some], with_it[some], strata[some]
                     )
-                    size = int((inside & some).sum())
-                    rows.append(
-                        (
-                            int(number),
-                            kind,
-                            str(labels[column]),
-                            count,
-                            size,
-                            mean,
-                            count / max(mean, 1e-9),
-                            p,
-                        )
-                    )
+                    told = int(number), kind, str(labels[column]), count, int(inside[some].sum())
+                    rows.append((*told, mean, count / max(mean, 1e-9), p))
     out = pd.DataFrame(rows, columns=columns[:-1])
     out["fdr"] = _kernels.adjusted_p(out["p"].to_numpy(dtype=np.float64))
     kinds = {"community": int, "kind": object, "label": object, "n": int, "size": int}
@@ -474,7 +456,7 @@ def _strata(value: NDArray[np.float64]) -> NDArray[np.intp]:
 def _organisation(
     graph: Graph,
     pairs: NDArray[np.intp],
-    tested: dict[str, tuple[NDArray[np.bool_], NDArray[np.object_]]],
+    tested: _Labels,
     resolution: float,
     n: int,
 ) -> pd.DataFrame:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from newt_sc.models import TargetPredictor
 
-__all__ = ["load_predictor", "predict_blocks", "predict_targets"]
+__all__ = ["dense", "find_labels", "load_predictor", "predict_blocks", "predict_targets"]
 
 Among = Sequence[str] | Literal["seen", "all"]
 
@@ -168,14 +168,17 @@ def predict_targets(
             " groupby=."
         )
         raise ValueError(msg)
-    labels = _find_labels(mod, targets, model)
+    if targets is not None and model is not None:
+        msg = "Both targets and model are given: a model is trained already. Leave one out."
+        raise ValueError(msg)
+    labels = find_labels(mod, targets)
     code, data = _pool(mod, groupby, structure)
     labels = None if labels is None else _name_groups(labels, mod.obs_names, data.obs_names, code)
     predictor, name = _predictor(
         model, data, labels, structure, known_targets, embedding, random_state
     )
     found, cross_fitted = _predict(predictor, data, among, given=model is not None)
-    evidence = connectivity(_dense(data), mods, found.var_names) if mods else None
+    evidence = connectivity(dense(data), mods, found.var_names) if mods else None
     lost = int(np.isnan(found.obs["reliability"].to_numpy()).sum())
     if lost:
         text = (
@@ -299,12 +302,14 @@ def _as_list(names: str | Sequence[str] | None) -> list[str]:
     return [] if names is None else [names] if isinstance(names, str) else list(names)
 
 
-def _find_labels(
-    mod: ad.AnnData, targets: pd.DataFrame | str | None, model: object
-) -> pd.DataFrame | None:
-    if targets is not None and model is not None:
-        msg = "Both targets and model are given: a model is trained already. Leave one out."
-        raise ValueError(msg)
+def find_labels(mod: ad.AnnData, targets: pd.DataFrame | str | None) -> pd.DataFrame | None:
+    """Labels that are given, or those in ``uns``; ``None`` where there are none.
+
+    Raises
+    ------
+    TypeError, KeyError, ValueError
+        If they are not there, or no labels.
+    """
     found = targets
     if isinstance(targets, str):
         if targets not in mod.uns:
@@ -328,7 +333,7 @@ def _find_labels(
     return read_pairs(found, "targets")
 
 
-def _dense(adata: ad.AnnData) -> ad.AnnData:
+def dense(adata: ad.AnnData) -> ad.AnnData:
     """Signatures in memory, as an array."""
     if isinstance(adata.X, np.ndarray) and not isinstance(adata.X, np.matrix):
         return adata
@@ -434,7 +439,7 @@ def _predictor(
         raise ValueError(msg)
     if model is None and labels is not None:
         trained = TargetPredictor(
-            *(_dense(data), labels),
+            *(dense(data), labels),
             embedding=embedding,
             structure=structure,
             known_targets=known_targets,
@@ -511,7 +516,7 @@ def _same_signatures(
     from newt_sc.models._target_predictor import read_compounds
 
     rows = np.flatnonzero(at >= 0)
-    now = read_compounds(_dense(data[rows]), model.landmarks, model.structure).scores
+    now = read_compounds(dense(data[rows]), model.landmarks, model.structure).scores
     out = np.full(len(at), False)
     out[rows] = np.isclose(now, model._compounds.scores[at[rows]], atol=1e-4, equal_nan=True).all(
         axis=1

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from newt_sc import _kernels, _keys
+from newt_sc import _kernels
 from newt_sc import genes as gene_names
 from newt_sc._verb import Count, Whole, checked
 from newt_sc._warn import warn
 from newt_sc.datasets._embedding import resolve_embedding
 from newt_sc.genes._align import require_overlap, warn_coverage
+from newt_sc.models._target_table import Predictions
 from newt_sc.tl._compound_space import (
     DRUG,
     WHITENING,
@@ -22,7 +23,7 @@ from newt_sc.tl._compound_space import (
     Exponent,
     annotation_matrix,
     known_pairs,
-    radial,
+    sum_over_drugs,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["repurpose"]
 
+# Sharpness and prior as of calls of mechanisms, which were chosen for the first call.
 _GAMMA, _PRIOR, _PATHS = 4.0, 2.0, 3
 _FEWEST, _N_BOOTSTRAP = 5, 500
 _NEAR_TARGETS, _NEAR_COSINE = 3, 0.5
@@ -47,7 +49,6 @@ def repurpose(
     modality: str = "compound",
     annotation: str = "indication",
     mechanism: str = "moa",
-    similarity: Literal["signature", "profile", "both"] = "signature",
     top: Count | None = 50,
     include_known: bool = False,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
@@ -78,8 +79,6 @@ def repurpose(
         Column of ``obs`` with indications, several joined by ``|``.
     mechanism
         Column of ``obs`` with mechanisms, likewise, to measure accuracy beyond the same mechanism.
-    similarity
-        As of :func:`newt_sc.tl.pharmacology_network`.
     top
         Compounds to return; ``None`` for all.
     include_known
@@ -132,15 +131,10 @@ def repurpose(
     if (indication is None) == (genes is None):
         msg = f"indication is {indication!r} and genes is {genes!r}: give one of the two."
         raise ValueError(msg)
+    space = CompoundSpace.of(mdata, modality, groups, whitening)
     if genes is not None:
-        space = CompoundSpace.of(
-            mdata, modality, "signature", key=key, whitening=whitening, groups=groups
-        )
         score, has, paths, accuracy = _by_genes(space, list(genes), embedding, key, random_state)
     else:
-        space = CompoundSpace.of(
-            mdata, modality, similarity, key=key, whitening=whitening, groups=groups
-        )
         score, has, paths, accuracy = _by_indication(
             space, str(indication), annotation, mechanism, random_state
         )
@@ -149,7 +143,7 @@ def repurpose(
     out = pd.DataFrame(
         {
             "rank": np.arange(1, len(order) + 1),
-            "compound": space.mod.obs_names.to_numpy(dtype=object).astype(str)[order],
+            "compound": space.ids[order],
             "name": space.names[order],
             "score": score[order],
             "evidence": [paths(row) for row in order],
@@ -175,7 +169,7 @@ def _by_indication(
         msg = f"No compound has the indication {indication!r}; there are {near} and others."
         raise KeyError(msg)
     S = space.similarity()
-    K = radial(S, space, _GAMMA)
+    K = space.kernel(S, _GAMMA)
     usable = has & space.known[:, None]
     other = space.drug[:, None] != space.drug[None]
     scores = indication_scores(K, usable, space.drug, other)
@@ -212,13 +206,10 @@ def indication_scores(
     Taken as a difference, so that a compound that has the indication, and thus one drug less to be
     like, is not scored lower for it.
     """
-    one = has / np.bincount(drug)[drug][:, None]  # a drug counts once, however many names it has
-    some = has.any(axis=1) / np.bincount(drug)[drug]
-    counted = counts.astype(np.float64)
-    usual = ((K * counted) @ some) / np.maximum(counted @ some, 1e-12)
-    n = counted @ one
-    out: NDArray[np.float64] = ((K * counted) @ one - n * usual[:, None]) / (n + _PRIOR)
-    return out
+    total, n = sum_over_drugs(K, has, drug, counts)
+    some = np.asarray(has.any(axis=1))[:, None]
+    over_all, n_all = sum_over_drugs(K, some, drug, counts)
+    return (total - n * over_all / np.maximum(n_all, 1e-12)) / (n + _PRIOR)
 
 
 def _list_accuracy(
@@ -278,20 +269,11 @@ def _by_genes(
     key: str | None,
     random_state: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], Any, dict[str, float]]:
-    mod, slot = space.mod, key or _keys.TARGETS
-    info: Any = mod.uns.get(slot)
-    if not isinstance(info, Mapping) or slot not in mod.obsm:
-        msg = (
-            f"No predicted targets under {slot!r}: run newt_sc.tl.predict_targets first, or ask for"
-            " an indication."
-        )
-        raise KeyError(msg)
+    made, mod = Predictions.of(space.mod, key, ", or ask for an indication"), space.mod
     if not wanted:
         msg = "genes is empty: name at least one disease gene."
         raise ValueError(msg)
-    z = np.asarray(mod.obsm[slot], dtype=np.float64)
-    probability = np.asarray(mod.obsm[f"{slot}_probability"], dtype=np.float64)
-    targets = np.asarray(info["targets"], dtype=object)
+    z, targets = made.z.astype(np.float64), made.targets.to_numpy(dtype=object)
     reference = resolve_embedding(embedding)
     found = gene_names.align(wanted, reference.obs_names)
     require_overlap(found, wanted, reference.obs_names, what="genes")
@@ -309,9 +291,7 @@ def _by_genes(
     hits = pairs[pairs["target"].isin(symbols)]
     has = np.zeros(mod.n_obs, dtype=bool)
     has[mod.obs_names.get_indexer(hits["compound"])] = True
-    fitted = np.asarray(info["cross_fitted"], dtype=bool)
-    fitted = fitted if len(fitted) == mod.n_obs else np.zeros(mod.n_obs, dtype=bool)
-    use = np.flatnonzero(labelled & fitted & np.isfinite(score))
+    use = np.flatnonzero(labelled & made.of_rows["cross_fitted"] & np.isfinite(score))
     if not use.size:
         text = (
             "Predictions are not cross-fitted, so the accuracy of the list cannot be measured: NaN."
@@ -326,7 +306,8 @@ def _by_genes(
         for t in np.argsort(-(best * z[row]), kind="stable")[: _PATHS - len(told)]:
             if best[t] * z[row, t] <= 0:
                 break
-            text = f"predicted target {targets[t]} (z {z[row, t]:.1f}, p {probability[row, t]:.2f})"
+            found = f"(z {z[row, t]:.1f}, p {made.probability[row, t]:.2f})"
+            text = f"predicted target {targets[t]} {found}"
             gene = symbols[weight[:, t].argmax()]
             told.append(text if gene == targets[t] else f"{text}, like {gene} ({best[t]:.2f})")
         return "; ".join(told)
