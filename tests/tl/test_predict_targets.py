@@ -605,7 +605,7 @@ def test_data_that_is_refused() -> None:
         predict(cells[:0].copy())
     twice = planted.compounds()
     twice.obs_names = ["same", "same", *twice.obs_names[2:]]
-    with pytest.raises(ValueError, match="1 signatures have the name of another"):
+    with pytest.raises(ValueError, match="obs_names has names more than once"):
         predict(twice)
     endless = unlabelled()
     endless.X[0, 0] = np.inf

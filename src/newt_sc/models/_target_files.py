@@ -75,22 +75,9 @@ def read(folder: Path, *, cls: str) -> tuple[dict[str, Any], dict[str, NDArray[A
     """
     found = _storage.read_json(folder, cls=cls, schema=_SCHEMA)
     arrays = _storage.read_arrays(folder, sha256=found["weights_sha256"], most=_MOST)
-    numbers = {
-        name: value
-        for name, value in {**found["params"], **found["space"]}.items()
-        if type(value) in (int, float) and name != "random_state"
-    }
-    odd = [
-        name
-        for name, value in numbers.items()
-        if not abs(value) <= _LARGEST
-        or (name in _SHARES and not 0 <= value <= 1)
-        or (name in _RATES and value < 0)
-        or (name == "strength_sd" and value < _LEAST)
-    ]
+    odd = _odd_numbers({**found["params"], **found["space"]})
     if odd:
-        told = ", ".join(f"{name!r} is {numbers[name]}" for name in odd)
-        message = f"numbers that give no finite scores: {told}."
+        message = f"numbers that give no finite scores: {', '.join(odd)}."
         raise FormatError(folder / _storage.JSON, None, message)
     for name, value in arrays.items():
         if value.dtype.kind == "f" and value.size:
@@ -100,6 +87,22 @@ def read(folder: Path, *, cls: str) -> tuple[dict[str, Any], dict[str, NDArray[A
                 message = f"array {name!r} has values that give no finite scores."
                 raise FormatError(folder / _storage.WEIGHTS, None, message)
     return found, arrays
+
+
+def _odd_numbers(given: Mapping[str, Any]) -> list[str]:
+    """Name the numbers that are out of range, with their values."""
+    limits = (
+        dict.fromkeys(_SHARES, (0, 1))
+        | dict.fromkeys(_RATES, (0, _LARGEST))
+        | {"strength_sd": (_LEAST, _LARGEST)}
+    )
+    odd = []
+    for name, value in given.items():
+        low, high = limits.get(name, (-_LARGEST, _LARGEST))
+        # any seed is good; what is not a number is no limit's (and NaN within none)
+        if type(value) in (int, float) and name != "random_state" and not low <= value <= high:
+            odd.append(f"{name!r} is {value}")
+    return odd
 
 
 def restored(
@@ -112,30 +115,43 @@ def restored(
     KeyError, TypeError, ValueError
         If they do not.
     """
-    rows, t, g = arrays["rows"], len(arrays["rows"]), len(found["landmarks"])
-    n = found["n_centers"] or len(arrays["train_scores"])
-    shapes: dict[str, tuple[int, ...]] = {"R": (n, t), "own": (t, t), "white": (g, g)}
-    shapes |= dict.fromkeys(("mean", "sd"), (g,)) | dict.fromkeys(("count", "auroc"), (t,))
-    shapes |= dict.fromkeys(("score_mean", "score_sd"), (n_genes,)) | {"weights": (n_kernels,)}
-    base = ("centers", "center_strength")
-    if not found["n_centers"]:
-        base = ("train_scores", "train_strength")
-    shapes |= {base[0]: (n, g), base[1]: (n,)}
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape:
-            raise ValueError(f"{name!r} has shape {arrays[name].shape}, expected {shape}")
+    n_centers, members = found["n_centers"], found["members"]
+    base = ("centers", "center_strength") if n_centers else ("train_scores", "train_strength")
+    rows, n = arrays["rows"], n_centers or len(arrays["train_scores"])
+    t, g = len(rows), len(found["landmarks"])
+    shapes: dict[str, tuple[int, ...]] = {
+        "R": (n, t),
+        "own": (t, t),
+        "white": (g, g),
+        "mean": (g,),
+        "sd": (g,),
+        "count": (t,),
+        "auroc": (t,),
+        "score_mean": (n_genes,),
+        "score_sd": (n_genes,),
+        "weights": (n_kernels,),
+        base[0]: (n, g),
+        base[1]: (n,),
+    }
+    _expect(arrays, shapes)
     if t == 0 or rows.min() < 0 or rows.max() >= n_genes:
         raise ValueError("targets are not rows of the embedding")
-    members, signatures = found["members"], (arrays[base[0]], arrays[base[1]])
-    if len(members) != found["n_centers"]:
+    if len(members) != n_centers:
         raise ValueError(
-            f"there are members of {len(members)} inducing points, expected {found['n_centers']}"
+            f"there are members of {len(members)} inducing points, expected {n_centers}"
         )
     numbers = {name: float(found["params"][name]) for name in _SPACE}
     numbers |= {name: float(found["space"][name]) for name in ("strength_mean", "strength_sd")}
     space = SignatureSpace(arrays["mean"], arrays["sd"], arrays["white"], **numbers)
-    centers = signatures if found["n_centers"] else None
+    signatures = arrays[base[0]], arrays[base[1]]
+    centers = signatures if n_centers else None
     train = None if centers else Compounds(*signatures, arrays.get("train_fingerprints"))
     parts = {name.partition("calibration_")[2]: value for name, value in arrays.items()}
     calibration = Calibration(**{name: value for name, value in parts.items() if name})
     return Fit(space, train, centers, arrays["R"], arrays["own"], members), calibration
+
+
+def _expect(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name!r} has shape {arrays[name].shape}, expected {shape}")

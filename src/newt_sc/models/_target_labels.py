@@ -28,15 +28,14 @@ _SAME = 0.999  # correlation of ranks: one signature under several names
 _FEW = 0.8
 
 
-def expect_unique(adata: ad.AnnData) -> None:
+def expect_unique(names: pd.Index, what: str = "obs_names") -> None:
     """Raise where a name of a compound or a gene is there twice."""
-    for name, names in (("obs_names", adata.obs_names), ("var_names", adata.var_names)):
-        if not names.is_unique:
-            twice = list(names[names.duplicated()].unique()[:3])
-            raise ValueError(
-                f"{name} has names more than once, such as {twice}; expected each once: pool them,"
-                " or rename them."
-            )
+    if not names.is_unique:
+        twice = list(names[names.duplicated()].unique()[:3])
+        raise ValueError(
+            f"{what} has names more than once, such as {twice}; expected each once: pool them, or"
+            f" rename them by {what}_make_unique()."
+        )
 
 
 def drug_groups(adata: ad.AnnData, compounds: Compounds, columns: Sequence[str]) -> Rows:

@@ -159,7 +159,8 @@ class TargetPredictor:
             "random_state": random_state,
         }
         _check_params(self.params, structure)
-        expect_unique(adata)
+        expect_unique(adata.obs_names)
+        expect_unique(adata.var_names, "var_names")
         labels = adata.uns.get("targets") if targets is None else targets
         self._set_embedding(embedding)
         self.structure = structure

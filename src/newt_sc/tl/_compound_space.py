@@ -90,10 +90,16 @@ class CompoundSpace:
         TypeError, KeyError, ValueError
             See :func:`newt_sc.tl.pharmacology_network`.
         """
-        from newt_sc.models._target_labels import drug_groups, read_compounds
+        from newt_sc.models._target_labels import drug_groups, expect_unique, read_compounds
 
         mod = modality_of(mdata, modality)
-        _check_names(mod)
+        expect_unique(mod.obs_names)
+        if mod.n_obs > _MOST:
+            msg = (
+                f"There are {mod.n_obs:,} signatures; at most {_MOST:,} are compared, pair by pair."
+                " Pool them."
+            )
+            raise ValueError(msg)
         compounds = read_compounds(dense(mod), None)
         compared = [] if similarity == "profile" else [(compounds.scores, whitening)]
         known = compounds.known.copy()
@@ -146,22 +152,6 @@ def sum_over_drugs(
     """
     one, counted = has / np.bincount(drug)[drug][:, None], counts.astype(np.float64)
     return (K * counted) @ one, counted @ one
-
-
-def _check_names(mod: ad.AnnData) -> None:
-    if not mod.obs_names.is_unique:
-        twice = list(mod.obs_names[mod.obs_names.duplicated()].unique()[:3])
-        msg = (
-            f"Compounds have the name of another, such as {twice}: call"
-            " obs_names_make_unique(), or pool them."
-        )
-        raise ValueError(msg)
-    if mod.n_obs > _MOST:
-        msg = (
-            f"There are {mod.n_obs:,} signatures; at most {_MOST:,} are compared, pair by pair."
-            " Pool them."
-        )
-        raise ValueError(msg)
 
 
 def _warn_of_unknown(known: NDArray[np.bool_]) -> None:

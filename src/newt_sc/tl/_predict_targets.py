@@ -22,6 +22,7 @@ from newt_sc._warn import warn
 from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.errors import NewtWarning
 from newt_sc.genes._annotated import align_var
+from newt_sc.models._target_labels import expect_unique
 from newt_sc.tl._connectivity import connectivity
 from newt_sc.tl._rows import Rows
 
@@ -161,13 +162,7 @@ def predict_targets(
     >>> nt.get.targets(mdata, compound="DB00363")  # doctest: +SKIP
     """
     mod, mods = modality_of(mdata, modality), _genetic(mdata, _as_list(genetic))
-    if not mod.obs_names.is_unique:
-        n = int(mod.obs_names.duplicated().sum())
-        msg = (
-            f"{n:,} signatures have the name of another: call obs_names_make_unique(), and pool by"
-            " groupby=."
-        )
-        raise ValueError(msg)
+    expect_unique(mod.obs_names)
     if targets is not None and model is not None:
         msg = "Both targets and model are given: a model is trained already. Leave one out."
         raise ValueError(msg)
@@ -179,50 +174,25 @@ def predict_targets(
     )
     found, cross_fitted = _predict(predictor, data, among, given=model is not None)
     evidence = connectivity(dense(data), mods, found.var_names) if mods else None
-    lost = int(np.isnan(found.obs["reliability"].to_numpy()).sum())
-    if lost:
-        text = (
-            f"{lost:,} of {found.n_obs:,} compounds have no usable signature (all zero, constant or"
-            " NaN): NaN rows."
-        )
-        warn(text)
     reliability = found.obs["reliability"].to_numpy(dtype=np.float64)
-    info: dict[str, Any] = {
-        "model": name,
-        "embedding": _describe(embedding, predictor),
-        "sources": dict(predictor.sources),
-        "targets": found.var_names.to_numpy(dtype=str),
-        **{key: found.var[key].to_numpy() for key in ("prior", "n_compounds", "auroc")},
-        "signatures": mod.obs_names.to_numpy(dtype=str),
-        "compound": data.obs_names.to_numpy(dtype=str)[code],
-        "reliability": reliability[code],
-        **{key: found.obs[key].to_numpy(dtype=np.float64)[code] for key in ("strength", "nearest")},
-        "answered": (reliability >= min_reliability)[code],
-        "cross_fitted": cross_fitted[code],
-    }
-    if labels is not None:
-        info["labels"] = _known(labels, data.obs_names, predictor.gene_names)
-    kinds = (
-        []
-        if labels is None or "label_set" not in labels
-        else sorted(labels["label_set"].astype(str).unique())
-    )
-    if len(kinds) > 1 and not info["answered"].any():
-        text = (
-            f"No compound reaches min_reliability={min_reliability:g}: rankings stand, none is"
-            f" answered. The labels mix the label sets {kinds}; a target that many compounds of one"
-            " set hit is hard to do better than. Give one set: targets=labels[labels['label_set']"
-            " == ...]."
-        )
-        warn(text)
-
+    answered = reliability >= min_reliability
+    _warn_of_unanswered(reliability, answered, labels, min_reliability)
     return Written(
         obsm={
             "": np.asarray(found.X)[code],
             "_probability": np.asarray(found.layers["probability"])[code],
             "_connectivity": None if evidence is None else evidence[code],
         },
-        uns=info,
+        uns={
+            "model": name,
+            "embedding": _describe(embedding, predictor),
+            "sources": dict(predictor.sources),
+            "signatures": mod.obs_names.to_numpy(dtype=str),
+            **_told(found, code),
+            "answered": answered[code],
+            "cross_fitted": cross_fitted[code],
+            **({} if labels is None else {"labels": _known(labels, data, predictor)}),
+        },
         params={
             "genetic": "|".join(mods),
             "structure": predictor.structure or "",
@@ -233,6 +203,43 @@ def predict_targets(
         },
         said=f"scored {found.n_vars} targets for {found.n_obs} compounds by {name}",
     )
+
+
+def _told(found: ad.AnnData, code: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
+    """Collect what was found of targets, and of the compound of each signature."""
+    of_compounds = ("reliability", "strength", "nearest")
+    return {
+        "targets": found.var_names.to_numpy(dtype=str),
+        **{key: found.var[key].to_numpy() for key in ("prior", "n_compounds", "auroc")},
+        "compound": found.obs_names.to_numpy(dtype=str)[code],
+        **{key: found.obs[key].to_numpy(dtype=np.float64)[code] for key in of_compounds},
+    }
+
+
+def _warn_of_unanswered(
+    reliability: NDArray[np.float64],
+    answered: NDArray[np.bool_],
+    labels: pd.DataFrame | None,
+    min_reliability: float,
+) -> None:
+    """Warn of compounds without a signature, and of labels by which no compound is answered."""
+    if (lost := np.isnan(reliability)).any():
+        text = (
+            f"{lost.sum():,} of {lost.size:,} compounds have no usable signature (all zero,"
+            " constant or NaN): NaN rows."
+        )
+        warn(text)
+    if labels is None or "label_set" not in labels or answered.any():
+        return
+    kinds = sorted(labels["label_set"].astype(str).unique())
+    if len(kinds) > 1:
+        text = (
+            f"No compound reaches min_reliability={min_reliability:g}: rankings stand, none is"
+            f" answered. The labels mix the label sets {kinds}; a target that many compounds of one"
+            " set hit is hard to do better than. Give one set: targets=labels[labels['label_set']"
+            " == ...]."
+        )
+        warn(text)
 
 
 def predict_blocks(
@@ -258,11 +265,9 @@ def predict_blocks(
     found = align_var(adata, model.landmarks)
     at = np.flatnonzero(found.index >= 0)
     at = at[np.argsort(found.index[at], kind="stable")]
-    var = pd.DataFrame(
-        index=model.landmarks[found.index[at]]
-    )  # need not be told again, block by block
-    columns = [] if model.structure is None else [model.structure]
-    obs = adata.obs[[name for name in columns if name in adata.obs]]
+    # genes are matched once, not block by block
+    var = pd.DataFrame(index=model.landmarks[found.index[at]])
+    obs = adata.obs[adata.obs.columns.intersection([model.structure])]
     said: set[str] = set()
     predict = partial(_predict_block, model=model, among=among, var=var)
     for out, texts in Rows(adata.X, "X").map(predict, at, dense=True, along=obs):
@@ -350,15 +355,14 @@ def _to_array(block: Any) -> NDArray[Any]:
 
 def _pool_block(
     block: Any, code: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float32], int]:
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64], int]:
     """Sum a block by groups: the groups, sums, numbers of values measured and of infinite ones."""
     X = np.asarray(_to_array(block), dtype=np.float64)
     groups, own = np.unique(code, return_inverse=True)
     to = sparse.csr_array((np.ones(len(X)), (own, np.arange(len(X)))), shape=(len(groups), len(X)))
-    known = ~np.isnan(X)
-    infinite = int(np.isinf(X).sum())
+    known, infinite = ~np.isnan(X), int(np.isinf(X).sum())
     with np.errstate(invalid="ignore"):
-        return groups, to @ np.where(known, X, 0), to @ known.astype(np.float32), infinite
+        return groups, to @ np.where(known, X, 0), to @ known.astype(np.float64), infinite
 
 
 def _pool(
@@ -368,24 +372,21 @@ def _pool(
     columns = _as_list(groupby)
     if not columns:
         return np.arange(mod.n_obs), mod
-    lost = [name for name in columns if name not in mod.obs]
-    if lost:
+    if lost := [name for name in columns if name not in mod.obs]:
         msg = f"groupby: no columns {lost} in obs, which has {list(mod.obs.columns)}."
         raise KeyError(msg)
     values = pd.DataFrame(
         {name: read_labels(mod.obs[name], f"obs[{name!r}]") for name in columns},
         index=mod.obs_names,
     )
-    empty = values.isna().any(axis=1)
-    if empty.any():
+    if (empty := values.isna().any(axis=1)).any():
         msg = (
-            f"groupby: {int(empty.sum()):,} signatures have no {' and '.join(columns)}: name them,"
+            f"groupby: {empty.sum():,} signatures have no {' and '.join(columns)}: name them,"
             " or leave them out."
         )
         raise ValueError(msg)
     code, names = pd.factorize(values.astype(str).agg("|".join, axis=1).to_numpy(dtype=object))
-    total = np.zeros((len(names), mod.n_vars))
-    count = np.zeros((len(names), mod.n_vars), dtype=np.float32)
+    total, count = np.zeros((2, len(names), mod.n_vars))
     for groups, sums, numbers, infinite in Rows(mod.X, "X").map(
         _pool_block, dense=True, along=code
     ):
@@ -398,16 +399,22 @@ def _pool(
         total[groups] += sums
         count[groups] += numbers
     pooled = np.where(count > 0, total / np.sqrt(np.maximum(count, 1)), np.nan).astype(np.float32)
-    obs = pd.DataFrame(index=pd.Index(names.astype(str)))
-    for name in dict.fromkeys(
-        name for name in (structure, *_DRUG) if name is not None and name in mod.obs
-    ):
-        by = read_labels(mod.obs[name], f"obs[{name!r}]").groupby(code)
-        if name == structure and (by.nunique() > 1).any():
-            n = int((by.nunique() > 1).sum())
-            warn(f"{n:,} groups have more than one {name}: the first counts.")
-        obs[name] = by.first().fillna("").to_numpy()
+    obs = _first_of_groups(mod.obs, code, structure).set_axis(names.astype(str))
     return code, ad.AnnData(pooled, obs=obs, var=mod.var)
+
+
+def _first_of_groups(
+    obs: pd.DataFrame, code: NDArray[np.intp], structure: str | None
+) -> pd.DataFrame:
+    """Take what tells drugs apart, and structures: the first of each group that is told."""
+    kept = obs.columns.intersection([name for name in (structure, *_DRUG) if name], sort=False)
+    told = pd.DataFrame(
+        {name: read_labels(obs[name], f"obs[{name!r}]") for name in kept}, index=obs.index
+    )
+    by = told.groupby(code)
+    if structure in kept and (n := int((by[structure].nunique() > 1).sum())):
+        warn(f"{n:,} groups have more than one {structure}: the first counts.")
+    return by.first().fillna("") if len(kept) else pd.DataFrame(index=range(code.max() + 1))
 
 
 def _name_groups(
@@ -446,14 +453,9 @@ def _predictor(
             random_state=random_state,
         )
         return trained.train(), "trained on these signatures"
-    name = (
-        "given"
-        if isinstance(model, TargetPredictor)
-        else _SHIPPED
-        if model is None
-        else fspath(model)
-    )
-    return load_predictor(model, embedding, structure), name
+    model = _SHIPPED if model is None else model
+    loaded = load_predictor(model, embedding, structure)
+    return loaded, "given" if isinstance(model, TargetPredictor) else fspath(model)
 
 
 def load_predictor(
@@ -533,14 +535,14 @@ def _describe(
     return describe_embedding(reference, embedding)
 
 
-def _known(labels: pd.DataFrame, compounds: pd.Index, gene_names: pd.Index) -> pd.DataFrame:
+def _known(labels: pd.DataFrame, data: ad.AnnData, model: TargetPredictor) -> pd.DataFrame:
     """Pairs of a compound and a target of the embedding that are known, each once."""
-    some = labels[labels["compound"].isin(compounds).to_numpy()]
+    some = labels[labels["compound"].isin(data.obs_names).to_numpy()]
     pairs = pd.DataFrame(
         {name: some[name].to_numpy(dtype=object) for name in ("compound", "target")}
     )
     if len(pairs):
-        found = genes.align(pairs["target"].to_numpy(), gene_names)
+        found = genes.align(pairs["target"].to_numpy(), model.gene_names)
         pairs["target"] = found.gene
         pairs = pairs[found.index >= 0]
     return pairs.drop_duplicates(ignore_index=True)
