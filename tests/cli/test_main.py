@@ -358,8 +358,8 @@ class TestEmbed:
             (["absent.h5ad", "out.h5ad"], "absent.h5ad does not exist"),
             (["cells.h5ad", "out.csv"], "out.csv: expected a name that ends in .h5ad or .zarr"),
             (["cells.h5ad", "no/out.h5ad"], "does not exist; make it first"),
-            (["broken.h5ad", "out.h5ad"], "broken.h5ad cannot be read as AnnData"),
-            (["foreign.h5ad", "out.h5ad"], "foreign.h5ad cannot be read as AnnData"),
+            (["broken.h5ad", "out.h5ad"], "broken.h5ad: cannot be read as AnnData"),
+            (["foreign.h5ad", "out.h5ad"], "foreign.h5ad: cannot be read as AnnData"),
             ([".", "out.h5ad"], "cannot be read as AnnData"),
             (["cells.h5ad", "out.h5ad", "--mask-var", "hvg"], "mask_var 'hvg' is not in adata.var"),
             (
@@ -1084,7 +1084,7 @@ class TestTargets:
             ("plain.h5ad", ["--targets", "genes.h5ad"], "newt-sc: error: "),
             ("both.h5mu", ["--modality", "drugs"], "modality 'drugs' is not in the MuData"),
             ("broken.gctx", ["--model", "model"], "broken.gctx"),
-            ("broken.h5mu", ["--model", "model"], "broken.h5mu cannot be read as MuData"),
+            ("broken.h5mu", ["--model", "model"], "broken.h5mu: cannot be read as MuData"),
             ("foreign.h5ad", ["--model", "model"], "None of the 60 genes of adata.var_names"),
         ],
     )
@@ -1203,8 +1203,8 @@ class TestInfo:
         [
             ("absent.h5ad", "absent.h5ad does not exist"),
             ("newt-martian", "No embedding 'newt-martian'"),
-            ("text.h5ad", "text.h5ad cannot be read as AnnData"),
-            ("foreign.h5ad", "foreign.h5ad cannot be read as AnnData"),
+            ("text.h5ad", "text.h5ad: cannot be read as AnnData"),
+            ("foreign.h5ad", "foreign.h5ad: cannot be read as AnnData"),
         ],
     )
     def test_errors(

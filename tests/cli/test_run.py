@@ -201,7 +201,7 @@ def test_knowledge_to_vectors(files: Path) -> None:
         (["lineage", "cells.h5ad", "out.h5ad", "--groupby", "g"], "'g'"),
         (
             ["lineage", "sets.gmt", "out.h5ad", "--groupby", "g"],
-            "sets.gmt cannot be read as AnnData",
+            "sets.gmt: cannot be read as AnnData",
         ),
         (["score-programs", "cells.h5ad", "cells.h5ad", "out.h5ad"], "rank_genes_groups"),
         (

@@ -474,8 +474,8 @@ MALFORMED: dict[str, tuple[str, bytes | str, str]] = {
     "edges-column": ("edges", "a\tb\nTP53\tMDM2\n", "expected one named 'source'"),
     "regulon": ("regulon", "a\tb\nTP53\tMDM2\n", "one of"),
     "string": ("string", "a b\n", "protein"),
-    "expression-no-hdf5": ("expression", b"\x89HDF\r\n\x1a\n broken", "not a readable AnnData"),
-    "expression-text": ("expression", "TP53,1", "not a readable AnnData"),
+    "expression-no-hdf5": ("expression", b"\x89HDF\r\n\x1a\n broken", "cannot be read as AnnData"),
+    "expression-text": ("expression", "TP53,1", "cannot be read as AnnData"),
     "modules-empty": ("modules", "", "the file is empty"),
     "modules-header": ("modules", "gene\tlung\n", "0 genes x 1 tissues"),
     "modules-ragged": (
@@ -669,19 +669,19 @@ def test_modality_and_source_twice(tmp_path, rows):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda text: b"", "not a tab-separated table"),
+        (lambda text: b"", "the file is empty"),
         (lambda text: text.split(b"\n")[0] + b"\n", "no file is listed"),
-        (lambda text: b"\x89PNG\r\n\x1a\n\xff\xd8" + text, "not UTF-8"),
+        (lambda text: b"\x89PNG\r\n\x1a\n\xff\xd8" + text, "not UTF-8 text"),
         (lambda text: gzip.compress(text)[:-20], "gzip data is truncated"),
         (lambda text: b"PK\x03\x04" + text, "found zip data"),
         (lambda text: text.replace(b"\t", b","), "columns .* are missing"),
-        (lambda text: text + b"\t".join([b"x"] * 30) + b"\n", "not a tab-separated table"),
+        (lambda text: text + b"\t".join([b"x"] * 30) + b"\n", "found 30 fields, expected"),
         (
             lambda text: text.replace(b"\n", b"\tx\n").replace(b"\tx\n", b"\n", 1),
-            "more fields than the header",
+            "line 2: found 12 fields, expected 11 as in the header",
         ),
-        (lambda text: text + b"pathway\tx.gmt\n", "format '' is not one of"),
-        (lambda text: text + b'pathway\t"x.gmt\n', "not a tab-separated table"),
+        (lambda text: text + b"pathway\tx.gmt\n", "found 2 fields, expected"),
+        (lambda text: text + b'pathway\t"x.gmt\n', "check the quotes"),
     ],
     ids=[
         "empty",

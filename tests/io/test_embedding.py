@@ -281,7 +281,7 @@ def test_torch_archives_and_object_arrays_are_refused(tmp_path):
         ({"genes": np.array(["A"]), "X": np.ones(1)}, "shape"),
         ({"genes": np.array(["A"]), "X": np.array([["x"]])}, "expected numbers"),
         ({"genes": np.array([1, 2]), "X": np.ones((2, 2))}, "expected one axis of strings"),
-        ({"genes": np.array([b"\xff"]), "X": np.ones((1, 2))}, "UTF-8"),
+        ({"genes": np.array([b"\xff"]), "X": np.ones((1, 2))}, "utf-8"),
         (
             {"genes": np.array(["A"]), "X": np.ones((1, 2)), "dims": np.array(["x"])},
             "names of dimensions",
@@ -325,7 +325,7 @@ def test_damaged_zarr_and_other_directories(tmp_path):
             chunk.write_bytes(b"damage")
     (tmp_path / "b.zarr").mkdir()
     for name in ("a.zarr", "b.zarr"):
-        with pytest.raises(FormatError, match="no readable AnnData"):
+        with pytest.raises(FormatError, match="cannot be read as AnnData"):
             read_embedding(tmp_path / name)
 
 

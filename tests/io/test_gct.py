@@ -382,7 +382,7 @@ def huge(file: h5py.File, name: str) -> None:
         ("0/META/COL/id", np.array([b"S1", b"S1"]), "'S1' of column 2 comes more than once"),
         ("0/META/ROW/id", np.array([b"1", b"2", b"1"]), "'1' of row 3 comes more than once"),
         ("0/META/COL/id", np.array([b"S1", b" "]), "column 2 is empty"),
-        ("0/META/COL/id", np.array([b"S1", b"\xff"]), "UTF-8"),
+        ("0/META/COL/id", np.array([b"S1", b"\xff"]), "utf-8"),
         ("0/META/COL/dose", np.array([1, 2, 3]), r"expected \(2,\)"),
         ("0/META/COL/dose", external, "link"),
         ("0/META/COL/dose", references, "strings or numbers"),

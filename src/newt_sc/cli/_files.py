@@ -126,26 +126,10 @@ def read(kind: str, given: Any) -> Any:
 
 
 def read_cells(path: Path, *, backed: bool = False) -> AnnData:
-    """Read an .h5ad or .zarr.
+    """Read an .h5ad or .zarr; every error names the file."""
+    from newt_sc.io._store import read_anndata
 
-    Whatever a foreign file makes anndata raise becomes an error that names the file.
-    """
-    import anndata as ad
-
-    from newt_sc.io._atomic import recover
-
-    try:
-        recover(path)
-        if path.suffix == ".zarr":
-            return ad.read_zarr(path)
-        return ad.read_h5ad(path, backed="r" if backed else None)
-    except Exception as error:
-        why = " ".join(str(error).split())
-        msg = (
-            f"{path} cannot be read as AnnData; expected .h5ad or .zarr ({type(error).__name__}:"
-            f" {why})"
-        )
-        raise ValueError(msg) from error
+    return read_anndata(path, backed=backed)
 
 
 def read_signatures(path: Path) -> Any:
@@ -163,12 +147,13 @@ def read_signatures(path: Path) -> Any:
         raise ValueError(msg)
     import mudata
 
-    try:
+    from newt_sc.io._hdf5 import open_hdf5
+    from newt_sc.io._text import damage_named
+
+    with open_hdf5(path, "MuData"):
+        pass
+    with damage_named(path, "MuData"):
         return mudata.read_h5mu(path)
-    except Exception as error:
-        why = " ".join(str(error).split())
-        msg = f"{path} cannot be read as MuData ({type(error).__name__}: {why})"
-        raise ValueError(msg) from error
 
 
 def write(data: Any, path: Path) -> None:

@@ -25,6 +25,7 @@ from newt_sc.datasets._manifest import (
     read_manifest,
 )
 from newt_sc.errors import FormatError, NewtWarning
+from newt_sc.io._store import read_anndata
 from newt_sc.io._table import clean_label, clean_name, read_strings, warn_missing
 
 __all__ = ["COLUMNS", "bundle", "canonical_symbols", "manifest_folder", "read_manifest"]
@@ -281,12 +282,7 @@ def _read_regulons(path: Path, **options: Any) -> list[_Features]:
 
 
 def _read_expression(path: Path, *, group: str = "source") -> list[_Features]:
-    try:
-        adata = ad.read_h5ad(path)
-    except (MemoryError, PermissionError):
-        raise
-    except Exception as error:  # h5py and anndata raise nearly anything of damaged files
-        raise FormatError(path, None, f"not a readable AnnData: {error}") from error
+    adata = read_anndata(path)
     X = adata.X.toarray() if sparse.issparse(adata.X) else np.asarray(adata.X)
     if X.ndim != 2 or X.dtype.kind not in "biuf":
         raise FormatError(

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from newt_sc.datasets._fetch import fetch, safe_relative
-from newt_sc.errors import FormatError, NewtError
-from newt_sc.io._text import open_text
+from newt_sc.errors import FormatError
+from newt_sc.io._table import read_strings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["COLUMNS", "describe_manifest", "manifest_folder", "read_files", "read_manifest"]
 
@@ -103,30 +105,26 @@ def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
     >>> nt.datasets.read_manifest("my_knowledge.tsv")  # doctest: +SKIP
     """
     path = _manifest_path(name)
-    try:
-        with open_text(path) as text:
-            table = pd.read_csv(text, sep="\t", dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise FormatError(path, None, f"not a tab-separated table: {error}") from error
+    table = read_strings(path, sep="\t")
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise FormatError(path, 1, f"columns {missing} are missing; expected {list(COLUMNS)}.")
     if table.empty:
         raise FormatError(path, 2, "no file is listed.")
-    if not isinstance(table.index, pd.RangeIndex):
-        raise FormatError(
-            path, 2, f"rows have more fields than the header, which has {table.shape[1]}."
+    options = [
+        _checked(path, line, row)
+        for line, row in zip(table.index, table.to_dict("records"), strict=True)
+    ]
+    if table.duplicated(["modality", "source"]).any():
+        twice = (
+            table.loc[table.duplicated(["modality", "source"]), ["modality", "source"]]
+            .iloc[0]
+            .tolist()
         )
-    rows = list(enumerate(table.to_dict("records"), start=2))
-    for line, row in rows:
-        _check_row(path, line, row)
-    options = [_read_options(path, line, row.get("options") or "{}") for line, row in rows]
-    keys = table[["modality", "source"]]
-    if (again := keys.duplicated()).any():
-        line, twice = int(again.to_numpy().argmax()) + 2, keys[again].iloc[0].tolist()
         raise FormatError(
             path, line, f"modality and source {twice} occur twice: give each file its own source."
         )
+    table = table.reset_index(drop=True)
     return table.assign(
         redistributable=table["redistributable"].str.lower().isin(_TRUE), options=options
     )
@@ -153,8 +151,9 @@ def _check_file(path: Path, line: int, file: str, digest: str) -> None:
     if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise FormatError(path, line, f"sha256 {digest!r} is not 64 lower-case hexadecimal digits.")
     try:
-        safe_relative(file)
-    except ValueError as error:
+        safe_relative(row["file"])
+        options = json.loads(row.get("options") or "{}")
+    except (ValueError, RecursionError) as error:
         raise FormatError(path, line, str(error)) from error
 
 

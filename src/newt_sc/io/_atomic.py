@@ -17,9 +17,9 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["atomic_path", "names_in", "recover"]
+__all__ = ["ZARR_MARKS", "atomic_path", "names_in", "recover"]
 
-_ZARR_MARKS = {"zarr.json", ".zgroup", ".zarray", ".zattrs"}
+ZARR_MARKS = {"zarr.json", ".zgroup", ".zarray", ".zattrs"}
 _TRIES = 100
 # What moving says when another writer came between looking and moving: look again.
 _RACES = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}
@@ -130,7 +130,7 @@ def _taken_away(target: Path) -> list[Path]:
 
 def _check_zarr(target: Path) -> None:
     inside = names_in(target)
-    if inside and not inside & _ZARR_MARKS:
+    if inside and not inside & ZARR_MARKS:
         raise FileExistsError(
             errno.EEXIST,
             "found a directory that is no zarr store, which is not replaced; choose another",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import warnings
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -19,20 +17,31 @@ import scipy.sparse as sp
 from newt_sc._warn import warn
 from newt_sc.errors import FormatError
 
-from ._atomic import atomic_path, recover
+from ._atomic import ZARR_MARKS, atomic_path, names_in, recover
 from ._embedding_safetensors import looks_like_safetensors, read_safetensors, write_safetensors
+from ._store import read_anndata, write_anndata
 from ._table import (
     MISSING,
     check_name,
     clean_name,
     is_gene_header,
     iter_rows,
+    parse_count,
     parse_number,
     parse_numbers,
     unquote,
     warn_missing,
 )
-from ._text import StrPath, check_field, create_text, is_gzip, iter_lines, open_binary, open_text
+from ._text import (
+    StrPath,
+    check_field,
+    create_text,
+    damage_named,
+    is_gzip,
+    iter_lines,
+    open_binary,
+    open_text,
+)
 
 __all__ = ["EmbeddingFormat", "read_embedding", "write_embedding"]
 
@@ -166,7 +175,7 @@ def read_embedding(
             " them out"
         )
     if kind in ("h5ad", "zarr"):
-        return _read_anndata(path, kind)
+        return _read_anndata(path)
     if kind == "npz":
         return _check(path, *_read_npz(path))
     return _check(path, *_read_text(path, kind))
@@ -215,6 +224,31 @@ def write_embedding(
             f"no format is known for {format or str(path)!r}; give format= as one of"
             f" {list(get_args(EmbeddingFormat))} or a name that ends in one of {list(_SUFFIXES)}"
         )
+    genes, X, dims = _writable(embedding)
+    if kind in ("h5ad", "zarr"):
+        write_anndata(embedding, path, X=X)
+    elif kind in ("npz", "safetensors"):
+        write = _write_npz if kind == "npz" else write_safetensors
+        with atomic_path(path) as temporary:
+            write(temporary, genes, X, dims)
+    elif kind == "word2vec":
+        if split := [gene for gene in genes if gene.split() != [gene]]:
+            raise ValueError(
+                f"word2vec text cannot hold genes with white space: {_some(split)}; write csv"
+                " or tsv"
+            )
+        with create_text(path) as text:
+            text.write(f"{X.shape[0]} {X.shape[1]}\n")
+            text.writelines(" ".join([gene, *row]) + "\n" for gene, row in _digits(genes, X))
+    else:
+        with create_text(path) as text:
+            writer = csv.writer(text, delimiter=_SEPARATORS[kind], lineterminator="\n")
+            writer.writerow(["gene", *(check_field(name, "the dimension") for name in dims)])
+            writer.writerows([gene, *row] for gene, row in _digits(genes, X))
+
+
+def _writable(embedding: ad.AnnData) -> tuple[list[str], np.ndarray, list[str]]:
+    """Genes, vectors and names of dimensions, if every format can hold them."""
     if embedding.n_obs == 0 or embedding.n_vars == 0 or embedding.X is None:
         raise ValueError(
             f"the embedding has no genes, no dimensions or no X: {embedding.n_obs} x"
@@ -222,57 +256,26 @@ def write_embedding(
         )
     X = _dense(embedding.X[:] if embedding.isbacked else embedding.X)
     genes = [check_name(gene, "the gene") for gene in embedding.obs_names]
-    if len(set(genes)) != len(genes):
-        raise ValueError(f"genes must be unique, found more than once: {_some(_repeated(genes))}")
+    if twice := _repeated(genes):
+        raise ValueError(f"genes must be unique, found more than once: {_some(twice)}")
     bad = ~np.isfinite(X).all(axis=1)
     if bad.any():
         some = _some(np.asarray(genes, dtype=object)[bad])
         raise ValueError(
             f"{bad.sum()} genes have numbers that are not finite: {some}; leave them out"
         )
-    dims = [str(name) for name in embedding.var_names]
+    return genes, X, [str(name) for name in embedding.var_names]
 
-    if kind in ("h5ad", "zarr"):
-        whole = embedding.to_memory() if embedding.isbacked else embedding.copy()
-        whole.X = X
-        with atomic_path(path) as temporary:
-            if kind == "h5ad":
-                whole.write_h5ad(temporary)
-            else:
-                with (
-                    warnings.catch_warnings()
-                ):  # anndata announces that it will write another version of zarr
-                    warnings.filterwarnings(
-                        "ignore", message="Writing zarr v2", category=UserWarning
-                    )
-                    whole.write_zarr(temporary)
-    elif kind == "npz":
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, genes=np.array(genes), X=X, dims=np.array(dims))
-    elif kind == "safetensors":
-        with atomic_path(path) as temporary:
-            write_safetensors(temporary, genes, X, dims)
-    elif kind == "word2vec":
-        split = [gene for gene in genes if gene.split() != [gene]]
-        if split:
-            raise ValueError(
-                f"word2vec text cannot hold genes with white space: {_some(split)}; write csv"
-                " or tsv"
-            )
-        line = " %.9g" * X.shape[1] + "\n"
-        with create_text(path) as text:
-            text.write(f"{X.shape[0]} {X.shape[1]}\n")
-            text.writelines(
-                gene + line % tuple(row.tolist()) for gene, row in zip(genes, X, strict=True)
-            )
-    else:
-        with create_text(path) as text:
-            writer = csv.writer(text, delimiter=_SEPARATORS[kind], lineterminator="\n")
-            writer.writerow(["gene", *(check_field(name, "the dimension") for name in dims)])
-            rows = zip(genes, X, strict=True)
-            writer.writerows(
-                [gene, *[f"{value:.9g}" for value in row.tolist()]] for gene, row in rows
-            )
+
+def _digits(genes: list[str], X: np.ndarray) -> Iterator[tuple[str, list[str]]]:
+    """Genes with their numbers in nine digits, which give back the same float32."""
+    for gene, row in zip(genes, X, strict=True):
+        yield gene, [f"{value:.9g}" for value in row.tolist()]
+
+
+def _write_npz(path: Path, genes: Sequence[str], X: np.ndarray, dims: Sequence[str]) -> None:
+    with path.open("wb") as file:
+        np.savez_compressed(file, genes=np.array(genes), X=X, dims=np.array(dims))
 
 
 def _suffix(path: StrPath) -> str:
@@ -288,55 +291,43 @@ def _sniff(path: StrPath) -> EmbeddingFormat:
     recover(path)
     file, suffix = Path(path), _suffix(path)
     if file.is_dir() and suffix not in _PICKLE_SUFFIXES:
-        if suffix == ".zarr" or any((file / mark).exists() for mark in ("zarr.json", ".zgroup")):
+        if suffix == ".zarr" or names_in(file) & ZARR_MARKS:
             return "zarr"
         raise FormatError(
             path, None, "found a directory that is no zarr store, expected a gene embedding"
         )
-    try:
-        with open_binary(path) as binary:
-            head = binary.read(512)
-    except (EOFError, OSError, zlib.error) as error:
-        if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
-            raise
-        raise FormatError(
-            path, None, f"the gzip data is truncated or damaged ({error}); fetch the file again"
-        ) from error
-    binary_kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
-    if looks_like_safetensors(head):
-        binary_kind = "safetensors"
-    if binary_kind is not None and is_gzip(path):
-        message = (
-            f"found {binary_kind} inside of gzip, which only text may be; unpack it first, by"
-            " gunzip"
-        )
+    with open_binary(path) as binary, damage_named(path, "gzip"):
+        head = binary.read(512)
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    kind = "safetensors" if looks_like_safetensors(head) else kind
+    if kind is not None and is_gzip(path):
+        message = f"found {kind} inside of gzip, which only text may be; unpack it first, by gunzip"
         raise FormatError(path, None, message)
-    if head.startswith(b"\x89HDF\r\n"):
-        return "h5ad"
-    if looks_like_safetensors(head) and suffix not in _PICKLE_SUFFIXES:
-        return "safetensors"
-    if head.startswith(b"PK\x03\x04") and suffix not in _PICKLE_SUFFIXES:
-        return "npz"
+    if kind == "h5ad" or (kind is not None and suffix not in _PICKLE_SUFFIXES):
+        return kind
+    _check_text(path, head, suffix)
+    return _SUFFIXES[suffix] if suffix in (".csv", ".tsv") else _sniff_text(path)
+
+
+def _check_text(path: StrPath, head: bytes, suffix: str) -> None:
+    """Refuse what may be a pickle, and what its name says is no text."""
     if head.startswith(b"\x93NUMPY"):
         message = (
             "a .npy file holds no gene names, and may hold a pickle; save it with its genes: "
             + _SAVE
         )
-        raise FormatError(path, None, message)
-    if suffix in _PICKLE_SUFFIXES or (
-        head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
-    ):
-        raise FormatError(path, None, _PICKLE)
-    if not head:
-        raise FormatError(path, None, "the file is empty, expected a gene embedding")
-    if suffix in (".npz", ".h5ad", ".safetensors"):
-        raise FormatError(
-            path,
-            None,
-            f"the content is not that of a {suffix} file; it may be truncated or misnamed",
-        )
-    if suffix in (".csv", ".tsv"):
-        return _SUFFIXES[suffix]
+    elif suffix in _PICKLE_SUFFIXES or head[:2] in _PICKLE_MAGIC:
+        message = _PICKLE
+    elif not head:
+        message = "the file is empty, expected a gene embedding"
+    elif suffix in (".npz", ".h5ad", ".safetensors"):
+        message = f"the content is not that of a {suffix} file; it may be truncated or misnamed"
+    else:
+        return
+    raise FormatError(path, None, message)
+
+
+def _sniff_text(path: StrPath) -> EmbeddingFormat:
     first = next((line for _, line in iter_lines(path) if line.strip()), "")
     fields = first.split("\t")
     if len(fields) > 1:  # Gene2vec: a tab after the gene, blanks between the numbers
@@ -344,7 +335,8 @@ def _sniff(path: StrPath) -> EmbeddingFormat:
     return "csv" if "," in first else "word2vec"
 
 
-_MAGIC: Final = {b"\x89HDF\r\n": "h5ad", b"PK\x03\x04": "npz"}
+_MAGIC: Final[dict[bytes, EmbeddingFormat]] = {b"\x89HDF\r\n": "h5ad", b"PK\x03\x04": "npz"}
+_PICKLE_MAGIC: Final = tuple(bytes((0x80, version)) for version in range(2, 6))
 _SAVE: Final = (
     "np.savez('new.npz', genes=np.array(genes, dtype=str), X=np.array(vectors, dtype='float32'))"
 )
@@ -397,8 +389,9 @@ def _split_counts(
     first = next(lines, None)
     if first is None:
         return None, 0, None, iter(())
-    if len(first[1]) == 2 and all(field.isascii() and field.isdigit() for field in first[1]):
-        return int(first[1][0]), int(first[1][1]), None, _as_vectors(lines)
+    sizes = [size for size in map(parse_count, first[1]) if size is not None]
+    if len(first[1]) == len(sizes) == 2:
+        return sizes[0], sizes[1], None, _as_vectors(lines)
     if is_gene_header(first[1]):
         return None, 0, [unquote(field) for field in first[1][1:]], _as_vectors(lines)
     return None, 0, None, _as_vectors(chain([first], lines))
@@ -420,10 +413,7 @@ def _split_header(
         dims = fields
     elif not _is_header(fields):
         return None, chain(_as_vectors([first]), rest)
-    if len(set(dims)) != len(dims):
-        raise FormatError(
-            path, first[0], f"names of dimensions come more than once: {_some(_repeated(dims))}"
-        )
+    _check_dims(path, first[0], dims)
     return dims, rest
 
 
@@ -495,82 +485,64 @@ def _collect(path: StrPath, vectors: Iterator[Vector]) -> tuple[list[str], np.nd
 
 
 def _read_npz(path: StrPath) -> tuple[list[str], np.ndarray, list[str] | None]:
-    try:
+    with damage_named(path, "npz"):
         with zipfile.ZipFile(path) as archive:
-            if any(not name.endswith(".npy") for name in archive.namelist()):
-                pickled = any(name.endswith(".pkl") for name in archive.namelist())
-                message = (
-                    _PICKLE
-                    if pickled
-                    else "found a zip file with other files than arrays, expected npz"
-                )
-                raise FormatError(path, None, message)
+            others = [name for name in archive.namelist() if not name.endswith(".npy")]
+        if others:
+            pickled = any(name.endswith(".pkl") for name in others)
+            message = "found a zip file with other files than arrays, expected npz"
+            raise FormatError(path, None, _PICKLE if pickled else message)
         with np.load(path, allow_pickle=False) as arrays:
             keys = [
                 next((key for key in known if key in arrays), None)
                 for known in (_GENE_KEYS, _VECTOR_KEYS)
             ]
-            if keys[0] is None or keys[1] is None:
+            if None in keys:
                 message = (
                     f"found the arrays {sorted(arrays)}, expected one of {_GENE_KEYS} with the"
                     f" genes and one of {_VECTOR_KEYS} with the vectors"
                 )
                 raise FormatError(path, None, message)
-            names, X = arrays[keys[0]], arrays[keys[1]]
-            dims = arrays.get(_NAME_KEY)
-    except FormatError:
-        raise
-    except ValueError as error:
-        message = (
-            f"({error}) {_PICKLE}"
-            if "allow_pickle" in str(error)
-            else f"the arrays cannot be read: {error}"
-        )
-        raise FormatError(path, None, message) from error
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        KeyError,
-        NotImplementedError,
-    ) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
-        raise FormatError(
-            path, None, f"the npz file is truncated or damaged ({error}); fetch it again"
-        ) from error
+            try:
+                found = {
+                    key: np.asarray(arrays[key]) for key in (*keys, _NAME_KEY) if key in arrays
+                }
+            except ValueError as error:
+                if "allow_pickle" not in str(error):
+                    raise
+                raise FormatError(path, None, f"({error}) {_PICKLE}") from error
+        names, X, dims = found[keys[0]], found[keys[1]], found.get(_NAME_KEY)
+        _check_shapes(path, names, X, dims)
+        return _strings(names), _dense(X), None if dims is None else _strings(dims)
+
+
+def _strings(array: np.ndarray) -> list[str]:
+    text = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array.astype(str)
+    strings: list[str] = text.tolist()
+    return strings
+
+
+def _check_shapes(path: StrPath, names: np.ndarray, X: np.ndarray, dims: np.ndarray | None) -> None:
     if names.dtype.kind not in "US" or names.ndim != 1:
         message = (
             f"found genes as {names.dtype} with {names.ndim} axes, expected one axis of strings"
         )
-        raise FormatError(path, None, message)
-    if X.ndim != 2 or X.dtype.kind not in "fiu" or X.shape[0] != len(names):
+    elif X.ndim != 2 or X.dtype.kind not in "fiu" or X.shape[0] != len(names):
         message = (
             f"found vectors as {X.dtype} of shape {X.shape}, expected numbers of {len(names)} genes"
             " x dimensions"
         )
-        raise FormatError(path, None, message)
-    if dims is not None and dims.shape != X.shape[1:]:
-        raise FormatError(
-            path, None, f"found {dims.shape} names of dimensions, expected {X.shape[1:]}"
-        )
-    try:
-        genes = np.char.decode(names, "utf-8") if names.dtype.kind == "S" else names
-    except UnicodeDecodeError as error:
-        raise FormatError(path, None, f"the genes are not UTF-8: {error}") from error
-    return genes.tolist(), _dense(X), None if dims is None else dims.astype(str).tolist()
+    elif dims is not None and dims.shape != X.shape[1:]:
+        message = f"found {dims.shape} names of dimensions, expected {X.shape[1:]}"
+    else:
+        return
+    raise FormatError(path, None, message)
 
 
-def _read_anndata(path: StrPath, kind: EmbeddingFormat) -> ad.AnnData:
+def _read_anndata(path: StrPath) -> ad.AnnData:
     if not Path(path).exists():
         raise FileNotFoundError(f"no such file: {path}")
-    try:
-        embedding = ad.read_h5ad(path) if kind == "h5ad" else ad.read_zarr(path)
-    except (MemoryError, PermissionError):
-        raise
-    except Exception as error:  # readers of damaged files raise nearly anything
-        raise FormatError(path, None, f"this is no readable AnnData in {kind}: {error}") from error
+    embedding = read_anndata(path)
     if embedding.X is None:
         raise FormatError(path, None, "the AnnData has no X, expected genes x dimensions")
     try:
@@ -589,11 +561,21 @@ def _check(path: StrPath, genes: list[str], X: np.ndarray, dims: list[str] | Non
     if not keep.all():
         X, genes = X[keep], [gene for gene, kept in zip(genes, keep, strict=True) if kept]
     names = dims if dims is not None else [str(i) for i in range(X.shape[1])]
+    _check_dims(path, None, names)
     return ad.AnnData(X, obs=pd.DataFrame(index=genes), var=pd.DataFrame(index=names))
+
+
+def _check_dims(path: StrPath, line: int | None, dims: list[str]) -> None:
+    if twice := _repeated(dims):
+        raise FormatError(path, line, f"names of dimensions come more than once: {_some(twice)}")
 
 
 def _check_vectors(path: StrPath, genes: list[str], X: np.ndarray) -> np.ndarray:
     """Mask of the genes that have a vector."""
+    try:
+        "".join(genes).encode()
+    except UnicodeEncodeError as error:
+        raise FormatError(path, None, f"a gene has a name that is no text: {error}") from error
     if not X.size:
         raise FormatError(
             path, None, f"found {X.shape[0]} genes x {X.shape[1]} dimensions, expected some of both"

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from newt_sc.errors import FormatError
 
-from ._text import StrPath, open_text
+from ._text import StrPath, damage_named, open_text
 
 __all__ = ["looks_like_safetensors", "read_safetensors", "write_safetensors"]
 
@@ -67,21 +67,14 @@ def read_safetensors(
     FormatError
         If a file is damaged, or table and genes do not fit.
     """
-    try:
-        with safe_open(path, framework="np") as file:
-            metadata: dict[str, str] = file.metadata() or {}
-            found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            shapes = {name: tuple(part.get_shape()) for name, part in found.items()}
-            dtypes = {name: str(part.get_dtype()) for name, part in found.items()}
-            name = _choose(path, tensor, shapes, dtypes)
-            table = None if dtypes[name] == "BF16" else file.get_tensor(name)
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
-        raise
-    except (SafetensorError, OSError, TypeError) as error:
-        message = f"the safetensors file is truncated or damaged ({error}); fetch it again"
-        raise FormatError(path, None, message) from error
-    if table is None:
-        table = _read_bfloat16(path, name, shapes[name])
+    with damage_named(path, "safetensors"), safe_open(path, framework="np") as file:
+        metadata: dict[str, str] = file.metadata() or {}
+        found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+        shapes = {name: tuple(part.get_shape()) for name, part in found.items()}
+        dtypes = {name: str(part.get_dtype()) for name, part in found.items()}
+        name = _choose(path, tensor, shapes, dtypes)
+        is_known = dtypes[name] != "BF16"
+        table = file.get_tensor(name) if is_known else _read_bfloat16(path, name, shapes[name])
     where, names = _find_genes(path, metadata, vocab)
     genes = _order(where, names, len(table), name)
     keep = np.array([_SPECIAL.fullmatch(gene) is None for gene in genes], dtype=bool)
@@ -103,9 +96,8 @@ def read_safetensors(
 
 def write_safetensors(path: Path, genes: Sequence[str], X: np.ndarray, dims: Sequence[str]) -> None:
     """Write the tensor ``X``, with ``genes`` and ``dims`` as JSON lists in the metadata."""
-    save_file(
-        {"X": X}, path, metadata={_GENES: json.dumps(list(genes)), _DIMS: json.dumps(list(dims))}
-    )
+    metadata = {_GENES: json.dumps(list(genes)), _DIMS: json.dumps(list(dims))}
+    path.write_bytes(save({"X": X}, metadata=metadata))
 
 
 def _choose(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from io import StringIO
 from itertools import islice
 from pathlib import Path
@@ -22,8 +21,9 @@ from newt_sc._settings import logger
 from newt_sc.errors import FormatError
 
 from ._atomic import atomic_path
-from ._table import MISSING, clean_name, infer_numbers, unquote, warn_missing
-from ._text import StrPath, check_field, iter_lines, open_binary
+from ._hdf5 import create_hdf5, open_hdf5
+from ._table import MISSING, clean_name, infer_numbers, parse_count, unquote, warn_missing
+from ._text import StrPath, check_field, damage_named, iter_lines
 
 __all__ = ["read_gct", "read_gctx", "write_gctx"]
 
@@ -199,7 +199,7 @@ def read_gctx(
     --------
     >>> adata = nt.io.read_gctx("level5.gctx")  # doctest: +SKIP
     """
-    with _open(path) as file:
+    with open_hdf5(path, "GCTX") as file:
         dataset = _find(file, path, _MATRIX)
         frames = {
             axis: _read_axis(file, path, axis, columns)
@@ -290,7 +290,7 @@ def write_gctx(adata: ad.AnnData, path: StrPath) -> None:
         min(n_genes, _CHUNK_BYTES // 4),
     )
     step = max(chunks[0], _BLOCK_BYTES // (4 * n_genes) // chunks[0] * chunks[0])
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic_path(path) as temporary, create_hdf5(temporary) as file:
         file.attrs["version"] = np.bytes_("GCTX1.0")
         file.attrs["src"] = Path(path).name
         matrix = file.create_dataset(_MATRIX, shape=adata.shape, dtype=np.float32, chunks=chunks)
@@ -336,7 +336,8 @@ def _read_sizes(path: StrPath, lines: Iterator[tuple[int, str]]) -> tuple[int, i
     _, second = next(lines, (2, ""))
     fields = second.split()
     expected = 2 if version == "#1.2" else 4
-    if len(fields) != expected or not all(field.isdecimal() for field in fields):
+    sizes = [size for size in map(parse_count, fields) if size is not None]
+    if not len(fields) == len(sizes) == expected:
         what = (
             "genes and signatures"
             if expected == 2
@@ -345,9 +346,7 @@ def _read_sizes(path: StrPath, lines: Iterator[tuple[int, str]]) -> tuple[int, i
         raise FormatError(
             path, 2, f"found {second[:80]!r}, expected {expected} whole numbers: {what}"
         )
-    n_genes, n_signatures, n_row_meta, n_column_meta = (
-        int(field) for field in [*fields, "1", "0"][:4]
-    )
+    n_genes, n_signatures, n_row_meta, n_column_meta = [*sizes, 1, 0][:4]
     if not n_genes or not n_signatures:
         raise FormatError(
             path, 2, f"found {n_genes} genes and {n_signatures} signatures, expected some of both"
@@ -477,20 +476,14 @@ class _Matrix:
         self._stamp = self._get_stamp()
 
     def __getitem__(self, key: tuple[Any, Any]) -> np.ndarray:
-        with _open(self.path) as file:
+        with open_hdf5(self.path, "GCTX") as file:
             if self._get_stamp() != self._stamp:
                 raise FormatError(
                     self.path, None, "the file has changed since it was opened; open it again"
                 )
             dataset = _find(file, self.path, _MATRIX)
-            try:
+            with damage_named(self.path, "GCTX"):
                 part = dataset[key[::-1]].T if self._transposed else dataset[key]
-            except OSError as error:
-                message = (
-                    f"a part of /{_MATRIX} cannot be read: it is damaged or its filter is missing"
-                    f" ({error})"
-                )
-                raise FormatError(self.path, None, message) from error
         out: np.ndarray = np.ascontiguousarray(part, dtype=np.float32)
         return out
 
@@ -521,45 +514,21 @@ def _to_dask(matrix: _Matrix, step: int) -> Any:
     return da.from_array(matrix, chunks=(step, -1), name=False, fancy=False, meta=meta)
 
 
-@contextmanager
-def _open(path: StrPath) -> Iterator[h5py.File]:
-    with open_binary(path):  # raises what fits if there is no such file
-        pass
-    if not h5py.is_hdf5(path):
-        message = (
-            "found no HDF5 data, expected a GCTX file; read_gct reads text, and gzip must be"
-            " unpacked first"
-        )
-        raise FormatError(path, None, message)
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise FormatError(
-            path, None, f"the HDF5 file is truncated or damaged ({error}); fetch it again"
-        ) from error
-    with file:
-        yield file
-
-
 def _find(file: h5py.File, path: StrPath, name: str) -> h5py.Dataset:
-    """Get the data set of that name, if plain links lead to it and the file itself stores it."""
+    """Get the data set of that name, if no link leads to it."""
     node: Any = file
-    for part in name.split("/"):
-        if not isinstance(node, h5py.Group) or not node.id.links.exists(part.encode()):
-            raise FormatError(path, None, f"found no /{name}, expected the layout of GCTX 1.0")
-        if node.id.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
-            raise FormatError(
-                path,
-                None,
-                f"found a link on the way to /{name}; links are not followed, copy its data",
-            )
-        node = node[part]
+    with damage_named(path, "GCTX"):
+        for part in name.split("/"):
+            if not isinstance(node, h5py.Group) or not node.id.links.exists(part.encode()):
+                raise FormatError(path, None, f"found no /{name}, expected the layout of GCTX 1.0")
+            if node.id.links.get_info(part.encode()).type != h5py.h5l.TYPE_HARD:
+                message = (
+                    f"found a link on the way to /{name}; links are not followed, copy its data"
+                )
+                raise FormatError(path, None, message)
+            node = node[part]
     if not isinstance(node, h5py.Dataset):
         raise FormatError(path, None, f"/{name} is no data set, expected the layout of GCTX 1.0")
-    if node.is_virtual or node.external:
-        raise FormatError(
-            path, None, f"/{name} is stored in other files, which are not followed; copy its data"
-        )
     return node
 
 
@@ -574,7 +543,8 @@ def _read_axis(file: h5py.File, path: StrPath, axis: str, columns: _Columns) -> 
     index = _check_ids(
         path, ids.astype(str) if ids.dtype.kind != "O" else ids, what, None, unique=False
     )
-    names = [name for name in file[group] if name != "id"]
+    with damage_named(path, "GCTX"):
+        names = [name for name in file[group] if name != "id"]
     if columns is None:
         wanted = names if len(index) <= _MAX_METADATA else []
         if len(wanted) < len(names):
@@ -593,16 +563,13 @@ def _read_axis(file: h5py.File, path: StrPath, axis: str, columns: _Columns) -> 
             raise KeyError(
                 f"{absent} is not among the {what} metadata of {path}, which are {names}"
             )
-    frame = pd.DataFrame(index=index)
+    read: dict[str, pd.Series] = {}
     for name in wanted:
         vector = _read_vector(file, path, f"{group}/{name}", len(index))
         column = pd.Series(vector, index=index)
-        frame[name] = (
-            _mask_strings(column, column == str(_NULL))
-            if vector.dtype == object
-            else _mask_null(column)
-        )
-    return frame
+        is_text = vector.dtype == object
+        read[name] = _mask_strings(column, column == str(_NULL)) if is_text else _mask_null(column)
+    return pd.DataFrame(read, index=index)
 
 
 def _read_vector(file: h5py.File, path: StrPath, name: str, length: int | None) -> np.ndarray:
@@ -622,20 +589,16 @@ def _read_vector(file: h5py.File, path: StrPath, name: str, length: int | None) 
             " be read"
         )
         raise FormatError(path, None, message)
-    try:
+    with damage_named(path, f"GCTX: /{name}"):
         values: np.ndarray = dataset[()]
         if is_string:
-            strings = list(map(bytes.decode, values.tolist()))
+            strings = [value.decode("utf-8") for value in values.tolist()]
             if (
                 values.dtype.kind == "O" or b" " in values.tobytes()
             ):  # numpy drops NULs, some writers pad by blanks
                 strings = [string.strip(" \0") for string in strings]
             values = np.empty(len(strings), dtype=object)
             values[:] = strings
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(
-            path, None, f"/{name} cannot be read: it is damaged or not UTF-8 ({error})"
-        ) from error
     return values
 
 
@@ -654,35 +617,28 @@ def _vectors(frame: pd.DataFrame, axis: str) -> dict[str, np.ndarray]:
                 f"adata.{axis}[{name!r}] has a name that is taken or cannot stand in a file;"
                 " rename it"
             )
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.astype(
-                column.cat.categories.dtype if not column.isna().any() else object
-            )
-        if pd.api.types.is_bool_dtype(column.dtype) and not column.isna().any():
-            vectors[name] = column.to_numpy(dtype=bool)
-        elif pd.api.types.is_numeric_dtype(column.dtype):
-            if pd.api.types.is_integer_dtype(column.dtype) and not column.isna().any():
-                vectors[name] = column.to_numpy(dtype=np.int64)
-            else:
-                vectors[name] = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        else:
-            strings = [
-                str(_NULL) if missing else value
-                for value, missing in zip(column, column.isna(), strict=True)
-            ]
-            if other := {type(value).__name__ for value in strings if not isinstance(value, str)}:
-                kinds = ", ".join(sorted(other))
-                message = (
-                    f"adata.{axis}[{name!r}] holds {kinds}, expected numbers or strings; convert or"
-                    " drop it"
-                )
-                raise TypeError(message)
-            if any("\0" in value for value in strings):
-                raise ValueError(
-                    f"adata.{axis}[{name!r}] holds a NUL, which GCTX cannot; remove it"
-                )
-            vectors[name] = _encode(strings)
+        vectors[name] = _vector(column, f"adata.{axis}[{name!r}]")
     return vectors
+
+
+def _vector(column: pd.Series, where: str) -> np.ndarray:
+    """Truth values, whole numbers, numbers or strings that GCTX can hold."""
+    gaps = column.isna()
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object if gaps.any() else column.cat.categories.dtype)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        of_floats = gaps.any() or pd.api.types.is_float_dtype(column.dtype)
+        exact = bool if pd.api.types.is_bool_dtype(column.dtype) else np.int64
+        if of_floats:
+            return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+        return np.asarray(column, dtype=exact)
+    strings = column.astype(object).mask(gaps, str(_NULL)).tolist()
+    if other := {type(value).__name__ for value in strings if not isinstance(value, str)}:
+        kinds = ", ".join(sorted(other))
+        raise TypeError(f"{where} holds {kinds}, expected numbers or strings; convert or drop it")
+    if any("\0" in value for value in strings):
+        raise ValueError(f"{where} holds a NUL, which GCTX cannot; remove it")
+    return _encode(strings)
 
 
 def _encode(strings: list[str]) -> np.ndarray:

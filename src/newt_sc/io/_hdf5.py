@@ -25,7 +25,7 @@ def open_hdf5(path: StrPath, what: str) -> Iterator[h5py.File]:
     path
         The file.
     what
-        What it should be, for messages, such as ``"GCTX file"``.
+        What it should be, for messages, such as ``"GCTX"``.
 
     Raises
     ------
@@ -38,34 +38,35 @@ def open_hdf5(path: StrPath, what: str) -> Iterator[h5py.File]:
     with open_binary(path):  # raises what fits if there is no such file
         pass
     if is_gzip(path):
-        message = f"found gzip, expected a {what}; unpack it first, by gunzip"
+        message = f"cannot be read as {what}: it is compressed by gzip; unpack it first, by gunzip"
         raise FormatError(path, None, message)
     if not h5py.is_hdf5(path):
-        message = f"found no HDF5 data, expected a {what}; it may be truncated or misnamed"
+        message = f"cannot be read as {what}: found no HDF5 data; it may be truncated or misnamed"
         raise FormatError(path, None, message)
-    with damage_named(path, "HDF5 file"):
+    with damage_named(path, what):
         file = h5py.File(path, "r")
     with file:
-        with damage_named(path, "HDF5 file"):
+        with damage_named(path, what):
             _check_own(file, path)
         yield file
 
 
 def _check_own(file: h5py.File, path: StrPath) -> None:
-    def refuse(name: str, what: str) -> None:
-        message = f"/{name} is {what}, which is not followed; copy the data into the file"
-        raise FormatError(path, None, message)
+    def leads_out(name: bytes, info: Any) -> str | None:
+        return name.decode(errors="replace") if info.type == h5py.h5l.TYPE_EXTERNAL else None
 
-    def check_link(name: bytes, info: Any) -> None:
-        if info.type == h5py.h5l.TYPE_EXTERNAL:
-            refuse(name.decode(errors="replace"), "a link to another file")
+    def lies_outside(name: str, element: Any) -> str | None:
+        is_data = isinstance(element, h5py.Dataset)
+        return name if is_data and (element.is_virtual or element.external) else None
 
-    def check_data(name: str, element: Any) -> None:
-        if isinstance(element, h5py.Dataset) and (element.is_virtual or element.external):
-            refuse(name, "stored in other files")
-
-    file.id.links.visit(check_link, info=True)
-    file.visititems(check_data)
+    if name := file.id.links.visit(leads_out, info=True):
+        what = "a link to another file"
+    elif name := file.visititems(lies_outside):
+        what = "stored in other files"
+    else:
+        return
+    message = f"/{name} is {what}, which is not followed; copy the data into the file"
+    raise FormatError(path, None, message)
 
 
 class _Sink(FileIO):

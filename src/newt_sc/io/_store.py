@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import shutil
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anndata as ad
 import h5py
 import numpy as np
 
-from ._atomic import recover
-from ._text import is_gzip
+from newt_sc.errors import FormatError
 
-if TYPE_CHECKING:
-    import os
+from ._atomic import atomic_path, recover
+from ._hdf5 import create_hdf5, open_hdf5
+from ._text import damage_named
 
 __all__ = [
     "cells_on_disk",
@@ -26,12 +30,15 @@ __all__ = [
     "create_store",
     "new_array",
     "open_store",
+    "read_anndata",
+    "write_anndata",
     "write_element",
 ]
 
 _BLOCK_BYTES = 1 << 26
 _SPARSE = ("csr_matrix", "csc_matrix")
 _GROUPS = ("dict", "raw", "anndata")
+_DICT = {"encoding-type": "dict", "encoding-version": "0.1.0"}
 
 
 @contextmanager
@@ -43,31 +50,97 @@ def open_store(path: str | os.PathLike[str]) -> Iterator[Any]:
 
     Raises
     ------
-    ValueError
-        If there is no AnnData in it.
+    FormatError
+        If there is no AnnData in it, it leads to other files, or could only be read by running
+        code.
     """
     path = Path(path)
     with ExitStack() as stack:
-        try:
-            if path.suffix == ".zarr":
-                import zarr
+        if path.suffix == ".zarr":
+            import zarr
 
-                recover(path)
+            recover(path)
+            _check_codecs(path)
+            with damage_named(path, "AnnData"):
                 group: Any = zarr.open_group(str(path), mode="r")
-            else:
-                group = h5py.File(path, "r")
-            stack.callback(_close, group)
+            stack.callback(group.store.close)
+        else:
+            group = stack.enter_context(open_hdf5(path, "AnnData"))
+        with damage_named(path, "AnnData"):
             if "obs" not in group or "var" not in group:
                 msg = f"it has {sorted(group)[:5]}, not obs and var"
                 raise ValueError(msg)
             if isinstance(group["obs"], h5py.Dataset):
-                group = h5py.File(
-                    _modern(path, Path(stack.enter_context(TemporaryDirectory()))), "r"
-                )
-                stack.callback(_close, group)
-        except Exception as error:
-            raise _unreadable(path, error) from error
+                folder = Path(stack.enter_context(TemporaryDirectory()))
+                group = stack.enter_context(h5py.File(_modern(path, folder), "r"))
         yield group
+
+
+def read_anndata(path: str | os.PathLike[str], *, backed: bool = False) -> ad.AnnData:
+    """Read an .h5ad file or a zarr store.
+
+    Parameters
+    ----------
+    path
+        The file or store.
+    backed
+        Leave ``X`` of an .h5ad file on disk.
+
+    Raises
+    ------
+    FormatError
+        If it is none or damaged, leads to other files, or could only be read by running code.
+    """
+    path = Path(path)
+    recover(path)
+    if path.is_dir() or path.suffix == ".zarr":
+        _check_codecs(path)
+        with damage_named(path, "AnnData"):
+            return ad.read_zarr(path)
+    with open_hdf5(path, "AnnData"):
+        pass
+    with damage_named(path, "AnnData"):
+        return ad.read_h5ad(path, backed="r" if backed else None)
+
+
+def write_anndata(adata: ad.AnnData, path: str | os.PathLike[str], *, X: np.ndarray) -> None:
+    """Write an .h5ad file or, if the name ends so, a zarr store, with another ``X``."""
+    whole = adata.to_memory() if adata.isbacked else adata.copy()
+    whole.X = X
+    with atomic_path(path) as temporary, warnings.catch_warnings():
+        # anndata announces that it will write another version of zarr
+        warnings.filterwarnings("ignore", message="Writing zarr v2", category=UserWarning)
+        if temporary.suffix == ".zarr":
+            whole.write_zarr(temporary)
+            return
+        try:
+            whole.write_h5ad(temporary)
+        except RuntimeError as error:  # of HDF5, where the system says what is wrong
+            raise OSError(f"{path} cannot be written; is the disk full? ({error})") from error
+
+
+def _check_codecs(store: Path) -> None:
+    """Refuse a zarr store with the codec ``pickle``, which runs what the data says."""
+    if not store.exists():
+        raise FileNotFoundError(errno.ENOENT, "no such file or store; check the path", str(store))
+    for folder, inside, names in os.walk(store):
+        for name in {"zarr.json", ".zarray", ".zmetadata"}.intersection(names):
+            file = Path(folder, name)
+            with damage_named(file, "JSON"):
+                found = json.loads(file.read_bytes(), object_hook=partial(_check_codec, file))
+            if name == ".zarray" or (isinstance(found, dict) and found.get("node_type") == "array"):
+                inside.clear()  # of chunks
+
+
+def _check_codec(file: Path, found: dict[str, Any]) -> dict[str, Any]:
+    names = (str(found.get(key)).lower() for key in ("id", "name"))
+    if any(name.rpartition(".")[2] == "pickle" for name in names):
+        message = (
+            "found the codec 'pickle', which can execute any code when it is read, so newt_sc does"
+            " not; write the store anew without it"
+        )
+        raise FormatError(file, None, message)
+    return found
 
 
 def _modern(path: Path, folder: Path) -> Path:
@@ -86,23 +159,21 @@ def create_store(path: str | os.PathLike[str], like: Any) -> Iterator[Any]:
 
     A store is of the zarr version of ``like`` where that is one.
     """
-    attributes = {"encoding-type": "anndata", "encoding-version": "0.1.0"}
-    if Path(path).suffix == ".zarr":
-        import zarr
+    with ExitStack() as stack:
+        if Path(path).suffix == ".zarr":
+            import zarr
 
-        version = (
-            ad.settings.zarr_write_format
-            if isinstance(like, h5py.Group)
-            else like.metadata.zarr_format
-        )
-        group: Any = zarr.open_group(str(path), mode="w", zarr_format=version)
-    else:
-        group = h5py.File(path, "w")
-    try:
-        group.attrs.update(attributes)
+            version = (
+                ad.settings.zarr_write_format
+                if isinstance(like, h5py.Group)
+                else like.metadata.zarr_format
+            )
+            group: Any = zarr.open_group(str(path), mode="w", zarr_format=version)
+            stack.callback(group.store.close)
+        else:
+            group = stack.enter_context(create_hdf5(path))
+        group.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         yield group
-    finally:
-        _close(group)
 
 
 def cells_on_disk(
@@ -125,7 +196,7 @@ def cells_on_disk(
     ------
     KeyError
         If there is no such layer, or no ``X``.
-    ValueError
+    FormatError
         If what is there cannot be read.
     """
     layers = sorted(group["layers"]) if "layers" in group else []
@@ -135,7 +206,7 @@ def cells_on_disk(
     if layer is None and "X" not in group:
         msg = f"{path} has no X. Choose one of its layers, {layers}."
         raise KeyError(msg)
-    try:
+    with damage_named(path, "AnnData"):
         X = group["X" if layer is None else f"layers/{layer}"]
         if X.attrs.get("encoding-type") in _SPARSE:
             X = ad.io.sparse_dataset(X)
@@ -147,8 +218,6 @@ def cells_on_disk(
         return ad.AnnData(
             X, obs=ad.io.read_elem(group["obs"]), var=ad.io.read_elem(group["var"]), uns=uns
         )
-    except Exception as error:
-        raise _unreadable(path, error) from error
 
 
 def copy_elements(source: Any, target: Any, *, without: Collection[str] = ()) -> None:
@@ -211,9 +280,7 @@ def write_element(group: Any, key: str, value: Any) -> None:
 
 def _dict(group: Any, name: str) -> Any:
     if name not in group:
-        group.create_group(name).attrs.update(
-            {"encoding-type": "dict", "encoding-version": "0.1.0"}
-        )
+        group.create_group(name).attrs.update(_DICT)
     return group[name]
 
 
@@ -235,44 +302,52 @@ def _create(
 
 def _copy(source: Any, target: Any, key: str, without: Collection[str] = ()) -> None:
     element, kind = source[key], source[key].attrs.get("encoding-type")
-    is_group, there = hasattr(element, "keys"), key in target
-    refers = isinstance(element, h5py.Group | h5py.Dataset) and _refers(element)
-    if is_group and (
-        there or kind in _GROUPS or (kind is None and "h5sparse_format" not in element.attrs)
-    ):
-        if not there:
-            untyped = {
-                "encoding-type": "dict",
-                "encoding-version": "0.1.0",
-            }  # as anndata 0.7 left dicts
-            target.create_group(key).attrs.update(untyped | _attributes(element, target))
-        for inner in element:
-            if inner not in without:
-                _copy(element, target[key], inner)
-    elif there:
-        return
-    elif isinstance(source, h5py.Group) and isinstance(target, h5py.Group) and not refers:
-        source.copy(element, target, name=key, expand_soft=True, expand_external=True)
-    elif (folders := _folders(source, target, key)) is not None:
+    if _is_dict(element) or (key in target and hasattr(element, "keys")):
+        if key not in target:
+            made = target.create_group(key).attrs
+            made.update(_DICT | _attributes(element, target))  # anndata 0.7 left dicts untyped
+        for inner in set(element).difference(without):
+            _copy(element, target[key], inner)
+    elif key not in target and not _copy_as_it_is(source, target, key):
+        if kind in _SPARSE:
+            _copy_sparse(element, target, key)
+        elif kind in ("array", None) and _is_matrix(element):
+            _copy_array(element, target, key)
+        else:
+            ad.io.write_elem(target, key, ad.io.read_elem(element))
+
+
+def _is_dict(element: Any) -> bool:
+    kind = element.attrs.get("encoding-type")
+    untyped = kind is None and "h5sparse_format" not in element.attrs
+    return hasattr(element, "keys") and (kind in _GROUPS or untyped)
+
+
+def _is_matrix(element: Any) -> bool:
+    return not hasattr(element, "keys") and element.ndim == 2 and element.dtype.kind in "fiub"
+
+
+def _copy_as_it_is(source: Any, target: Any, key: str) -> bool:
+    """Copy without looking inside, where both stores are of one format."""
+    element = source[key]
+    if isinstance(source, h5py.Group) and isinstance(target, h5py.Group):
+        if _refers(element):
+            return False
+        source.copy(element, target, name=key, expand_soft=True)
+        return True
+    folders = _folders(source, target, key)
+    if folders is not None:
         shutil.copytree(*folders)
-    elif kind in _SPARSE:
-        group = target.create_group(key)
-        shape = np.asarray(element.attrs["shape"])
-        group.attrs.update(
-            _attributes(element, target)
-            | {"shape": shape if isinstance(target, h5py.Group) else shape.tolist()}
-        )
-        for part in ("data", "indices", "indptr"):
-            _copy_array(element[part], group, part)
-    elif (
-        kind in ("array", None)
-        and not is_group
-        and element.ndim == 2
-        and element.dtype.kind in "fiub"
-    ):
-        _copy_array(element, target, key)
-    else:
-        ad.io.write_elem(target, key, ad.io.read_elem(element))
+    return folders is not None
+
+
+def _copy_sparse(element: Any, target: Any, key: str) -> None:
+    group = target.create_group(key)
+    shape = np.asarray(element.attrs["shape"])
+    group.attrs.update(_attributes(element, target))
+    group.attrs["shape"] = shape if isinstance(target, h5py.Group) else shape.tolist()
+    for part in ("data", "indices", "indptr"):
+        _copy_array(element[part], group, part)
 
 
 def _attributes(element: Any, target: Any) -> dict[str, Any]:
@@ -336,16 +411,3 @@ def _folders(source: Any, target: Any, key: str) -> tuple[Path, Path] | None:
         for root, group in zip(roots, (source, target), strict=True)
     )
     return old, new
-
-
-def _close(group: Any) -> None:
-    (group if isinstance(group, h5py.Group) else group.store).close()
-
-
-def _unreadable(path: str | os.PathLike[str], error: Exception) -> ValueError:
-    why = " ".join(str(error).split())
-    if Path(path).is_file() and is_gzip(path):
-        return ValueError(f"{path} is compressed by gzip; unpack it first, by gunzip")
-    return ValueError(
-        f"{path} cannot be read as AnnData; expected .h5ad or .zarr ({type(error).__name__}: {why})"
-    )

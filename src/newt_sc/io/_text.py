@@ -51,24 +51,28 @@ def damage_named(path: StrPath, what: str) -> Iterator[None]:
     path
         The file.
     what
-        What it should be, such as ``"npz file"``.
+        What it should be, such as ``"npz"``.
 
     Raises
     ------
     FormatError
-        For every error but those that say already what is wrong: ours, and that the file is not
-        there or may not be read.
+        For every error but those that say already what is wrong: ours, and that the file may not
+        be read.
     """
     try:
         yield
-    except (NewtError, FileNotFoundError, PermissionError, IsADirectoryError):
+    except (NewtError, PermissionError, IsADirectoryError):
         raise
     except MemoryError as error:
-        message = f"the {what} asks for more memory than there is: it is damaged, or too large here"
-        raise FormatError(path, None, message) from error
+        message = (
+            "it asks for more memory than there is: it is damaged, or too large for this machine"
+        )
+        raise FormatError(path, None, f"cannot be read as {what}: {message}") from error
     except Exception as error:  # libraries raise nearly anything of damaged files
         why = " ".join(f"{type(error).__name__}: {error}".split())
-        message = f"the {what} is truncated or damaged ({why}); fetch it again"
+        message = (
+            f"cannot be read as {what}; it may be truncated or damaged ({why}); fetch it again"
+        )
         raise FormatError(path, None, message) from error
 
 
