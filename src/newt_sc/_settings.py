@@ -15,7 +15,8 @@ logger = logging.getLogger("newt_sc")
 
 def _path(name: str) -> Path | None:
     value = os.environ.get(name, "")
-    return Path(value).expanduser() if value else None
+    # The home of a user who does not exist stays as it is: whoever looks there says that it is not.
+    return Path(os.path.expanduser(value)) if value else None  # noqa: PTH111
 
 
 @dataclass

@@ -309,12 +309,12 @@ def guess_cause(report: dict[str, Any]) -> str:
         )
     if dropped and all(name.strip().isdecimal() for name in report["dropped"]):
         return (
-            f"They are all digits and were read as Entrez ids of {report['organism']}: pass"
-            " organism= if that is wrong."
+            f"They are all digits and were read as Entrez ids of {report['organism']}: are they of"
+            " another organism, or no ids of genes?"
         )
     return (
-        "Most are no gene that is known: are the names of the genes in another column? Is organism="
-        " right? Genes of organisms other than human and mouse must be mapped to human first."
+        "Most are no gene that is known: are the names of the genes in another column, or of"
+        " another organism? Those other than human and mouse must be mapped to human first."
     )
 
 

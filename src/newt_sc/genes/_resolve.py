@@ -395,12 +395,12 @@ def _messages(found: Resolution, what: str, *, capitals: bool, asked: bool) -> I
     if not asked and not found.evident and n_digits > n / 2:
         yield (
             f"{n_digits} of {n} names are all digits and are taken as Entrez ids of"
-            f" {found.organism} genes. If they are not, pass organism=."
+            f" {found.organism} genes. If they are not, pass organism=, or give symbols."
         )
     if capitals:
         yield (
             f"The {n} {names} are taken as symbols of mouse in capitals: more of them are symbols"
-            " of mouse than of human. If they are human, pass organism='human'."
+            " of mouse than of human. If they are human, pass organism='human', or give ids."
         )
     lost = [name for name in found.name if name in MISSING]
     if lost:

@@ -1,0 +1,167 @@
+"""``newt-sc`` as a process: signals, closed outputs, odd settings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pytest
+
+import newt_sc as nt
+from newt_sc.cli import main
+from newt_sc.io import _atomic
+
+COMMANDS = {
+    "embed": "cells.h5ad out.h5ad --embedding genes.h5ad --mask-var none --n-comps 3",
+    "embed to zarr": "cells.h5ad out.zarr --embedding genes.h5ad --mask-var none --n-comps 3",
+    "score-programs": "cells.h5ad sets.gmt out.h5ad --embedding genes.h5ad",
+    "map-genes": "cells.h5ad out.tsv",
+    "compare-sets": "sets.gmt out.tsv --embedding genes.h5ad --min-size 2",
+    "fuse": "blocks.h5ad out.h5ad --n-comps 2",
+    "save-reference": "mapped.h5ad out.safetensors --label group",
+    "signatures": "cells.h5ad out.h5ad --groupby group --reference a --min-cells 2",
+}
+
+
+@pytest.fixture
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cells, vectors and sets of genes."""
+    folder = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(0)
+    names = nt.datasets.embedding().obs_names[:40]
+    cells = ad.AnnData(np.log1p(rng.poisson(2, (30, 40)).astype(np.float32)))
+    cells.var_names, cells.obs["group"] = names, [*"abc"] * 10
+    cells.write_h5ad(folder / "cells.h5ad")
+    genes = ad.AnnData(rng.normal(size=(40, 6)).astype(np.float32))
+    genes.obs_names = names
+    genes.write_h5ad(folder / "genes.h5ad")
+    genes.obsm["one"], genes.obsm["two"] = np.asarray(genes.X[:, :3]), np.asarray(genes.X[:, 3:])
+    genes.uns["newt"] = {"name": "toy", "modalities": np.array(["one", "two"])}
+    genes.write_h5ad(folder / "blocks.h5ad")
+    nt.tl.embed(cells, embedding=genes, mask_var=None, n_comps=3)
+    cells.write_h5ad(folder / "mapped.h5ad")
+    sets = [f"s{i}\t\t" + "\t".join(names[i : i + 8]) for i in range(0, 32, 8)]
+    (folder / "sets.gmt").write_text("\n".join(sets) + "\n")
+    return folder
+
+
+def arguments(name: str) -> list[str]:
+    return [name.split()[0], *COMMANDS[name].split(), "-q"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_termination_leaves_what_was(
+    name: str, files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIGTERM comes when the temporary output is whole but has not taken its place."""
+    before = {path.name: path.stat().st_mtime_ns for path in files.iterdir()}
+    move: Callable[..., None] = _atomic._move
+    seen: list[set[str]] = []
+
+    def killed(*args: Any) -> None:
+        seen.append({path.name for path in files.iterdir()} - before.keys())
+        os.kill(os.getpid(), signal.SIGTERM)
+        move(*args)
+
+    monkeypatch.setattr(_atomic, "_move", killed)
+    handler = signal.getsignal(signal.SIGTERM)
+    assert main(arguments(name)) == 143
+    assert seen
+    assert seen[0]  # there was something to remove
+    assert {path.name: path.stat().st_mtime_ns for path in files.iterdir()} == before
+    assert capsys.readouterr().err.endswith("newt-sc: terminated\n")
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_the_commands_here_run(files: Path) -> None:
+    assert main(arguments("map-genes")) == 0
+    assert (files / "out.tsv").is_file()
+
+
+INTERRUPT = """
+import sys
+class Interrupt:
+    def find_spec(self, fullname, path, target=None):
+        if fullname == {!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+from newt_sc.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["newt_sc.cli._main", "newt_sc.cli._parser", "newt_sc.cli._run", "anndata", "numpy"]
+)
+def test_interrupted_while_importing(module: str, files: Path) -> None:
+    done = run_python(INTERRUPT.format(module), *arguments("score-programs"))
+    assert (done.returncode, done.stderr) == (130, "newt-sc: interrupted\n")
+
+
+def run_python(code: str, *call: str, **env: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-W", "ignore", "-c", code, *call]
+    environment = os.environ | {"PYTHONPATH": str(Path(nt.__file__).parents[1])} | env
+    return subprocess.run(line, capture_output=True, text=True, check=False, env=environment)
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_closed_outputs(
+    more: list[str], closed: str, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, closed, None)  # as Python has it after ``>&-``
+    assert main([*arguments("map-genes"), *more]) == 0
+    getattr(sys, closed).close()
+    assert (files / "out.tsv").is_file()
+
+
+@pytest.mark.parametrize("call", [["--version"], ["embed", "--help"], [], "map-genes", "json"])
+@pytest.mark.parametrize("full", [True, False])
+def test_outputs_that_cannot_be_written(
+    call: Any,
+    full: bool,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A full disk is an error; that a reader has gone away, as ``head`` does, is not told."""
+    if full and not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    if isinstance(call, str):
+        call = [*arguments("map-genes"), *(["--json"] if call == "json" else [])]
+    read, write = os.pipe()
+    os.close(read)
+    with open("/dev/full" if full else write, "w") as out:  # noqa: PTH123 - or a number
+        monkeypatch.setattr(sys, "stdout", out)
+        assert main(call) == 1
+        out.flush()  # as Python does at the exit
+    said = capsys.readouterr().err
+    assert said.endswith("No space left on device\n") if full else said == ""
+    assert not call or call[0] != "map-genes" or (files / "out.tsv").is_file()
+
+
+def test_a_home_of_nobody_is_no_trouble_at_import() -> None:
+    code = "import newt_sc as nt; print(nt.settings.data_dir); nt.datasets.l1000()"
+    place = "~nosuchuser/x"
+    done = run_python(code, NEWT_SC_DATA_DIR=place, NEWT_SC_CACHE_DIR=place, NEWT_SC_DATA_URL="")
+    assert done.stdout == f"{place}\n"
+    assert f"{place}; cache {place}). Set NEWT_SC_DATA_DIR" in done.stderr.splitlines()[-1]
+
+
+def test_an_unexpected_error_is_one_line(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: Any) -> None:
+        raise AttributeError("no such thing")
+
+    monkeypatch.setattr(_atomic, "_move", fail)
+    assert main(arguments("map-genes")) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith("newt-sc: error: AttributeError: no such thing. This is a fault of")
