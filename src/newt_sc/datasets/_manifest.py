@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from newt_sc.datasets._fetch import fetch, safe_relative
-from newt_sc.errors import FormatError
+from newt_sc.errors import FormatError, NewtError
 from newt_sc.io._table import read_strings
 
 if TYPE_CHECKING:
@@ -111,16 +111,13 @@ def read_manifest(name: str | PathLike[str]) -> pd.DataFrame:
         raise FormatError(path, 1, f"columns {missing} are missing; expected {list(COLUMNS)}.")
     if table.empty:
         raise FormatError(path, 2, "no file is listed.")
-    options = [
-        _checked(path, line, row)
-        for line, row in zip(table.index, table.to_dict("records"), strict=True)
-    ]
-    if table.duplicated(["modality", "source"]).any():
-        twice = (
-            table.loc[table.duplicated(["modality", "source"]), ["modality", "source"]]
-            .iloc[0]
-            .tolist()
-        )
+    rows = list(zip(table.index, table.to_dict("records"), strict=True))
+    for line, row in rows:
+        _check_row(path, line, row)
+    options = [_read_options(path, line, row.get("options") or "{}") for line, row in rows]
+    keys = table[["modality", "source"]]
+    if (again := keys.duplicated()).any():
+        line, twice = int(keys.index[again][0]), keys[again].iloc[0].tolist()
         raise FormatError(
             path, line, f"modality and source {twice} occur twice: give each file its own source."
         )
@@ -151,9 +148,8 @@ def _check_file(path: Path, line: int, file: str, digest: str) -> None:
     if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise FormatError(path, line, f"sha256 {digest!r} is not 64 lower-case hexadecimal digits.")
     try:
-        safe_relative(row["file"])
-        options = json.loads(row.get("options") or "{}")
-    except (ValueError, RecursionError) as error:
+        safe_relative(file)
+    except ValueError as error:
         raise FormatError(path, line, str(error)) from error
 
 
