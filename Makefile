@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo house test lint docs readme baseline dist matrix mutate nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
+.PHONY: help demo house test lint docs readme baseline dist matrix mutate nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-network bench-panels bench-programs bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,7 +50,7 @@ baseline: $(VENV)/.stamp-test ## Draw the pictures that the image tests compare 
 	$(BIN)/python docs/_ext/gallery.py tests/pl/baseline
 
 bench-%: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
-bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-network bench-panels bench-programs bench-recovery bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench
+bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-network bench-panels bench-programs bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors: bench-%: $(VENV)/.stamp-package $(VENV)/.stamp-bench
 	$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
 
 bench-genes: ## Benchmark gene embeddings by cross-validation (FINAL=1: the hold-out too, logged)
@@ -61,8 +61,7 @@ bench-mapping: ## Labels and stages across data sets, panels and species
 bench-panels: ## Labels carried between disjoint gene panels
 bench-programs: ## Programs of cell types: markers, relatives where none is measured, and controls
 bench-network: ## Benchmark networks of compounds, mechanisms and repurposing (FINAL=1: the hold-out, logged)
-bench-recovery: ## Neighbours in a modality that was withheld for a tenth of its genes
-bench-explain: ## What the shipped model rests on, each figure beside its shuffled control
+bench-explain: ## What attention says, beside that of another gene
 bench-training: ## Time and memory of a training run, and whether it repeats
 bench-scale: ## A million cells from disk to disk; tl.embed against PCA
 bench-sets: ## Compare sets of genes: speed, recovery of pathways, weak signals

@@ -60,30 +60,32 @@ def path(kind: str, key: object, suffix: str) -> Path:
     return _common.BUILD / kind / f"{name}{suffix}"
 
 
+def _kept(at: Path, write: Callable[[Path], None]) -> Path:
+    """Write a file where there is none, whole or not at all."""
+    if not at.exists():
+        at.parent.mkdir(parents=True, exist_ok=True)
+        temporary = at.with_suffix(f".part{at.suffix}")
+        write(temporary)
+        temporary.replace(at)
+    return at
+
+
 def vectors(key: object, compute: Callable[[], Vectors]) -> Vectors:
     """Genes and vectors."""
-    at = path("vectors", key, ".npz")
-    if not at.exists():
+
+    def write(at: Path) -> None:
         genes, X = compute()
-        at.parent.mkdir(parents=True, exist_ok=True)
-        temporary = at.with_suffix(".part.npz")
-        np.savez(
-            temporary, genes=np.array(list(genes), dtype=str), X=np.asarray(X, dtype=np.float32)
-        )
-        temporary.replace(at)
-    with np.load(at) as stored:
+        names = np.array(list(genes), dtype=str)
+        np.savez(at, genes=names, X=np.asarray(X, dtype=np.float32))
+
+    with np.load(_kept(path("vectors", key, ".npz"), write)) as stored:
         return pd.Index(stored["genes"].astype(object)), stored["X"]
 
 
 def table(key: object, compute: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """Scores."""
     at = path("scores", key, ".tsv")
-    if not at.exists():
-        out = compute()
-        at.parent.mkdir(parents=True, exist_ok=True)
-        temporary = at.with_suffix(".part")
-        out.to_csv(temporary, sep="\t", index=False)
-        temporary.replace(at)
+    _kept(at, lambda to: compute().to_csv(to, sep="\t", index=False))
     return pd.read_csv(at, sep="\t", dtype={"item": str})
 
 

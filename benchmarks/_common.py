@@ -1,14 +1,20 @@
-"""What the benchmarks share: the test sets, preprocessing, thinning of counts, tables and where
-they are written.
+"""What the benchmarks share: the test sets, preprocessing, thinning of counts, options, intervals,
+tables and where they are written.
+
+A score with its bootstrap is one array: first the estimate, then its replicates.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
+import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,9 +26,10 @@ import numpy as np
 from scipy import sparse
 
 from newt_sc import _kernels
+from newt_sc.errors import NewtWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -158,11 +165,112 @@ def preprocess(adata: ad.AnnData, facts: CellSet) -> ad.AnnData:
     return out
 
 
-def interval_text(estimate: float, replicates: NDArray[np.float64], *, sign: bool = False) -> str:
-    """``.857 (.841 to .872)``: an estimate with the central 95 % of its bootstrap replicates."""
-    low, high = _kernels.percentile_interval(replicates)
-    form = "{:+.3f} ({:+.3f} to {:+.3f})" if sign else "{:.3f} ({:.3f} to {:.3f})"
-    return form.format(estimate, low, high)
+def options(doc: str | None, **defaults: Any) -> argparse.Namespace:
+    """Read options of the command line.
+
+    Each is named with its default, whose type it has: ``False`` is a flag, ``None`` a text that is
+    left out, a tuple what may be chosen from, a list several values.
+    """
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    for name, default in defaults.items():
+        told: dict[str, Any] = {"default": default, "help": " "}
+        if default is False:
+            told["action"] = "store_true"
+        elif isinstance(default, list | tuple):
+            told |= {"nargs": "*", "type": type(default[0])}
+            told |= {"choices": default} if isinstance(default, tuple) else {}
+        else:
+            told["type"] = str if default is None else type(default)
+        parser.add_argument(f"--{name.replace('_', '-')}", **told)
+    return parser.parse_args()
+
+
+def quietly(main: Callable[[], None]) -> None:
+    """Run a benchmark without the warnings of the package."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NewtWarning)
+        main()
+
+
+def is_final() -> bool:
+    """Whether hold-outs are scored: ``FINAL=1``."""
+    return os.environ.get("FINAL") == "1"
+
+
+def child(module: str, *arguments: object) -> Any:
+    """Run a benchmark in a process of its own; gives the JSON of the last line that it prints."""
+    command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{module}", *map(str, arguments)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def interval_text(values: NDArray[np.float64], less: NDArray[np.float64] | float = 0.0) -> str:
+    """``.857 (.841 to .872)``: an estimate with the central 95 % of its replicates.
+
+    With ``less`` it is the difference to another, paired, with its sign."""
+    form = "{:.3f} ({:.3f} to {:.3f})"
+    if isinstance(less, np.ndarray):
+        form = form.replace(":", ":+")
+    values = values - less
+    return form.format(values[0], *_kernels.percentile_interval(values[1:]))
+
+
+def mean_interval(
+    values: NDArray[np.float64],
+    *,
+    n_resamples: int = 2000,
+    sign: bool = False,
+    random_state: int | np.random.Generator = 0,
+) -> str:
+    """Mean with its 95 % percentile bootstrap interval over the values, as text."""
+    values = np.asarray(values, dtype=np.float64)
+    means = _kernels.bootstrap_means(values, n_resamples, random_state=random_state)
+    drawn = np.r_[values.mean(), means]
+    return interval_text(drawn, np.zeros_like(drawn) if sign else 0.0)
+
+
+def nested(groups: Sequence[NDArray[np.float64]], n_resamples: int = 2000) -> NDArray[np.float64]:
+    """Mean over groups of their means, and its replicates: groups are drawn anew, and values within
+    each.
+    """
+    rng, n = np.random.default_rng(0), len(groups)
+    # group x place among those drawn x resample: a group that is drawn twice is resampled twice
+    drawn = np.stack(
+        [
+            _kernels.bootstrap_means(one, n * n_resamples, random_state=rng).reshape(n, -1)
+            for one in groups
+        ]
+    )
+    picked = rng.integers(0, n, (n, n_resamples))
+    means = drawn[picked, np.arange(n)[:, None], np.arange(n_resamples)].mean(axis=0)
+    return np.r_[np.mean([one.mean() for one in groups]), means]
+
+
+def null_text(values: NDArray[np.float64]) -> str:
+    """Mean and standard deviation of what chance gives."""
+    return f"{values.mean():.3f} ± {values.std():.3f}"
+
+
+def short(names: Iterable[str]) -> list[str]:
+    """Names of sets without their species."""
+    return [name.replace("_human", "").replace("_mouse", "") for name in names]
+
+
+@contextmanager
+def panels(name: str, n: int = 2, height: float = 3.0, **more: Any) -> Iterator[Any]:
+    """Axes side by side, which are written to ``docs/_static`` at the end."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    mpl.use("Agg")
+    figure, axes = plt.subplots(1, n, figsize=(7.2, height), layout="constrained", **more)
+    yield axes
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.savefig(ROOT / "docs" / "_static" / f"{name}.png", dpi=120)
+    plt.close(figure)
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -181,11 +289,8 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> s
         ]
         return "| " + " | ".join(padded) + " |"
 
-    rule = (
-        "|"
-        + "|".join([":" + "-" * (width[0] + 1), *("-" * (size + 1) + ":" for size in width[1:])])
-        + "|"
-    )
+    rules = ["-" * (size + 1) for size in width]
+    rule = f"|:{'|'.join([rules[0], *(text + ':' for text in rules[1:])])}|"
     return "\n".join([line(list(header)), rule, *(line(row) for row in cells)])
 
 
@@ -213,25 +318,14 @@ def write_section(path: Path, name: str, text: str, *, title: str | None = None)
 
 
 def git_commit(root: Path = ROOT) -> str:
-    """Short hash of the commit that is checked out, read from ``.git``; ``"unknown"`` outside a
-    checkout.
-    """
-    git = root / ".git"
-    if not (git / "HEAD").is_file():
-        return "unknown"
-    head = (git / "HEAD").read_text().strip()
-    if not head.startswith("ref: "):
-        return head[:10]
-    ref = head.removeprefix("ref: ")
-    if (git / ref).is_file():
-        return (git / ref).read_text().strip()[:10]
-    packed = (
-        (git / "packed-refs").read_text().splitlines() if (git / "packed-refs").is_file() else []
+    """Short hash of the commit that is checked out; ``"unknown"`` outside a checkout."""
+    found = subprocess.run(
+        ["git", "rev-parse", "--short=10", "HEAD"], cwd=root, capture_output=True, text=True
     )
-    return next((line.split()[0][:10] for line in packed if line.endswith(f" {ref}")), "unknown")
+    return found.stdout.strip() if found.returncode == 0 else "unknown"
 
 
-def run_metadata(**more: Any) -> str:
+def run_metadata() -> str:
     """One line that says when, from which commit and with which versions a table was made."""
     packages = ("newt-sc", "scanpy", "anndata", "numpy", "scipy", "scikit-learn")
     parts = [
@@ -239,21 +333,9 @@ def run_metadata(**more: Any) -> str:
         f"commit {git_commit()}",
         f"Python {platform.python_version()}",
         *(f"{name} {version(name)}" for name in packages),
-        *(
-            f"{key} {value if isinstance(value, str) else json.dumps(value)}"
-            for key, value in more.items()
-        ),
+        f"machine {machine()}",
     ]
     return "Run: " + ", ".join(parts) + "."
-
-
-def mean_interval(
-    values: NDArray[np.float64], *, n_resamples: int = 2000, sign: bool = False
-) -> str:
-    """Mean with its 95 % percentile bootstrap interval over the values, as text."""
-    values = np.asarray(values, dtype=np.float64)
-    means = _kernels.bootstrap_means(values, n_resamples)
-    return interval_text(float(values.mean()), means, sign=sign)
 
 
 def report(
@@ -264,25 +346,22 @@ def report(
     notes: str,
     *,
     path: str | None = None,
+    above: str = "",
 ) -> None:
     """Print a table and put it, with notes and how it was made, into ``docs/benchmarks/<path or
-    name>.md``.
+    name>.md``; ``above`` stands before it.
     """
-    text = f"{markdown_table(header, rows)}\n\n{notes}\n\n{run_metadata(machine=machine())}"
-    print(text)
+    parts = [above, markdown_table(header, rows), notes, run_metadata()]
+    text = "\n\n".join(part for part in parts if part)
+    print(text, flush=True)
     write_section(DOCS / f"{path or name}.md", name, text, title=title)
 
 
 def machine() -> str:
     """Processor and number of cores, for tables of times."""
-    model = ""
     info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = info.read_text().splitlines()
-        model = next(
-            (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), ""
-        )
-    return f"{model or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    model = re.search(r"^model name\s*: (.*)", info.read_text() if info.is_file() else "", re.M)
+    return f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores"
 
 
 def log_holdout(benchmark: str, what: str, score: float) -> None:

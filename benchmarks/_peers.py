@@ -22,20 +22,6 @@ if TYPE_CHECKING:
     import anndata as ad
     from mudata import MuData
 
-__all__ = [
-    "annotation_count",
-    "frogs",
-    "frogs_parts",
-    "gcca",
-    "join",
-    "mashup",
-    "mean_fusion",
-    "newt_published",
-    "node2vec",
-    "random",
-    "shuffled",
-]
-
 Vectors: TypeAlias = tuple[pd.Index, NDArray[np.float32]]
 
 N_DIMS = 256
@@ -81,11 +67,10 @@ def frogs(
 
 def newt_published(
     knowledge: MuData,
+    made: Sequence[Vectors],
     *,
     n_comps: int | None = N_DIMS,
-    n_epochs: int = 1000,
     random_state: int = 0,
-    made: Sequence[Vectors] | None = None,
 ) -> Vectors:
     """NEWT by its authors' scripts: vectors of each modality, one after the other.
 
@@ -104,22 +89,14 @@ def newt_published(
         Knowledge with all six modalities.
     n_comps
         Reduce the concatenation to these dimensions by PCA; ``None`` keeps all 1,152.
-    n_epochs
-        Passes over the genes in the FRoGS embeddings.
     random_state
         Seed.
     made
-        What :func:`frogs_parts` and :func:`node2vec` gave, if that is there already.
+        What :func:`frogs_parts` and :func:`node2vec` gave.
     """
-    if made is None:
-        made = [
-            *frogs_parts(knowledge, n_epochs, random_state),
-            node2vec(knowledge, random_state=random_state),
-        ]
     parts = list(made[:2])
     for name in ("pathway", "lineage", "regulon"):
-        sentences = _sentences(_modality(knowledge, name))
-        corpus = _ShuffledSets(sentences, random_state)
+        corpus = _Sentences(_sentences(_modality(knowledge, name)), random_state)
         genes, vectors = _skip_gram(
             corpus, n_dims=128, window=10, n_epochs=20, random_state=random_state
         )
@@ -133,14 +110,13 @@ def node2vec(
     knowledge: MuData,
     *,
     n_dims: int = N_DIMS,
-    p: float = 1.0,
-    q: float = 1.0,
     n_walks: int = 10,
     length: int = 80,
     window: int = 10,
     random_state: int = 0,
 ) -> Vectors:
-    """node2vec on the union of the interaction networks (Grover and Leskovec, KDD 2016).
+    """node2vec on the union of the interaction networks (Grover and Leskovec, KDD 2016), with p and
+    q of 1: steps follow the weights of edges alone.
 
     The defaults are those of the paper and of PecanPy (10 walks of 80 genes, window 10, one epoch)
     but for the dimensions. Zhong et al. (2025) score vectors that were published elsewhere, from
@@ -153,9 +129,6 @@ def node2vec(
         Knowledge with the modality ``interaction``.
     n_dims
         Dimensions.
-    p, q
-        Return and in-out parameter; weights of steps are 1/p back, 1 to a common neighbour and 1/q
-        farther.
     n_walks, length
         Walks from each gene, and genes in a walk.
     window
@@ -163,87 +136,13 @@ def node2vec(
     random_state
         Seed.
     """
-    if not (p > 0 and q > 0 and n_walks > 0 and length > 1):
-        msg = (
-            f"p {p}, q {q}, n_walks {n_walks}, length {length}: expected positive numbers and a"
-            " length above 1."
-        )
-        raise ValueError(msg)
     genes, networks = _networks(knowledge)
     graph = sparse.csr_array(sum(networks[1:], start=networks[0]))
-    graph.sort_indices()
     rng = np.random.default_rng(random_state)
     start = rng.permutation(np.repeat(np.arange(len(genes)), n_walks))
-    walks = _walk(
-        rng, start, length, graph.indptr, graph.indices, _row_cumulative(graph), 1 / p, 1 / q
-    )
-    corpus = _Walks(walks, genes.to_numpy(object))
+    walks = _walk(rng, start, length, graph.indptr, graph.indices, _row_cumulative(graph))
+    corpus = _Sentences(list(genes.to_numpy(object)[walks]))
     return _skip_gram(corpus, n_dims=n_dims, window=window, n_epochs=1, random_state=random_state)
-
-
-def mashup(
-    knowledge: MuData,
-    *,
-    n_dims: int = N_DIMS,
-    restart: float = 0.5,
-    n_iter: int = 10,
-    random_state: int = 0,
-) -> Vectors:
-    """Mashup by singular value decomposition (Cho, Berger and Peng, Cell Systems 2016, 3:540).
-
-    Random walks with restart on each interaction network; R = log(Q + 1/n), side by side for all
-    networks; vectors are the left singular vectors times the square root of the singular values.
-    This is the paper's approximation for large networks, not its iterative optimisation.
-
-    It differs from the publication: networks are those of the bundle, with weights divided by their
-    median and cut at 1; Q comes from ``n_iter`` power iterations (error below ``(1 - restart) **
-    n_iter``) and not from a matrix inverse; log n is added to R, which makes its zeros mean no
-    contact.
-
-    Parameters
-    ----------
-    knowledge
-        Knowledge with the modality ``interaction``.
-    n_dims
-        Dimensions.
-    restart
-        Probability of a restart at each step.
-    n_iter
-        Power iterations of the walk.
-    random_state
-        Seed of the randomised decomposition.
-    """
-    if not 0 < restart < 1:
-        msg = f"restart is {restart}, expected a probability between 0 and 1."
-        raise ValueError(msg)
-    genes, networks = _networks(knowledge)
-    n = len(genes)
-    diagonal = np.zeros(
-        n, dtype=np.float32
-    )  # of R R' for genes that a network does not know: their walk stays
-    parts: list[tuple[NDArray[np.intp], NDArray[np.float32]]] = []
-    for network in networks:
-        at = np.flatnonzero(np.diff(network.indptr))
-        alone = np.ones(n, dtype=bool)
-        alone[at] = False
-        diagonal[alone] += np.float32(np.log1p(n) ** 2)
-        parts.append((at, _log_diffusion(sparse.csr_array(network[at][:, at]), n, restart, n_iter)))
-
-    def gram(Y: NDArray[np.float32]) -> NDArray[np.float32]:
-        out = diagonal[:, None] * Y
-        for at, R in parts:
-            out[at] += R @ (R.T @ Y[at])
-        return out
-
-    k = min(n_dims, n)
-    rng = np.random.default_rng(random_state)
-    basis = rng.standard_normal((n, min(k + 32, n))).astype(np.float32)
-    for _ in range(3):
-        basis = np.linalg.qr(gram(basis))[0]
-    value, vector = np.linalg.eigh(basis.T @ gram(basis))
-    value, vector = value[::-1][:k], vector[:, ::-1][:, :k]
-    vectors = _fix_signs(basis @ vector) * np.maximum(value, 0) ** 0.25
-    return genes, vectors.astype(np.float32)
 
 
 def gcca(
@@ -270,9 +169,6 @@ def gcca(
         Seed of the randomised decomposition.
     """
     blocks, count = _blocks(embedding)
-    if ridge < 0:
-        msg = f"ridge is {ridge}, expected a number from 0 up."
-        raise ValueError(msg)
     white = [_whiten(block, ridge) for block in blocks]
     return embedding.obs_names[count > 0], _consensus(white, count, n_comps, random_state)
 
@@ -351,12 +247,6 @@ def join(parts: Sequence[Vectors], n_comps: int | None, random_state: int) -> Ve
     if n_comps is None:
         return genes, np.hstack(blocks)
     return genes, _kernels.fuse(blocks, n_comps, power=1.0, random_state=random_state)
-
-
-def _fix_signs(vectors: NDArray[Any]) -> NDArray[Any]:
-    """Make the entry of the largest absolute value positive in each column."""
-    sign = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])])
-    return vectors * np.where(sign == 0, 1, sign)
 
 
 # FRoGS
@@ -515,93 +405,38 @@ def _networks(knowledge: MuData) -> tuple[pd.Index, list[sparse.csr_array]]:
     return genes[some], [sparse.csr_array(network[some][:, some]) for network in out]
 
 
-def _log_diffusion(
-    network: sparse.csr_array, n: int, restart: float, n_iter: int, block: int = 512
-) -> NDArray[np.float32]:
-    """log(1 + n Q): row i the walk with restart from gene i; every gene has an edge."""
-    m = network.shape[0]
-    degree = np.asarray(network.sum(axis=1)).ravel()
-    step = sparse.csr_array(
-        sparse.diags_array((1 - restart) / degree) @ network, dtype=np.float32
-    ).T.tocsr()
-    out = np.empty((m, m), dtype=np.float32)
-    for first in range(0, m, block):
-        start = np.zeros((m, min(block, m - first)), dtype=np.float32)
-        start[first : first + block][np.diag_indices(start.shape[1])] = restart
-        walk = start / np.float32(restart)
-        for _ in range(n_iter):
-            walk = step @ walk
-            walk += start
-        out[first : first + block] = np.log1p(n * walk).T
-    return out
-
-
 @numba.njit(cache=True)
 def _walk(
-    rng: Any,
-    start: Any,
-    length: int,
-    indptr: Any,
-    indices: Any,
-    cumulative: Any,
-    back: float,
-    away: float,
+    rng: Any, start: Any, length: int, indptr: Any, indices: Any, cumulative: Any
 ) -> Any:  # pragma: no cover
-    """Walks of second order: a step drawn by edge weight is taken with its bias over the largest
-    bias.
-    """
-    most = max(back, 1.0, away)
+    """Walks whose steps are drawn by edge weight."""
     out = np.empty((start.size, length), dtype=np.int32)
     for s in range(start.size):
         out[s, 0] = start[s]
         for t in range(1, length):
             at = out[s, t - 1]
-            while True:
-                to = indices[_draw(rng, indptr[at], indptr[at + 1], cumulative)]
-                if t == 1 or back == away == 1:
-                    break
-                last = out[s, t - 2]
-                bias = back
-                if to != last:
-                    first, stop = indptr[last], indptr[last + 1]
-                    while first < stop:  # is there an edge from last to the new one?
-                        middle = (first + stop) // 2
-                        if indices[middle] < to:
-                            first = middle + 1
-                        else:
-                            stop = middle
-                    bias = 1.0 if first < indptr[last + 1] and indices[first] == to else away
-                if rng.random() * most < bias:
-                    break
-            out[s, t] = to
+            out[s, t] = indices[_draw(rng, indptr[at], indptr[at + 1], cumulative)]
     return out
 
 
 # word2vec
 
 
-class _Walks:
-    """Walks as sentences."""
+class _Sentences:
+    """Sentences; with a seed, these and their words in another order each time."""
 
-    def __init__(self, walks: NDArray[np.int32], names: NDArray[np.object_]) -> None:
-        self.walks = walks
-        self.names = names
-
-    def __iter__(self) -> Iterator[list[str]]:
-        for walk in self.walks:
-            yield self.names[walk].tolist()
-
-
-class _ShuffledSets:
-    """Sets as sentences, sets and members in another order each time."""
-
-    def __init__(self, sets: Sequence[NDArray[np.object_]], random_state: int) -> None:
-        self.sets = sets
-        self.rng = np.random.default_rng(random_state)
+    def __init__(
+        self, sentences: Sequence[NDArray[np.object_]], random_state: int | None = None
+    ) -> None:
+        self.sentences = sentences
+        self.rng = None if random_state is None else np.random.default_rng(random_state)
 
     def __iter__(self) -> Iterator[list[str]]:
-        for i in self.rng.permutation(len(self.sets)):
-            yield self.rng.permutation(self.sets[i]).tolist()
+        if self.rng is None:
+            yield from (words.tolist() for words in self.sentences)
+            return
+        for i in self.rng.permutation(len(self.sentences)):
+            yield self.rng.permutation(self.sentences[i]).tolist()
 
 
 def _sentences(mod: ad.AnnData) -> list[NDArray[np.object_]]:
@@ -609,23 +444,21 @@ def _sentences(mod: ad.AnnData) -> list[NDArray[np.object_]]:
     names = mod.obs_names.to_numpy(object)
     out = []
     X = sparse.csc_array(mod.X)
-    for j, (feature, source, kind) in enumerate(
-        zip(mod.var_names, mod.var["source"], mod.var["kind"], strict=True)
-    ):
+    told = mod.var[["source", "kind"]].astype(str).itertuples()
+    for j, (feature, source, kind) in enumerate(told):
         if kind not in ("set", "regulator"):
             continue
         members = names[X.indices[X.indptr[j] : X.indptr[j + 1]]]
         if kind == "regulator":
-            members = np.unique(
-                np.append(members, feature.removeprefix(f"{source}|")).astype(object)
-            )
+            own = feature.removeprefix(f"{source}|")
+            members = np.unique(np.append(members, own).astype(object))
         if members.size > 1:
             out.append(members)
     return out
 
 
 def _skip_gram(
-    corpus: _Walks | _ShuffledSets, *, n_dims: int, window: int, n_epochs: int, random_state: int
+    corpus: _Sentences, *, n_dims: int, window: int, n_epochs: int, random_state: int
 ) -> Vectors:
     """Skip-gram with five negative samples, on one worker, which makes it repeat."""
     from gensim.models import Word2Vec
@@ -683,6 +516,6 @@ def _consensus(
     scale = np.sqrt(count[some])[:, None]
     joined = np.hstack([block[some] for block in white]) / scale
     left, singular, _ = randomized_svd(
-        joined, min(n_comps, *joined.shape), n_iter=6, random_state=random_state, flip_sign=False
+        joined, min(n_comps, *joined.shape), n_iter=6, random_state=random_state
     )
-    return np.asarray(_fix_signs(left) * singular / scale * np.sqrt(some.sum()), dtype=np.float32)
+    return np.asarray(left * singular / scale * np.sqrt(some.sum()), dtype=np.float32)

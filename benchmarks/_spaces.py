@@ -30,10 +30,8 @@ def control(embedding: ad.AnnData, kind: str, *, random_state: int = 0) -> ad.An
     if kind == "newt":
         return embedding
     if kind == "no lineage":
-        modalities = [
-            name for name in embedding.uns[_keys.EMBED]["modalities"] if name != "lineage"
-        ]
-        return nt.tl.fuse(embedding, modalities=modalities, n_comps=embedding.n_vars)
+        rest = [name for name in embedding.uns[_keys.EMBED]["modalities"] if name != "lineage"]
+        return nt.tl.fuse(embedding, modalities=rest, n_comps=embedding.n_vars)
     rng = np.random.default_rng(random_state)
     out = embedding.copy()
     out.uns[_keys.EMBED] = {
@@ -134,19 +132,17 @@ def carried(
     """Label of each query cell by its nearest reference cells (cosine), each weighted by its
     cosine.
     """
-    from sklearn.neighbors import NearestNeighbors
+    from sklearn.neighbors import KNeighborsClassifier
 
-    k = min(n_neighbors, len(ref))
-    distance, index = (
-        NearestNeighbors(n_neighbors=k, metric="cosine", algorithm="brute")
-        .fit(ref)
-        .kneighbors(query)
+    model = KNeighborsClassifier(
+        min(n_neighbors, len(ref)), metric="cosine", algorithm="brute", weights=cosine_weights
     )
-    weight = np.maximum(1 - distance, 0) + 1e-6
-    names, codes = np.unique(labels, return_inverse=True)
-    votes = np.zeros((len(query), names.size))
-    np.add.at(votes, (np.arange(len(query))[:, None], codes[index]), weight)
-    return np.asarray(names[votes.argmax(axis=1)])
+    return np.asarray(model.fit(ref, labels).predict(query))
+
+
+def cosine_weights(distance: Array) -> Array:
+    """Weights of neighbours at these cosine distances."""
+    return np.maximum(1 - distance, 0) + 1e-6
 
 
 def balanced(right: NDArray[Any], labels: NDArray[Any]) -> float:
@@ -154,27 +150,28 @@ def balanced(right: NDArray[Any], labels: NDArray[Any]) -> float:
     return float(np.mean([right[labels == name].mean() for name in np.unique(labels)]))
 
 
+def accuracy(right: Array, labels: NDArray[Any], n_resamples: int = 500) -> Array:
+    """Balanced accuracy, then of cells drawn anew within their labels: the same for all methods."""
+    one = nt.metrics.bootstrap_interval(right, groups=labels, n_resamples=n_resamples)
+    return np.r_[one.estimate, one.replicates]
+
+
 class Table:
     """Scores of methods by column, each a mean over sets, with intervals over cells."""
 
     def __init__(self) -> None:
-        self.found: dict[tuple[str, str], dict[str, tuple[float, Array]]] = {}
+        self.found: dict[tuple[str, str], dict[str, Array]] = {}
 
     def add(self, method: str, column: str, name: str, right: Array, labels: NDArray[Any]) -> None:
         """Add one set: whether each cell is right, or its mean over seeds; NaN in cells that do not
         count.
         """
-        one = nt.metrics.bootstrap_interval(right, groups=labels, n_resamples=500)
-        self.found.setdefault((method, column), {})[name] = one.estimate, one.replicates
+        self.found.setdefault((method, column), {})[name] = accuracy(right, labels)
 
-    def mean(self, method: str, column: str) -> tuple[float, Array] | None:
-        """Mean over the sets and its replicates."""
+    def mean(self, method: str, column: str) -> Array | None:
+        """Mean over the sets, and its replicates."""
         each = self.found.get((method, column))
-        if not each:
-            return None
-        return float(np.mean([v for v, _ in each.values()])), np.mean(
-            [d for _, d in each.values()], axis=0
-        )
+        return np.mean(list(each.values()), axis=0) if each else None
 
     def methods(self) -> list[str]:
         """Return the methods in the order in which they came."""
@@ -184,28 +181,21 @@ class Table:
         self, columns: list[str], *, interval: int = 1, methods: list[str] | None = None
     ) -> list[list[str]]:
         """Cells of the table: the first so many columns with their interval."""
-        out = []
-        for method in methods or self.methods():
-            row = [method]
-            for i, column in enumerate(columns):
-                one = self.mean(method, column)
-                row.append(
-                    "–"
-                    if one is None
-                    else _common.interval_text(*one)
-                    if i < interval
-                    else f"{one[0]:.3f}"
-                )
-            out.append(row)
-        return out
+
+        def cell(method: str, column: str) -> str:
+            one = self.mean(method, column)
+            if one is None:
+                return "–"
+            within = column in columns[:interval]
+            return _common.interval_text(one) if within else f"{one[0]:.3f}"
+
+        return [[m, *(cell(m, column) for column in columns)] for m in methods or self.methods()]
 
     def sets(self, column: str) -> tuple[list[str], list[list[str]]]:
         """One column set by set: names of the sets, and rows."""
-        names = list(
-            dict.fromkeys(n for (_, c), each in self.found.items() if c == column for n in each)
-        )
-        rows = []
-        for method in self.methods():
-            each = self.found.get((method, column), {})
-            rows.append([method, *(f"{each[n][0]:.3f}" if n in each else "–" for n in names)])
-        return names, rows
+        own = {method: self.found.get((method, column), {}) for method in self.methods()}
+        names = list(dict.fromkeys(name for each in own.values() for name in each))
+        return names, [
+            [method, *(f"{each[n][0]:.3f}" if n in each else "–" for n in names)]
+            for method, each in own.items()
+        ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -39,14 +38,9 @@ def genes() -> pd.Index:
 def labels(label_set: str) -> pd.DataFrame:
     """Compounds x genes with a label of a set, 0 or 1."""
     table = data().uns["targets"]
-    table = (
-        table[table["label_set"] == label_set]
-        if label_set != "union"
-        else table.drop(columns="label_set")
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", nt.errors.NewtWarning)
-        Y, rows = label_matrix(table, data().obs_names, genes())
+    every = label_set == "union"
+    table = table.drop(columns="label_set") if every else table[table["label_set"] == label_set]
+    Y, rows = label_matrix(table, data().obs_names, genes())
     return pd.DataFrame((Y != 0).astype(np.float32), index=data().obs_names, columns=genes()[rows])
 
 
@@ -112,6 +106,10 @@ def area(S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray) ->
 @cache
 def draws(strict: bool = True) -> np.ndarray:
     """Bootstrap weights of compounds, by drug; the first row is 1."""
-    group = drugs(strict)
-    count = _kernels.bootstrap_weights(group.max() + 1, N_BOOTSTRAP)
+    return drawn(drugs(strict), N_BOOTSTRAP)
+
+
+def drawn(group: np.ndarray, n: int) -> np.ndarray:
+    """Bootstrap weights of what is in these groups, which are drawn; the first row is 1."""
+    count = _kernels.bootstrap_weights(group.max() + 1, n)
     return np.vstack([np.ones(len(group)), count[:, group]])

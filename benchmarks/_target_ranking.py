@@ -4,7 +4,6 @@ structures add.
 
 from __future__ import annotations
 
-import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,11 @@ SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 LEAST = 20
 """Compounds from which on the curve is drawn."""
 
-CURVES = ("#0072B2", "#D55E00", "#222222")
+CURVES = (
+    {"color": "#0072B2", "linestyle": "-"},
+    {"color": "#D55E00", "linestyle": "--"},
+    {"color": "#222222", "linestyle": ":"},
+)
 
 
 @cache
@@ -41,20 +44,11 @@ def predictions() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         def compute(fold: int = fold) -> tuple[pd.Index, np.ndarray]:
             model = nt.models.TargetPredictor(bench.data()[folds != fold].copy()).train()
             found = model.predict(bench.data()[folds == fold], among="all")
+            told = np.tile(found.obs["reliability"].to_numpy()[:, None], found.n_vars)
             parts = [found.X, found.layers["probability"], found.var["prior"].to_numpy()[None]]
-            wide = np.zeros((1, found.n_vars))
-            wide[0, 0] = found.n_obs
-            return found.obs_names, np.vstack(
-                [
-                    *parts,
-                    np.resize(found.obs["reliability"].to_numpy(), (found.n_obs, 1))
-                    * np.ones((1, found.n_vars)),
-                ]
-            )
+            return found.obs_names, np.vstack([*parts, told])
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", nt.errors.NewtWarning)
-            _, X = _cache.vectors([bench.state(), "ranking", fold], compute)
+        _, X = _cache.vectors([bench.state(), "ranking", fold], compute)
         at = np.flatnonzero(folds == fold)
         m = len(at)
         z[at], p[at], prior[at], reliability[at] = X[:m], X[m : 2 * m], X[2 * m], X[2 * m + 1 :, 0]
@@ -77,8 +71,7 @@ def ranking(scores: np.ndarray, Y: np.ndarray) -> dict[str, np.ndarray]:
 
 def interval(values: np.ndarray, weights: np.ndarray) -> str:
     """Mean over compounds with a bootstrap by drug."""
-    means = (weights * values).sum(axis=1) / weights.sum(axis=1)
-    return _common.interval_text(means[0], means[1:])
+    return _common.interval_text((weights * values).sum(axis=1) / weights.sum(axis=1))
 
 
 def ranking_rows() -> list[list[str]]:
@@ -152,47 +145,26 @@ def abstention_rows() -> list[list[str]]:
 
 def abstention_curve() -> None:
     """Draw the same for every share into ``docs/_static``."""
-    import matplotlib as mpl
-    import matplotlib.pyplot as plt
-
-    mpl.use("Agg")
-    figure, axes = plt.subplots(1, 2, figsize=(7.2, 2.9), sharey=True, layout="constrained")
-    for one, label_set in zip(axes, bench.SETS, strict=True):
-        rows, stated, right = first_targets(label_set)
-        n = np.arange(1, len(rows) + 1)
-        shown = n >= LEAST
-        for (name, value), color, style in zip(
-            right.items(), CURVES, ("-", "--", ":"), strict=True
-        ):
+    with _common.panels("target_abstention", sharey=True) as axes:
+        for one, label_set in zip(axes, bench.SETS, strict=True):
+            rows, stated, right = first_targets(label_set)
+            n = np.arange(1, len(rows) + 1)
+            shown = n >= LEAST
+            share = n[shown] / len(n)
             weight = bench.draws()[:, rows]
-            means = (weight * value).cumsum(axis=1)[:, shown] / np.maximum(
-                weight.cumsum(axis=1)[:, shown], 1
-            )
-            one.plot(n[shown] / len(n), means[0], style, color=color, label=name, linewidth=1.6)
-            if style == "-":
-                low, high = np.quantile(means[1:], [0.025, 0.975], axis=0)
-                one.fill_between(n[shown] / len(n), low, high, color=color, alpha=0.2, linewidth=0)
-        mean = (stated.cumsum() / n)[shown]
-        one.plot(
-            n[shown] / len(n), mean, "-.", color="#777777", label="stated reliability", linewidth=1
-        )
-        one.set(
-            title=bench.TITLES[label_set],
-            xlabel="share of compounds answered",
-            xlim=(0, 1),
-            ylim=(0, None),
-        )
-        one.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("share that is right")
-    figure.legend(
-        *axes[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=4,
-        frameon=False,
-        fontsize=9,
-    )
-    figure.savefig(_common.ROOT / "docs" / "_static" / "target_abstention.png", dpi=110)
-    plt.close(figure)
+            total = np.maximum(weight.cumsum(axis=1)[:, shown], 1)
+            for (name, value), look in zip(right.items(), CURVES, strict=True):
+                means = (weight * value).cumsum(axis=1)[:, shown] / total
+                one.plot(share, means[0], **look, label=name, linewidth=1.6)
+                if look is CURVES[0]:
+                    low, high = np.quantile(means[1:], [0.025, 0.975], axis=0)
+                    one.fill_between(share, low, high, color=look["color"], alpha=0.2, linewidth=0)
+            mean = (stated.cumsum() / n)[shown]
+            one.plot(share, mean, "-.", color="#777777", label="stated reliability", linewidth=1)
+            one.set(title=bench.TITLES[label_set], xlabel="share of compounds answered")
+            one.set(xlim=(0, 1), ylim=(0, None))
+        axes[0].set_ylabel("share that is right")
+        axes[0].legend(frameon=False, fontsize=8)
 
 
 def structure_rows() -> list[list[str]]:
@@ -221,9 +193,7 @@ def structure_rows() -> list[list[str]]:
             ) -> tuple[pd.Index, np.ndarray]:
                 return some.obs_names, _structure_scores(some, folds, params)
 
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", nt.errors.NewtWarning)
-                _, found[name] = _cache.vectors([bench.state(), "structure", title, name], compute)
+            _, found[name] = _cache.vectors([bench.state(), "structure", title, name], compute)
         for label_set in bench.SETS:
             Y = bench.labels(label_set).loc[some.obs_names]
             columns = pd.Index(
@@ -236,8 +206,7 @@ def structure_rows() -> list[list[str]]:
             where = bench.every().get_indexer(columns)
             use = np.flatnonzero(folds < bench.N_FOLDS - 1)
             # groups of analogues are what is drawn: by drug, intervals would be too narrow
-            count = _kernels.bootstrap_weights(group.max() + 1, 300)
-            weights = np.vstack([np.ones(len(group)), count[:, group]])[:, use]
+            weights = bench.drawn(group, 300)[:, use]
             means = {
                 name: np.nanmean(
                     bench.area(
@@ -247,9 +216,8 @@ def structure_rows() -> list[list[str]]:
                 )
                 for name, S in found.items()
             }
-            cells = [_common.interval_text(m[0], m[1:]) for m in means.values()]
-            less = means["both"] - means["structure"]
-            cells.append(_common.interval_text(less[0], less[1:], sign=True))
+            cells = [_common.interval_text(values) for values in means.values()]
+            cells.append(_common.interval_text(means["both"], means["structure"]))
             out.append([bench.TITLES[label_set], title, str(len(columns)), *cells])
     return out
 
@@ -266,20 +234,13 @@ def _structure_scores(some: ad.AnnData, folds: np.ndarray, params: dict[str, Any
 
 def report() -> None:
     """Print and write the tables."""
-    header = [
-        "labels",
-        "ranked among",
-        "by",
-        "recall@1 %",
-        "recall@5 %",
-        "recall@10",
-        "recall@100",
-        "MRR",
-    ]
     _common.report(
         "target-ranking",
         "Targets ranked for unseen compounds",
-        header,
+        [
+            *("labels", "ranked among", "by"),
+            *("recall@1 %", "recall@5 %", "recall@10", "recall@100", "MRR"),
+        ],
         ranking_rows(),
         "Mean over compounds with a label, of four folds of drugs (the fifth is the hold-out); MRR:"
         " reciprocal rank of the best target. Calibration by inner folds of the training folds."
@@ -318,7 +279,3 @@ def report() -> None:
         " them. Analogues: components at a Tanimoto similarity of 0.5. Intervals: 95 % bootstrap"
         " over the groups that are kept together; differences are paired.",
     )
-
-
-if __name__ == "__main__":
-    report()

@@ -38,3 +38,18 @@ def resident(field: str) -> float:
     """Resident memory of this process (``VmRSS``) or its peak (``VmHWM``), in bytes; Linux only."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * float(next(line.split()[1] for line in lines if line.startswith(f"{field}:")))
+
+
+def peak_above(act: Callable[[], object]) -> float:
+    """Peak memory of a call above what this process has now, in bytes; Linux only."""
+    before = resident("VmRSS")
+    # forgets the peak so far, which a child has from its parent
+    Path("/proc/self/clear_refs").write_text("5")
+    act()
+    return max(0.0, resident("VmHWM") - before)
+
+
+def slope(few: tuple[float, float], many: tuple[float, float]) -> float:
+    """Of the logarithm of time over that of size, each a pair of size and time."""
+    (n, seconds), (more, longer) = few, many
+    return float(np.log(longer / seconds) / np.log(more / n))

@@ -4,15 +4,12 @@ memory.
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
+import json
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anndata as ad
 import numpy as np
@@ -21,23 +18,15 @@ from scipy import sparse
 
 import newt_sc as nt
 from benchmarks import _common
-from benchmarks._timing import best, make, resident
+from benchmarks._timing import best, make, peak_above, slope
 from benchmarks.sets import andes
 
 GENES, LANDMARKS, PROGRAMS = 18_000, 978, 20
-FIGURE = _common.ROOT / "docs" / "_static" / "speed.png"
 
 
-@dataclass(frozen=True)
-class Work:
-    """One side of a comparison.
-
-    Attributes
-    ----------
-    run
-        What is timed.
-    times
-        How much of the work it does not do: what its time is multiplied by.
+class Work(NamedTuple):
+    """One side of a comparison: what is timed, and what its time is multiplied by, for the part of
+    the work that it does not do.
     """
 
     run: Callable[[], Any]
@@ -144,28 +133,6 @@ def embed_signatures(n: int, ours: bool) -> Work:
     return Work(script, n / 300)
 
 
-def predict_targets(n: int, ours: bool) -> Work:
-    """Targets by the shipped model, or those of the ten nearest of 1,000 references by rank
-    correlation in pandas.
-    """
-    adata = signatures(n)
-    if ours:
-        return Work(lambda: nt.tl.predict_targets(adata))
-    rng = np.random.default_rng(1)
-    references = pd.DataFrame(rng.standard_normal((LANDMARKS, 1_000)), index=adata.var_names)
-    binds = pd.DataFrame(rng.random((1_000, 140)) < 0.02)
-    frame = adata.to_df()
-
-    def script() -> pd.DataFrame:
-        out = {}
-        for name, z in frame.iloc[:5].iterrows():
-            nearest = references.corrwith(z, method="spearman").nlargest(10).index
-            out[name] = binds.loc[nearest].mean()
-        return pd.DataFrame(out).T
-
-    return Work(script, n / 5)
-
-
 def score_programs(n: int, ours: bool) -> Work:
     """Programs of 50 genes, all of them measured, or ``scanpy.tl.score_genes`` of each in turn."""
     adata, programs = cells(n), sets(PROGRAMS)
@@ -229,12 +196,6 @@ VERBS: dict[str, tuple[Callable[[int, bool], Work], int, str, str]] = {
         "20,000 signatures x 978",
         "loop with pandas (300)",
     ),
-    "tl.predict_targets": (
-        predict_targets,
-        1_000,
-        "1,000 signatures x 978",
-        "corrwith in pandas (5)",
-    ),
     "tl.score_programs": (
         score_programs,
         10_000,
@@ -254,6 +215,7 @@ VERBS: dict[str, tuple[Callable[[int, bool], Work], int, str, str]] = {
         "h5py into pandas, all",
     ),
 }
+COLOURS = ("#0072B2", "#D55E00", "#009E73")
 GROWS = ("tl.embed, project", "tl.embed_signatures", "tl.score_programs")
 
 
@@ -268,27 +230,15 @@ def child(verb: str, n: int, ours: bool) -> None:
     make_work = VERBS[verb][0]
     make_work(min(n, 60), ours).run()
     work = make_work(n, ours)
-    before = resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")
-    seconds, _ = best(work.run, 2 if work.times == 1 else 1)
-    sys.stdout.write(f"\n{seconds * work.times} {max(0.0, resident('VmHWM') - before)}\n")
+    times = []
+    size = peak_above(lambda: times.append(best(work.run, 2 if work.times == 1 else 1)[0]))
+    print(json.dumps([times[0] * work.times, size]))
 
 
 def run(verb: str, n: int, ours: bool) -> tuple[float, float]:
     """Seconds and bytes of a child."""
-    call = [
-        sys.executable,
-        "-m",
-        "benchmarks._verbs",
-        "--verb",
-        verb,
-        "-n",
-        str(n),
-        *["--peer"] * (not ours),
-    ]
-    done = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True)
-    seconds, size = done.stdout.split()[-2:]
-    return float(seconds), float(size)
+    seconds, size = _common.child("_verbs", "--verb", verb, "--rows", n, *["--peer"] * (not ours))
+    return seconds, size
 
 
 def table(only: list[str]) -> None:
@@ -318,8 +268,7 @@ def table(only: list[str]) -> None:
         "Synthetic data; each side in a process of its own, least of two runs after one on little."
         " A number in brackets is how many were done of what the verb does in full: their time is"
         " multiplied up to all of it, their memory is not. Memory: peak above what the process had"
-        " with its input. The script in pandas for targets and `score_genes` do another method than"
-        " the verb does; they stand for what is at hand.",
+        " with its input.",
     )
 
 
@@ -330,17 +279,11 @@ def growth(sizes: list[int], only: tuple[str, ...] = GROWS) -> None:
     for at, n in enumerate(sizes):
         row = [f"{n:,}"]
         for verb in only:
-            seconds = found[verb][at][0]
-            steep = (
-                np.log(seconds / found[verb][at - 1][0]) / np.log(n / sizes[at - 1])
-                if at
-                else np.nan
-            )
-            row += [
-                f"{seconds:.3g}",
-                "" if np.isnan(steep) else f"{steep:.2f}",
-                f"{found[verb][at][1] / 1e6:,.0f}",
-            ]
+            seconds, size = found[verb][at]
+            steep = ""
+            if at:
+                steep = f"{slope((sizes[at - 1], found[verb][at - 1][0]), (n, seconds)):.2f}"
+            row += [f"{seconds:.3g}", steep, f"{size / 1e6:,.0f}"]
         rows.append(row)
     header = ["rows", *(text for verb in only for text in (f"{verb}, s", "slope", "MB"))]
     _common.report(
@@ -357,46 +300,22 @@ def growth(sizes: list[int], only: tuple[str, ...] = GROWS) -> None:
 
 def figure(sizes: list[int], found: dict[str, list[tuple[float, float]]]) -> None:
     """Draw seconds and bytes of each verb over the number of rows."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
-    for verb, colour, marker in zip(found, ("#0072B2", "#D55E00", "#009E73"), "os^", strict=False):
-        left.loglog(
-            sizes,
-            [seconds for seconds, _ in found[verb]],
-            color=colour,
-            marker=marker,
-            ms=4,
-            label=verb,
-        )
-        right.loglog(
-            sizes,
-            [size / 2**20 or np.nan for _, size in found[verb]],
-            color=colour,
-            marker=marker,
-            ms=4,
-        )
-    left.set(xlabel="rows", ylabel="seconds")
-    right.set(xlabel="rows", ylabel="peak above the input, MiB")
-    left.legend(frameon=False, fontsize=8)
-    for ax in (left, right):
-        ax.spines[["top", "right"]].set_visible(False)
-    FIGURE.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(FIGURE, dpi=150)
-    plt.close(fig)
+    with _common.panels("speed") as (left, right):
+        for (verb, each), colour in zip(found.items(), COLOURS, strict=False):
+            seconds, size = np.array(each).T
+            left.loglog(sizes, seconds, color=colour, marker="o", ms=4, label=verb)
+            right.loglog(
+                sizes, np.where(size, size / 2**20, np.nan), color=colour, marker="o", ms=4
+            )
+        left.set(xlabel="rows", ylabel="seconds")
+        right.set(xlabel="rows", ylabel="peak above the input, MiB")
+        left.legend(frameon=False, fontsize=8)
 
 
 def main() -> None:
     """Run one side of one verb."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--verb", choices=list(VERBS), required=True)
-    parser.add_argument("-n", type=int, required=True)
-    parser.add_argument("--peer", action="store_true")
-    options = parser.parse_args()
-    child(options.verb, options.n, not options.peer)
+    options = _common.options(__doc__, verb="", rows=0, peer=False)
+    child(options.verb, options.rows, not options.peer)
 
 
 if __name__ == "__main__":

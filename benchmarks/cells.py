@@ -6,10 +6,9 @@ scores: numbers of components are fixed, or chosen by held-out genes."""
 
 from __future__ import annotations
 
-import argparse
-import warnings
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import anndata as ad
@@ -18,7 +17,6 @@ from sklearn.neighbors import NearestNeighbors
 
 import newt_sc as nt
 from benchmarks import _common, _spaces
-from newt_sc.errors import NewtWarning
 from newt_sc.tl._components import N_COMPS
 
 if TYPE_CHECKING:
@@ -34,6 +32,7 @@ ORDERS = (
     ("paul_myeloid_mouse", "ery_order"),
     ("paul_myeloid_mouse", "mye_order"),
 )
+TITLE = "Inside one data set"
 TIE = 1e-5  # relative difference of distances below which cells are equally near
 
 
@@ -83,65 +82,62 @@ def spaces(adata: ad.AnnData) -> Iterator[tuple[str, Array, dict[str, Any]]]:
         yield name, _spaces.weighted_mean(adata, _spaces.vectors(), centred=centred), {}
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cells", description=__doc__)
-    parser.add_argument("--sets", nargs="+", choices=_spaces.SETS, default=_spaces.SETS)
-    parser.add_argument("--seeds", type=int, default=3, help="how many times counts are thinned")
-    options = parser.parse_args(argv)
-    table = _spaces.Table()
-    same: dict[int, list[tuple[float, float, float]]] = defaultdict(list)
-    chosen: dict[str, dict[str, list[int]]] = defaultdict(dict)
-    orders: dict[str, list[float]] = defaultdict(list)
-    for name in options.sets:
-        for depth in DEPTHS:
-            outcome: dict[str, list[Array]] = defaultdict(list)
-            for seed in range(1 if depth == "full" else options.seeds):
-                adata = _spaces.cells(name, depth, seed)
-                if adata is None:
-                    continue
-                done = {method: (Z, info) for method, Z, info in spaces(adata)}
-                for method, (Z, info) in done.items():
-                    _, right = nt.metrics.label_knn(Z, adata.obs["label"], return_per_cell=True)
-                    outcome[method].append(right)
-                    if method == "aligned (default)":
-                        chosen[depth].setdefault(name, []).append(info["params"]["n_comps"])
-                if depth != "full":
-                    continue
-                for k in N_COMPS:
-                    if (pair := f"aligned, {k} components") in done:
-                        P, Z = done[f"PCA, {k} components"][0], done[pair][0]
-                        apart = np.abs(pseudotime(P, 0) - pseudotime(Z, 0))
-                        angle = float(np.nanmax(np.where(np.isfinite(apart), apart, 0)))
-                        gap = np.abs(np.linalg.norm(P, axis=1) - np.linalg.norm(Z, axis=1)).max()
-                        same[k].append(
-                            (
-                                same_neighbors(P, Z),
-                                angle,
-                                float(gap / np.linalg.norm(P, axis=1).max()),
-                            )
-                        )
-                for which, order in ORDERS:
-                    if which == name:
-                        for method, (Z, _) in done.items():
-                            orders[method].append(
-                                nt.metrics.pseudotime_spearman(
-                                    Z, adata.obs[order].to_numpy(dtype=np.float64)
-                                )
-                            )
-            for method, each in outcome.items():
-                labels = _spaces.cells(name).obs["label"].to_numpy()  # type: ignore[union-attr]
-                table.add(method, depth, name, np.mean(each, axis=0), labels)
-        print(name, {d: per[name] for d, per in chosen.items() if name in per}, flush=True)
+@dataclass
+class Found:
+    """What all sets gave: labels, how near ``tl.embed`` is to PCA, components chosen, orders."""
+
+    table: _spaces.Table = field(default_factory=_spaces.Table)
+    same: dict[int, list[tuple[float, float, float]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    chosen: dict[str, dict[str, list[int]]] = field(default_factory=lambda: defaultdict(dict))
+    orders: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, name: str, depth: str, n_seeds: int) -> None:
+        """Score a set at a depth."""
+        outcome: dict[str, list[Array]] = defaultdict(list)
+        for seed in range(1 if depth == "full" else n_seeds):
+            adata = _spaces.cells(name, depth, seed)
+            if adata is None:
+                return
+            done = {method: (Z, info) for method, Z, info in spaces(adata)}
+            for method, (Z, _) in done.items():
+                _, right = nt.metrics.label_knn(Z, adata.obs["label"], return_per_cell=True)
+                outcome[method].append(right)
+            n_comps = done["aligned (default)"][1]["params"]["n_comps"]
+            self.chosen[depth].setdefault(name, []).append(n_comps)
+            if depth == "full":
+                self.compare({method: Z for method, (Z, _) in done.items()})
+                for column in (column for which, column in ORDERS if which == name):
+                    order = adata.obs[column].to_numpy(dtype=np.float64)
+                    for method, (Z, _) in done.items():
+                        self.orders[method].append(nt.metrics.pseudotime_spearman(Z, order))
+        labels = _spaces.cells(name).obs["label"].to_numpy()  # type: ignore[union-attr]
+        for method, each in outcome.items():
+            self.table.add(method, depth, name, np.mean(each, axis=0), labels)
+
+    def compare(self, done: dict[str, Array]) -> None:
+        """Neighbours, pseudotime and lengths of ``tl.embed`` beside those of PCA."""
+        for k in N_COMPS:
+            if f"aligned, {k} components" in done:
+                P, Z = done[f"PCA, {k} components"], done[f"aligned, {k} components"]
+                apart = np.abs(pseudotime(P, 0) - pseudotime(Z, 0))
+                angle = float(np.nanmax(np.where(np.isfinite(apart), apart, 0)))
+                length, other = (np.linalg.norm(X, axis=1) for X in (P, Z))
+                gap = float(np.abs(length - other).max() / length.max())
+                self.same[k].append((same_neighbors(P, Z), angle, gap))
+
+
+def report_same(found: Found) -> None:
+    """Write how near ``tl.embed`` is to PCA."""
     rows = []
-    for k, each in sorted(same.items()):
+    for k, each in sorted(found.same.items()):
         shares, times, gaps = zip(*each, strict=True)
-        rows.append(
-            [str(k), str(len(each)), f"{min(shares):.2%}", f"{max(times):.1e}", f"{max(gaps):.1e}"]
-        )
+        worst = [f"{min(shares):.2%}", f"{max(times):.1e}", f"{max(gaps):.1e}"]
+        rows.append([str(k), str(len(each)), *worst])
     _common.report(
         "cells-same",
-        "Inside one data set",
+        TITLE,
         ["components", "data sets", "cells with the same 15 neighbours",
          "largest difference of DPT", "of distances"],
         rows,
@@ -150,61 +146,75 @@ def main(argv: Sequence[str] | None = None) -> None:
         "Diffusion pseudotime with scanpy's defaults, from the first cell.",
         path="cells",
     )  # fmt: skip
-    depths = [d for d in DEPTHS if any((m, d) in table.found for m in table.methods())]
-    ways = [f"{n:.3f}" for n in ()]
-    shown = [
-        method
-        for method in table.methods()
-        if not method.startswith("aligned, ") or "rows" in method
-    ]
-    rows = table.rows(depths, methods=shown)  # aligned is PCA, as the table above shows
+
+
+def report_labels(found: Found, depths: list[str], n_seeds: int) -> None:
+    """Write labels and orders by all methods, and the labels set by set."""
+    # aligned is PCA, as the table above shows
+    shown = [m for m in found.table.methods() if not m.startswith("aligned, ") or "rows" in m]
+    rows = found.table.rows(depths, methods=shown)
     for row in rows:
-        ways = orders.get(row[0], [])
-        row.append(f"{np.mean(ways):.3f}" if len(ways) == len(ORDERS) else "–")
+        each = found.orders.get(row[0], [])
+        row.append(f"{np.mean(each):.3f}" if len(each) == len(ORDERS) else "–")
     _common.report(
         "cells-labels",
-        "Inside one data set",
+        TITLE,
         ["method", *(TITLES[d] for d in depths), "known orders"],
         rows,
         "*Depths*: balanced leave-one-out accuracy of labels, 15 nearest cells by cosine; mean of"
         " the sets, at full depth with 95 % bootstrap intervals over cells; the sets of counts"
-        f" only where counts are thinned ({options.seeds} times). *Known orders*: Spearman's rho of"
+        f" only where counts are thinned ({n_seeds} times). *Known orders*: Spearman's rho of"
         " diffusion pseudotime with four orders of three sets. All methods see the same 2,000"
         " variable genes. *Weighted mean*: as GenePT makes cells of gene vectors.",
         path="cells",
     )
-    fixed = []
+    names, rows = found.table.sets("full")
+    rows = [row for row in rows if row[0] in shown]
+    header = ["full depth", *_common.short(names)]
+    note = "The first column above, set by set."
+    _common.report("cells-sets", TITLE, header, rows, note, path="cells")
+
+
+def report_choice(found: Found, depths: list[str]) -> None:
+    """Write what the chosen number of components gives beside the best fixed one."""
+    rows = []
     for depth in depths:
-        label = [table.mean(f"PCA, {k} components", depth) for k in N_COMPS]
-        best = int(np.argmax([one[0] for one in label if one]))
-        auto = table.mean("aligned (default)", depth)
-        if auto and (top := label[best]):
-            text = _common.interval_text(auto[0] - top[0], auto[1] - top[1], sign=True)
-            numbers = ", ".join(
-                f"{n.split('_')[0]} {'/'.join(map(str, ks))}" for n, ks in chosen[depth].items()
-            )
-            fixed.append(
-                [TITLES[depth], f"{auto[0]:.3f}", f"{top[0]:.3f} ({N_COMPS[best]})", text, numbers]
-            )
+        fixed = {k: found.table.mean(f"PCA, {k} components", depth) for k in N_COMPS}
+        known = {k: one for k, one in fixed.items() if one is not None}
+        auto = found.table.mean("aligned (default)", depth)
+        if auto is None or not known:
+            continue
+        best = max(known, key=lambda k: known[k][0])
+        numbers = ", ".join(
+            f"{n.split('_')[0]} {'/'.join(map(str, ks))}" for n, ks in found.chosen[depth].items()
+        )
+        text = _common.interval_text(auto, known[best])
+        top = f"{known[best][0]:.3f} ({best})"
+        rows.append([TITLES[depth], f"{auto[0]:.3f}", top, text, numbers])
     _common.report(
         "cells-choice",
-        "Inside one data set",
+        TITLE,
         ["data", "n_comps=\"auto\"", "best fixed number", "difference", "chosen"],
-        fixed,
+        rows,
         "Label kNN with the number of components that `n_comps=\"auto\"` chooses without labels, "
         "beside the best single number for all sets, which is known only afterwards.",
         path="cells",
     )  # fmt: skip
-    names, rows = table.sets("full")
-    rows = [row for row in rows if row[0] in shown]
-    short = [n.replace("_human", "").replace("_mouse", "") for n in names]
-    note = "The first column above, set by set."
-    _common.report(
-        "cells-sets", "Inside one data set", ["full depth", *short], rows, note, path="cells"
-    )
+
+
+def main() -> None:
+    """Print the tables; ``--seeds``: how many times counts are thinned."""
+    options = _common.options(__doc__, sets=_spaces.SETS, seeds=3)
+    found = Found()
+    for name in options.sets:
+        for depth in DEPTHS:
+            found.add(name, depth, options.seeds)
+        print(name, {d: per[name] for d, per in found.chosen.items() if name in per}, flush=True)
+    depths = [d for d in DEPTHS if found.chosen.get(d)]
+    report_same(found)
+    report_labels(found, depths, options.seeds)
+    report_choice(found, depths)
 
 
 if __name__ == "__main__":
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NewtWarning)
-        main()
+    _common.quietly(main)

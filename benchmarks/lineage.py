@@ -7,13 +7,11 @@ those of draws 100 to 109."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import warnings
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import anndata as ad
@@ -23,100 +21,22 @@ import numpy as np
 import pandas as pd
 import scanpy as sc
 from scipy import sparse
-from scipy.optimize import nnls
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 import newt_sc as nt
 from benchmarks import _cache, _common, _spaces
-from benchmarks.cells import pseudotime
 from newt_sc._kernels import _lineage as trees
-from newt_sc.errors import NewtWarning
 
 DRAWS = range(100, 110)
 N_GENES = 2000
 PICTURES = {"pbmc3k_human": ("cell_type", None), "paul_myeloid_mouse": ("cell_subtype", "GMP_9")}
 
 
-def _chain(*names: str) -> list[tuple[str, str]]:
-    return list(pairwise(names))
-
-
-def _below(parent: str, *children: str) -> list[tuple[str, str]]:
-    return [(parent, child) for child in children]
-
-
-DMAP = [
-    *_chain("Hematopoietic stem cell_CD133+ CD34dim", "Hematopoietic stem cell_CD38- CD34+",
-            "Common myeloid progenitor"),
-    *_below("Common myeloid progenitor", "Megakaryocyte/ erythroid progenitor",
-            "Granulocyte/monocyte progenitor"),
-    *_chain("Megakaryocyte/ erythroid progenitor", "Erythroid_CD34+ CD71+ GlyA-",
-            "Erythroid_CD34- CD71+ GlyA-", "Erythroid_CD34- CD71+ GlyA+",
-            "Erythroid_CD34- CD71lo GlyA+", "Erythroid_CD34- CD71- GlyA+"),
-    *_chain("Megakaryocyte/ erythroid progenitor", "Colony Forming Unit-Megakaryocytic ",
-            "Megakaryocyte"),
-    *_chain("Granulocyte/monocyte progenitor", "Colony Forming Unit-Granulocyte ",
-            "Granulocyte (Neutrophilic Metamyelocyte)", "Granulocyte (Neutrophil)"),
-    *_chain("Granulocyte/monocyte progenitor", "Colony Forming Unit-Monocyte ", "Monocyte"),
-    *_below("Granulocyte/monocyte progenitor", "Eosinophill", "Basophils",
-            "Plasmacytoid Dendritic Cell", "Myeloid Dendritic Cell"),
-    *_below("Hematopoietic stem cell_CD38- CD34+", "lymphoid"),
-    *_chain("lymphoid", "Early B-cell", "Pro B-cell", "Naïve B-cells", "Mature B-cells",
-            "Mature B-cell class able to switch", "Mature B-cell class switched"),
-    *_below("lymphoid", "pro-NK", "pro-T"),
-    *_below("pro-NK", "Mature NK cell_CD56- CD16- CD3-", "Mature NK cell_CD56- CD16+ CD3-",
-            "Mature NK cell_CD56+ CD16+ CD3-", "NKT"),
-    *_below("pro-T", "Naive CD4+ T-cell", "Naive CD8+ T-cell"),
-    *_below("Naive CD4+ T-cell", "CD4+ Central Memory", "CD4+ Effector Memory"),
-    *_below("Naive CD8+ T-cell", "CD8+ Central Memory", "CD8+ Effector Memory",
-            "CD8+ Effector Memory RA"),
-]  # fmt: skip
-"""Novershtern et al. (2011), Cell 144:296, figure 1."""
-HPA_BLOOD = [
-    *_below("root", "B", "T", "NK_cell", "monocytes", "granulocytes", "dendritic"),
-    *_below("B", "naive_B_cell", "memory_B_cell"),
-    *_below("T", "naive_CD4_T_cell", "naive_CD8_T_cell", "memory_CD4_T_cell", "memory_CD8_T_cell",
-            "T_reg", "gdT_cell", "MAIT_T_cell"),
-    *_below("monocytes", "classical_monocyte", "intermediate_monocyte", "non_classical_monocyte"),
-    *_below("granulocytes", "neutrophil", "eosinophil", "basophil"),
-    *_below("dendritic", "myeloid_DC", "plasmacytoid_DC"),
-]  # fmt: skip
-"""Uhlen et al. (2019), Science 366:eaax9198: 18 blood cells in six lineages."""
-PBMC = [
-    *_below("root", "lymphoid", "myeloid", "Platelet"), *_below("lymphoid", "T", "NK", "B"),
-    *_below("T", "Naive CD4 T", "Memory CD4 T", "CD8 T"), *_below("myeloid", "Mono", "DC"),
-    *_below("Mono", "CD14+ Mono", "FCGR3A+ Mono"),
-]  # fmt: skip
-POLLEN = [
-    *_below("root", "iPS", "blood", "skin"), *_below("blood", "K562", "HL60", "2339"),
-    *_below("skin", "BJ", "Kera", "2338"), *_chain("iPS", "NPC", "GW16", "GW21", "GW21+3"),
-]  # fmt: skip
-KNOWN: dict[str, tuple[str, list[tuple[str, str]] | None, str]] = {
-    "immgen_sorted_mouse": (
-        "cell_type",
-        None,
-        "tree, Yoshida 2019",
-    ),  # the authors' tree is in the file
-    "DMAP_hema": ("", DMAP, "tree, Novershtern 2011"),
-    "HPA_Blood": ("", HPA_BLOOD, "tree, Uhlen 2019"),
-    "paul_myeloid_mouse": ("cell_subtype", None, "tree, Paul 2015"),
-    "pollen2014_human": ("cell_type", POLLEN, "tree, Pollen 2014"),
-    "pbmc3k_human": ("cell_type", PBMC, "tree of textbooks, not of the authors"),
-    "ipsc_cm_human": ("day", _chain("D0", "D6", "D10", "D30", "D60"), "chain"),
-    "goolam_embryo_mouse": (
-        "stage",
-        _chain("2cell", "4cell", "8cell", "16cell", "blast"),
-        "chain, Goolam 2016",
-    ),
-    "yan_embryo_human": (
-        "stage",
-        _chain("oocyte", "zygote", "2cell", "4cell", "8cell", "morula", "blastocyst"),
-        "chain, Yan 2013",
-    ),
-}  # ginhoux_dc_mouse has three groups, whose three pairs make no correlation
+KNOWN = json.loads((_common.ROOT / "benchmarks" / "lineage_trees.json").read_text())
+"""Sets with the column of their groups and the edges of their tree, or ``null`` where those of the
+authors are in the file. ginhoux_dc_mouse has three groups: too few pairs for a correlation."""
 BLOOD_EXPRESSION = re.compile(
     r"DMAP|HPA_Blood|HPA_Tissue\|(B_cells|T_cells|NK_cells|monocytes|dendritic_cells|granulocytes|total_PBMC)|blood|"
     r"leukocyte|lymphocyte|leukemia|bone.?marrow|spleen|lymph.?node|thymus|tonsil|appendix|\|(Daudi|HDLM-2|HEL|HL-60|"
@@ -132,9 +52,6 @@ BLOOD_SETS = re.compile(
     re.IGNORECASE,
 )
 """Lineage sets of blood cells, or whose names may mean some; rather too many than too few."""
-NUISANCE_GO = ("GO:0007049", "GO:0006260", "GO:0051301", "GO:0006412", "GO:0006396",
-               "GO:0042254", "GO:0006119", "GO:0022900", "GO:0006457", "GO:0007005")  # fmt: skip
-NUISANCE_HALLMARK = re.compile("G2M|E2F|MITOTIC|MYC")
 
 
 @dataclass(frozen=True)
@@ -152,7 +69,7 @@ class Known:
 @cache
 def load(name: str) -> Known:
     """Read a set, its groups and their tree."""
-    column, edges, _ = KNOWN[name]
+    column, edges = KNOWN[name]["column"], KNOWN[name]["edges"]
     if column:
         raw, facts = _common.load_cells(name)
         X, counts = sparse.csr_matrix(raw.X, dtype=np.float32), facts.is_counts
@@ -269,16 +186,7 @@ def nuisance() -> dict[str, set[str]]:
     """Genes of the cell cycle and of housekeeping: annotated, told by their vectors, told by
     shuffled vectors.
     """
-    folder = _common.data_dir() / "knowledge"
-    go = nt.io.read_gmt(folder / "function/goa_2026-03_bp_propagated.gmt.gz")
-    hallmark = nt.io.read_gmt(folder / "pathway/hallmark_2024.gmt.gz")
-    listed = {gene for term in NUISANCE_GO for gene in go[term]}
-    listed |= {
-        gene for name, genes in hallmark.items() if NUISANCE_HALLMARK.search(name) for gene in genes
-    }
-    out = {
-        "annotation": set(nt.genes.align(sorted(listed), nt.genes.table()["symbol"]).gene) - {""}
-    }
+    out = {"annotation": set(nt.genes.nuisance())}
     for label, kind in (("vectors", "newt"), ("shuffled vectors", "shuffled")):
         E = _spaces.control(embedding(), kind)
         y = E.obs_names.isin(out["annotation"])
@@ -299,14 +207,6 @@ def unit(E: np.ndarray) -> np.ndarray:
     """Centred rows of length one."""
     out: np.ndarray = E - E.mean(axis=0)
     return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
-
-
-@cache
-def vectors(name: str, kind: str) -> np.ndarray:
-    """A unit vector for each gene of a set, zeros where it has none."""
-    E = _spaces.control(embedding(), kind)
-    at = E.obs_names.get_indexer(load(name).genes)
-    return np.where((at >= 0)[:, None], unit(np.asarray(E.X))[at], 0)
 
 
 def centroids(X: Any, codes: np.ndarray) -> np.ndarray:
@@ -333,9 +233,7 @@ def variable(moments: tuple[np.ndarray, np.ndarray], some: np.ndarray) -> np.nda
     return some[z >= np.sort(z)[-min(N_GENES, z.size)]]
 
 
-def distances(
-    name: str, X: Any, codes: np.ndarray, rng: np.random.Generator, *, every: bool
-) -> dict[str, np.ndarray]:
+def distances(name: str, X: Any, codes: np.ndarray, *, every: bool) -> dict[str, np.ndarray]:
     """Distances between groups by each way, or by those of genes alone."""
     C = centroids(X, codes)
     spread = C.var(axis=0)
@@ -354,36 +252,6 @@ def distances(
             out["PCA, 20 components"] = trees.group_distances(
                 centroids(sparse.csr_matrix(scores), codes), "cosine"
             )
-            out.update(third(name, X, C, codes, chosen, out["HV"], rng))
-    return out
-
-
-def third(
-    name: str, X: Any, C: np.ndarray, codes: np.ndarray, genes: Any, HV: np.ndarray, rng: Any
-) -> dict[str, Any]:
-    """HV and the projection's distance, weighted so that one half of the cells foretells HV of the
-    other.
-    """
-    size = np.bincount(codes)
-    order = rng.permutation(codes.size)
-    side = pd.Series(order).groupby(codes[order]).cumcount().to_numpy() % 2
-    halves = [order[side == s] for s in (0, 1)]
-    upper = np.triu_indices(size.size, 1)
-    out = {}
-    for label, kind in (("HV + projection", "newt"), ("HV + projection, shuffled", "shuffled")):
-        E = vectors(name, kind)[genes[0]]
-        project = lambda C: trees.group_distances(C[:, genes[0]] @ E, "cosine")  # noqa: B023, E731
-        weight = np.array([1.0, 0.0])
-        if (size > 1).all():
-            half = [centroids(X[at], codes[at]) for at in halves]
-            hv = [
-                sum(trees.group_distances(c[:, g], "correlation") for g in genes) / 2 for c in half
-            ]
-            weight = sum(
-                nnls(np.column_stack([hv[s][upper], project(half[s])[upper]]), hv[1 - s][upper])[0]
-                for s in (0, 1)
-            )  # type: ignore[assignment]
-        out[label] = weight[0] * HV + weight[1] * project(C)
     return out
 
 
@@ -418,7 +286,7 @@ def score(name: str, draws: range) -> pd.DataFrame:
                 groups = np.flatnonzero(np.arange(n) != left)
                 at = np.unique(codes[kept], return_inverse=True)[1]
                 steps = known.steps[np.ix_(groups, groups)][upper_of(groups.size)]
-                for way, D in distances(name, X[kept], at, rng, every=left < 0).items():
+                for way, D in distances(name, X[kept], at, every=left < 0).items():
                     r = float(nt._kernels.spearman(D[upper_of(groups.size)], steps))
                     rows.append((name, str(n_cells), depth or "full", k, left, way, r))
     return pd.DataFrame(rows, columns=["tree", "cells", "counts", "draw", "left", "way", "r"])
@@ -426,18 +294,6 @@ def score(name: str, draws: range) -> pd.DataFrame:
 
 DEFAULT = "annotation out, HV"
 COLUMNS = {"one cell": "1", "five": "5", "twenty": "20", "all cells": "all", "pseudobulk": "bulk"}
-
-
-def interval(values: list[np.ndarray], *, sign: bool = True) -> str:
-    """Mean over trees of the means over draws; trees are drawn anew, then draws within them."""
-    rng = np.random.default_rng(0)
-    boot = []
-    for _ in range(2000):
-        some = [values[i] for i in rng.integers(0, len(values), len(values))]
-        boot.append(np.mean([one[rng.integers(0, one.size, one.size)].mean() for one in some]))
-    return _common.interval_text(
-        float(np.mean([one.mean() for one in values])), np.array(boot), sign=sign
-    )
 
 
 def by_draw(wide: pd.DataFrame, way: str, less: str | None = "H", **where: Any) -> list[np.ndarray]:
@@ -456,6 +312,62 @@ def by_draw(wide: pd.DataFrame, way: str, less: str | None = "H", **where: Any) 
     return [one.to_numpy() for _, one in mean.groupby(level=0)]
 
 
+def cells(wide: pd.DataFrame, way: str, less: str | None = "H", **where: Any) -> list[str]:
+    """Mean over trees for each number of cells; trees are drawn anew, then draws within them."""
+    out = []
+    for at in COLUMNS.values():
+        found = by_draw(wide, way, less, cells=at, **where)
+        drawn = _common.nested(found) if found else None
+        signed = 0.0 if less is None or drawn is None else np.zeros_like(drawn)
+        out.append("" if drawn is None else _common.interval_text(drawn, signed))
+    return out
+
+
+def ways(wide: pd.DataFrame) -> list[list[str]]:
+    """Rows of the ways of measuring distance, and their differences."""
+    pairs = [(way, "H") for way in wide.columns if way != "H"]
+    pairs += [
+        ("vectors out, HV", DEFAULT),
+        (DEFAULT, "shuffled vectors out, HV"),
+        (DEFAULT, "HV"),
+    ]
+    rows = [["H", *cells(wide, "H", None)]]
+    for way, less in pairs:
+        name = f"{way}{' **(default)**' * (way == DEFAULT and less == 'H')}, less {less}"
+        rows.append([name, *cells(wide, way, less)])
+    return rows
+
+
+def each_tree(wide: pd.DataFrame) -> list[list[str]]:
+    """Rows of the trees: H, and what the default adds."""
+    rows = []
+    for name, known in KNOWN.items():
+        row = [name, known["known"], str(len(load(name).steps))]
+        for at in COLUMNS.values():
+            H, more = (
+                by_draw(wide, *way, tree=name, cells=at) for way in (("H", None), (DEFAULT, "H"))
+            )
+            row.append(f"{np.mean(H):.3f} {np.mean(more):+.3f}" if more else "")
+        rows.append(row)
+    return rows
+
+
+def by_part(wide: pd.DataFrame) -> list[list[str]]:
+    """Rows of depths and of kinds of trees: what the default adds."""
+    own = wide.index.get_level_values
+    chains = [name for name, known in KNOWN.items() if known["known"].startswith("chain")]
+    parts = {
+        "500 counts": own("counts") == 500,
+        "2,000 counts": own("counts") == 2000,
+        "all counts": own("counts") == "full",
+        "whole trees": own("left") < 0,
+        "without a group": own("left") >= 0,
+        "published trees": ~own("tree").isin([*chains, "pbmc3k_human"]),
+        "chains": own("tree").isin(chains),
+    }
+    return [[label, *cells(wide[kept], DEFAULT)] for label, kept in parts.items()]
+
+
 def tables() -> None:
     """Score all ways on all trees."""
     with warnings.catch_warnings():
@@ -464,51 +376,25 @@ def tables() -> None:
     wide = long.pivot_table(
         index=["tree", "cells", "counts", "draw", "left"], columns="way", values="r"
     )
-    rows = [
-        [
-            "H",
-            *(interval(by_draw(wide, "H", None, cells=at), sign=False) for at in COLUMNS.values()),
-        ]
-    ]
-    pairs = [(way, "H") for way in wide.columns if way != "H"]
-    pairs += [("vectors out, HV", DEFAULT), (DEFAULT, "shuffled vectors out, HV"), (DEFAULT, "HV"),
-              ("HV + projection", "HV + projection, shuffled")]  # fmt: skip
-    for way, less in pairs:
-        name = f"{way}{' **(default)**' * (way == DEFAULT and less == 'H')}, less {less}"
-        rows.append(
-            [name, *(interval(by_draw(wide, way, less, cells=at)) for at in COLUMNS.values())]
-        )
-    _common.report("lineage", "Hierarchies of groups", ["tree correlation", *COLUMNS], rows, NOTES)
-    rows = []
-    for name, (_, _, what) in KNOWN.items():
-        found = [by_draw(wide, "H", None, tree=name, cells=at) for at in COLUMNS.values()]
-        one = [float(np.mean(np.concatenate(part or [np.array([np.nan])]))) for part in found]
-        more = [by_draw(wide, DEFAULT, tree=name, cells=at) for at in COLUMNS.values()]
-        cells = [
-            f"{h:.3f} {np.mean(np.concatenate(m)):+.3f}" if m else ""
-            for h, m in zip(one, more, strict=True)
-        ]
-        rows.append([name, what, str(len(load(name).steps)), *cells])
-    tree = _common.markdown_table(["set", "known", "groups", *COLUMNS], rows)
-    rows = []
-    chains = [name for name, (_, _, what) in KNOWN.items() if what.startswith("chain")]
-    own = wide.index.get_level_values
-    for label, part in {
-        "500 counts": wide[own("counts") == 500], "2,000 counts": wide[own("counts") == 2000],
-        "all counts": wide[own("counts") == "full"], "whole trees": wide[own("left") < 0],
-        "without a group": wide[own("left") >= 0], "published trees": wide[
-            ~own("tree").isin([*chains, "pbmc3k_human"])], "chains": wide[own("tree").isin(chains)],
-    }.items():  # fmt: skip
-        gains = [by_draw(part, DEFAULT, cells=at) for at in COLUMNS.values()]
-        rows.append([label, *(interval(gain) if gain else "" for gain in gains)])
-    parts = _common.markdown_table(["default less H", *COLUMNS], rows)
-    print(f"{tree}\n\n{parts}")
-    page = _common.DOCS / "lineage.md"
-    _common.write_section(
-        page,
+    title = "Hierarchies of groups"
+    _common.report("lineage", title, ["tree correlation", *COLUMNS], ways(wide), NOTES)
+    _common.report(
         "trees",
-        f"## Each tree\n\nH, and what the default adds.\n\n{tree}"
-        f"\n\n## By depth and by tree\n\n{parts}\n\n{_common.run_metadata()}",
+        title,
+        ["set", "known", "groups", *COLUMNS],
+        each_tree(wide),
+        "",
+        path="lineage",
+        above="## Each tree\n\nH, and what the default adds.",
+    )
+    _common.report(
+        "parts",
+        title,
+        ["default less H", *COLUMNS],
+        by_part(wide),
+        "",
+        path="lineage",
+        above="## By depth and by tree",
     )
 
 
@@ -520,82 +406,24 @@ NOTES = (
     " variable genes; *HV*: the mean of that and of the same over the 2,000 genes whose centroids"
     " vary most. *Annotation out*: without genes of the cell cycle and of housekeeping, as"
     " `tl.lineage` does; *vectors out*: without as many that a logistic regression tells by their"
-    " vectors, out of fold; *shuffled*: the same on shuffled vectors. *HV + projection* adds the"
-    " distance of centroids times gene vectors, weighted by non-negative least squares on halves of"
-    " the cells (whole trees; not for one cell a group, where it is HV). Vectors are without the"
+    " vectors, out of fold; *shuffled*: the same on shuffled vectors, which are without the"
     " sources that hold blood. One, five, twenty: cells a group, at 500 and 2,000 counts and at"
     " full depth. Populations without cells have counts drawn from their profile; `all cells` are"
     " of sets of cells. Pseudobulk: sums."
 )
 
 
-def elsewhere() -> None:
-    """Do trajectories and labels gain by leaving these genes out of the highly variable ones?"""
-    rows = []
-    for name, facts in _common.CELL_SETS.items():
-        if name == "immgen_sorted_mouse":
-            continue
-        adata = _spaces.cells(name)
-        if adata is None:
-            continue
-        gone = nt.genes.align(adata.var_names, nt.genes.nuisance()).index >= 0
-        cells = []
-        for one in (adata, _spaces.variable(adata[:, ~gone].copy())):
-            X = _spaces.principal(one, 15)
-            labels = adata.obs["label"].to_numpy()
-            near = (
-                NearestNeighbors(n_neighbors=15, metric="cosine")
-                .fit(X)
-                .kneighbors(return_distance=False)
-            )
-            called = pd.DataFrame(labels[near]).mode(axis=1)[0].to_numpy()
-            cells.append([_spaces.balanced(called == labels, labels), np.nan])
-            if facts.order is not None:
-                order = adata.obs[facts.order].to_numpy(dtype=float)
-                there = np.flatnonzero(np.isfinite(order))
-                first = there[order[there] == order[there].min()]
-                root = int(np.flatnonzero(np.isin(there, first))[0])
-                time = pseudotime(X[there], root)
-                cells[-1][1] = float(nt._kernels.spearman(time, order[there]))
-        rows.append([name, *np.ravel(cells)])
-    mean = pd.DataFrame(rows).iloc[:, 1:].mean().tolist()
-    shown = [
-        [row[0], *("" if np.isnan(value) else f"{value:.3f}" for value in row[1:])]
-        for row in [*rows, ["mean", *mean]]
-    ]
-    table = _common.markdown_table(
-        ["set", "labels", "DPT", "labels, genes left out", "DPT, genes left out"], shown
-    )
-    print(table)
-    page = _common.DOCS / "lineage.md"
-    _common.write_section(
-        page,
-        "elsewhere",
-        "## Labels and pseudotime\n\nBalanced accuracy of the 15 nearest other "
-        "cells, and Spearman's correlation of diffusion pseudotime with the known order, "
-        f"in 15 principal components (which `tl.embed` turns).\n\n{table}",
-    )
-
-
 def pictures() -> None:
     """Draw two hierarchies as they were, in 30 components, and without the genes left out."""
-    import matplotlib as mpl
-    import matplotlib.pyplot as plt
-
-    mpl.use("Agg")
     for name, (column, root) in PICTURES.items():
         adata = _common.preprocess(*_common.load_cells(name))
         sc.pp.pca(adata, n_comps=30)
-        groups = adata.obs[column].nunique()
-        figure, axes = plt.subplots(1, 2, figsize=(7.5, 0.2 * groups + 0.9), layout="constrained")
+        height = 0.2 * adata.obs[column].nunique() + 0.9
         titles = {"X_pca": "30 components", None: "genes (default)"}
-        for one, (rep, title) in zip(axes, titles.items(), strict=True):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NewtWarning)
+        with _common.panels(f"lineage_{name}", height=height) as axes:
+            for one, (rep, title) in zip(axes, titles.items(), strict=True):
                 nt.tl.lineage(adata, column, root=root, use_rep=rep)
-            nt.pl.lineage(adata, title=title, ax=one)
-        figure.savefig(_common.ROOT / "docs" / "_static" / f"lineage_{name}.png", dpi=110)
-        plt.close(figure)
+                nt.pl.lineage(adata, title=title, ax=one)
     images = "\n\n".join(
         f"![Hierarchy of {name}](../_static/lineage_{name}.png)" for name in PICTURES
     )
@@ -603,21 +431,16 @@ def pictures() -> None:
         "100 bootstrap samples of cells within groups. Dots: black from .9, grey from .5, hollow"
         " below."
     )
-    _common.write_section(
-        _common.DOCS / "lineage.md", "pictures", f"## Two hierarchies\n\n{notes}\n\n{images}"
-    )
+    page = _common.DOCS / "lineage.md"
+    _common.write_section(page, "pictures", f"## Two hierarchies\n\n{notes}\n\n{images}")
 
 
 def main() -> None:
     """Print the tables and draw the pictures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parts = {"tables": tables, "elsewhere": elsewhere, "pictures": pictures}
-    parser.add_argument("--only", choices=parts, help="one part instead of all")
-    only = parser.parse_args().only
-    for name, part in parts.items():
-        if only in (None, name):
-            part()
+    parts = {"tables": tables, "pictures": pictures}
+    for name in _common.options(__doc__, parts=tuple(parts)).parts:
+        parts[name]()
 
 
 if __name__ == "__main__":
-    main()
+    _common.quietly(main)

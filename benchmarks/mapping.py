@@ -7,8 +7,6 @@ than those scored here (docs/notes/cells.md)."""
 
 from __future__ import annotations
 
-import argparse
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -21,7 +19,6 @@ from scipy import sparse
 
 import newt_sc as nt
 from benchmarks import _common, _spaces
-from newt_sc.errors import NewtWarning
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,23 +37,10 @@ MIXED = (
     "pollen2014_human",
 )
 FIRST_DRAW = 200  # draws below were looked at while the method was made
-SORTED = {
-    **dict.fromkeys(("abT", "gdT", "NKT", "Tprog"), "T"), **dict.fromkeys(("B", "Bprog"), "B"),
-    **dict.fromkeys(("NK", "ILC"), "NK"), **dict.fromkeys(("Mo", "MF"), "Mono"),
-}  # fmt: skip
-MYELOID = {
-    **dict.fromkeys(("Ery", "MEP", "GMP", "Mk"), "HSPC"),
-    "Mo": "Mono",
-    "Neu": "GN",
-    "DC": "DC",
-}
-REDUCED = {
-    "CD14+ Monocyte": "Mono", "CD19+ B": "B", "CD56+ NK": "NK", "Dendritic": "DC", "CD34+": "HSPC",
-    **dict.fromkeys(("CD4+/CD25 T Reg", "CD4+/CD45RA+/CD25- Naive T", "CD4+/CD45RO+ Memory",
-                     "CD8+ Cytotoxic T", "CD8+/CD45RA+ Naive Cytotoxic"), "T"),
-}  # fmt: skip
+LABELS = pd.read_csv(_common.ROOT / "benchmarks" / "shared_labels.tsv", sep="\t")
+"""What the labels of each set are called in all sets."""
 EVERY = ["T", "B", "NK", "Mono", "DC", "GN", "HSPC", "stroma"]
-BLOOD, MYELOID_TYPES = ["T", "B", "NK", "Mono", "DC"], ["HSPC", "Mono", "GN", "DC"]
+BLOOD, MYELOID = EVERY[:5], ["HSPC", "Mono", "GN", "DC"]
 
 
 class Pair(NamedTuple):
@@ -93,48 +77,37 @@ def human(name: str) -> ad.AnnData:
     return out[:, np.unique(index[at])].copy()
 
 
-def side(
-    name: str, truth: Callable[[Any], Any], keep: list[str] | None = None, seed: int = 0
-) -> ad.AnnData:
-    """Cells with their truth, of labels at most so many each; variable genes are their own."""
+def side(name: str, keep: list[str] | None = None) -> ad.AnnData:
+    """Cells with their truth, stages or so many of each label; variable genes are their own."""
     adata = human(name).copy()
-    values = np.asarray(truth(adata.obs))
-    adata.obs = pd.DataFrame(index=adata.obs_names)
+    obs, adata.obs = adata.obs, pd.DataFrame(index=adata.obs_names)
     if keep is None:
-        adata.obs["stage"] = values.astype(float)
+        adata.obs["stage"] = obs["stage_order"].to_numpy(dtype=float)
         return _spaces.variable(adata)
-    adata.obs["label"] = values.astype(str)
-    rng = np.random.default_rng(seed)
-    rows = np.concatenate(
-        [rng.permutation(np.flatnonzero(values == label))[:N_CELLS] for label in keep]
+    own = LABELS[LABELS["set"] == name].set_index("label")
+    values = (
+        obs[own["column"].iloc[0]].astype(str).map(own["shared"]).fillna("").to_numpy(dtype=str)
     )
-    return _spaces.variable(adata[rows].copy())
+    adata.obs["label"] = values
+    rng = np.random.default_rng(0)
+    rows = [rng.permutation(np.flatnonzero(values == label))[:N_CELLS] for label in keep]
+    return _spaces.variable(adata[np.concatenate(rows)].copy())
 
 
 def pairs() -> Iterator[Pair]:
     """Pairs of data sets of other laboratories, two of them of two species."""
-
-    def immgen(keep: list[str]) -> ad.AnnData:
-        return side(
-            "immgen_sorted_mouse", lambda obs: obs["lineage"].astype(str).replace(SORTED), keep
-        )
-
-    pbmc = side("pbmc3k_human", lambda obs: obs["cell_type_coarse"].astype(str), BLOOD)
-    paul = side(
-        "paul_myeloid_mouse",
-        lambda obs: obs["cell_type"].astype(str).map(MYELOID).fillna(""),
-        MYELOID_TYPES,
-    )
-    small = side("pbmc68k_reduced", lambda obs: obs["bulk_labels"].astype(str).map(REDUCED), BLOOD)
-    yield Pair("pbmc3k to immgen", pbmc, immgen(EVERY), N_FEW)
-    yield Pair("immgen to pbmc3k", immgen(BLOOD), pbmc)
-    yield Pair("paul to immgen", paul, immgen(EVERY), N_FEW)
-    yield Pair("immgen to paul", immgen(MYELOID_TYPES), paul)
-    yield Pair("pbmc68k to immgen", small, immgen(EVERY), N_FEW)
-    yield Pair("immgen to pbmc68k", immgen(BLOOD), small)
+    pbmc, small = side("pbmc3k_human", BLOOD), side("pbmc68k_reduced", BLOOD)
+    paul = side("paul_myeloid_mouse", MYELOID)
+    every, blood, myeloid = (side("immgen_sorted_mouse", keep) for keep in (EVERY, BLOOD, MYELOID))
+    yield Pair("pbmc3k to immgen", pbmc, every, N_FEW)
+    yield Pair("immgen to pbmc3k", blood, pbmc)
+    yield Pair("paul to immgen", paul, every, N_FEW)
+    yield Pair("immgen to paul", myeloid, paul)
+    yield Pair("pbmc68k to immgen", small, every, N_FEW)
+    yield Pair("immgen to pbmc68k", blood, small)
     yield Pair("pbmc68k to pbmc3k", small, pbmc)
     yield Pair("pbmc3k to pbmc68k", pbmc, small)
-    yan, goolam = (side(name, lambda obs: obs["stage_order"]) for name in (HUMAN, MOUSE))
+    yan, goolam = side(HUMAN), side(MOUSE)
     yield Pair("yan to goolam", yan, goolam)
     yield Pair("goolam to yan", goolam, yan)
 
@@ -156,16 +129,15 @@ def disjoint(pair: Pair, seed: int) -> Pair:
 Way = Callable[[Pair], "ad.AnnData | Values"]
 
 
-def mapped(via: str = "auto", kind: str = "newt", types: str = "auto") -> Way:
-    """``tl.map_to_reference``."""
+def mapped(via: str = "auto", kind: str = "newt", types: str = "auto", *, seed: int = 0) -> Way:
+    """``tl.map_to_reference``; the seed is that of shuffled and random vectors."""
 
     def way(pair: Pair) -> ad.AnnData:
         truth = {"pseudotime": "stage"} if "stage" in pair.ref.obs else {"label": "label"}
-        done = nt.tl.map_to_reference(
-            pair.query, pair.ref, via=via, types=types, embedding=_spaces.vectors(kind),  # type: ignore[arg-type]
+        return nt.tl.map_to_reference(
+            pair.query, pair.ref, via=via, types=types, embedding=_spaces.vectors(kind, seed),  # type: ignore[arg-type]
             n_neighbors=pair.n_neighbors, min_confidence=0, copy=True, **truth,
         )  # fmt: skip
-        return done  # type: ignore[return-value]
 
     return way
 
@@ -221,9 +193,9 @@ def each(place: Callable[[ad.AnnData], Values]) -> Way:
     return spaces(lambda pair: (place(pair.query), place(pair.ref)))
 
 
-def projected(kind: str = "newt") -> Way:
-    """``mode="project"``, each side centred on itself."""
-    return each(lambda a: _spaces.embed(a, _spaces.vectors(kind), mode="project")[0])
+def mean(*, centred: bool) -> Way:
+    """Means of gene vectors, weighted by expression."""
+    return each(lambda a: _spaces.weighted_mean(a, _spaces.vectors(), centred=centred))
 
 
 OURS = {
@@ -232,17 +204,15 @@ OURS = {
     'via="aligned"': mapped("aligned"),
     'via="aligned", types="all"': mapped("aligned", types="all"),
     'via="rotated"': mapped("rotated"),
-    "project, each side centred": projected(),
-    "weighted mean of gene vectors, centred": each(
-        lambda a: _spaces.weighted_mean(a, _spaces.vectors(), centred=True)
+    "project, each side centred": each(
+        lambda a: _spaces.embed(a, _spaces.vectors(), mode="project")[0]
     ),
-    "weighted mean of gene vectors": each(
-        lambda a: _spaces.weighted_mean(a, _spaces.vectors(), centred=False)
-    ),
+    "weighted mean of gene vectors, centred": mean(centred=True),
+    "weighted mean of gene vectors": mean(centred=False),
     **{
-        f"{name}, {kind} rows": way
+        f"{via}, {kind} rows": mapped(via, kind)
         for kind in _spaces.CONTROLS
-        for name, way in (("auto", mapped("auto", kind)), ("aligned", mapped("aligned", kind)))
+        for via in ("auto", "aligned")
     },
 }
 JOINT = {
@@ -258,54 +228,59 @@ def told(found: ad.AnnData | Values) -> Values:
     if not isinstance(found, ad.AnnData):
         return found
     column = found.obs.get("newt_mapping_label", found.obs.get("newt_mapping_pseudotime"))
-    return (
-        column.to_numpy(dtype=str) if column.dtype == "category" else column.to_numpy(dtype=float)
-    )
+    return column.to_numpy(dtype=str if column.dtype == "category" else float)
 
 
 # -- tables ----------------------------------------------------------------------------------------
 
 
-def between(seeds: int) -> None:
-    """Other laboratories and species, with the same genes and without a common one."""
-    table, orders = _spaces.Table(), defaultdict(list)  # type: ignore[var-annotated]
+TITLE = "Mapping to a reference"
+DEFAULT = 'via="auto" (default)'
+COLUMNS = {"same": "same genes", "disjoint": "no common gene"}
+
+
+def scored(seeds: int) -> tuple[_spaces.Table, dict[tuple[str, str], list[float]]]:
+    """Labels carried between all pairs, and the correlation of stages, by method and column."""
+    table, orders = _spaces.Table(), defaultdict(list)
     for pair in pairs():
-        for column, draws in (
-            ("same", [pair]),
-            ("disjoint", [disjoint(pair, FIRST_DRAW + i) for i in range(seeds)]),
-        ):
-            ways = OURS | (JOINT | HARMONY if column == "same" else {})
+        for column in COLUMNS:
+            draws, ways = [pair], OURS | JOINT | HARMONY
+            if column == "disjoint":
+                draws = [disjoint(pair, FIRST_DRAW + i) for i in range(seeds)]
+                ways = {name: way for name, way in OURS.items() if 'via="shared' not in name}
             for method, way in ways.items():
-                if column == "disjoint" and method.startswith('via="shared'):
-                    continue
                 found = [told(way(one)) for one in draws]
                 if "stage" in pair.query.obs:
                     truth = pair.query.obs["stage"].to_numpy()
                     rho = [nt._kernels.spearman(one, truth) for one in found]
-                    orders[method, column].append(np.mean(rho))
+                    orders[method, column].append(float(np.mean(rho)))
                     continue
                 truth = pair.query.obs["label"].to_numpy(dtype=str)
                 right = np.mean([one == truth for one in found], axis=0)
                 table.add(method, column, pair.name, right, truth)
             print(pair.name, column, flush=True)
-    joint = [
-        name for name in table.methods() if name.startswith("joint PCA") and "Harmony" not in name
-    ]
-    best = max(joint, key=lambda name: table.mean(name, "same")[0])  # type: ignore[index]
-    shown = [n for n in table.methods() if n not in joint] + list(
-        dict.fromkeys([best, "joint PCA, as they are, 20", "joint PCA, each centred, 20"])
-    )
+    return table, orders
+
+
+def between(seeds: int) -> None:
+    """Other laboratories and species, with the same genes and without a common one."""
+    table, orders = scored(seeds)
+    best = max(JOINT, key=lambda name: table.mean(name, "same")[0])  # type: ignore[index]
+    shown = [name for name in table.methods() if name not in JOINT]
+    shown += dict.fromkeys([best, "joint PCA, as they are, 20", "joint PCA, each centred, 20"])
     rows = []
-    for row in table.rows(["same", "disjoint"], interval=2, methods=shown):
-        stages = [orders.get((row[0], column)) for column in ("same", "disjoint")]
-        rows.append([*row, *("–" if not one else f"{np.mean(one):.3f}" for one in stages)])
-    chosen = f"{best} (best of {len(joint)}, known afterwards)"
-    rows = [[chosen if row[0] == best else row[0], *row[1:]] for row in rows]
+    for name, *cells in table.rows([*COLUMNS], interval=2, methods=shown):
+        stages = [orders.get((name, column)) for column in COLUMNS]
+        known = f" (best of {len(JOINT)}, known afterwards)" * (name == best)
+        texts = ("–" if not one else f"{np.mean(one):.3f}" for one in stages)
+        rows.append([f"{name}{known}", *cells, *texts])
     _common.report(
         "mapping",
-        "Mapping to a reference",
-        ["method", "labels, same genes", "labels, no common gene", "stages, same genes",
-         "stages, no common gene"],
+        TITLE,
+        [
+            "method",
+            *(f"{what}, {title}" for what in ("labels", "stages") for title in COLUMNS.values()),
+        ],
         rows,
         "*Labels*: balanced accuracy, mean of eight pairs: `pbmc3k_human`, `paul_myeloid_mouse` "
         "and pbmc68k_reduced with sorted blood of the mouse (`immgen_sorted_mouse`), and the two "
@@ -313,20 +288,12 @@ def between(seeds: int) -> None:
         "of human embryos onto mouse (`yan_embryo_human`, `goolam_embryo_mouse`) and back. *No "
         f"common gene*: shared genes are dealt to one side or the other, {seeds} times, and each "
         "side marks its own variable genes. In brackets 95 % bootstrap intervals over query cells.",
-        path="mapping",
-    )  # fmt: skip
-    for column, title in (("same", "same genes"), ("disjoint", "no common gene")):
+    )
+    for column, title in COLUMNS.items():
         names, rows = table.sets(column)
         rows = [row for row in rows if row[0] in shown and set(row[1:]) != {"–"}]
         note = f"Labels, {title}, pair by pair."
-        _common.report(
-            f"mapping-{column}",
-            "Mapping to a reference",
-            [title, *names],
-            rows,
-            note,
-            path="mapping",
-        )
+        _common.report(f"mapping-{column}", TITLE, [title, *names], rows, note, path="mapping")
 
 
 def halves(name: str, seed: int) -> tuple[ad.AnnData, ad.AnnData, np.random.Generator]:
@@ -346,69 +313,67 @@ def halved(
     return query[:, np.sort(genes[::2])].copy(), ref[:, np.sort(genes[1::2])].copy()
 
 
+QUERIES = {
+    "two": "two types, no common gene",
+    "one": "one type",
+    "three": "three types",
+    "uneven": "all, uneven shares",
+    "all": "all types",
+    "two-same": "two types, same genes",
+    "all-same": "all types, same genes",
+}
+"""What a query holds of the types of the reference."""
+
+
+def mixture(mine: ad.AnnData, column: str, types: Any, rng: np.random.Generator) -> ad.AnnData:
+    """Cells of the first types of an order, or all types in uneven shares."""
+    labels = mine.obs["label"]
+    if column != "uneven":
+        n = {"two": 2, "one": 1, "three": 3}.get(column.partition("-")[0], types.size)
+        return mine[labels.isin(types[:n]).to_numpy()].copy()
+    share = dict(zip(types, rng.dirichlet(np.full(types.size, 0.7)), strict=True))
+    weight = labels.map(share).astype(float).to_numpy()
+    weight /= labels.map(labels.value_counts()).to_numpy()
+    at = rng.choice(mine.n_obs, mine.n_obs // 2, replace=True, p=weight / weight.sum())
+    return mine[np.unique(at)].copy()
+
+
 def unlike(draws: int) -> None:
     """Queries of some of the reference's types."""
     ways = {
         name: way for name, way in OURS.items() if not name.startswith(('via="shared', "weighted"))
     }
-    more = {
-        f"joint PCA, {s}, {n}": joint_pca(n, s)
-        for s, n in (("as they are", 10), ("as they are", 20))
-    }
-    more["joint PCA, each centred, 20"] = joint_pca(20, "each centred")
+    joint = ("as they are, 10", "as they are, 20", "each centred, 20")
+    more = ways | {f"joint PCA, {name}": JOINT[f"joint PCA, {name}"] for name in joint}
     table = _spaces.Table()
     vias: dict[str, list[str]] = defaultdict(list)
-    columns = {
-        "two": "two types, no common gene", "one": "one type", "three": "three types",
-        "uneven": "all, uneven shares", "all": "all types", "two-same": "two types, same genes",
-        "all-same": "all types, same genes",
-    }  # fmt: skip
     for name in MIXED:
         score: dict[tuple[str, str], list[float]] = defaultdict(list)
         for draw in range(FIRST_DRAW, FIRST_DRAW + draws):
             query, ref, rng = halves(name, draw)
             types = rng.permutation(np.unique(query.obs["label"]))
             apart = halved(query, ref, rng)
-            for column in columns:
-                mine, other = (query, ref) if column.endswith("same") else apart
-                n = {"two": 2, "one": 1, "three": 3}.get(column.partition("-")[0], types.size)
-                at = np.flatnonzero(mine.obs["label"].isin(types[:n]))
-                if column == "uneven":
-                    share = dict(zip(types, rng.dirichlet(np.full(types.size, 0.7)), strict=True))
-                    weight = mine.obs["label"].map(share).astype(float).to_numpy()
-                    weight /= mine.obs["label"].map(mine.obs["label"].value_counts()).to_numpy()
-                    at = np.sort(
-                        rng.choice(
-                            mine.n_obs, mine.n_obs // 2, replace=True, p=weight / weight.sum()
-                        )
-                    )
-                    at = np.unique(at)
-                pair = Pair(name, mine[at].copy(), other)
+            for column in QUERIES:
+                same = column.endswith("same")
+                mine, other = (query, ref) if same else apart
+                pair = Pair(name, mixture(mine, column, types, rng), other)
                 truth = pair.query.obs["label"].to_numpy(dtype=str)
-                for method, way in (ways | more if column.endswith("same") else ways).items():
+                for method, way in (more if same else ways).items():
                     found = way(pair)
                     score[method, column].append(_spaces.balanced(told(found) == truth, truth))
-                    if method == 'via="auto" (default)' and isinstance(found, ad.AnnData):
-                        vias[column].append(found.uns["newt_mapping"]["params"]["via"])
+                    if method == DEFAULT:
+                        vias[column].append(found.uns["newt_mapping"]["params"]["via"])  # type: ignore[union-attr]
         for (method, column), each in score.items():
             again = nt._kernels.bootstrap_means(np.array(each), 500)
-            table.found.setdefault((method, column), {})[name] = float(np.mean(each)), again
-        print(
-            name,
-            {c: round(float(np.mean(score['via="auto" (default)', c])), 3) for c in columns},
-            flush=True,
-        )
-    rows = table.rows(list(columns), interval=1)
-    rows.append(
-        [
-            "draws in which auto is rotated",
-            *(f"{np.mean([v == 'rotated' for v in vias[c]]):.0%}" for c in columns),
-        ]
-    )
+            table.found.setdefault((method, column), {})[name] = np.r_[np.mean(each), again]
+        print(name, {c: round(float(np.mean(score[DEFAULT, c])), 3) for c in QUERIES}, flush=True)
+    rows = table.rows(list(QUERIES), interval=1)
+    rotated = (f"{np.mean([via == 'rotated' for via in vias[c]]):.0%}" for c in QUERIES)
+    rows.append(["draws in which auto is rotated", *rotated])
     _common.report(
         "mapping-unlike",
-        "Mapping to a reference",
-        ["query holds", *columns.values()],
+        TITLE,
+        ["query holds", *QUERIES.values()],
         rows,
         f"Balanced accuracy over the types of the query, mean of five sets ({', '.join(MIXED)}) "
         f"and {draws} draws of types, cells and genes that were not looked at while the method "
@@ -417,7 +382,7 @@ def unlike(draws: int) -> None:
         "but the last two: each side has one half of the 2,000 variable genes. *Uneven shares*: "
         "all types, in shares drawn from a Dirichlet distribution (0.7).",
         path="mapping",
-    )  # fmt: skip
+    )
 
 
 def withheld(draws: int) -> None:
@@ -448,26 +413,17 @@ def withheld(draws: int) -> None:
             flush=True,
         )
     rows = []
-    for via in ("shared", "aligned", "rotated"):
+    for via, lost in gone.items():
         scores = [_common.mean_interval(np.array(found[via, "confidence"]))]
         scores += [f"{np.mean(found[via, column]):.3f}" for column in ("votes", "similarity")]
-        rows.append(
-            [
-                f'via="{via}"',
-                *scores,
-                *(f"{np.mean(each):.0%}" for each in zip(*gone[via], strict=True)),
-            ]
-        )
+        shares = (f"{np.mean(each):.0%}" for each in zip(*lost, strict=True))
+        rows.append([f'via="{via}"', *scores, *shares])
     _common.report(
         "mapping-withheld",
-        "Mapping to a reference",
+        TITLE,
         [
-            "",
-            "AUROC of the confidence",
-            "of the votes",
-            "of the similarity",
-            "unknown type abstains",
-            "others abstain",
+            *("", "AUROC of the confidence", "of the votes", "of the similarity"),
+            *("unknown type abstains", "others abstain"),
         ],
         rows,
         "One type is left out of the reference; are its cells less certain than the others? Five"
@@ -480,23 +436,18 @@ def withheld(draws: int) -> None:
 
 def mixing() -> None:
     """How well both sides mix in one map."""
-    rows = []
+    found: dict[str, list[float]] = defaultdict(list)
     for name in MIXED:
         query, ref, rng = halves(name, FIRST_DRAW)
         pair = halved(query, ref, rng)
         for via in ("aligned", "rotated", "harmony"):
             joint = nt.tl.joint_map(*pair, via=via)  # type: ignore[arg-type]
-            told = joint.uns["newt_joint"]
-            rows.append((name, via, told["mixing"], told["mixing_expected"]))
-    table = pd.DataFrame(rows, columns=["set", "via", "mixing", "expected"]).pivot_table(index="via", columns="set", values="mixing", sort=False)  # fmt: skip # noqa: E501
+            found[via].append(joint.uns["newt_joint"]["mixing"])
     _common.report(
         "mapping-mixing",
-        "Mapping to a reference",
-        ["joint map of halves", "mean", *table.columns],
-        [
-            [via, f"{row.mean():.2f}", *(f"{value:.2f}" for value in row)]
-            for via, row in table.iterrows()
-        ],
+        TITLE,
+        ["joint map of halves", "mean", *MIXED],
+        [[via, *(f"{value:.2f}" for value in (np.mean(row), *row))] for via, row in found.items()],
         "Share of a cell's 15 neighbours that are of the other side, in `tl.joint_map` of two"
         " halves of the cells with two halves of the genes; a half would be one set. *Aligned* axes"
         " can be compared, and cells are not mixed.",
@@ -505,25 +456,20 @@ def mixing() -> None:
 
 
 def main() -> None:
-    """Print all tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mapping", description=__doc__)
-    parser.add_argument(
-        "--seeds", type=int, default=3, help="how many times shared genes are dealt out"
-    )
-    parser.add_argument("--draws", type=int, default=10, help="of types, cells and genes")
-    parser.add_argument("--parts", nargs="+", default=["between", "unlike", "withheld", "mixing"])
-    options = parser.parse_args()
-    if "between" in options.parts:
-        between(options.seeds)
-    if "unlike" in options.parts:
-        unlike(options.draws)
-    if "withheld" in options.parts:
-        withheld(max(1, options.draws // 5))
-    if "mixing" in options.parts:
-        mixing()
+    """Print all tables; ``--seeds``: how often shared genes are dealt out, ``--draws``: of types,
+    cells and genes.
+    """
+    parts = ("between", "unlike", "withheld", "mixing")
+    options = _common.options(__doc__, seeds=3, draws=10, parts=parts)
+    todo = {
+        "between": lambda: between(options.seeds),
+        "unlike": lambda: unlike(options.draws),
+        "withheld": lambda: withheld(max(1, options.draws // 5)),
+        "mixing": mixing,
+    }
+    for part in options.parts:
+        todo[part]()
 
 
 if __name__ == "__main__":
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NewtWarning)
-        main()
+    _common.quietly(main)

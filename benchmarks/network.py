@@ -7,8 +7,6 @@ made on, and logs it."""
 
 from __future__ import annotations
 
-import os
-import warnings
 from functools import cache
 from itertools import combinations_with_replacement
 
@@ -17,7 +15,7 @@ import pandas as pd
 
 import newt_sc as nt
 from benchmarks import _cache, _common
-from benchmarks._target_data import N_FOLDS, SETS, SOURCE, data, drugs, folds, labels
+from benchmarks._target_data import N_FOLDS, SETS, data, drawn, drugs, folds, labels, state
 from newt_sc import _kernels
 from newt_sc.models._target_predictor import read_compounds
 from newt_sc.tl._compound_space import WHITENING
@@ -29,11 +27,10 @@ N_BOOTSTRAP, N_NULL, N_DEALT = 2000, 10, 50
 
 
 @cache
-def state() -> str:
+def code() -> str:
     """Code that scores depend on."""
-    rooms = [SOURCE / name for name in ("_kernels", "genes", "datasets")]
-    models = sorted((SOURCE / "models").glob("_target*.py"))
-    return _cache.code_hash(*rooms, *models, _common.ROOT / "benchmarks" / "targets.py")
+    here = _common.ROOT / "benchmarks"
+    return f"{state()}-{_cache.code_hash(here / 'targets.py')}"
 
 
 # -- what is known ---------------------------------------------------------------------------------
@@ -102,9 +99,9 @@ def profiles() -> np.ndarray:
             out[np.ix_(test[b], test[a])] = S[np.ix_(b, a)]
         return data().obs_names, out
 
-    return _cache.vectors([state(), "profiles of fold pairs", PROFILE_WHITENING], compute)[
-        1
-    ].astype(np.float64)
+    return _cache.vectors([code(), "profiles of fold pairs", PROFILE_WHITENING], compute)[1].astype(
+        np.float64
+    )
 
 
 @cache
@@ -123,7 +120,7 @@ def against_known() -> np.ndarray:
             np.isnan(mean), np.nanmean(mean, axis=1, keepdims=True), mean
         )
 
-    return _cache.vectors([state(), "profile against known targets"], compute)[1].astype(np.float64)
+    return _cache.vectors([code(), "profile against known targets"], compute)[1].astype(np.float64)
 
 
 def scaled(S: np.ndarray) -> np.ndarray:
@@ -171,16 +168,13 @@ def precision(S: np.ndarray, known: np.ndarray, *, strict: bool = True) -> np.nd
 @cache
 def asked() -> np.ndarray:
     """Compounds whose neighbours are asked for."""
-    final = os.environ.get("FINAL") == "1"
-    return (folds() == N_FOLDS - 1) if final else (folds() != N_FOLDS - 1)
+    return (folds() == N_FOLDS - 1) == _common.is_final()
 
 
 @cache
 def draws() -> np.ndarray:
     """Bootstrap weights of compounds, by drug; the first row is 1."""
-    n = drugs().max() + 1
-    count = _kernels.bootstrap_weights(n, N_BOOTSTRAP)
-    return np.vstack([np.ones(len(drugs())), count[:, drugs()]])
+    return drawn(drugs(), N_BOOTSTRAP)
 
 
 def mean_precision(ap: np.ndarray) -> np.ndarray:
@@ -213,6 +207,7 @@ METHODS = (
     "both, through the candidates' known targets",
     "whitened signatures, through the candidates' known mechanisms",
 )
+KINDS = ("mechanism", "target")
 
 
 def average(name: str, kind: str, order: np.ndarray | None = None) -> np.ndarray:
@@ -233,51 +228,67 @@ def average(name: str, kind: str, order: np.ndarray | None = None) -> np.ndarray
     return precision(S, truth(kind))
 
 
-def similarity() -> None:
-    """Print the table of neighbours."""
-    final = os.environ.get("FINAL") == "1"
-    code = _cache.code_hash(_common.ROOT / "benchmarks" / "network.py")
+def dealt(name: str, kind: str) -> np.ndarray:
+    """Mean precision with signatures dealt to other compounds; three times where one chooses."""
     rng = np.random.default_rng(0)
     orders = [rng.permutation(data().n_obs) for _ in range(N_NULL)]
-    rows, plain = [], {}
+    key = [code(), _cache.code_hash(_common.ROOT / "benchmarks" / "network.py"), "null"]
+
+    def compute() -> pd.DataFrame:
+        some = orders[: 3 if name == METHODS[6] else N_NULL]
+        return pd.DataFrame({"mean": [mean_precision(average(name, kind, o))[0] for o in some]})
+
+    return _cache.table([*key, name, kind, _common.is_final()], compute)["mean"].to_numpy()
+
+
+def similarity() -> None:
+    """Print the table of neighbours."""
+    final = _common.is_final()
+    rows = []
+    found = {
+        (name, kind): mean_precision(average(name, kind)) for name in METHODS for kind in KINDS
+    }
     for name in METHODS:
         cells = [name]
-        for kind in ("mechanism", "target"):
-            found = mean_precision(average(name, kind))
-            n = 3 if name == METHODS[6] else N_NULL
-
-            def compute(name: str = name, kind: str = kind, n: int = n) -> pd.DataFrame:
-                return pd.DataFrame(
-                    {"mean": [mean_precision(average(name, kind, o))[0] for o in orders[:n]]}
-                )
-
-            null = _cache.table([state(), code, "null", name, kind, final], compute)[
-                "mean"
-            ].to_numpy()
-            plain[name, kind] = found
-            cells += [
-                _common.interval_text(found[0], found[1:]),
-                f"{null.mean():.3f} ± {null.std():.3f}",
-            ]
+        for kind in KINDS:
+            text = _common.interval_text(found[name, kind])
+            cells += [text, _common.null_text(dealt(name, kind))]
             if final:
-                _common.log_holdout(f"network {kind}", name, found[0])
+                _common.log_holdout(f"network {kind}", name, found[name, kind][0])
         rows.append(cells)
         print("; ".join(cells), flush=True)
-    for a, b in ((METHODS[1], METHODS[0]), (METHODS[3], METHODS[1]), (METHODS[6], METHODS[4])):
+    for one, other in ((1, 0), (3, 1), (6, 4)):
+        a, b = METHODS[one], METHODS[other]
         cells = [f"{a}, less {b}"]
-        for kind in ("mechanism", "target"):
-            x, y = plain[a, kind], plain[b, kind]
-            cells += [_common.interval_text(x[0] - y[0], x[1:] - y[1:], sign=True), ""]
+        for kind in KINDS:
+            cells += [_common.interval_text(found[a, kind], found[b, kind]), ""]
         rows.append(cells)
     loose = [
         mean_precision(precision(S, truth("mechanism"), strict=False))[0]
         for S in (raw(), whitened())
     ]
     made = chosen(whitened(), against_known(), "mechanism")[1]
-    n = [
-        int((asked() & np.isfinite(average(METHODS[1], kind))).sum())
-        for kind in ("mechanism", "target")
-    ]
+    n = [int((asked() & np.isfinite(average(METHODS[1], kind))).sum()) for kind in KINDS]
+    _report_similarity(rows, n, loose, made)
+
+
+def _report_similarity(
+    rows: list[list[str]], n: list[int], loose: list[float], made: list[tuple[float, float]]
+) -> None:
+    """Write the table of neighbours with what it needs to be read.
+
+    Parameters
+    ----------
+    rows
+        Cells of the table.
+    n
+        Compounds asked of, for mechanisms and for targets.
+    loose
+        Precision where names of one drug are neighbours, by the raw and the whitened cosine.
+    made
+        Sharpness and share chosen for each fold.
+    """
+    final = _common.is_final()
     _common.report(
         "network-similarity" + ("-holdout" if final else ""),
         "Networks: neighbours of the same mechanism or target" + (", hold-out" if final else ""),
@@ -376,7 +387,7 @@ def mechanisms() -> None:
                 f"{row['min_confidence']:.1f}",
                 f"{row['answered']:.3f}",
                 int(row["n"]),
-                _common.interval_text(values[0], values[1:]),
+                _common.interval_text(values),
                 f"{row['most_frequent']:.3f}",
             ]
         )
@@ -416,11 +427,10 @@ def indications() -> None:
     ):
         found = areas(np.arange(n), counts)
         use = np.isfinite(found)
-        means = _kernels.bootstrap_means(found[use], N_BOOTSTRAP, random_state=rng)
+        text = _common.mean_interval(found[use], n_resamples=N_BOOTSTRAP, random_state=rng)
         null = np.array([np.nanmean(areas(rng.permutation(n), counts)) for _ in range(N_DEALT)])
         p = float(_kernels.permutation_p(found[use].mean(), null))
-        text = _common.interval_text(found[use].mean(), means)
-        rows.append([title, text, f"{null.mean():.3f} ± {null.std():.3f}", f"{p:.3f}"])
+        rows.append([title, text, _common.null_text(null), f"{p:.3f}"])
     _common.report(
         "network-indications",
         "Networks: drugs of the same indication",
@@ -436,14 +446,12 @@ def indications() -> None:
 
 def main() -> None:
     """Print the tables."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", nt.errors.NewtWarning)
-        similarity()
-        if os.environ.get("FINAL") != "1":
-            communities()
-            mechanisms()
-            indications()
+    similarity()
+    if not _common.is_final():
+        communities()
+        mechanisms()
+        indications()
 
 
 if __name__ == "__main__":
-    main()
+    _common.quietly(main)

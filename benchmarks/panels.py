@@ -8,17 +8,15 @@ these scores."""
 
 from __future__ import annotations
 
-import argparse
-import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.neighbors import KNeighborsRegressor
 
 import newt_sc as nt
-from benchmarks import _common, _spaces
-from newt_sc.errors import NewtWarning
+from benchmarks import _common, _spaces, mapping
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     Labels = NDArray[Any]
 
 LEAST = 2 * _spaces.N_NEIGHBORS  # cells of a class that counts
+TITLE = "Labels between gene panels that share no gene"
 SHARED = (0, 50, 200)  # genes that both sides have, where others are read
 PROTOCOLS = {
     "halves": "halves of 2,000 variable genes",
@@ -66,48 +65,16 @@ def sides(name: str, protocol: str, seed: int) -> tuple[ad.AnnData, ad.AnnData, 
     return halves[0], halves[1], where
 
 
-def mapped(
-    via: str, kind: str = "newt", seed: int = 0
-) -> Callable[[ad.AnnData, ad.AnnData], Labels]:
-    """Labels by ``tl.map_to_reference``."""
-
-    def call(query: ad.AnnData, ref: ad.AnnData) -> Labels:
-        embedding = _spaces.vectors(kind, seed)
-        done = nt.tl.map_to_reference(
-            query, ref, label="label", via=via, embedding=embedding, min_confidence=0, copy=True  # type: ignore[arg-type]
-        )  # fmt: skip
-        return done.obs["newt_mapping_label"].astype(str).to_numpy()
-
-    return call
-
-
-def placed(place: Callable[[ad.AnnData], Any]) -> Callable[[ad.AnnData, ad.AnnData], Labels]:
-    """Labels of the nearest cells in a space that each side is placed in by itself."""
-
-    def call(query: ad.AnnData, ref: ad.AnnData) -> Labels:
-        return _spaces.carried(place(query), place(ref), ref.obs["label"].to_numpy(dtype=str))
-
-    return call
-
-
-def methods(seed: int) -> Iterator[tuple[str, Callable[[ad.AnnData, ad.AnnData], Labels]]]:
+def methods(seed: int) -> dict[str, mapping.Way]:
     """Name and way of each row."""
-    yield 'via="auto" (default)', mapped("auto")
-    yield 'via="aligned"', mapped("aligned")
-    yield 'via="rotated"', mapped("rotated")
-    yield (
-        "project, each side centred",
-        placed(lambda a: _spaces.embed(a, _spaces.vectors(), mode="project")[0]),
-    )
-    for centred in (True, False):
-        name = f"weighted mean of gene vectors{', centred' * centred}"
-        yield (
-            name,
-            placed(lambda a, c=centred: _spaces.weighted_mean(a, _spaces.vectors(), centred=c)),
-        )
-    for kind in _spaces.CONTROLS:
-        for via in ("auto", "aligned", "rotated"):
-            yield f"{via}, {kind} rows", mapped(via, kind, seed)
+    vias = ("auto", "aligned", "rotated")
+    names = ('via="auto" (default)', 'via="aligned"', 'via="rotated"', "project, each side centred")
+    means = ("weighted mean of gene vectors, centred", "weighted mean of gene vectors")
+    return {name: mapping.OURS[name] for name in (*names, *means)} | {
+        f"{via}, {kind} rows": mapping.mapped(via, kind, seed=seed)
+        for kind in _spaces.CONTROLS
+        for via in vias
+    }
 
 
 def _dense(X: Any) -> NDArray[np.float64]:
@@ -128,9 +95,6 @@ def agreement(found: NDArray[np.float64], truth: NDArray[np.float64]) -> tuple[f
 
 def nearest_mean(query: Any, ref: Any, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean of the nearest cells by PCA of the same genes, each side centred."""
-    from sklearn.decomposition import PCA
-    from sklearn.neighbors import KNeighborsRegressor
-
     both = [x - x.mean(axis=0) for x in (_dense(query), _dense(ref))]
     model = PCA(min(_spaces.N_NEIGHBORS, both[0].shape[1] // 2), random_state=0).fit(
         np.vstack(both)
@@ -138,7 +102,7 @@ def nearest_mean(query: Any, ref: Any, values: NDArray[np.float64]) -> NDArray[n
     knn = KNeighborsRegressor(
         min(_spaces.N_NEIGHBORS, len(values)),
         metric="cosine",
-        weights=lambda d: np.maximum(1 - d, 0) + 1e-6,
+        weights=_spaces.cosine_weights,
     )
     knn.fit(model.transform(both[1]), values)
     return np.asarray(knn.predict(model.transform(both[0])))
@@ -191,36 +155,33 @@ def read(name: str, shared: int, seed: int) -> dict[str, NDArray[np.float64]]:
 
 def report_genes(names: list[str], n_seeds: int) -> None:
     """Print how well genes are read."""
-    found: dict[str, dict[int, dict[str, NDArray[np.float64]]]] = defaultdict(
-        lambda: defaultdict(dict)
-    )
+    # method -> shared genes, set -> r and R2, the mean over draws
+    found: dict[str, dict[tuple[int, str], NDArray[np.float64]]] = defaultdict(dict)
     for shared in SHARED:
         for name in names:
             draws = [read(name, shared, seed) for seed in range(n_seeds)]
             for method in draws[0]:
-                found[method][shared][name] = np.mean([draw[method] for draw in draws], axis=0)
-            shown = {
-                m: round(float(by[shared][name][0]), 3)
-                for m, by in found.items()
-                if name in by[shared]
-            }
+                found[method][shared, name] = np.mean([draw[method] for draw in draws], axis=0)
+            shown = {m: round(float(draws[0][m][0]), 3) for m in draws[0]}
             print("genes", shared, name, shown, flush=True)
     rows = []
     for method, by in found.items():
-        means = [f"{np.mean([v[0] for v in by[n].values()]):.3f}" if by[n] else "–" for n in SHARED]
-        row = [method, *means, f"{np.mean([v[1] for v in by[0].values()]):.3f}" if by[0] else "–"]
-        rows.append([*row, *(f"{by[0][name][0]:.3f}" if by[0] else "–" for name in names)])
-    short = [name.replace("_human", "").replace("_mouse", "") for name in names]
-    header = [
-        "read by",
-        *(f"{n or 'none'} shared" for n in SHARED),
-        "R2, none shared",
-        *(f"{n}, none" for n in short),
-    ]
+
+        def mean(shared: int, which: int = 0, by: Any = by, sets: list[str] = names) -> str:
+            values = [by[shared, name][which] for name in sets if (shared, name) in by]
+            return f"{np.mean(values):.3f}" if values else "–"
+
+        each = [mean(0, sets=[name]) for name in names]
+        rows.append([method, *map(mean, SHARED), mean(0, 1), *each])
     _common.report(
         "panels-genes",
-        "Labels between gene panels that share no gene",
-        header,
+        TITLE,
+        [
+            "read by",
+            *(f"{n or 'none'} shared" for n in SHARED),
+            "R2, none shared",
+            *(f"{name}, none" for name in _common.short(names)),
+        ],
         rows,
         "Genes that one half of the cells lacks, read from the other half (`genes=`): Pearson's r"
         f" over cells, mean of about 1,000 genes, both ways, of {n_seeds} random splits of cells"
@@ -233,72 +194,76 @@ def report_genes(names: list[str], n_seeds: int) -> None:
     )
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.panels", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--sets", nargs="+", choices=_spaces.SETS, default=_spaces.SETS)
-    parser.add_argument(
-        "--parts", nargs="+", choices=("labels", "genes"), default=["labels", "genes"]
-    )
-    parser.add_argument("--protocols", nargs="+", choices=list(PROTOCOLS), default=list(PROTOCOLS))
-    options = parser.parse_args()
-    if "genes" in options.parts:
-        report_genes(list(options.sets), options.seeds)
-    if "labels" not in options.parts:
-        return
+def carried(
+    name: str, protocol: str, n_seeds: int
+) -> tuple[dict[str, list[Labels]], Labels] | None:
+    """Whether each cell has its label by each method, one array a seed, and the labels; ``None``
+    where a set is left out.
+    """
+    right: dict[str, list[Labels]] = defaultdict(list)
+    for seed in range(n_seeds):
+        made = sides(name, protocol, seed)
+        if made is None:
+            return None
+        *halves, where = made
+        labels, found = (np.empty(where.size, dtype=object) for _ in range(2))
+        for i in (0, 1):
+            labels[where == i] = halves[i].obs["label"].to_numpy()
+        for method, way in methods(seed).items():
+            for i in (0, 1):
+                pair = mapping.Pair(name, halves[i], halves[1 - i])
+                found[where == i] = mapping.told(way(pair))
+            right[method].append(found == labels)
+        right["largest class"].append(labels == max(set(labels), key=list(labels).count))
+    return right, labels.astype(str)
+
+
+def report_labels(names: list[str], protocols: list[str], n_seeds: int) -> None:
+    """Print how well labels are carried."""
     table = _spaces.Table()
-    for protocol in options.protocols:
-        for name in options.sets:
-            right: dict[str, list[Labels]] = defaultdict(list)
-            labels = np.empty(0)
-            for seed in range(options.seeds):
-                pair = sides(name, protocol, seed)
-                if pair is None:
-                    break
-                *halves, where = pair
-                labels = np.empty(where.size, dtype=object)
-                for i in (0, 1):
-                    labels[where == i] = halves[i].obs["label"].to_numpy()
-                for method, call in methods(seed):
-                    found = np.empty(where.size, dtype=object)
-                    for i in (0, 1):
-                        found[where == i] = call(halves[i], halves[1 - i])
-                    right[method].append(found == labels)
-                right["largest class"].append(labels == max(set(labels), key=list(labels).count))
+    for protocol in protocols:
+        for name in names:
+            done = carried(name, protocol, n_seeds)
+            if done is None:
+                continue
+            right, labels = done
             for method, each in right.items():
-                table.add(method, protocol, name, np.mean(each, axis=0), labels.astype(str))
-            shown = {
-                m: round(_spaces.balanced(np.mean(e, axis=0), labels), 3) for m, e in right.items()
-            }
+                table.add(method, protocol, name, np.mean(each, axis=0), labels)
+            shown = {m: f"{table.found[m, protocol][name][0]:.3f}" for m in right}
             print(protocol, name, shown, flush=True)
-    columns = list(options.protocols)
     _common.report(
         "panels",
-        "Labels between gene panels that share no gene",
-        ["method", *(PROTOCOLS[column] for column in columns)],
-        table.rows(columns),
+        TITLE,
+        ["method", *(PROTOCOLS[column] for column in protocols)],
+        table.rows(protocols),
         f"Balanced accuracy of labels carried by the {_spaces.N_NEIGHBORS} nearest cells (cosine),"
         f" which were measured on other genes; mean of the sets with two classes of {LEAST} cells"
-        f" or more, these classes only, and of {options.seeds} random splits of cells and genes. In"
+        f" or more, these classes only, and of {n_seeds} random splits of cells and genes. In"
         " brackets 95 % bootstrap intervals over cells. *Own variable genes*: all genes are split,"
         " and each side marks its own 2,000. *2,000 counts*, *500 counts*: sets of counts, thinned"
         " before. *Shuffled rows*: each gene has the vector of another; *random rows*: vectors of"
         " noise. Joint PCA has no gene to work on.",
     )
-    names, rows = table.sets(columns[0])
-    short = [name.replace("_human", "").replace("_mouse", "") for name in names]
-    _common.report(
-        "panels-sets",
-        "Labels between gene panels that share no gene",
-        [PROTOCOLS[columns[0]], *short],
-        rows,
-        "The first column above, set by set.",
-        path="panels",
+    own, rows = table.sets(protocols[0])
+    header = [PROTOCOLS[protocols[0]], *_common.short(own)]
+    note = "The first column above, set by set."
+    _common.report("panels-sets", TITLE, header, rows, note, path="panels")
+
+
+def main() -> None:
+    """Print the tables."""
+    options = _common.options(
+        __doc__,
+        seeds=3,
+        sets=_spaces.SETS,
+        parts=("labels", "genes"),
+        protocols=tuple(PROTOCOLS),
     )
+    if "genes" in options.parts:
+        report_genes(list(options.sets), options.seeds)
+    if "labels" in options.parts:
+        report_labels(list(options.sets), list(options.protocols), options.seeds)
 
 
 if __name__ == "__main__":
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NewtWarning)
-        main()
+    _common.quietly(main)

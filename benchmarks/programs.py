@@ -9,11 +9,8 @@ of the pairs of a program and a set, drawn by a hash of their names."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
-import warnings
 from collections import defaultdict
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +21,6 @@ import pandas as pd
 import newt_sc as nt
 from benchmarks import _common, _spaces
 from newt_sc import _keys
-from newt_sc.errors import NewtWarning
 
 Scores = dict[str, np.ndarray]
 
@@ -93,110 +89,94 @@ def panel(adata: ad.AnnData, own: np.ndarray, size: str, draw: int) -> ad.AnnDat
     return adata[:, kept].copy()
 
 
+class Scored:
+    """AUROC of the programs of a set: (program, column, method) -> one a draw."""
+
+    def __init__(self, name: str, some: pd.DataFrame) -> None:
+        adata = _spaces.cells(name)
+        self.adata = adata[(adata.obs["label"] != "NA").to_numpy()].copy()  # type: ignore[union-attr]
+        self.programs: dict[str, list[str]] = dict(zip(some["program"], some["genes"], strict=True))
+        self.positive = {
+            row.program: self.adata.obs["label"].isin(row.labels).to_numpy()
+            for row in some.itertuples()
+        }
+        self.found: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+
+    def add(self, column: str, method: str, scores: Scores) -> None:
+        """Score programs."""
+        for program, values in scores.items():
+            area = auroc(values, self.positive[program])
+            self.found[program, column, method].append(area)
+
+    def add_both(self, column: str, scores: Scores, relatives: dict[str, Scores]) -> None:
+        """Score markers, and their mean with relatives."""
+        self.add(column, "markers", scores)
+        for kind in ("newt", "shuffled 0"):
+            both = {key: (scores[key] + relatives[kind][key]) / 2 for key in scores}
+            self.add(column, f"with relatives, {kind.split(' ')[0]}", both)
+
+    def means(self) -> dict[tuple[str, str, str], float]:
+        """Mean over draws."""
+        return {key: float(np.mean(each)) for key, each in self.found.items()}
+
+
 def of_set(
     name: str, some: pd.DataFrame, atlas: dict[str, list[str]]
-) -> dict[tuple[str, str], dict[str, float]]:
-    """AUROC of each program of a set: (program, column) -> method -> AUROC, a mean over draws."""
-    adata = _spaces.cells(name)
-    adata = adata[(adata.obs["label"] != "NA").to_numpy()].copy()  # type: ignore[union-attr]
-    shipped = _spaces.vectors()
-    programs = dict(zip(some["program"], some["genes"], strict=True))
-    positive = {
-        row.program: adata.obs["label"].isin(row.labels).to_numpy() for row in some.itertuples()
-    }
-    found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-
-    def add(column: str, method: str, scores: Scores) -> None:
-        for program in programs:
-            found[program, column][method].append(auroc(scores[program], positive[program]))
-
+) -> dict[tuple[str, str, str], float]:
+    """AUROC of each program of a set: (program, column, method) -> a mean over draws."""
+    out, shipped = Scored(name, some), _spaces.vectors()
+    adata, programs = out.adata, out.programs
     whole = scored(adata, programs, shipped, 0)
     measured = adata.uns[_keys.PROGRAMS]["programs"]["measured"].str.split("|")
-    for program in programs:
-        found[program, ALL]["markers"].append(auroc(whole[program], positive[program]))
     own = adata.var_names.isin(measured.explode())
+    lists = {
+        row.program: sorted(set(atlas[row.atlas]) - set(row.genes))
+        for row in some.itertuples()
+        if row.atlas
+    }
     relatives: dict[str, Scores] = {}
     for size, n_draws in PANELS.items():
+        column = f"{NONE}, {size} genes"
         for draw in range(n_draws):
             cells = panel(adata, own, size, draw)
             for kind in TABLES:
                 scores = scored(cells, programs, table(kind), 1)
-                method = kind.partition(" ")[0] if kind.startswith("shuffled") else kind
-                add(f"{NONE}, {size} genes", method, scores)
+                out.add(column, "shuffled" if kind.startswith("shuffled") else kind, scores)
                 if size == "all":
                     relatives[kind] = scores
-            lists = {
-                one: sorted(set(atlas[key]) - set(programs[one]))
-                for one, key in _atlas_of(some).items()
-            }
-            for program, values in (scored(cells, lists, shipped, 0) if lists else {}).items():
-                found[program, f"{NONE}, {size} genes"]["atlas"].append(
-                    auroc(values, positive[program])
-                )
+            out.add(column, "atlas", scored(cells, lists, shipped, 0) if lists else {})
     for n in MEASURED:
         for draw in range(N_DRAWS):
             rng = np.random.default_rng([draw, n])
-            lists = {
+            few = {
                 key: [str(g) for g in rng.permutation(genes)[:n]] for key, genes in measured.items()
             }
-            few = scored(adata, lists, shipped, 0)
-            add(f"{n} measured", "markers", few)
-            for kind in ("newt", "shuffled 0"):
-                both = {key: (few[key] + relatives[kind][key]) / 2 for key in programs}
-                add(f"{n} measured", f"with relatives, {kind.split(' ')[0]}", both)
-    for program in programs:
-        for kind in ("newt", "shuffled 0"):
-            both = (whole[program] + relatives[kind][program]) / 2
-            method = f"with relatives, {kind.split(' ')[0]}"
-            found[program, ALL][method].append(auroc(both, positive[program]))
-    return {
-        key: {method: float(np.mean(each)) for method, each in by.items()}
-        for key, by in found.items()
-    }
+            out.add_both(f"{n} measured", scored(adata, few, shipped, 0), relatives)
+    out.add_both(ALL, whole, relatives)
+    return out.means()
 
 
-def _atlas_of(some: pd.DataFrame) -> dict[str, str]:
-    return {row.program: row.atlas for row in some.itertuples() if row.atlas}
-
-
-def main(argv: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.programs", description=__doc__)
     listed = pairs()
-    parser.add_argument(
-        "--sets",
-        nargs="+",
-        choices=sorted(set(listed["set"])),
-        default=list(listed["set"].unique()),
-    )
-    options = parser.parse_args(argv)
+    options = _common.options(__doc__, sets=tuple(listed["set"].unique()))
     atlas: dict[str, list[str]] = {}
     for name in ATLASES:
         atlas |= nt.io.read_gmt(_common.data_dir() / "knowledge" / "lineage" / f"{name}.gmt.gz")
     records = []
     for name in options.sets:
         some = listed[listed["set"] == name]
+        chosen_on = dict(zip(some["program"], some["chosen_on"], strict=True))
         found = of_set(name, some, atlas)
-        for row in some.itertuples():
-            for (program, column), by in found.items():
-                if program == row.program:
-                    one = {
-                        "set": name,
-                        "program": program,
-                        "chosen_on": row.chosen_on,
-                        "column": column,
-                    }
-                    records += [
-                        one | {"method": method, "auroc": value} for method, value in by.items()
-                    ]
-        one = {
-            row.program: round(found[row.program, f"{NONE}, all genes"]["newt"], 3)
-            for row in some.itertuples()
-        }
-        print(name, one, flush=True)
-    frame = pd.DataFrame(records)
-    keys = ["set", "program", "chosen_on"]
-    wide = frame.pivot_table(index=keys, columns=["column", "method"], values="auroc")
+        records += [
+            (name, program, chosen_on[program], column, method, value)
+            for (program, column, method), value in found.items()
+        ]
+        shown = {p: round(found[p, f"{NONE}, all genes", "newt"], 3) for p in chosen_on}
+        print(name, shown, flush=True)
+    names = ["set", "program", "chosen_on", "column", "method", "auroc"]
+    frame = pd.DataFrame(records, columns=names)
+    wide = frame.pivot_table(index=names[:3], columns=["column", "method"], values="auroc")
     _report_none(wide)
     _report_few(wide)
     _report_pairs(wide, listed)
@@ -209,9 +189,8 @@ def _halves(wide: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _less(first: pd.Series, second: pd.Series) -> str:
-    each = (first - second).dropna()
-    low, high = nt._kernels.percentile_interval(nt._kernels.bootstrap_means(each.to_numpy(), 2000))
-    return f"{each.mean():+.3f} ({low:+.3f} to {high:+.3f}), {int((each > 0).sum())} of {each.size}"
+    each = (first - second).dropna().to_numpy()
+    return f"{_common.mean_interval(each, sign=True)}, {int((each > 0).sum())} of {each.size}"
 
 
 def _report_none(wide: pd.DataFrame) -> None:
@@ -225,43 +204,23 @@ def _report_none(wide: pd.DataFrame) -> None:
         (f"{NONE}, {size} genes", half, kept)
         for size in PANELS
         for half, kept in _halves(wide).items()
+        if size == "all" or half.startswith("all")
     ]
-    columns = [one for one in columns if one[0] == f"{NONE}, all genes" or one[1].startswith("all")]
-    rows = []
-    for method, text in names.items():
-        rows.append(
-            [
-                text,
-                *(
-                    _common.mean_interval(wide.loc[kept, (c, method)].to_numpy())
-                    for c, _, kept in columns
-                ),
-            ]
-        )
+
+    def less(method: str) -> list[str]:
+        return [_less(wide[c, "newt"][kept], wide[c, method][kept]) for c, _, kept in columns]
+
+    rows = [
+        [text, *(_common.mean_interval(wide[c, m][kept].to_numpy()) for c, _, kept in columns)]
+        for m, text in names.items()
+    ]
     for method in ("shuffled", "no lineage", "coexpression"):
-        row = [f"relatives less {names[method].removeprefix('relatives, ')}"]
-        rows.append(
-            [
-                *row,
-                *(
-                    _less(wide.loc[kept, (c, "newt")], wide.loc[kept, (c, method)])
-                    for c, _, kept in columns
-                ),
-            ]
-        )
+        of = names[method].removeprefix("relatives, ")
+        rows.append([f"relatives less {of}", *less(method)])
     n = int(wide[f"{NONE}, all genes", "atlas"].notna().sum())
-    row = [f"other genes of an atlas's list ({n} pairs)"]
-    rows.append([*row, *(f"{wide.loc[kept, (c, 'atlas')].mean():.3f}" for c, _, kept in columns)])
-    row = [f"relatives less these ({n} pairs)"]
-    rows.append(
-        [
-            *row,
-            *(
-                _less(wide.loc[kept, (c, "newt")], wide.loc[kept, (c, "atlas")])
-                for c, _, kept in columns
-            ),
-        ]
-    )
+    means = (f"{wide.loc[kept, (c, 'atlas')].mean():.3f}" for c, _, kept in columns)
+    rows.append([f"other genes of an atlas's list ({n} pairs)", *means])
+    rows.append([f"relatives less these ({n} pairs)", *less("atlas")])
     _common.report(
         "programs",
         "Programs of cell types",
@@ -324,19 +283,21 @@ def _report_pairs(wide: pd.DataFrame, listed: pd.DataFrame) -> None:
     ]
     rows = []
     for (name, program, on), values in wide.iterrows():
-        labels = listed.loc[
-            (listed["set"] == name) & (listed["program"] == program), "labels"
-        ].iloc[0]
+        own = (listed["set"] == name) & (listed["program"] == program)
+        labels = listed.loc[own, "labels"].iloc[0]
         numbers = [f"{values[key]:.3f}" if np.isfinite(values[key]) else "–" for key in wanted]
         rows.append([f"{name}: {program}", ", ".join(labels), "yes" if on else "no", *numbers])
-    header = ["program", "labels", "chosen on", "all markers measured", "relatives, none measured",
-              "shuffled rows", "without lineage", "atlas's list"]  # fmt: skip
-    text = f"Each pair, all other genes measured:\n\n{_common.markdown_table(header, rows)}"
-    print(text)
-    _common.write_section(_common.DOCS / "programs.md", "programs-pairs", text)
+    _common.report(
+        "programs-pairs",
+        "Programs of cell types",
+        ["program", "labels", "chosen on", "all markers measured", "relatives, none measured",
+         "shuffled rows", "without lineage", "atlas's list"],
+        rows,
+        "",
+        path="programs",
+        above="Each pair, all other genes measured:",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NewtWarning)
-        main()
+    _common.quietly(main)

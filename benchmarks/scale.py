@@ -8,8 +8,7 @@ same call in a process that has embedded a thousand cells before."""
 
 from __future__ import annotations
 
-import argparse
-import subprocess
+import json
 import sys
 import tempfile
 import time
@@ -24,10 +23,10 @@ from scipy import sparse
 
 import newt_sc as nt
 from benchmarks import _common
+from benchmarks._timing import slope
 
 N_GENES, N_USED, DETECTED, POOL, WARM = 18_000, 2_000, 2_000, 20_000, 1_000
 N_COMPS = 50
-FIGURE = _common.ROOT / "docs" / "_static" / "scale.png"
 
 
 def pool(seed: int = 0, rows: int = POOL) -> sparse.csr_array:
@@ -40,7 +39,7 @@ def pool(seed: int = 0, rows: int = POOL) -> sparse.csr_array:
         indices[i] = np.sort(np.argpartition(-keys, DETECTED)[:DETECTED])
     counts = 1 + rng.poisson(1.5, size=indices.shape)
     data = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
-    indptr = np.arange(rows + 1, dtype=np.int64) * DETECTED
+    indptr = np.arange(rows + 1, dtype=np.int32) * DETECTED
     return sparse.csr_array((data.ravel(), indices.ravel(), indptr), shape=(rows, N_GENES))
 
 
@@ -60,23 +59,11 @@ def write(path: Path, cells: int, some: sparse.csr_array) -> None:
     ad.io.write_elem(group, "var", pd.DataFrame({"highly_variable": used(some)}, index=names))
     for name in ("layers", "obsm", "varm", "obsp", "varp", "uns"):
         ad.io.write_elem(group, name, {})
-    X = group.create_group("X")
-    X.attrs.update(
-        {"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": [cells, N_GENES]}
-    )
-    n = cells * DETECTED
-    arrays = {
-        name: X.create_array(name, shape=(n,), chunks=(min(n, 1 << 21),), dtype=np.dtype(dtype))
-        for name, dtype in (("data", np.float32), ("indices", np.int32))
-    }
-    for start in range(0, cells, some.shape[0]):
-        stop = min(cells, start + some.shape[0])
-        part = slice(0, (stop - start) * DETECTED)
-        for name, array in arrays.items():
-            array[start * DETECTED : stop * DETECTED] = getattr(some, name)[part]
-    X.create_array(
-        "indptr", data=np.arange(cells + 1, dtype=np.int64) * DETECTED, chunks=(1 << 20,)
-    )
+    chunks = {"chunks": (1 << 21,)}
+    ad.io.write_elem(group, "X", some[: min(cells, some.shape[0])], dataset_kwargs=chunks)
+    X = ad.io.sparse_dataset(group["X"])
+    for start in range(some.shape[0], cells, some.shape[0]):
+        X.append(some[: min(cells - start, some.shape[0])])
 
 
 # -- children --------------------------------------------------------------------------------------
@@ -88,53 +75,63 @@ def arguments(path: Path) -> list[str]:
     return ["embed", str(path), str(out), "--n-comps", str(N_COMPS), "--embedding-only", "-q"]
 
 
-def child(what: str, path: Path) -> None:
-    """Do one thing in a process of its own and say how long it took."""
+def kernel(path: Path) -> tuple[float, float]:
+    """Seconds, and processor seconds, of the two products, from those of a pool of cells."""
+    from newt_sc.io import _store
+
+    E = np.asarray(nt.datasets.embedding()[:N_GENES].X, dtype=np.float32)
+    with _store.open_store(path) as group:
+        X = _store.cells_on_disk(group, path).X
+        block, n = X[: min(X.shape[0], POOL)], X.shape[0]
+    at = np.flatnonzero(used(block))
+    mean = np.asarray(block[:, at].mean(axis=0)).ravel()
+    times = []
+    for _ in range(4):
+        busy, started = time.process_time(), time.perf_counter()
+        part = block[:, at]
+        nt._kernels.scatter(part, mean)
+        nt._kernels.project(part, E[at])
+        times.append((time.perf_counter() - started, time.process_time() - busy))
+    seconds, busy = (min(each) * n / block.shape[0] for each in zip(*times, strict=True))
+    return seconds, busy
+
+
+def embed(path: Path) -> None:
+    """The command, in this process."""
     from newt_sc.cli import main
+
+    if main(arguments(path)):
+        raise RuntimeError
+
+
+def read(path: Path) -> None:
+    """Every block of the file."""
     from newt_sc.io import _store
     from newt_sc.tl._rows import Rows
 
-    E = np.asarray(nt.datasets.embedding()[:N_GENES].X, dtype=np.float32)
+    with _store.open_store(path) as group:
+        cells = _store.cells_on_disk(group, path)
+        rows = sum(block.shape[0] for block in Rows(cells.X, "X").blocks(dense=False))
+    if rows != cells.n_obs:
+        raise RuntimeError
+
+
+def child(what: str, path: Path) -> None:
+    """Do one thing in a process of its own and say how long it took."""
     if what == "kernel":
-        with _store.open_store(path) as group:
-            X = _store.cells_on_disk(group, path).X
-            block = X[: min(X.shape[0], POOL)]
-            n = X.shape[0]
-        at = np.flatnonzero(used(block))
-        mean = np.asarray(block[:, at].mean(axis=0)).ravel()
-        times = []
-        for _ in range(4):
-            busy, started = time.process_time(), time.perf_counter()
-            part = block[:, at]
-            nt._kernels.scatter(part, mean)
-            nt._kernels.project(part, E[at])
-            times.append((time.perf_counter() - started, time.process_time() - busy))
-        seconds, busy = (min(each) * n / block.shape[0] for each in zip(*times, strict=True))
-        sys.stdout.write(f"\n{seconds} {busy}\n")
+        print(json.dumps(kernel(path)))
         return
-    if what == "embed" and main(arguments(path.with_name(f"{WARM}.zarr"))):
-        raise RuntimeError
+    act = embed if what == "embed" else read
+    if what == "embed":
+        embed(path.with_name(f"{WARM}.zarr"))
     busy, started = time.process_time(), time.perf_counter()
-    if what == "read":
-        with _store.open_store(path) as group:
-            cells = _store.cells_on_disk(group, path)
-            rows = sum(block.shape[0] for block in Rows(cells.X, "X").blocks(dense=False))
-        if rows != cells.n_obs:
-            raise RuntimeError
-    elif main(arguments(path)):
-        raise RuntimeError
-    sys.stdout.write(f"\n{time.perf_counter() - started} {time.process_time() - busy}\n")
+    act(path)
+    print(json.dumps([time.perf_counter() - started, time.process_time() - busy]))
 
 
 def run(what: str, path: Path) -> dict[str, float]:
     """Seconds, and processor seconds of all threads, of what a child does."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scale", "--child", what, "--path", str(path)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    seconds, busy = (float(text) for text in done.stdout.split()[-2:])
+    seconds, busy = _common.child("scale", "--child", what, "--path", path)
     return {what: seconds, f"{what}_busy": busy}
 
 
@@ -163,9 +160,9 @@ def growth(sizes: list[int], folder: Path, repeat: int) -> list[dict[str, float]
     return out
 
 
-def slope(few: dict[str, float], many: dict[str, float], what: str) -> float:
-    """Of the logarithm of time over that of cells."""
-    return float(np.log(many[what] / few[what]) / np.log(many["cells"] / few["cells"]))
+def steepness(few: dict[str, float], many: dict[str, float], what: str) -> float:
+    """Slope of a time over the number of cells."""
+    return slope((few["cells"], few[what]), (many["cells"], many[what]))
 
 
 def growth_table(found: list[dict[str, float]], repeat: int) -> None:
@@ -176,24 +173,17 @@ def growth_table(found: list[dict[str, float]], repeat: int) -> None:
             floor = 2 * row[f"read{busy}"] + row[f"kernel{busy}"]
             texts = [f"{row[f'{what}{busy}']:.2f}" for what in ("read", "kernel", "embed", "whole")]
             texts += [f"{row[f'embed{busy}'] / floor:.2f}", f"{row[f'whole{busy}'] / floor:.2f}"]
-            texts.append(f"{slope(found[at - 1], row, f'embed{busy}'):.2f}" if at else "")
+            texts.append(f"{steepness(found[at - 1], row, f'embed{busy}'):.2f}" if at else "")
             rows.append([f"{row['cells']:,.0f}", by, *texts, f"{row['peak'] / 2**30:.2f}"])
     note = ""
     by_cells = {row["cells"]: row for row in found}
     if {10_000, 1_000_000} <= set(by_cells):
         few, many = by_cells[10_000], by_cells[1_000_000]
-        warm, busy = (slope(few, many, what) for what in ("embed", "embed_busy"))
+        warm, busy = (steepness(few, many, what) for what in ("embed", "embed_busy"))
         note = (
             f" From 10,000 to 1,000,000 cells it is {warm:.2f} by the clock and {busy:.2f} by"
             " processor time."
         )
-        if 100_000 in by_cells:
-            steps = zip((few, by_cells[100_000]), (by_cells[100_000], many), strict=True)
-            more = [1e6 * (b["embed"] - a["embed"]) / (b["cells"] - a["cells"]) for a, b in steps]
-            note += (
-                f" A further cell takes {more[0]:.0f} µs up to 100,000 and {more[1]:.0f} µs beyond"
-                " (warm, clock)."
-            )
     floor_name = "/ (2 read + products)"
     _common.report(
         "scale",
@@ -227,53 +217,37 @@ def growth_table(found: list[dict[str, float]], repeat: int) -> None:
 
 def figure(found: list[dict[str, float]]) -> None:
     """Draw time and memory over the number of cells."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
-    cells = [row["cells"] for row in found]
-    floor = [2 * row["read"] + row["kernel"] for row in found]
-    for label, values, style in (
-        ("whole command", [row["whole"] for row in found], {"color": "#0072B2", "marker": "o"}),
-        ("warm call", [row["embed"] for row in found], {"color": "#D55E00", "marker": "s"}),
-        ("2 read + products", floor, {"color": "#555555", "marker": "^", "linestyle": "--"}),
-    ):
-        left.loglog(cells, values, label=label, markersize=4, **style)
-    left.set(xlabel="cells", ylabel="seconds")
-    left.legend(frameon=False, fontsize=8)
-    right.semilogx(
-        cells, [row["peak"] / 2**30 for row in found], color="#0072B2", marker="o", markersize=4
-    )
-    right.axhline(2, color="#555555", linestyle=":", linewidth=1)
-    right.set(xlabel="cells", ylabel="peak memory, GiB", ylim=(0, 2.2))
-    for ax in (left, right):
-        ax.spines[["top", "right"]].set_visible(False)
-    FIGURE.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(FIGURE, dpi=150)
-    plt.close(fig)
+    table = pd.DataFrame(found)
+    lines = {
+        "whole command": (table["whole"], {"color": "#0072B2", "marker": "o"}),
+        "warm call": (table["embed"], {"color": "#D55E00", "marker": "s"}),
+        "2 read + products": (
+            2 * table["read"] + table["kernel"],
+            {"color": "#555555", "ls": "--"},
+        ),
+    }
+    with _common.panels("scale") as (left, right):
+        for label, (values, style) in lines.items():
+            left.loglog(table["cells"], values, label=label, markersize=4, **style)
+        left.set(xlabel="cells", ylabel="seconds")
+        left.legend(frameon=False, fontsize=8)
+        right.semilogx(table["cells"], table["peak"] / 2**30, color="#0072B2", marker="o", ms=4)
+        right.axhline(2, color="#555555", linestyle=":", linewidth=1)
+        right.set(xlabel="cells", ylabel="peak memory, GiB", ylim=(0, 2.2))
 
 
 def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
-    parser.add_argument("--repeat", type=int, default=3, help="runs of which the median is told")
-    parser.add_argument(
-        "--folder",
-        type=Path,
-        help="where cells are kept and looked for (default: a temporary folder)",
-    )
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    """Print the table; ``--repeat``: runs of which the median is told, ``--folder``: where cells
+    are kept and looked for.
+    """
+    sizes = [1_000, 10_000, 100_000, 1_000_000]
+    options = _common.options(__doc__, cells=sizes, repeat=3, folder=None, child=None, path=None)
     warnings.simplefilter("ignore")
     if options.child:
-        child(options.child, options.path)
+        child(options.child, Path(options.path))
         return
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.folder or Path(temporary)
+        folder = Path(options.folder or temporary)
         growth_table(growth(options.cells, folder, options.repeat), options.repeat)
 
 

@@ -14,16 +14,12 @@ overlap.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +28,8 @@ from scipy import sparse, stats
 
 import newt_sc as nt
 from benchmarks import _common
-from newt_sc.genes._sets import align_sets
+from benchmarks._timing import resident
+from newt_sc.genes._sets import AlignedSets, align_sets
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -43,21 +40,8 @@ GO_BP = "knowledge/function/goa_2026-03_bp_propagated.gmt.gz"
 N_CONTROLS = 5
 LEFT = 3
 """Genes that a pair must keep on each side without the overlap."""
-FILLER = {
-    "pathway",
-    "pathways",
-    "signaling",
-    "signalling",
-    "the",
-    "of",
-    "in",
-    "and",
-    "by",
-    "a",
-    "to",
-    "via",
-    "wp",
-}
+WORD = re.compile("[a-z0-9]+")
+FILLER = WORD.findall("pathway pathways signaling signalling the of in and by a to via wp")
 SIZE = {"min_size": 10, "max_size": 300}
 
 
@@ -69,15 +53,10 @@ def all_pairs() -> None:
     started, busy = time.perf_counter(), time.process_time()
     table = nt.tl.compare_sets(*files, **SIZE)
     seconds, busy = time.perf_counter() - started, time.process_time() - busy
-    status = Path("/proc/self/status").read_text()
-    peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024  # type: ignore[index]
     sample = table.sample(400, random_state=0)
     rows = sample[["a", "b", "score", "z"]].astype({"a": str, "b": str}).to_dict("records")
-    print(
-        json.dumps(
-            {"seconds": seconds, "busy": busy, "pairs": len(table), "peak": peak, "sample": rows}
-        )
-    )
+    told = {"seconds": seconds, "busy": busy, "pairs": len(table), "peak": resident("VmHWM")}
+    print(json.dumps(told | {"sample": rows}))
 
 
 def andes(
@@ -104,32 +83,34 @@ def andes(
     return float((score(*pair) - np.mean(null)) / np.std(null))
 
 
+def sample_sides(
+    sample: pd.DataFrame, embedding: ad.AnnData
+) -> tuple[list[dict[str, np.ndarray]], list[np.ndarray]]:
+    """Rows in the embedding of the sets of a sample of pairs, and the background of each side."""
+    members, pools = [], []
+    for file, names in ((REACTOME, sample["a"]), (GO_BP, sample["b"])):
+        side = align_sets(nt.genes.gene_sets(_common.data_dir() / file), embedding.obs_names)
+        at = {name: i for i, name in enumerate(side.names)}
+        members.append({name: side.members[[at[name]]].indices for name in names})
+        pools.append(np.unique(side.members.indices))
+    return members, pools
+
+
 def speed(n_compared: int) -> None:
     """Print and write the table of times."""
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.sets", "--child"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    found = json.loads(run.stdout.strip().splitlines()[-1])
+    found = _common.child("sets", "--child")
     embedding = nt.datasets.embedding()
     unit = nt._kernels.unit_rows(np.asarray(embedding.X)).astype(np.float32)
     S = unit @ unit.T
-    sides = []
-    for file in (REACTOME, GO_BP):
-        side = align_sets(nt.genes.gene_sets(_common.data_dir() / file), embedding.obs_names)
-        rows = {name: side.members[[i]].indices for i, name in enumerate(side.names)}
-        sides.append((rows, np.unique(side.members.indices)))
-    (reactome, pool_a), (go, pool_b) = sides
     rng = np.random.default_rng(1)
     names = embedding.obs_names.to_numpy()
     sample = pd.DataFrame(found["sample"][:n_compared])
+    (reactome, go), pools = sample_sides(sample, embedding)
     fast = nt.tl.compare_sets(
-        {name: list(names[reactome[name]]) for name in sample["a"]},
-        {name: list(names[go[name]]) for name in sample["b"]},
-        background_a=names[pool_a],
-        background_b=names[pool_b],
+        {name: list(names[rows]) for name, rows in reactome.items()},
+        {name: list(names[rows]) for name, rows in go.items()},
+        background_a=names[pools[0]],
+        background_b=names[pools[1]],
         n_permutations=20_000,
     ).astype({"a": str, "b": str})
     sample = sample.merge(fast, on=["a", "b"], suffixes=("_1000", ""))
@@ -137,16 +118,10 @@ def speed(n_compared: int) -> None:
     for a, b in zip(sample["a"], sample["b"], strict=True):
         pair = reactome[a], go[b]
         started = time.process_time()
-        andes(S, pair, (pool_a, pool_b), 1000, rng)
+        andes(S, pair, (pools[0], pools[1]), 1000, rng)
         times.append(time.process_time() - started)
-        z.append(andes(S, pair, (pool_a, pool_b), 5000, rng))
-    many, few = sample["z"].to_numpy(), sample["z_1000"].to_numpy()
-
-    def r(fast: np.ndarray) -> str:
-        return f"{np.corrcoef(fast, z)[0, 1]:.5f}"
-
-    each = found["busy"] / found["pairs"]
-    direct = float(np.mean(times))
+        z.append(andes(S, pair, (pools[0], pools[1]), 5000, rng))
+    each, direct = found["busy"] / found["pairs"], float(np.mean(times))
     rows = [
         ["all pairs, seconds", f"{found['seconds']:.1f}"],
         ["all pairs, processor seconds of all threads", f"{found['busy']:.1f}"],
@@ -154,18 +129,20 @@ def speed(n_compared: int) -> None:
         ["peak memory of the process, GB", f"{found['peak'] / 1e9:.2f}"],
         ["direct loop, processor seconds a pair", f"{direct:.3f}"],
         ["times faster than the direct loop, a pair, by processor time", f"{direct / each:,.0f}"],
-        [f"z by 20,000 permutations, direct loop by 5,000, {len(z)} pairs: correlation", r(many)],
-        ["the same: largest difference", f"{np.abs(many - z).max():.3f}"],
-        ["z by 1,000 permutations, direct loop by 5,000: correlation", r(few)],
-        ["the same: largest difference", f"{np.abs(few - z).max():.3f}"],
-        ["range of z", f"{many.min():.1f} to {many.max():.1f}"],
-        *random_sets(embedding, pool_a, pool_b),
     ]
+    first = f"z by 20,000 permutations, direct loop by 5,000, {len(z)} pairs: correlation"
+    for what, column in ((first, "z"), ("z by 1,000 permutations: correlation", "z_1000")):
+        own = sample[column].to_numpy()
+        rows += [
+            [what, f"{np.corrcoef(own, z)[0, 1]:.5f}"],
+            ["the same: largest difference", f"{np.abs(own - z).max():.3f}"],
+        ]
+    rows.append(["range of z", f"{sample['z'].min():.1f} to {sample['z'].max():.1f}"])
     _common.report(
         "sets-speed",
         "Sets of genes: speed and null",
         ["Reactome x GO biological process, 10 to 300 genes, 1,000 permutations", "value"],
-        rows,
+        rows + random_sets(embedding, *pools),
         "Time and memory are those of `tl.compare_sets` on two files, table included, in a process"
         " of its own after numba has compiled. The direct loop is the definition of ANDES with"
         " numpy: random sets drawn for each pair, from a matrix of all cosines that is already in"
@@ -176,10 +153,14 @@ def speed(n_compared: int) -> None:
     )
 
 
-def random_sets(embedding: ad.AnnData, pool_a: np.ndarray, pool_b: np.ndarray) -> list[list[str]]:
+def random_sets(embedding: ad.AnnData, *pools: np.ndarray) -> list[list[str]]:
     """Rows on z and p of random sets."""
     rng = np.random.default_rng(2)
     names = embedding.obs_names.to_numpy()
+
+    def shares(p: np.ndarray) -> str:
+        return ", ".join(f"{(p < level).mean():.5f}" for level in (0.05, 0.01, 0.001))
+
     out = []
     for low, high in ((2, 9), (10, 300)):
         a, b = (
@@ -187,25 +168,22 @@ def random_sets(embedding: ad.AnnData, pool_a: np.ndarray, pool_b: np.ndarray) -
                 f"{i}": list(names[rng.choice(pool, rng.integers(low, high + 1), replace=False)])
                 for i in range(300)
             }
-            for pool in (pool_a, pool_b)
+            for pool in pools
         )
-        table = nt.tl.compare_sets(a, b, background_a=names[pool_a], background_b=names[pool_b])
-        share = ", ".join(f"{(table['p'] < level).mean():.5f}" for level in (0.05, 0.01, 0.001))
-        normal = ", ".join(
-            f"{(stats.norm.sf(table['z']) < level).mean():.5f}" for level in (0.05, 0.01, 0.001)
-        )
+        first, second = (names[pool] for pool in pools)
+        table = nt.tl.compare_sets(a, b, background_a=first, background_b=second)
         what = f"random sets of {low} to {high} genes"
         out += [
             [f"{what}: mean and sd of z", f"{table['z'].mean():.3f}, {table['z'].std():.3f}"],
-            [f"{what}: share of p below .05, .01, .001", share],
-            [f"{what}: the same from the normal tail of z", normal],
+            [f"{what}: share of p below .05, .01, .001", shares(table["p"])],
+            [f"{what}: the same from the normal tail of z", shares(stats.norm.sf(table["z"]))],
         ]
     return out
 
 
 def normalised(name: str) -> str:
     """Words of a name in lower case, sorted, without filler."""
-    return " ".join(sorted(set(re.findall(r"[a-z0-9]+", name.lower())) - FILLER))
+    return " ".join(sorted({word for word in WORD.findall(name.lower()) if word not in FILLER}))
 
 
 def described(file: str) -> dict[str, tuple[str, list[str]]]:
@@ -219,34 +197,33 @@ def described(file: str) -> dict[str, tuple[str, list[str]]]:
     return out
 
 
-def equal_names(
-    embedding: ad.AnnData,
-) -> tuple[dict[str, list[str]], dict[str, list[str]], list[tuple[str, str, str]]]:
+Sets = dict[str, list[str]]
+
+
+def equal_names(embedding: ad.AnnData) -> tuple[Sets, Sets, list[tuple[str, str]]]:
     """Sets of both by id and title, and the pairs of equal normalised titles that differ enough."""
-    sides = []
+    sides: list[Sets] = []
     for file in (REACTOME, WIKIPATHWAYS):
         titled = {f"{name} {about}": genes for name, (about, genes) in described(file).items()}
         known = align_sets(titled, embedding.obs_names).n_known
         ok = (known >= SIZE["min_size"]) & (known <= SIZE["max_size"])
-        sides.append(
-            {name: genes for (name, genes), keep in zip(titled.items(), ok, strict=True) if keep}
-        )
-    by_name: dict[str, list[str]] = {}
+        sides.append({name: titled[name] for name, keep in zip(titled, ok, strict=True) if keep})
+    by_name: Sets = {}
     for name in sides[1]:
         by_name.setdefault(normalised(name.partition(" ")[2]), []).append(name)
-    pairs = [
-        (key, a, b)
-        for a in sides[0]
-        if (key := normalised(a.partition(" ")[2]))
-        for b in by_name.get(key, [])
-    ]
-    pairs = [
-        (key, a, b)
-        for key, a, b in pairs
-        if min(len(set(sides[0][a]) - set(sides[1][b])), len(set(sides[1][b]) - set(sides[0][a])))
-        >= LEFT
-    ]
+    pairs = []
+    for a, genes in sides[0].items():
+        key = normalised(a.partition(" ")[2])
+        for b in by_name.get(key, []) if key else []:
+            own, other = set(genes), set(sides[1][b])
+            if min(len(own - other), len(other - own)) >= LEFT:
+                pairs.append((a, b))
     return sides[0], sides[1], pairs
+
+
+def by_title(pair: tuple[str, str]) -> tuple[str, ...]:
+    """Sort by the title that both have."""
+    return normalised(pair[0].partition(" ")[2]), *pair
 
 
 def matrix(table: pd.DataFrame, a: list[str], b: list[str]) -> np.ndarray:
@@ -282,26 +259,35 @@ def ranks(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.array(rows)
 
 
-def recovery() -> None:
-    """Print and write the table of recovered pairs, and the list of pairs."""
-    full = nt.datasets.embedding()
-    rest = [name for name in full.uns["newt"]["modalities"] if name != "pathway"]
-    no_pathway = nt.tl.fuse(full, modalities=rest)
-    neither = nt.tl.fuse(full, modalities=[name for name in rest if name != "function"])
-    reactome, wiki, pairs = equal_names(full)
-    background = sorted({gene for genes in reactome.values() for gene in genes})
-    names_a, names_b = sorted({a for _, a, _ in pairs}), list(wiki)
-    truth = np.zeros((len(names_a), len(names_b)), dtype=bool)
-    for _, a, b in pairs:
-        truth[names_a.index(a), names_b.index(b)] = True
-    queries = {name: reactome[name] for name in names_a}
+def without(full: ad.AnnData, *gone: str) -> ad.AnnData:
+    """Fuse the embedding anew without some modalities."""
+    return nt.tl.fuse(full, modalities=[m for m in full.uns["newt"]["modalities"] if m not in gone])
+
+
+def controls(embedding: ad.AnnData) -> tuple[list[ad.AnnData], list[ad.AnnData]]:
+    """Embeddings of random vectors, and of shuffled rows."""
     rng = np.random.default_rng(0)
     random, shuffled = [], []
     for _ in range(N_CONTROLS):
-        random.append(no_pathway.copy())
-        random[-1].X = rng.standard_normal(no_pathway.shape).astype(np.float32)
-        shuffled.append(no_pathway.copy())
-        shuffled[-1].X = no_pathway.X[rng.permutation(no_pathway.n_obs)]
+        for some in (random, shuffled):
+            some.append(embedding.copy())
+        random[-1].X = rng.standard_normal(embedding.shape).astype(np.float32)
+        shuffled[-1].X = embedding.X[rng.permutation(embedding.n_obs)]
+    return random, shuffled
+
+
+def recovery() -> None:
+    """Print and write the table of recovered pairs, and the list of pairs."""
+    full = nt.datasets.embedding()
+    no_pathway, neither = without(full, "pathway"), without(full, "pathway", "function")
+    reactome, wiki, pairs = equal_names(full)
+    background = sorted({gene for genes in reactome.values() for gene in genes})
+    names_a, names_b = sorted({a for a, _ in pairs}), list(wiki)
+    truth = np.zeros((len(names_a), len(names_b)), dtype=bool)
+    for a, b in pairs:
+        truth[names_a.index(a), names_b.index(b)] = True
+    queries = {name: reactome[name] for name in names_a}
+    random, shuffled = controls(no_pathway)
 
     def z(embedding: ad.AnnData, exclude: bool = True) -> np.ndarray:
         table = nt.tl.compare_sets(
@@ -333,8 +319,7 @@ def recovery() -> None:
         every = scores if isinstance(scores, list) else [scores]
         found = np.mean([ranks(one, truth) for one in every], axis=0)
         rows.append([name, *map(_common.mean_interval, found.T)])
-    listed = "\n".join(f"- {a} = {b}" for _, a, b in sorted(pairs))
-    print(listed)
+    listed = "\n".join(f"- {a} = {b}" for a, b in sorted(pairs, key=by_title))
     _common.report(
         "sets-recovery",
         "Sets of genes: the same pathway in Reactome and WikiPathways",
@@ -354,15 +339,24 @@ def recovery() -> None:
     )
 
 
+def halves_of(
+    side: AlignedSets, low: int, high: int, n_sets: int, rng: np.random.Generator
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Random halves of some of the sets of a size."""
+    fit = np.flatnonzero((side.n_known >= low) & (side.n_known <= high))
+    out = []
+    for k in rng.choice(fit, min(n_sets, fit.size), replace=False):
+        mixed = rng.permutation(side.members[[k]].indices)
+        out.append((mixed[: mixed.size // 2], mixed[mixed.size // 2 :]))
+    return out
+
+
 def weak_signal(n_sets: int, n_null: int) -> None:
     """Print and write the table of power."""
     full = nt.datasets.embedding()
-    names = full.uns["newt"]["modalities"]
     embeddings = {
-        "without pathway": nt.tl.fuse(full, modalities=[m for m in names if m != "pathway"]),
-        "without pathway, function": nt.tl.fuse(
-            full, modalities=sorted({*names} - {"pathway", "function"})
-        ),
+        "without pathway": without(full, "pathway"),
+        "without pathway, function": without(full, "pathway", "function"),
     }
     side = align_sets(nt.genes.gene_sets(_common.data_dir() / REACTOME), full.obs_names)
     pool = np.unique(side.members.indices)
@@ -370,42 +364,36 @@ def weak_signal(n_sets: int, n_null: int) -> None:
     rng = np.random.default_rng(3)
     rows = []
     for low, high in ((20, 49), (50, 99), (100, 300)):
-        fit = np.flatnonzero((side.n_known >= low) & (side.n_known <= high))
-        chosen = rng.choice(fit, min(n_sets, fit.size), replace=False)
-        halves = []
-        for k in chosen:
-            mixed = rng.permutation(side.members[[k]].indices)
-            halves.append((mixed[: mixed.size // 2], mixed[mixed.size // 2 :]))
-        targets = {str(i): list(genes[known]) for i, (_, known) in enumerate(halves)}
+        halves = halves_of(side, low, high, n_sets, rng)
+        first, second = zip(*halves, strict=True)
+        targets = {str(i): list(genes[known]) for i, known in enumerate(second)}
         null = [
-            [rng.choice(pool, half.size, replace=False) for half, _ in halves]
-            for _ in range(n_null)
+            [rng.choice(pool, half.size, replace=False) for half in first] for _ in range(n_null)
         ]
-        known = [[pair[1] for pair in halves], [np.concatenate(pair) for pair in halves]]
         scorers: list[Callable[[list[np.ndarray]], np.ndarray]] = [
-            partial(diagonal_z, embedding, genes, targets, pool)
-            for embedding in embeddings.values()
-        ] + [partial(fisher_score, target, pool.size) for target in known]
+            *(partial(diagonal_z, one, genes, targets, pool) for one in embeddings.values()),
+            partial(fisher_score, second, pool.size),
+            partial(fisher_score, [np.concatenate(pair) for pair in halves], pool.size),
+        ]
         nulls = [np.concatenate([scorer(some) for some in null]) for scorer in scorers]
         for share in (0.5, 0.25, 0.1):
             queries = []
-            for half, _ in halves:
+            for half in first:
                 signal = rng.choice(half, max(1, round(share * half.size)), replace=False)
                 noise = rng.choice(np.setdiff1d(pool, half), half.size - signal.size, replace=False)
                 queries.append(np.concatenate([signal, noise]))
-            row = [f"{low} to {high}", f"{share:.0%}"]
-            row += [power(scorer(queries), one) for scorer, one in zip(scorers, nulls, strict=True)]
-            rows.append(row)
-            print("; ".join(row), flush=True)
+            found = (
+                power(scorer(queries), one) for scorer, one in zip(scorers, nulls, strict=True)
+            )
+            rows.append([f"{low} to {high}", f"{share:.0%}", *found])
+            print("; ".join(rows[-1]), flush=True)
     _common.report(
         "sets-weak-signal",
         "Sets of genes: weak signals",
         [
-            "genes of the set",
-            "signal",
+            *("genes of the set", "signal"),
             *(f"best match z, {name}" for name in embeddings),
-            "Fisher, the same half",
-            "Fisher, the whole set",
+            *("Fisher, the same half", "Fisher, the whole set"),
         ],
         rows,
         "Reactome sets are cut in two random halves. A query has as many genes as one half, of"
@@ -459,19 +447,17 @@ def power(score: np.ndarray, null: np.ndarray) -> str:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["speed", "recovery", "weak"], help="one table only")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = _common.options(__doc__, parts=("recovery", "weak", "speed"), child=False)
     if options.child:
         all_pairs()
         return
-    if options.only in (None, "recovery"):
-        recovery()
-    if options.only in (None, "weak"):
-        weak_signal(n_sets=100, n_null=5)
-    if options.only in (None, "speed"):
-        speed(n_compared=40)
+    todo = {
+        "recovery": recovery,
+        "weak": lambda: weak_signal(n_sets=100, n_null=5),
+        "speed": lambda: speed(n_compared=40),
+    }
+    for part in options.parts:
+        todo[part]()
 
 
 if __name__ == "__main__":

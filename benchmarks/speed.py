@@ -6,38 +6,42 @@ alternative; and growth with the number of rows."""
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
+import json
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import anndata as ad
+import numba
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+import newt_sc as nt
 from benchmarks import _common, _verbs, import_time
-from benchmarks._timing import best, make, resident
+from benchmarks._timing import best, make, peak_above
+
+N_CELLS, N_GENES, N_DIMS, REPEAT = 20_000, 18_000, 256, 5
+DENSITIES = [0.02, 0.08, 0.3, 0.5, 0.8]
+WITH_MEMORY = 0.3  # the largest density of which peak memory is told
 
 
-def peak(folder: Path, what: str) -> float:
-    """Peak memory of a process of its own, over what it had before the input was read, in bytes."""
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks.speed", "--peak", what, "--folder", str(folder)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return float(run.stdout.split()[-1])
+def peaks(X: sparse.csr_array, E: np.ndarray) -> list[float]:
+    """Peak memory of the kernel and of ``tl.embed``, each in a process of its own, over what it had
+    before the input was read, in bytes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "E.npy", E)
+        sparse.save_npz(Path(folder) / "X.npz", X, compressed=False)
+        return [
+            _common.child("speed", "--child", what, "--folder", folder)
+            for what in ("kernel", "embed")
+        ]
 
 
-def _peak_child(folder: Path, what: str) -> None:
-    import anndata as ad
-
-    import newt_sc as nt
-
+def child(folder: Path, what: str) -> None:
+    """Say the peak of one of them."""
     E = np.load(folder / "E.npy")
-    small = make(50, E.shape[0], 0.01)
     names = [f"g{i}" for i in range(E.shape[0])]
     embedding = ad.AnnData(E, obs=pd.DataFrame(index=names))
 
@@ -46,24 +50,13 @@ def _peak_child(folder: Path, what: str) -> None:
         nt.tl.embed(adata, embedding=embedding, mode="project", mask_var=None)
 
     act = (lambda X: nt._kernels.project(X, E)) if what == "kernel" else embed
-    act(small)
-    before = resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text(
-        "5"
-    )  # forgets the peak so far, which a child has from its parent
-    with np.load(folder / "X.npz") as stored:
-        parts = [stored[name] for name in ("data", "indices", "indptr")]
-    X = sparse.csr_array(tuple(parts), shape=(len(parts[2]) - 1, E.shape[0]))
-    act(X)
-    sys.stdout.write(f"{resident('VmHWM') - before}\n")
+    act(make(50, E.shape[0], 0.01))
+    size = peak_above(lambda: act(sparse.csr_array(sparse.load_npz(folder / "X.npz"))))
+    print(json.dumps(size))
 
 
 def copy_bandwidth() -> float:
     """Bytes read and written in a second, in copies of 512 MB by as many threads as numba has."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    import numba
-
     parts = numba.get_num_threads()
     source, target = np.ones(1 << 26), np.empty(1 << 26)
     pairs = list(zip(np.array_split(target, parts), np.array_split(source, parts), strict=True))
@@ -79,69 +72,70 @@ def gemm_peak() -> float:
     return 2 * 3_000.0**3 / seconds
 
 
-def projection(options: argparse.Namespace) -> None:
-    """Write the table of the kernel."""
-    import newt_sc as nt
+def blas(X: sparse.csr_array, E: np.ndarray, step: int = 512) -> np.ndarray:
+    """Product of some rows at a time, made dense."""
+    out = np.empty((X.shape[0], E.shape[1]), dtype=np.float32)
+    for i in range(0, X.shape[0], step):
+        out[i : i + step] = X[i : i + step].toarray() @ E
+    return out
 
-    rng = np.random.default_rng(1)
-    E = rng.standard_normal((options.genes, options.dims), dtype=np.float32)
-    half = E.astype(np.float16)
+
+def measured(density: float, E: np.ndarray) -> list[list[str]]:
+    """Rows of one density: each method beside scipy's product."""
+    cells = N_CELLS if density <= 0.1 else N_CELLS // 4
+    X = make(cells, N_GENES, density)
+    csc, wide, half = X.tocsc(), X.copy(), E.astype(np.float16)
+    wide.indices, wide.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    project = nt._kernels.project
+    for some in (X[:64], csc[:64], wide[:64]):
+        project(some, E)
+    base, expected = best(lambda: X @ E, REPEAT - 1)
+    size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
+    ways = {
+        "scipy X @ E": None,
+        "newt_sc, CSR": lambda: project(X, E),
+        "newt_sc, CSR, int64 indices": lambda: project(wide, E),
+        "newt_sc, CSR, float16 table": lambda: project(X, half),
+        "newt_sc, CSC": lambda: project(csc, E),
+        "dense BLAS by blocks of rows": lambda: blas(X, E),
+    }
+    rows = []
+    for name, way in ways.items():
+        seconds, found = (base, expected) if way is None else best(way, REPEAT)
+        memory = ""
+        if name == "newt_sc, CSR" and density <= WITH_MEMORY:
+            kernel, embed = (peak / (size + found.nbytes) for peak in peaks(X, E))
+            memory = f"{kernel:.2f} (tl.embed {embed:.2f})"
+        rows.append(
+            [
+                f"{cells:,} x {N_GENES:,}, {density:.0%}",
+                name,
+                f"{seconds:.2f}",
+                f"{base / seconds:.1f}",
+                f"{2 * X.nnz * N_DIMS / seconds / 1e9:.1f}",
+                f"{(size + E.nbytes + found.nbytes) / seconds / 1e9:.2f}",
+                f"{np.abs(found - expected).max() / np.abs(expected).max():.1e}",
+                memory,
+            ]
+        )
+        print("; ".join(rows[-1]), flush=True)
+    return rows
+
+
+def projection(densities: list[float]) -> None:
+    """Write the table of the kernel."""
+    E = np.random.default_rng(1).standard_normal((N_GENES, N_DIMS), dtype=np.float32)
     bandwidth, flops = copy_bandwidth() / 1e9, gemm_peak() / 1e9
     print(f"copy {bandwidth:.1f} GB/s, GEMM {flops:.0f} GFLOP/s", flush=True)
-    rows = []
-    for density in options.density:
-        cells = options.cells if density <= 0.1 else options.cells // 4
-        X = make(cells, options.genes, density)
-        csc = X.tocsc()
-        wide = X.copy()
-        wide.indices, wide.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
-        for some in (X[:64], csc[:64], wide[:64]):
-            nt._kernels.project(some, E)
-        base, expected = best(lambda X=X: X @ E, max(1, options.repeat - 1))
-        size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
-        for name, function in (
-            ("scipy X @ E", None),
-            ("newt_sc, CSR", lambda X=X: nt._kernels.project(X, E)),
-            ("newt_sc, CSR, int64 indices", lambda wide=wide: nt._kernels.project(wide, E)),
-            ("newt_sc, CSR, float16 table", lambda X=X: nt._kernels.project(X, half)),
-            ("newt_sc, CSC", lambda csc=csc: nt._kernels.project(csc, E)),
-            ("dense BLAS by blocks of rows", lambda X=X: _blas(X, E)),
-        ):
-            seconds, found = (
-                (base, expected) if function is None else best(function, options.repeat)
-            )
-            row = {
-                "matrix": f"{cells:,} x {options.genes:,}, {density:.0%}",
-                "method": name,
-                "seconds": f"{seconds:.2f}",
-                "times scipy": f"{base / seconds:.1f}",
-                "GFLOP/s": f"{2 * X.nnz * options.dims / seconds / 1e9:.1f}",
-                "GB/s": f"{(size + E.nbytes + found.nbytes) / seconds / 1e9:.2f}",
-                "largest relative difference": (
-                    f"{np.abs(found - expected).max() / np.abs(expected).max():.1e}"
-                ),
-                "peak / (input + output)": "",
-            }
-            if name == "newt_sc, CSR" and density in options.memory:
-                with tempfile.TemporaryDirectory() as folder:
-                    np.save(Path(folder) / "E.npy", E)
-                    np.savez(
-                        Path(folder) / "X.npz", data=X.data, indices=X.indices, indptr=X.indptr
-                    )
-                    need = size + found.nbytes
-                    if Path("/proc/self/clear_refs").exists():
-                        kernel, embed = (
-                            peak(Path(folder), what) / need for what in ("kernel", "embed")
-                        )
-                        row["peak / (input + output)"] = f"{kernel:.2f} (tl.embed {embed:.2f})"
-            rows.append(row)
-            print("; ".join(row.values()), flush=True)
     _common.report(
         "speed",
         "Projection of cells",
-        list(rows[0]),
-        [list(row.values()) for row in rows],
-        f"Float32, {options.dims} dimensions, least of {options.repeat} runs on the machine named"
+        [
+            *("matrix", "method", "seconds", "times scipy", "GFLOP/s", "GB/s"),
+            *("largest relative difference", "peak / (input + output)"),
+        ],
+        [row for density in densities for row in measured(density, E)],
+        f"Float32, {N_DIMS} dimensions, least of {REPEAT} runs on the machine named"
         f" below, which copied {bandwidth:.1f} GB/s (read and written) and reached {flops:.0f}"
         " GFLOP/s in a product of dense matrices in the same run. GFLOP/s: two operations for each"
         " stored value and dimension. GB/s: input, gene table and output, each once. Dense BLAS"
@@ -152,40 +146,24 @@ def projection(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", type=int, default=20_000)
-    parser.add_argument("--genes", type=int, default=18_000)
-    parser.add_argument("--density", type=float, nargs="*", default=[0.02, 0.08, 0.3, 0.5, 0.8])
-    parser.add_argument(
-        "--memory", type=float, nargs="*", default=[0.02, 0.08, 0.3], help="densities with memory"
+    options = _common.options(
+        __doc__,
+        density=DENSITIES,
+        verbs=tuple(_verbs.VERBS),
+        rows=[1_000, 10_000, 100_000],
+        child=None,
+        folder=None,
     )
-    parser.add_argument("--dims", type=int, default=256)
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--verbs", nargs="*", help="verbs to compare (default: all)")
-    parser.add_argument(
-        "--rows", type=int, nargs="*", default=[1_000, 10_000, 100_000], help="rows of growth"
-    )
-    parser.add_argument("--peak", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.peak:
-        _peak_child(options.folder, options.peak)
+    if options.child:
+        child(Path(options.folder), options.child)
         return
     import_time.main()
     if options.density:
-        projection(options)
-    chosen = list(_verbs.VERBS) if options.verbs is None else options.verbs
-    if chosen:
-        _verbs.table(chosen)
+        projection(options.density)
+    if options.verbs:
+        _verbs.table(list(options.verbs))
     if options.rows:
         _verbs.growth(options.rows)
-
-
-def _blas(X: sparse.csr_array, E: np.ndarray, step: int = 512) -> np.ndarray:
-    out = np.empty((X.shape[0], E.shape[1]), dtype=np.float32)
-    for i in range(0, X.shape[0], step):
-        out[i : i + step] = X[i : i + step].toarray() @ E
-    return out
 
 
 if __name__ == "__main__":

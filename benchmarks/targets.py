@@ -7,11 +7,7 @@ to ``benchmarks/holdout_log.tsv``."""
 
 from __future__ import annotations
 
-import argparse
-import os
-import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -39,9 +35,14 @@ from benchmarks._target_data import (
 )
 from newt_sc import _kernels
 from newt_sc.genes._families import linked_targets
-from newt_sc.models._target_predictor import read_compounds
 
-SPLITS = ("compound", "target", "family", "both", "both, family")
+SPLITS = {
+    "compound": "unseen compound",
+    "target": "unseen target",
+    "family": "unseen family",
+    "both": "both unseen",
+    "both, family": "both, unseen family",
+}
 FAMILIES = _common.ROOT / "benchmarks" / "target_families.tsv"
 
 
@@ -159,7 +160,6 @@ def ridge(
     permute: bool = False,
     one_hot: bool = False,
     known: bool = False,
-    transductive: bool = False,
 ) -> Callable[..., Any]:
     """Pair ridge with some vectors."""
 
@@ -175,37 +175,13 @@ def ridge(
         model = nt.models.TargetPredictor(
             adata, table, embedding=embedding(kind), known_targets=known, **shares
         )
-        if transductive:  # standardised and whitened on all compounds, those asked of among them
-            everyone = read_compounds(data(), model.landmarks)
-            space = model._problem.space
-            model._problem = replace(
-                model._problem, space=lambda train, **params: space(everyone, **params)
-            )
-        how = (
-            "compounds"
-            if split == "compound"
-            else "targets"
-            if split in ("target", "family")
-            else "both"
-        )
+        how = {"compound": "compounds", "target": "targets", "family": "targets"}.get(split, "both")
         model.train(calibrate=False, tune=how if tune else None, families="family" in split)
         return np.asarray(
             model.predict(data()[test], among=list(out))[:, list(out)].X, dtype=np.float64
         )
 
     return fit
-
-
-@cache
-def genetic(modality: str) -> np.ndarray:
-    """Mean genetic signature of each target that is asked of, on the landmark genes; NaN where
-    there is none.
-    """
-    mod = nt.datasets.l1000("l1000-sources")[modality]
-    if modality == "knockdown":
-        mod = mod[mod.obs["origin"] == "l1000"]
-    X = pd.DataFrame(mod.X, columns=mod.var_names, index=mod.obs["target"].to_numpy())
-    return X.reindex(columns=data().var_names).groupby(level=0).mean().reindex(every()).to_numpy()
 
 
 def peer(name: str) -> Callable[..., Any]:
@@ -226,8 +202,6 @@ def peer(name: str) -> Callable[..., Any]:
             test_targets=every().get_indexer(out),
             vectors=newt.loc[every()].to_numpy(),
             landmark_vectors=newt.reindex(data().var_names).fillna(0).to_numpy(),
-            overexpression=genetic("overexpression"),
-            knockdown=genetic("knockdown"),
         )
         return np.asarray(function(found), dtype=np.float64)
 
@@ -242,10 +216,6 @@ METHODS: dict[str, tuple[Callable[..., Any], frozenset[str]]] = {
     "NEWT, defaults": (ridge(), ALL),
     "&emsp;known targets of compounds, too": (ridge(known=True), KNOWN),
     "&emsp;fused vectors only": (ridge("newt, fused only"), FEW),
-    "&emsp;scaling fitted on all compounds": (
-        ridge(transductive=True),
-        frozenset({"compound", "both"}),
-    ),
     "&emsp;signatures permuted": (ridge(permute=True), ALL),
     "FRoGS-style vectors": (ridge("frogs"), ALL),
     "&emsp;FRoGS, known targets of compounds, too": (ridge("frogs", known=True), KNOWN),
@@ -256,10 +226,6 @@ METHODS: dict[str, tuple[Callable[..., Any], frozenset[str]]] = {
     "popularity": (peer("popularity"), frozenset({"compound"})),
     "nearest neighbours": (peer("nearest_neighbors"), ALL),
     "cosine of signature and target": (peer("cosine_zero_shot"), FEW),
-    "connectivity to genetic signatures": (peer("connectivity"), FEW),
-    "two-tower network": (peer("two_tower"), FEW),
-    "Siamese network, FRoGS-style": (peer("siamese_frogs"), FEW),
-    "Siamese network, NEWT-style": (peer("siamese_newt"), FEW),
 } | {
     f"{name} alone": (ridge(name), FEW)
     for name in ("function", "coexpression", "pathway", "lineage", "regulon", "interaction")
@@ -277,9 +243,6 @@ PAIRS = (
 )
 """Rows of differences: what they are called, and which methods they compare."""
 
-EARLIER = "†"
-"""Mark of cells of an earlier commit."""
-
 
 @cache
 def scores(name: str, split: str, *, final: bool, strict: bool = True) -> pd.DataFrame:
@@ -287,12 +250,10 @@ def scores(name: str, split: str, *, final: bool, strict: bool = True) -> pd.Dat
 
     def compute() -> tuple[pd.Index, np.ndarray]:
         S = pd.DataFrame(np.nan, index=data().obs_names, columns=every())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", nt.errors.NewtWarning)
-            for train, test, hidden, out in parts(split, final=final, strict=strict):
-                S.iloc[test, S.columns.get_indexer(out)] = METHODS[name][0](
-                    train, test, hidden, out, split
-                )
+        for train, test, hidden, out in parts(split, final=final, strict=strict):
+            S.iloc[test, S.columns.get_indexer(out)] = METHODS[name][0](
+                train, test, hidden, out, split
+            )
         return S.index, S.to_numpy()
 
     _, X = _cache.vectors([state(), name, split, final, strict], compute)
@@ -327,130 +288,48 @@ def replicates(
     return _cache.table(key, compute)["mean"].to_numpy()
 
 
-def kept(name: str, split: str, *, strict: bool = True) -> bool:
-    """Whether the scores of a method are kept."""
-    return _cache.path("vectors", [state(), name, split, False, strict], ".npz").exists()
+def table(label_set: str, names: list[str], *, final: bool) -> list[list[str]]:
+    """Rows of a table: the methods, and differences of some of them."""
+    pairs = [(text, *needed) for text, *needed in PAIRS if set(needed) <= set(names)]
+    rows = []
+    for text, *needed in [*((name, name) for name in names), *pairs]:
+        cells = [text]
+        for split in SPLITS:
+            if any(split not in METHODS[name][1] for name in needed):
+                cells.append("")
+                continue
+            found = [replicates(name, split, label_set, final=final) for name in needed]
+            cells.append(_common.interval_text(*found))
+            if final and len(found) == 1:
+                told = text.replace("&emsp;", "")
+                _common.log_holdout(f"targets {label_set} {split}", told, found[0][0])
+        print("; ".join(cells), flush=True)
+        rows.append(cells)
+    return rows
 
 
-def standing(label_set: str) -> dict[str, list[str]]:
-    """Cells of the table that stands in the documentation, by row."""
-    lines = (_common.DOCS / f"targets-{label_set}.md").read_text(encoding="utf-8").splitlines()
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in lines
-        if line.startswith("|")
-    ]
-    return {row[0]: row[1:] for row in rows}
-
-
-def table(
-    label_set: str, names: list[str], splits: list[str], *, final: bool, merge: bool = False
-) -> list[list[str]]:
-    """Rows of a table; to merge is to take cells that are not kept, marked, from the table that
-    stands.
-    """
-    old = standing(label_set) if merge else {}
-
-    def cell(text: str, needed: tuple[str, ...], split: str) -> str:
-        if any(split not in METHODS[name][1] for name in needed):
-            return ""
-        if merge and not all(kept(name, split) for name in needed):
-            stands = old[text][splits.index(split)] if text in old else ""
-            return stands if not stands or stands.endswith(EARLIER) else f"{stands} {EARLIER}"
-        first, *others = (replicates(name, split, label_set, final=final) for name in needed)
-        if others:
-            return _common.interval_text(
-                first[0] - others[0][0], first[1:] - others[0][1:], sign=True
-            )
-        if final:
-            _common.log_holdout(
-                f"targets {label_set} {split}", text.replace("&emsp;", ""), first[0]
-            )
-        return _common.interval_text(first[0], first[1:])
-
-    rows = [(name, (name,)) for name in names] + [
-        (text, needed) for text, *needed in PAIRS if set(needed) <= set(names)
-    ]
-    return [
-        [text, *(cell(text, tuple(needed), split) for split in splits)] for text, needed in rows
-    ]
-
-
-def not_run(rows: list[list[str]], header: list[str]) -> str:
-    """Say which cells of a merged table wait for their scores."""
-    titles = dict(zip(SPLITS, header[1:], strict=True))
-    texts = []
-    for name, *cells in rows:
-        splits = METHODS[name][1] if name in METHODS else frozenset()
-        waiting = [
-            titles[split]
-            for split, cell in zip(SPLITS, cells, strict=True)
-            if split in splits and not cell
-        ]
-        if waiting:
-            texts.append(f"{name.replace('&emsp;', '')} ({'; '.join(waiting)})")
-    return f" Not run yet, for the time they take: {', '.join(texts)}." if texts else ""
-
-
-def loose(label_set: str, *, merge: bool = False) -> str:
+def loose(label_set: str) -> str:
     """Say what comes out if one signature under two compound names may be in two folds."""
-    name, split = "NEWT, defaults", "compound"
-    before = (
+    found = replicates("NEWT, defaults", "compound", label_set, final=False, strict=False)
+    return (
         " Grouped by name and InChIKey alone, so that one signature under two names may be in two"
-        " folds, NEWT with its defaults has unseen compound "
+        f" folds, NEWT with its defaults has unseen compound {_common.interval_text(found)}."
     )
-    if merge and not kept(name, split, strict=False):
-        text = (_common.DOCS / f"targets-{label_set}.md").read_text(encoding="utf-8")
-        stands = text.partition(before)[2].partition(")")[0]
-        return f"{before}{stands}) {EARLIER}." if stands else ""
-    found = replicates(name, split, label_set, final=False, strict=False)
-    return f"{before}{_common.interval_text(found[0], found[1:])}."
 
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--only", help="methods by a part of their names, joined by ';'; a table with FINAL=1 alone"
-    )
-    parser.add_argument("--splits", help="splits, joined by ';'; no table is written")
-    parser.add_argument(
-        "--merge",
-        metavar="COMMIT",
-        help="take what is not kept from the table that stands, of COMMIT",
-    )
-    options = parser.parse_args()
-    final = os.environ.get("FINAL") == "1"
-    splits = [s for s in SPLITS if not options.splits or s in options.splits.split(";")]
-    wanted = (options.only or "").split(";")
-    names = [name for name in METHODS if any(part in name for part in wanted)]
-    for name in names:
-        for split in splits:
-            if split in METHODS[name][1] and (not options.merge or kept(name, split)):
-                text = []
-                for label_set in SETS:
-                    found = replicates(name, split, label_set, final=final)
-                    text.append(_common.interval_text(found[0], found[1:]))
-                print(f"{name.replace('&emsp;', '')}; {split}; {'; '.join(text)}", flush=True)
-    if options.splits or (options.only and not final):
-        return
-    titles = {
-        "both": "both unseen",
-        "both, family": "both, unseen family",
-        "family": "unseen family",
-    }
-    header = ["scores", *(titles.get(s, f"unseen {s}") for s in SPLITS)]
+    only = _common.options(__doc__, only=[""]).only  # methods that have one of these in their names
+    final = _common.is_final()
+    names = [name for name in METHODS if any(part in name for part in only)]
     for label_set in SETS:
-        rows = table(label_set, names, splits, final=final, merge=bool(options.merge))
-        earlier = (
-            f" {EARLIER}: scored at commit {options.merge}.{not_run(rows, header)}"
-            if options.merge
-            else ""
-        )
+        rows = table(label_set, names, final=final)
+        if len(names) < len(METHODS) and not final:  # not the table of the docs
+            continue
         _common.report(
             f"targets-{label_set}" + ("-holdout" if final else ""),
             f"Target prediction: {TITLES[label_set]}" + (", hold-out" if final else ""),
-            header,
+            ["scores", *SPLITS.values()],
             rows,
             f"Mean AUROC over {len(asked(label_set))} targets with at least {MIN_DRUGS} drugs, over"
             " compounds, compared within folds;"
@@ -463,12 +342,11 @@ def main() -> None:
             " nothing of targets has no figure for unseen ones, and one that learns nothing at all"
             " the same for seen and unseen compounds. Known targets: those of the compound that"
             " are trained on. Intervals: 95 % bootstrap over drugs; differences are paired."
-            + ("" if final else loose(label_set, merge=bool(options.merge)))
-            + earlier,
+            + ("" if final else loose(label_set)),
         )
-    if not final and not options.merge:
+    if not final and len(names) == len(METHODS):
         _target_ranking.report()
 
 
 if __name__ == "__main__":
-    main()
+    _common.quietly(main)

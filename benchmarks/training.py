@@ -7,10 +7,8 @@ between their vectors."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -56,54 +54,33 @@ def run(path: Path) -> None:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--into", type=Path, help=argparse.SUPPRESS)
-    into = parser.parse_args().into
+    into = _common.options(__doc__, into=None).into
     if into is not None:
-        run(into)
+        run(Path(into))
         return
     rows, vectors = [], []
     with tempfile.TemporaryDirectory() as folder:
         for number in (1, 2):
             path = Path(folder) / f"{number}.npy"
-            command = [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-m",
-                "benchmarks.training",
-                "--into",
-                str(path),
-            ]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            facts = json.loads(done.stdout.splitlines()[-1])
+            facts = _common.child("training", "--into", path)
             vectors.append(np.load(path))
+            apart = np.nanmax(np.abs(vectors[-1] - vectors[0]))
             rows.append(
                 [
                     f"run {number}",
                     f"{facts['genes']:,}",
-                    str(facts["epochs"]),
-                    str(facts["threads"]),
-                    f"{facts['encode']:.0f} s",
-                    f"{facts['train']:.0f} s",
-                    f"{facts['processor']:.0f} s",
+                    *(str(facts[name]) for name in ("epochs", "threads")),
+                    *(f"{facts[name]:.0f} s" for name in ("encode", "train", "processor")),
                     f"{facts['peak'] / 1e9:.1f} GB",
-                    "" if number == 1 else f"{np.nanmax(np.abs(vectors[1] - vectors[0])):.1e}",
+                    "" if number == 1 else f"{apart:.1e}",
                 ]
             )
     _common.report(
         "training",
         "A training run",
         [
-            "",
-            "genes",
-            "epochs",
-            "threads",
-            "reading and encoding",
-            "training",
-            "processor",
-            "memory",
-            "difference",
+            *("", "genes", "epochs", "threads", "reading and encoding", "training", "processor"),
+            *("memory", "difference"),
         ],
         rows,
         "The bundle newt-human, sources that may be shipped, with partners and private dimensions,"

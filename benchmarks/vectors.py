@@ -9,20 +9,15 @@ than .01. Most ties win; of equals, the least total loss; NEWT only if no other 
 
 from __future__ import annotations
 
-import argparse
-import os
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from benchmarks import _cache, _common, _peers, _spaces, genes, mapping, panels
-from newt_sc import _kernels, _keys, datasets
-from newt_sc.errors import NewtWarning
+from newt_sc import _kernels, _keys
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows
 
@@ -31,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+    Found = dict[str, dict[str, Array]]
 
 TASKS = {
     "omim": "diseases",
@@ -50,8 +46,7 @@ N_RESAMPLES = 200
 N_DEALS = 3  # of cells and genes
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """How vectors are made: a function of the task and the seed, and how many seeds there are."""
 
     make: Callable[[str, int], _cache.Vectors]
@@ -99,12 +94,10 @@ CANDIDATES[WINNER] = trained(genes.N_SEEDS, **genes.SHIPPED)
 
 def vectors(one: Candidate, task: str, seed: int) -> _cache.Vectors:
     """Genes and vectors, kept between runs."""
-    source = (
-        task if task in genes.TASKS else "omim"
-    )  # anchors have the inputs of diseases: all that may be shipped
-    return _cache.vectors(
-        [genes.inputs(source), genes.state(), one.key, source, seed], lambda: one.make(source, seed)
-    )
+    # anchors have the inputs of diseases: all that may be shipped
+    source = task if task in genes.TASKS else "omim"
+    key = [genes.inputs(source), genes.state(), one.key, source, seed]
+    return _cache.vectors(key, lambda: one.make(source, seed))
 
 
 # -- genes -----------------------------------------------------------------------------------------
@@ -118,8 +111,7 @@ def scores(one: Candidate, task: str, seed: int, *, holdout: bool = False) -> pd
 # -- cells -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Side:
+class Side(NamedTuple):
     """Cells placed by their principal components, before these are turned into any space."""
 
     scores: Array
@@ -192,32 +184,19 @@ def carried(one: Candidate, task: str, seed: int) -> dict[str, Array]:
             told = _spaces.carried(
                 query.placed(names, E), ref.placed(names, E), ref.labels, n_neighbors
             )
-            found.setdefault(name, []).append(resampled(told == query.labels, query.labels))
+            right = told == query.labels
+            found.setdefault(name, []).append(_spaces.accuracy(right, query.labels, N_RESAMPLES))
         return pd.DataFrame({name: np.mean(each, axis=0) for name, each in found.items()})
 
     code = _cache.code_hash(
         genes.SOURCE / "tl" / "_components.py", genes.SOURCE / "_kernels" / "_components.py"
     )
-    key = [code, _cache.source_hash(pairs, side, Side, resampled), _cache.sha256(E, names), task]
+    key = [code, _cache.source_hash(pairs, side, Side), _cache.sha256(E, names), task]
     table = _cache.table(key, compute)
     return {name: table[name].to_numpy() for name in table}
 
 
-def resampled(right: NDArray[np.bool_], labels: NDArray[Any]) -> Array:
-    """Balanced accuracy, and of cells drawn anew within their labels; draws are the same for all
-    candidates.
-    """
-    rng = np.random.default_rng(0)
-    out = np.zeros(1 + N_RESAMPLES)
-    every = np.unique(labels)
-    for name in every:
-        own = right[labels == name]
-        drawn = _kernels.bootstrap_weights(own.size, N_RESAMPLES, random_state=rng)
-        out += np.r_[own.mean(), drawn @ own / own.size]
-    return out / every.size
-
-
-def replicates(one: Candidate, task: str, *, holdout: bool = False) -> tuple[float, Array]:
+def replicates(one: Candidate, task: str, *, holdout: bool = False) -> Array:
     """Mean score and bootstrap replicates over seeds, and over diseases, terms, genes of pairs, or
     cells.
     """
@@ -225,16 +204,26 @@ def replicates(one: Candidate, task: str, *, holdout: bool = False) -> tuple[flo
         return genes.resampled(
             [scores(one, task, seed, holdout=holdout) for seed in range(one.seeds)], task
         )
-    found = [np.mean(list(carried(one, task, seed).values()), axis=0) for seed in range(one.seeds)]
+    S = np.array(
+        [np.mean(list(carried(one, task, seed).values()), axis=0) for seed in range(one.seeds)]
+    )
     draws = np.random.default_rng(1).integers(0, one.seeds, (N_RESAMPLES, one.seeds))
-    S = np.array(found)
-    return float(S[:, 0].mean()), S[draws, np.arange(1, 1 + N_RESAMPLES)[:, None]].mean(axis=1)
+    drawn = S[draws, np.arange(1, 1 + N_RESAMPLES)[:, None]].mean(axis=1)
+    return np.r_[S[:, 0].mean(), drawn]
 
 
 # -- the table -------------------------------------------------------------------------------------
 
 
-def decide(found: dict[str, dict[str, tuple[float, Array]]]) -> pd.DataFrame:
+def compared(found: Found, name: str, task: str) -> tuple[str, Array, bool]:
+    """Best candidate of a task, another's replicates less its, and whether these two tie."""
+    best = max(found, key=lambda other: found[other][task][0])
+    less = found[name][task] - found[best][task]
+    low, high = _kernels.percentile_interval(less[1:])
+    return best, less, bool(low <= 0 <= high and -less[0] < LEAST_LOSS)
+
+
+def decide(found: Found) -> pd.DataFrame:
     """For every candidate its ties and its total loss, by the rule.
 
     Parameters
@@ -243,14 +232,9 @@ def decide(found: dict[str, dict[str, tuple[float, Array]]]) -> pd.DataFrame:
         Candidate -> task -> score and replicates.
     """
     rows = []
-    for name, own in found.items():
-        ties, loss = 0, 0.0
-        for task in TASKS:
-            best = max(found, key=lambda other: found[other][task][0])
-            (mean, draws), (top, others) = own[task], found[best][task]
-            low, high = _kernels.percentile_interval(draws - others)
-            ties += low <= 0 <= high and top - mean < LEAST_LOSS
-            loss += top - mean
+    for name in found:
+        each = [compared(found, name, task) for task in TASKS]
+        ties, loss = sum(tied for *_, tied in each), -sum(less[0] for _, less, _ in each)
         rows.append(
             {"candidate": name, "ties": ties, "loss": loss, "model": name.startswith("NEWT")}
         )
@@ -261,44 +245,33 @@ def decide(found: dict[str, dict[str, tuple[float, Array]]]) -> pd.DataFrame:
     return table.assign(place=pd.Series(np.arange(1, len(order) + 1), index=order))
 
 
-def lines(found: dict[str, dict[str, tuple[float, Array]]]) -> Iterator[list[str]]:
+def lines(found: Found) -> Iterator[list[str]]:
     """Cells of the table."""
     decided = decide(found)
-    best = {task: max(found, key=lambda name: found[name][task][0]) for task in TASKS}
     for name, own in found.items():
         cells = [f"**{name}**" if decided.loc[name, "place"] == 1 else name]
         for task in TASKS:
-            mean, draws = own[task]
-            low, high = _kernels.percentile_interval(draws - found[best[task]][task][1])
-            if name == best[task]:
-                cells.append(f"**{mean:.3f}**")
-            else:
-                less = mean - found[best[task]][task][0]
-                tied = " =" if low <= 0 <= high and -less < LEAST_LOSS else ""
-                cells.append(f"{mean:.3f} ({less:+.3f}, {low:+.3f} to {high:+.3f}){tied}")
-        yield [
-            *cells,
-            f"{decided.loc[name, 'ties']} of {len(TASKS)}",
-            f"{decided.loc[name, 'loss']:.3f}",
-        ]
+            best, less, tied = compared(found, name, task)
+            mean = f"{own[task][0]:.3f}"
+            low, high = _kernels.percentile_interval(less[1:])
+            text = f"{mean} ({less[0]:+.3f}, {low:+.3f} to {high:+.3f}){' =' * tied}"
+            cells.append(f"**{mean}**" if name == best else text)
+        ties = f"{decided.loc[name, 'ties']} of {len(TASKS)}"
+        yield [*cells, ties, f"{decided.loc[name, 'loss']:.3f}"]
 
 
 def final() -> None:
     """Score the hold-outs of what is shipped, and of what it is compared with; log and print."""
-    found: dict[str, dict[str, tuple[float, Array]]] = {}
+    found: Found = {}
     for name in HELD_OUT:
         one = CANDIDATES[name]
         found[name] = {task: replicates(one, task, holdout=True) for task in genes.TASKS}
-        for task, (score, _) in found[name].items():
-            _common.log_holdout(task, name, score)
-    table = [
-        [name, *(_common.interval_text(*own[task]) for task in genes.TASKS)]
-        for name, own in found.items()
-    ]
+        for task, values in found[name].items():
+            _common.log_holdout(task, name, values[0])
+    table = [[name, *map(_common.interval_text, own.values())] for name, own in found.items()]
     for other in HELD_OUT[1:]:
-        pairs = [(found[WINNER][task], found[other][task]) for task in genes.TASKS]
-        less = [_common.interval_text(a[0] - b[0], a[1] - b[1], sign=True) for a, b in pairs]
-        table.append([f"NEWT less {other}", *less])
+        pairs = zip(found[WINNER].values(), found[other].values(), strict=True)
+        table.append([f"NEWT less {other}", *(_common.interval_text(a, b) for a, b in pairs)])
     _common.report(
         "vectors-holdout",
         "Which vectors are shipped",
@@ -311,55 +284,16 @@ def final() -> None:
     )
 
 
-def private() -> None:
-    """Print how often private dimensions count among cells, and what that gives."""
-    shipped = datasets.embedding()
-    n, names = int(shipped.uns["newt"]["params"]["n_private"]), shipped.obs_names
-    rows = []
-    for times in (1.0, 2.0, 3.0, 4.0, 5.0, None):
-        E = np.array(shipped.X, dtype=np.float64)
-        if times is None:
-            E[:, :-n] = 0
-        else:
-            E[:, -n:] *= times
-        cells = ["private dimensions alone" if times is None else f"{times:g} times"]
-        for task in ("panels", "mapping"):
-            found: dict[str, list[float]] = {}
-            for name, query, ref, n_neighbors in pairs(task):
-                at = query.placed(names, E), ref.placed(names, E)
-                told = _spaces.carried(*at, ref.labels, n_neighbors)
-                found.setdefault(name, []).append(
-                    _spaces.balanced(told == query.labels, query.labels)
-                )
-            cells.append(f"{np.mean([np.mean(each) for each in found.values()]):.3f}")
-        rows.append(cells)
-    _common.report(
-        "vectors-private",
-        "Which vectors are shipped",
-        ["private dimensions count", TASKS["panels"], TASKS["mapping"]],
-        rows,
-        "Balanced accuracy as above, of the vectors that are shipped. `tl.embed` and "
-        "`tl.map_to_reference` count private dimensions four times.",
-        path="vectors",
-    )
-
-
 def main() -> None:
     """Print the table; with ``FINAL=1`` that of the hold-outs instead."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.vectors", description=__doc__)
-    parser.add_argument(
-        "--private", action="store_true", help="only how often private dimensions count in cells"
-    )
-    if parser.parse_args().private:
-        private()
-        return
-    if os.environ.get("FINAL") == "1":
+    _common.options(__doc__)
+    if _common.is_final():
         final()
         return
-    found: dict[str, dict[str, tuple[float, Array]]] = {}
+    found: Found = {}
     for name, one in CANDIDATES.items():
         found[name] = {task: replicates(one, task) for task in TASKS}
-        print(name, {task: round(score, 3) for task, (score, _) in found[name].items()}, flush=True)
+        print(name, {task: f"{values[0]:.3f}" for task, values in found[name].items()}, flush=True)
     _common.report(
         "vectors",
         "Which vectors are shipped",
@@ -380,6 +314,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NewtWarning)
-        main()
+    _common.quietly(main)

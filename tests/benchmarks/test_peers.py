@@ -116,9 +116,10 @@ PEERS: list[Any] = [
         id="node2vec",
         marks=needs_gensim,
     ),
-    pytest.param(lambda k, **kw: _peers.mashup(k, n_dims=6, **kw), 6, id="mashup"),
     pytest.param(
-        lambda k, **kw: _peers.newt_published(k, n_comps=8, n_epochs=300, **kw),
+        lambda k: _peers.newt_published(
+            k, [*_peers.frogs_parts(k, 300, 0), _peers.node2vec(k)], n_comps=8
+        ),
         8,
         id="newt",
         marks=needs_gensim,
@@ -160,7 +161,6 @@ def test_seed_matters(knowledge: MuData, name: str) -> None:
     [
         ("frogs", "function"),
         ("frogs", "coexpression"),
-        ("mashup", "interaction"),
         ("node2vec", "interaction"),
     ],
 )
@@ -236,55 +236,24 @@ def test_no_edges_is_an_error() -> None:
         sparse.csr_matrix((N, 2), dtype=np.float32), ["A|G00", "A|G01"], "partner", "A"
     )
     with pytest.raises(ValueError, match="no edge"):
-        _peers.mashup(MuData({"interaction": empty}))
+        _peers.node2vec(MuData({"interaction": empty}))
 
 
-def test_mashup_is_the_decomposition_of_log_diffusion(knowledge: MuData) -> None:
-    parts = []
-    for network in _peers._networks(knowledge)[1]:
-        A = network.toarray().astype(np.float64)
-        A += np.diag((A.sum(axis=1) == 0).astype(float))
-        walk = A / A.sum(axis=1, keepdims=True)
-        Q = 0.5 * np.linalg.inv(np.eye(N) - 0.5 * walk)
-        parts.append(np.log(Q + 1 / N) + np.log(N))
-    left, singular, _ = np.linalg.svd(np.hstack(parts))
-    expected = left[:, :5] * np.sqrt(singular[:5])
-    _, found = _peers.mashup(knowledge, n_dims=5, n_iter=60)
-    np.testing.assert_allclose(
-        found @ found.T, expected @ expected.T, atol=1e-3 * np.abs(expected).max()
-    )
-
-
-@pytest.mark.parametrize("restart", [0.0, 1.0, 1.5])
-def test_mashup_wants_a_probability(knowledge: MuData, restart: float) -> None:
-    with pytest.raises(ValueError, match="restart"):
-        _peers.mashup(knowledge, restart=restart)
-
-
-@pytest.mark.parametrize(("p", "q"), [(1.0, 1.0), (0.25, 4.0), (4.0, 0.5)])
-def test_walk_takes_steps_by_weight_and_bias(p: float, q: float) -> None:
-    """Steps 0 -> 1 -> x against the node2vec formula, on a graph with a triangle and weights."""
+def test_walk_takes_steps_by_weight() -> None:
     A = np.zeros((5, 5))
     for i, j, weight in ((0, 1, 1.0), (1, 2, 2.0), (0, 2, 1.0), (1, 3, 3.0), (3, 4, 1.0)):
         A[i, j] = A[j, i] = weight
     graph = sparse.csr_array(A)
-    rng = np.random.default_rng(0)
     start = np.repeat(np.arange(5), 40_000)
     share = _peers._row_cumulative(graph)
-    walks = _peers._walk(rng, start, 3, graph.indptr, graph.indices, share, 1 / p, 1 / q)
-    assert (A[walks[:, :-1], walks[:, 1:]] > 0).all()
+    rng = np.random.default_rng(0)
+    walks = _peers._walk(rng, start, 3, graph.indptr, graph.indices, share)
     np.testing.assert_array_equal(walks[:, 0], start)
-    there = walks[(walks[:, 0] == 0) & (walks[:, 1] == 1), 2]
-    weight = np.array([1 / p, 0, 2, 3 / q, 0])  # back to 0; 2 is next to 0; 3 is farther
-    np.testing.assert_allclose(
-        np.bincount(there, minlength=5) / there.size, weight / weight.sum(), atol=0.015
-    )
-
-
-@pytest.mark.parametrize("options", [{"p": 0.0}, {"q": -1.0}, {"n_walks": 0}, {"length": 1}])
-def test_node2vec_wants_numbers_that_walk(knowledge: MuData, options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=next(iter(options))):
-        _peers.node2vec(knowledge, **options)
+    for step in (0, 1):
+        there = walks[walks[:, step] == 1, step + 1]
+        np.testing.assert_allclose(
+            np.bincount(there, minlength=5) / there.size, A[1] / A[1].sum(), atol=0.015
+        )
 
 
 def test_regulon_sentence_has_its_regulator(knowledge: MuData) -> None:
@@ -339,17 +308,6 @@ def test_mean_fusion_of_rotated_copies_is_the_block(embedding: ad.AnnData) -> No
     genes, vectors = _peers.mean_fusion(embedding, n_comps=4)
     assert list(genes) == list(GENES)
     np.testing.assert_allclose(vectors @ vectors.T, X @ X.T, atol=1e-4)
-
-
-@pytest.mark.parametrize("fusion", [_peers.gcca, _peers.mean_fusion])
-def test_fusion_refuses_negative_ridge(
-    embedding: ad.AnnData, fusion: Callable[..., _peers.Vectors]
-) -> None:
-    before = embedding.obsm["c"].copy()
-    with pytest.raises(ValueError, match="ridge"):
-        fusion(embedding, ridge=-1)
-    fusion(embedding, n_comps=3)
-    np.testing.assert_array_equal(embedding.obsm["c"], before)
 
 
 def test_annotation_count_leaves_expression_out(knowledge: MuData) -> None:

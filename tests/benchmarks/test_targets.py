@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,31 +53,3 @@ def test_families_are_those_of_their_rule() -> None:
     stem = table["target"].map(symbol_stem)
     assert (table.groupby(stem)["family"].nunique() == 1).all()
     assert sorted(table["family"].unique()) == list(range(table["family"].max() + 1))
-
-
-def test_what_is_not_kept_comes_marked_from_the_table_that_stands(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    text = (
-        "| scores | unseen a | unseen b |\n|:--|--:|--:|\n| one | 0.1 | 0.2 † |\n| two | | 0.3 |\n"
-    )
-    (tmp_path / "targets-x.md").write_text(text, encoding="utf-8")
-    monkeypatch.setattr(targets._common, "DOCS", tmp_path)
-    splits = ["a", "b"]
-    monkeypatch.setattr(
-        targets, "METHODS", dict.fromkeys(["one", "two"], (None, frozenset(splits)))
-    )
-    monkeypatch.setattr(targets, "PAIRS", [("one less two", "one", "two")])
-    monkeypatch.setattr(
-        targets, "kept", lambda name, split: (name, split) in {("two", "a"), ("two", "b")}
-    )
-    monkeypatch.setattr(targets, "replicates", lambda *_, **__: np.array([0.5, 0.4, 0.6]))
-    found = targets.table("x", ["one", "two"], splits, final=False, merge=True)
-    assert found[0] == ["one", "0.1 †", "0.2 †"]
-    assert found[1][1] == found[1][2] == "0.500 (0.405 to 0.595)"
-    assert found[2] == ["one less two", "", ""]
-    monkeypatch.setattr(targets, "kept", lambda *_: True)
-    assert (
-        targets.table("x", ["one", "two"], splits, final=False, merge=True)[2][1]
-        == "+0.000 (+0.000 to +0.000)"
-    )

@@ -4,7 +4,9 @@ whole.
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -115,16 +117,41 @@ def test_section_is_replaced_between_its_markers(tmp_path: Path) -> None:
 
 def test_commit_is_read_from_the_checkout(tmp_path: Path) -> None:
     assert _common.git_commit(tmp_path) == "unknown"
-    git = tmp_path / ".git"
-    (git / "refs/heads").mkdir(parents=True)
-    (git / "HEAD").write_text("ref: refs/heads/main\n")
-    assert _common.git_commit(tmp_path) == "unknown"
-    (git / "packed-refs").write_text(f"# packed\n{'b' * 40} refs/heads/main\n")
-    assert _common.git_commit(tmp_path) == "b" * 10
-    (git / "refs/heads/main").write_text(f"{'a' * 40}\n")
-    assert _common.git_commit(tmp_path) == "a" * 10
-    (git / "HEAD").write_text("c" * 40)
-    assert _common.git_commit(tmp_path) == "c" * 10
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run([*git, *arguments], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert _common.git_commit(tmp_path) == head.stdout[:10]
+
+
+def test_intervals() -> None:
+    values = np.r_[0.5, np.linspace(0, 1, 201)]
+    assert _common.interval_text(values) == "0.500 (0.025 to 0.975)"
+    assert _common.interval_text(values, values - 0.25) == "+0.250 (+0.250 to +0.250)"
+    assert _common.mean_interval(np.ones(5), sign=True) == "+1.000 (+1.000 to +1.000)"
+
+
+def test_nested_bootstrap_draws_groups_and_what_is_in_them() -> None:
+    rng = np.random.default_rng(0)
+    groups = [rng.normal(mean, 1, 25) for mean in (0.0, 1.0, 2.0, 5.0)]
+    found = _common.nested(groups, 4000)
+    means = np.array([one.mean() for one in groups])
+    assert found[0] == pytest.approx(means.mean())
+    within = np.mean([one.var() / one.size for one in groups])
+    # of the mean of groups that are drawn anew, each with a mean of its own
+    assert found[1:].std() == pytest.approx(np.sqrt((means.var() + within) / 4), rel=0.06)
+
+
+def test_options_have_the_types_of_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*arguments: str) -> Any:
+        monkeypatch.setattr("sys.argv", ["x", *arguments])
+        return vars(_common.options("About.", n=3, some=("a", "b"), rows=[1], only=None, go=False))
+
+    assert read() == {"n": 3, "some": ("a", "b"), "rows": [1], "only": None, "go": False}
+    told = read("--n", "4", "--some", "b", "--rows", "5", "6", "--only", "x", "--go")
+    assert told == {"n": 4, "some": ["b"], "rows": [5, 6], "only": "x", "go": True}
+    with pytest.raises(SystemExit):
+        read("--some", "c")
 
 
 def test_controls() -> None:
