@@ -71,7 +71,9 @@ SHARED = {
     "known_tree": (
         """
         tree
-            The known tree, see :func:`tree_distances`.
+            The known tree: Newick text; a mapping of each group to its parent (missing for the
+            root); pairs of parent and child; or a :class:`networkx.DiGraph` of such edges. Groups
+            may be inner nodes, and nodes that are not among ``names`` count as steps.
         metric
             Distance of :func:`scipy.spatial.distance.pdist`, or ``"precomputed"``."""
     ),

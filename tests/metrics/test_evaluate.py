@@ -17,7 +17,7 @@ from newt_sc.errors import (
     LeakageError,
     NewtWarning,
 )
-from newt_sc.metrics import _go_time_split, _interactions, _omim, _split
+from newt_sc.metrics import _disease, _go_time_split, _interactions, _omim, _split
 
 TASKS = ("omim", "go_time_split", "interactions")
 COLUMNS = {
@@ -276,17 +276,6 @@ def test_a_term_never_chooses_its_own_penalty(world, monkeypatch):
     )  # what suits one half is wrong for the other
 
 
-def test_annotation_count(world):
-    count = nt.metrics.annotation_count()
-    split = _go_time_split.time_split()
-    assert count.shape == (len(split.genes), 1)
-    np.testing.assert_allclose(count.X[:, 0], np.log1p(split.n_frozen), rtol=1e-6)
-    assert nt.metrics.conflicts(count, "go_time_split").empty
-    table = nt.metrics.evaluate(count, "go_time_split")
-    assert table["annotation_count"].between(0, 1).all()
-    assert table.attrs["coverage"] == 1
-
-
 # -- interactions ----------------------------------------------------------------------------------
 
 
@@ -426,7 +415,7 @@ def test_omim_equals_term_auroc(world, holdout):
     labels = labels[labels["entrez"].isin(common)]
     names = labels["entrez"].unique()
     labels["row"] = pd.Index(names).get_indexer(labels["entrez"])
-    expected = nt.metrics.term_auroc(_split.vectors_of(embedding, names), labels, holdout=holdout)
+    expected = _disease.term_auroc(_split.vectors_of(embedding, names), labels, holdout=holdout)
     table = nt.metrics.evaluate(embedding, "omim", holdout=holdout).set_index("item")
     np.testing.assert_allclose(table["score"], expected[table.index], atol=1e-9)
     scored = labels[(labels["split"] == "holdout") == holdout]

@@ -12,6 +12,7 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.stats import pearsonr, spearmanr
 
 from newt_sc import metrics
+from newt_sc.metrics import _tree
 
 EDGES = [
     ("hsc", "mpp"),
@@ -57,25 +58,13 @@ def brute_paths() -> np.ndarray:
     ],
 )
 def test_paths_of_every_kind_of_tree(tree: Any) -> None:
-    np.testing.assert_array_equal(metrics.tree_distances(tree, NAMES), brute_paths())
-
-
-def test_lengths_add_up() -> None:
-    found = metrics.tree_distances("((a:1,b:2):0.5,c:4);", ["c", "a", "b"], lengths=True)
-    np.testing.assert_allclose(found, [[0, 5.5, 6.5], [5.5, 0, 3], [6.5, 3, 0]])
-    with pytest.raises(ValueError, match="without a length"):
-        metrics.tree_distances("((a,b),c);", ["a", "b"], lengths=True)
+    np.testing.assert_array_equal(_tree.path_lengths(tree, NAMES), brute_paths())
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "correlation"])
 def test_scores_are_those_by_hand(metric: Any) -> None:
     X, path = points(), brute_paths()[:7, :7]
     D = squareform(pdist(X[:7], metric))
-    near = D + np.diag(np.full(7, np.inf))
-    right = [path[i, near[i].argmin()] == 1 for i in range(7) if (path[i] == 1).any()]
-    share = metrics.parent_child_share(X, NAMES, EDGES, metric=metric)
-    assert len(right) == 5  # of neu and mo the parent has no data
-    assert share.estimate == np.mean(right)
     upper = np.triu_indices(7, 1)
     for method, function in (("spearman", spearmanr), ("pearson", pearsonr)):
         found = metrics.tree_correlation(X, NAMES, EDGES, metric=metric, method=method)  # type: ignore[arg-type]
@@ -99,7 +88,7 @@ def test_the_tree_itself_is_perfect_and_no_order_matters() -> None:
     ).estimate == pytest.approx(1)
     assert metrics.triplet_accuracy(path, NAMES, EDGES, metric="precomputed").estimate == 1
     order = np.random.default_rng(1).permutation(8)
-    for score in (metrics.tree_correlation, metrics.triplet_accuracy, metrics.parent_child_share):
+    for score in (metrics.tree_correlation, metrics.triplet_accuracy):
         moved = score(points()[order], [NAMES[i] for i in order], EDGES)
         assert moved.estimate == pytest.approx(score(points(), NAMES, EDGES).estimate)
 
@@ -126,10 +115,6 @@ def test_bad_trees_are_refused() -> None:
         metrics.triplet_accuracy(points(), NAMES, EDGES, metric="precomputed")
     with pytest.raises(ValueError, match="no triplet"):
         metrics.triplet_accuracy(
-            points()[:3], ["a", "b", "c"], [("r", "a"), ("r", "b"), ("r", "c")]
-        )
-    with pytest.raises(ValueError, match="no group has its parent"):
-        metrics.parent_child_share(
             points()[:3], ["a", "b", "c"], [("r", "a"), ("r", "b"), ("r", "c")]
         )
     with pytest.raises(ValueError, match="method"):

@@ -14,21 +14,16 @@ from typing import TYPE_CHECKING
 from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
-    from ._bootstrap import Interval, bootstrap_interval
+    from ._bootstrap import bootstrap_interval
     from ._calibration import calibration_bins, expected_calibration_error
-    from ._disease import term_auroc
     from ._evaluate import conflicts, evaluate, tasks
-    from ._go_time_split import annotation_count
     from ._interactions import without_interactions
     from ._label_knn import label_knn
     from ._mixing import neighbor_mixing
-    from ._neighbors import neighbor_recovery
     from ._pseudotime import pseudotime_spearman
-    from ._tree import parent_child_share, tree_correlation, tree_distances, triplet_accuracy
+    from ._tree import tree_correlation, triplet_accuracy
 
 __all__ = [
-    "Interval",
-    "annotation_count",
     "bootstrap_interval",
     "calibration_bins",
     "conflicts",
@@ -36,13 +31,9 @@ __all__ = [
     "expected_calibration_error",
     "label_knn",
     "neighbor_mixing",
-    "neighbor_recovery",
-    "parent_child_share",
     "pseudotime_spearman",
     "tasks",
-    "term_auroc",
     "tree_correlation",
-    "tree_distances",
     "triplet_accuracy",
     "without_interactions",
 ]
@@ -50,8 +41,6 @@ __all__ = [
 __getattr__, __dir__, _ = attach(
     __name__,
     {
-        "Interval": "_bootstrap",
-        "annotation_count": "_go_time_split",
         "bootstrap_interval": "_bootstrap",
         "calibration_bins": "_calibration",
         "conflicts": "_evaluate",
@@ -59,13 +48,9 @@ __getattr__, __dir__, _ = attach(
         "expected_calibration_error": "_calibration",
         "label_knn": "_label_knn",
         "neighbor_mixing": "_mixing",
-        "neighbor_recovery": "_neighbors",
-        "parent_child_share": "_tree",
         "pseudotime_spearman": "_pseudotime",
         "tasks": "_evaluate",
-        "term_auroc": "_disease",
         "tree_correlation": "_tree",
-        "tree_distances": "_tree",
         "triplet_accuracy": "_tree",
         "without_interactions": "_interactions",
     },

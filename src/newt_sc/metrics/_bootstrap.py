@@ -38,12 +38,6 @@ class Interval:
         The statistic in each resample. Calls with equally many units, the same groups and the same
         seed draw the same resamples, so replicates of different methods can be subtracted or
         averaged.
-
-    Examples
-    --------
-    >>> interval = nt.metrics.bootstrap_interval([0.7, 0.8, 0.9])
-    >>> round(interval.estimate, 2), interval.low <= interval.high
-    (0.8, True)
     """
 
     estimate: float
@@ -90,7 +84,7 @@ def bootstrap_interval(
 
     Returns
     -------
-    :class:`~newt_sc.metrics.Interval` with the fields ``estimate``, ``low``, ``high`` and
+    An interval with the fields ``estimate``, ``low``, ``high`` and
     ``replicates``. Resamples in which the statistic is NaN are left out of the ends, with a
     warning.
 

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import anndata as ad
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _kernels, _keys, io
+from newt_sc import _kernels, io
 from newt_sc import genes as gene_names
 from newt_sc.datasets._bundle import canonical_symbols, manifest_folder, read_manifest
 from newt_sc.datasets._fetch import fetch
@@ -24,9 +23,10 @@ from newt_sc.errors import NewtWarning
 from ._split import HOLDOUT, N_FOLDS, fold_of, hashed, vectors_of, within
 
 if TYPE_CHECKING:
+    import anndata as ad
     from numpy.typing import NDArray
 
-__all__ = ["FROZEN", "NOW", "TimeSplit", "annotation_count", "leave_one_out", "score", "time_split"]
+__all__ = ["FROZEN", "NOW", "TimeSplit", "leave_one_out", "score", "time_split"]
 
 NOW, FROZEN = "newt-human", "newt-human-frozen"
 """Bundles whose modality ``function`` is the GO of now and of then."""
@@ -133,43 +133,6 @@ def _incidence(sets: dict[str, list[str]], genes: pd.Index) -> sparse.csr_array:
     return X
 
 
-def annotation_count() -> ad.AnnData:
-    """Make an embedding of one dimension: how much was known of a gene.
-
-    It is the baseline of what is found later.
-
-    Returns
-    -------
-    AnnData of all protein-coding genes x 1: log(1 + number of GO terms in the frozen GO,
-    propagated).
-
-    Raises
-    ------
-    DataUnavailableError
-        If the files are nowhere.
-    ChecksumError
-        If a file is not the one that the manifest names.
-
-    Examples
-    --------
-    >>> nt.metrics.evaluate(nt.metrics.annotation_count(), "go_time_split")  # doctest: +SKIP
-    """
-    split = time_split()
-    out = ad.AnnData(
-        np.log1p(split.n_frozen)[:, None].astype(np.float32), obs=pd.DataFrame(index=split.genes)
-    )
-    row = read_manifest(FROZEN).query("modality == 'function'")
-    manifest: dict[str, Any] = {
-        key: row[key].to_numpy(str) for key in ("modality", "file", "source", "version", "date")
-    }
-    out.uns[_keys.EMBED] = {
-        "name": "annotation count",
-        "modalities": np.array(["function"]),
-        "manifest": manifest,
-    }
-    return out
-
-
 def score(
     embedding: ad.AnnData,
     *,
@@ -184,65 +147,102 @@ def score(
     split = time_split()
     chosen = within(split.genes, genes)
     held = fold_of(split.genes) == HOLDOUT
-    n_train = np.diff(split.frozen.indptr)
-    n_new = split.new @ (chosen & ~held).astype(np.int32)
-    eligible = np.flatnonzero((n_train >= SIZES[0]) & (n_train <= SIZES[1]) & (n_new >= MIN_NEW))
-    eligible = np.sort(eligible[np.argsort(hashed(split.terms.index[eligible]))][:max_items])
-    scored = chosen & (held if holdout else ~held)
-    n_positive = (split.new @ scored.astype(np.int32))[eligible]
-    n_candidates = scored.sum() - (split.frozen @ scored.astype(np.int32))[eligible]
-    eligible = eligible[(n_positive > 0) & (n_positive < n_candidates)]
-    if not eligible.size:
-        msg = f"No term has {MIN_NEW} new genes among the {chosen.sum()} chosen: pass more genes."
-        raise ValueError(msg)
+    development = chosen & ~held
+    scored = chosen & held if holdout else development
+    asked = _asked(split, development, scored, max_items)
     X = vectors_of(embedding, split.genes)
-    known = ~np.isnan(X[:, 0])
-    frozen = split.frozen[eligible].toarray().astype(bool)
-    new = split.new[eligible].toarray().astype(bool)
-    count = np.log1p(split.n_frozen)
+    frozen, new = (M[asked].toarray().astype(bool) for M in (split.frozen, split.new))
     ways = leave_one_out(X, frozen.T, PENALTIES, random_state=random_state)
 
     def areas(predicted: NDArray[np.floating], inside: NDArray[np.bool_]) -> NDArray[np.float64]:
-        chosen = [inside & ~known for known in frozen]
+        candidates = inside & ~frozen
         return np.array(
-            [_kernels.auroc(predicted[at, i], new[i, at]) for i, at in enumerate(chosen)]
+            [_kernels.auroc(predicted[at, i], new[i, at]) for i, at in enumerate(candidates)]
         )
 
-    half = (hashed(split.terms.index[eligible]) // np.uint64(N_FOLDS)) % np.uint64(2)
-    tuning = {penalty: areas(predicted, chosen & ~held) for penalty, predicted in ways.items()}
-    final = (
-        {penalty: areas(predicted, scored) for penalty, predicted in ways.items()}
-        if holdout
-        else tuning
-    )
-    area, penalties = np.empty(eligible.size), []
-    for one in (0, 1):
-        other = (
-            np.ones(eligible.size, dtype=bool) if holdout or len(set(half)) == 1 else half != one
-        )
-        penalties.append(
-            max(PENALTIES, key=lambda penalty: float(np.nanmean(tuning[penalty][other])))
-        )
-        area[half == one] = final[penalties[-1]][half == one]
-    rows = []
-    for i, at in enumerate(eligible):
-        candidates = scored & ~frozen[i]
-        positive = new[i, candidates]
-        rows.append(
-            {
-                "item": split.terms.index[at],
-                "score": area[i],
-                "n_positive": int(positive.sum()),
-                "n_negative": int((~positive).sum()),
-                "n_train": int(n_train[at]),
-                "annotation_count": _kernels.auroc(count[candidates], positive),
-                "name": split.terms["name"].iloc[at],
-                "namespace": split.terms["namespace"].iloc[at],
-            }
-        )
-    out = pd.DataFrame(rows)
+    tuning = {penalty: areas(predicted, development) for penalty, predicted in ways.items()}
+    final = tuning
+    if holdout:
+        final = {penalty: areas(predicted, scored) for penalty, predicted in ways.items()}
+    half = (hashed(split.terms.index[asked]) // np.uint64(N_FOLDS)) % np.uint64(2)
+    area, penalties = _chosen(tuning, final, half, every=holdout)
+    out = _described(split, asked, scored, frozen, new)
+    out.insert(1, "score", area)
+    known = ~np.isnan(X[:, 0])
     out.attrs |= {"coverage": float(known[scored].mean()), "penalties": penalties}
     return out
+
+
+def _asked(
+    split: TimeSplit,
+    development: NDArray[np.bool_],
+    scored: NDArray[np.bool_],
+    max_items: int | None,
+) -> NDArray[np.intp]:
+    """Choose terms of the right size with new genes, and with others to tell them from."""
+    n_train = np.diff(split.frozen.indptr)
+    n_new = split.new @ development.astype(np.int32)
+    sized = (n_train >= SIZES[0]) & (n_train <= SIZES[1])
+    found: NDArray[np.intp] = np.flatnonzero(sized & (n_new >= MIN_NEW))
+    found = np.sort(found[np.argsort(hashed(split.terms.index[found]))][:max_items])
+    n_positive = (split.new @ scored.astype(np.int32))[found]
+    n_candidates = scored.sum() - (split.frozen @ scored.astype(np.int32))[found]
+    found = found[(n_positive > 0) & (n_positive < n_candidates)]
+    if not found.size:
+        msg = f"No term has {MIN_NEW} new genes among those chosen; expected one: pass more genes."
+        raise ValueError(msg)
+    return found
+
+
+def _chosen(
+    tuning: dict[float, NDArray[np.float64]],
+    final: dict[float, NDArray[np.float64]],
+    half: NDArray[np.uint64],
+    *,
+    every: bool,
+) -> tuple[NDArray[np.float64], list[float]]:
+    """Area of each term by the penalty that is best for the terms of the other half, or for all.
+
+    No term has a say in its own penalty, unless it is scored on other genes than those it tells of.
+    """
+    area, penalties = np.empty(half.size), []
+    for one in (0, 1):
+        other = half != one
+        if every or not other.any() or other.all():
+            other = np.ones(half.size, dtype=bool)
+        best = max(PENALTIES, key=lambda penalty: float(np.nanmean(tuning[penalty][other])))
+        penalties.append(best)
+        area[half == one] = final[best][half == one]
+    return area, penalties
+
+
+def _described(
+    split: TimeSplit,
+    asked: NDArray[np.intp],
+    scored: NDArray[np.bool_],
+    frozen: NDArray[np.bool_],
+    new: NDArray[np.bool_],
+) -> pd.DataFrame:
+    """Describe each term, and how well the number of annotations alone finds its new genes."""
+    count = np.log1p(split.n_frozen)
+    candidates = scored & ~frozen
+    positive = new & candidates
+    n_positive = positive.sum(axis=1)
+    about = split.terms.iloc[asked]
+    return pd.DataFrame(
+        {
+            "item": about.index,
+            "n_positive": n_positive,
+            "n_negative": candidates.sum(axis=1) - n_positive,
+            "n_train": np.diff(split.frozen.indptr)[asked].astype(int),
+            "annotation_count": [
+                _kernels.auroc(count[at], own[at])
+                for at, own in zip(candidates, positive, strict=True)
+            ],
+            "name": about["name"].to_numpy(),
+            "namespace": about["namespace"].to_numpy(),
+        }
+    )
 
 
 def leave_one_out(
@@ -255,7 +255,7 @@ def leave_one_out(
 ) -> dict[float, NDArray[np.float32]]:
     """Predict each gene's labels from all other genes, for all terms at once.
 
-    Kernel ridge regression with the kernel of :func:`term_auroc` (RBF, gamma 1 / (d var X)) in its
+    Kernel ridge regression with the kernel of the diseases (RBF, gamma 1 / (d var X)) in its
     Nyström approximation; the prediction of each gene without itself is exact in closed form.
 
     Parameters

@@ -233,41 +233,49 @@ def score(
         delayed(_fold)(unit, pairs.take(same == k), pairs, fold, train, random_state)
         for k, train in plan
     )
-    degree, count = np.log1p(net.any.sum(axis=0)), np.log1p(net.n_annotations)
-    rows, tables = [], []
-    for (k, _), (decision, n_train) in zip(plan, scores, strict=True):
-        test = pairs.take(same == k)
-        cosine = np.einsum("ij,ij->i", unit[test.a], unit[test.b])
-        y = test.label == 1
-        rows.append(
-            {
-                "item": f"fold{k}",
-                "score": _kernels.auroc(decision, y),
-                "n_positive": int(y.sum()),
-                "n_negative": int((~y).sum()),
-                "n_train": n_train,
-                "cosine": _kernels.auroc(cosine, y),
-                "degree": _kernels.auroc(degree[test.a] + degree[test.b], y),
-                "annotation_count": _kernels.auroc(count[test.a] + count[test.b], y),
-            }
-        )
-        about = {
-            "gene_a": net.genes[test.a],
-            "gene_b": net.genes[test.b],
-            "fold": k,
-            "label": test.label,
-        }
-        tables.append(pd.DataFrame(about | {"score": decision, "cosine": cosine}))
-    out = pd.DataFrame(rows)
-    scored = np.unique(
-        np.concatenate([test for k, _ in plan for test in (pairs.a[same == k], pairs.b[same == k])])
-    )
+    found = [
+        _described(k, net, unit, pairs.take(same == k), *one)
+        for (k, _), one in zip(plan, scores, strict=True)
+    ]
+    out = pd.DataFrame([row for row, _ in found])
+    scored = np.unique(np.concatenate([pairs.a, pairs.b])[np.tile(np.isin(same, tested), 2)])
     # plain lists: pandas compares attrs of tables that it joins by ==
     out.attrs |= {
         "coverage": float(known[scored].mean()),
-        "pairs": pd.concat(tables).to_dict("list"),
+        "pairs": pd.concat([table for _, table in found]).to_dict("list"),
     }
     return out
+
+
+def _described(
+    k: int,
+    net: Networks,
+    unit: NDArray[np.float32],
+    test: Pairs,
+    decision: NDArray[np.float64],
+    n_train: int,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Score a fold, beside what cosine and counts of both genes tell, and list its pairs."""
+    cosine = np.einsum("ij,ij->i", unit[test.a], unit[test.b])
+    degree, count = np.log1p(net.any.sum(axis=0)), np.log1p(net.n_annotations)
+    y = test.label == 1
+    told = {
+        "score": decision,
+        "cosine": cosine,
+        "degree": degree[test.a] + degree[test.b],
+        "annotation_count": count[test.a] + count[test.b],
+    }
+    area = {name: _kernels.auroc(values, y) for name, values in told.items()}
+    row = {
+        "item": f"fold{k}",
+        "score": area.pop("score"),
+        "n_positive": int(y.sum()),
+        "n_negative": int((~y).sum()),
+        "n_train": n_train,
+        **area,
+    }
+    about = {"gene_a": net.genes[test.a], "gene_b": net.genes[test.b], "fold": k}
+    return row, pd.DataFrame(about | {"label": test.label, "score": decision, "cosine": cosine})
 
 
 def _fold(

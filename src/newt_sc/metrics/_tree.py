@@ -12,56 +12,26 @@ import pandas as pd
 from newt_sc import _kernels
 from newt_sc._docs import with_docs
 
-from ._bootstrap import Interval, bootstrap_interval
+from ._bootstrap import Interval
 from ._check import check_count, check_length, check_points
 
 if TYPE_CHECKING:
     import networkx as nx
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["parent_child_share", "tree_correlation", "tree_distances", "triplet_accuracy"]
+__all__ = ["path_lengths", "tree_correlation", "triplet_accuracy"]
 
 
-def tree_distances(
-    tree: str | nx.DiGraph | Mapping[str, str | None] | Iterable[tuple[str, str]],
-    names: Sequence[str],
-    *,
-    lengths: bool = False,
-) -> NDArray[np.float64]:
-    """Measure how far groups are apart in a tree.
+def path_lengths(tree: Any, names: Sequence[str]) -> NDArray[np.float64]:
+    """Count the steps between every two groups in a tree.
 
-    Parameters
-    ----------
-    tree
-        Newick text; a mapping of each group to its parent (missing for the root); pairs of parent
-        and child; or a :class:`networkx.DiGraph` of such edges. Groups may be inner nodes, and
-        nodes that are not among ``names`` count as steps.
-    names
-        The groups, in the order of the rows wanted.
-    lengths
-        Add up the lengths of branches, as Newick text gives them, instead of counting them.
-
-    Returns
-    -------
-    Length of the path between every two groups; NaN in rows and columns of groups that the tree
-    lacks, and infinite between groups that it does not connect.
-
-    Raises
-    ------
-    ValueError
-        If a name comes twice, fewer than two are in the tree, or a length is missing or negative.
-
-    Examples
-    --------
-    >>> nt.metrics.tree_distances("((a,b),c);", ["a", "b", "c"])
-    array([[0., 2., 3.],
-           [2., 0., 3.],
-           [3., 3., 0.]])
+    NaN for groups that the tree lacks, infinite between those that it does not connect; nodes that
+    are not among the names count as steps.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import shortest_path
 
-    edges, weights = _edges(tree)
+    edges = _edges(tree)
     named = [str(name) for name in names]
     if len(set(named)) < len(named):
         twice = sorted({name for name in named if named.count(name) > 1})
@@ -75,73 +45,13 @@ def tree_distances(
             f" {[*nodes[:5]]}; expected two."
         )
         raise ValueError(msg)
-    if lengths and not (np.isfinite(weights).all() and (weights >= 0).all()):
-        msg = (
-            "the tree has branches without a length, or with a negative one; expected lengths from"
-            " 0 up."
-        )
-        raise ValueError(msg)
-    step = np.maximum(weights, 1e-12) if lengths else np.ones(len(edges))
-    i, j = nodes.get_indexer([a for a, _ in edges]), nodes.get_indexer([b for _, b in edges])
-    paths = shortest_path(csr_array((step, (i, j)), shape=(nodes.size, nodes.size)), directed=False)
+    i, j = (nodes.get_indexer(list(side)) for side in zip(*edges, strict=True))
+    graph = csr_array((np.ones(len(edges)), (i, j)), shape=(nodes.size, nodes.size))
+    paths = shortest_path(graph, directed=False, unweighted=True)
     out = np.full((len(named), len(named)), np.nan)
     known = np.flatnonzero(at >= 0)
     out[np.ix_(known, known)] = paths[np.ix_(at[known], at[known])]
     return out
-
-
-@with_docs
-def parent_child_share(
-    X: ArrayLike,
-    names: Sequence[str],
-    tree: str | nx.DiGraph | Mapping[str, str | None] | Iterable[tuple[str, str]],
-    *,
-    metric: str = "cosine",
-    n_resamples: int = 1000,
-    random_state: int = 0,
-) -> Interval:
-    """Score how often the nearest group is the parent or a child in a known tree.
-
-    Parameters
-    ----------
-    %(group_rows)s
-    names
-        Name of each row. Groups that the tree lacks are left out, and so are, as groups that are
-        asked but not as neighbours, those of which neither the parent nor a child has a row.
-    %(known_tree)s
-    n_resamples
-        Bootstrap resamples of the groups.
-    random_state
-        Seed.
-
-    Returns
-    -------
-    Share with its bootstrap interval over the groups.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, ``X`` is not finite, or no group has its parent or a child among the
-        names.
-
-    Examples
-    --------
-    >>> X = np.array([[0, 1], [0.2, 1], [1, 0.2], [1, 0]])
-    >>> tree = {"HSC": None, "CMP": "HSC", "B": "CLP", "CLP": "HSC"}
-    >>> nt.metrics.parent_child_share(X, ["HSC", "CMP", "CLP", "B"], tree).estimate
-    1.0
-    """
-    D, path = _both(X, names, tree, metric)
-    related = path == 1
-    np.fill_diagonal(D, np.inf)
-    asked = related.any(axis=1)
-    if not asked.any():
-        msg = "no group has its parent or a child in the tree among names; expected at least one."
-        raise ValueError(msg)
-    right = related[np.arange(len(D)), D.argmin(axis=1)]
-    return bootstrap_interval(
-        right[asked].astype(float), n_resamples=n_resamples, random_state=random_state
-    )
 
 
 @with_docs
@@ -190,12 +100,16 @@ def tree_correlation(
     >>> nt.metrics.tree_correlation(X, list("abcd"), "((a,b),(c,d));").estimate > 0.8
     True
     """
+    from scipy.stats import rankdata
+
     if method not in ("spearman", "pearson"):
         msg = f"method is {method!r}; expected 'spearman' or 'pearson'."
         raise ValueError(msg)
     D, path = _both(X, names, tree, metric, least=3)
     upper = np.triu_indices(len(D), 1)
-    a, b = (_standard(table, upper, ranks=method == "spearman") for table in (D, path))
+    a, b = D[upper], path[upper]
+    if method == "spearman":
+        a, b = rankdata(a), rankdata(b)
 
     def correlation(weight: NDArray[np.float64]) -> float:
         pair = weight[upper[0]] * weight[upper[1]]
@@ -282,15 +196,13 @@ def triplet_accuracy(
     return _interval(share, len(D), n_resamples, random_state)
 
 
-def _edges(tree: Any) -> tuple[list[tuple[Any, Any]], NDArray[np.float64]]:
+def _edges(tree: Any) -> list[tuple[Any, Any]]:
     from newt_sc.io import read_newick
 
     if isinstance(tree, str):
         tree = read_newick(tree)
     if hasattr(tree, "edges"):
-        return list(tree.edges), np.array(
-            [value for *_, value in tree.edges.data("length", default=np.nan)], float
-        )
+        return list(tree.edges)
     if isinstance(tree, Mapping):
         pairs = [(str(parent), str(child)) for child, parent in tree.items() if not pd.isna(parent)]
     else:
@@ -306,7 +218,7 @@ def _edges(tree: Any) -> tuple[list[tuple[Any, Any]], NDArray[np.float64]]:
             " of both."
         )
         raise ValueError(msg)
-    return pairs, np.full(len(pairs), np.nan)
+    return pairs
 
 
 def _both(
@@ -317,7 +229,7 @@ def _both(
 
     points = check_points(X)
     check_length("names", np.asarray(names, dtype=object), len(points))
-    path = tree_distances(tree, names)
+    path = path_lengths(tree, names)
     at = np.flatnonzero(np.isfinite(path).sum(axis=1) > 1)
     if at.size < least or not np.isfinite(path[np.ix_(at, at)]).all():
         msg = (
@@ -336,15 +248,6 @@ def _both(
     else:
         D = squareform(np.nan_to_num(pdist(points[at], metric), nan=1.0))
     return D, path[np.ix_(at, at)]
-
-
-def _standard(
-    table: NDArray[np.float64], upper: tuple[NDArray[np.intp], NDArray[np.intp]], *, ranks: bool
-) -> NDArray[np.float64]:
-    from scipy.stats import rankdata
-
-    values: NDArray[np.float64] = rankdata(table[upper]) if ranks else table[upper]
-    return values
 
 
 def _interval(
