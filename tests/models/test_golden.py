@@ -34,7 +34,7 @@ def _fused() -> Iterator[tuple[str, Any]]:
     NEWT.setup_mudata(part)
     pairs = pd.DataFrame({"a": part.obs_names[:30], "b": part.obs_names[30:60]})
     sizes: dict[str, Any] = {"n_latent": 6, "n_hidden": 4, "n_key": 8}
-    for fusion in ("attention", "mean", "transformer"):
+    for fusion in ("mean", "attention"):
         private = {"n_private": 2} if fusion == "attention" else {}
         model = NEWT(part, fusion=fusion, **sizes, **private)
         yield f"{fusion} untrained", model.get_latent_representation()

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from newt_sc.models._newt_module import FUSIONS, Fusion, NewtModule, masked_softmax
 from newt_sc.models._training import split_modalities
@@ -131,49 +130,6 @@ def test_attention_by_hand() -> None:
                 for w, m in zip(weights, at, strict=True)
             )
             np.testing.assert_allclose(fused.z[i], z - made.offset, atol=1e-4)
-
-
-def test_transformer_by_hand() -> None:
-    """Tokens normalised before attention and before the feed-forward part, with two layers."""
-    made = MODULES["transformer"]
-    blocks, present = batch(5, seed=4)
-    with torch.no_grad():
-        fused = made(blocks, present)
-        for i in range(5):
-            at = [m for m in range(4) if present[i, m]]
-            x = torch.stack([
-                made.kinds[0], *(made.keys[m](blocks[m][i]) + made.kinds[m + 1] for m in at)
-            ])  # fmt: skip
-            for layer in made.encoder.layers:
-                y = nn.functional.layer_norm(x, (8,), layer.norm1.weight, layer.norm1.bias)
-                weight, bias = layer.self_attn.in_proj_weight, layer.self_attn.in_proj_bias
-                q, k, v = (
-                    (y @ w.T + b) for w, b in zip(weight.split(8), bias.split(8), strict=True)
-                )
-                heads = []
-                for h in range(4):
-                    part = slice(2 * h, 2 * h + 2)
-                    scores = q[:, part] @ k[:, part].T / np.sqrt(2)
-                    heads.append(scores.softmax(dim=1) @ v[:, part])
-                x = x + layer.self_attn.out_proj(torch.cat(heads, dim=1))
-                y = nn.functional.layer_norm(x, (8,), layer.norm2.weight, layer.norm2.bias)
-                x = x + layer.linear2(layer.linear1(y).relu())
-            attention = (x[1:] @ made.query + made.bias[at]).softmax(dim=0)
-            np.testing.assert_allclose(fused.attention[i, at], attention, atol=1e-5)
-            z = sum(
-                w * len(at) * made.projections[m](blocks[m][i])
-                for w, m in zip(attention, at, strict=True)
-            )
-            np.testing.assert_allclose(fused.z[i], z - made.offset + made.out(x[0]), atol=1e-4)
-
-
-@pytest.mark.parametrize("n_layers", [1, 3])
-def test_transformer_is_as_deep_and_wide_as_asked_for(n_layers: int) -> None:
-    made = NewtModule([3, 5], 6, fusion="transformer", n_key=8, n_layers=n_layers, dropout=0.2)
-    assert len(made.encoder.layers) == n_layers
-    assert made.encoder.layers[0].linear1.out_features == 32
-    assert made.encoder.layers[0].dropout.p == 0.2
-    assert made.kinds.shape == (3, 8)
 
 
 def test_private_dimensions_are_a_plain_sum_of_projections() -> None:

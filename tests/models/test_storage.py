@@ -104,10 +104,9 @@ def test_loaded_model_trains_on(saved: Path, embedding: ad.AnnData) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The model is not trained")
-@pytest.mark.parametrize("fusion", ["mean", "transformer"])
-def test_round_trip_of_other_fusions(embedding: ad.AnnData, tmp_path: Path, fusion: Any) -> None:
+def test_round_trip_of_equal_weights(embedding: ad.AnnData, tmp_path: Path) -> None:
     NEWT.setup_anndata(embedding)
-    model = NEWT(embedding, fusion=fusion, n_latent=4, n_key=8, n_hidden=0)
+    model = NEWT(embedding, fusion="mean", n_latent=4, n_key=8, n_hidden=0)
     model.save(tmp_path / "m")
     loaded = NEWT.load(tmp_path / "m", embedding)
     assert not loaded.is_trained
@@ -423,7 +422,7 @@ def test_truncated_json(saved: Path) -> None:
         ({"params__fusion": "exec"}, "params do not fit: fusion is 'exec'"),
         ({"params__n_key": "8"}, "params do not fit: n_key"),
         ({"params__n_key": 10**30}, "params do not fit: n_key"),
-        ({"params__n_layers": 10**6}, "params do not fit: n_layers"),
+        ({"params__fusion": "transformer", "params__n_layers": 2}, "fusion is 'transformer'"),
         ({"params__weights": {"x": 1}}, "params do not fit"),
         ({"params__weights": 5}, "params do not fit"),
         ({"params__more": 1}, "params do not fit: unknown parameters"),

@@ -128,10 +128,16 @@ def select(
         if len(modalities) < len(names):
             raise ValueError(f"modalities names one more than once: {names}.")
     chosen = {str(name): str(source) for name, source in modalities.items()}
+    _check_chosen(chosen, parts, type(data).__name__)
+    return chosen
+
+
+def _check_chosen(chosen: dict[str, str], parts: Parts, what: str) -> None:
+    """Raise where a block is missing or taken twice, or a name is reserved."""
     missing = [source for source in chosen.values() if source not in parts]
     if missing:
         raise KeyError(
-            f"No block for {missing}: the {type(data).__name__} has blocks for {list(parts)}. Run"
+            f"No block for {missing}: the {what} has blocks for {list(parts)}. Run"
             " newt_sc.pp.encode first."
         )
     if len(set(chosen.values())) < len(chosen):
@@ -142,7 +148,6 @@ def select(
             f"{reserved} cannot name a modality: choose names without '/' other than"
             f" {_keys.ATTENTION!r}."
         )
-    return chosen
 
 
 def aligned(data: Any, parts: Parts, widths: Mapping[str, int] | None = None) -> Blocks:

@@ -26,6 +26,8 @@ __all__ = ["as_history", "as_json", "bundle_hash", "read"]
 _MAX_SIZE, _MAX_MODALITIES = 1_000_000, 1000
 _BEFORE = {"n_private": 0, "private_weight": 1.0}
 """Parameters that models written by earlier versions do not name, as they were then."""
+_GONE = ("n_layers", "n_heads")
+"""Parameters that they do name, of a fusion that is no more."""
 
 
 def _is_size(value: Any) -> bool:
@@ -108,7 +110,8 @@ def read(folder: Path, *, cls: str) -> tuple[dict[str, Any], NewtModule]:
         message = "the gene list does not have the sha256 stated with it: changed."
         raise FormatError(where, None, message)
     try:
-        found["params"] = checked_params(found["modalities"], _BEFORE | found["params"])
+        params = {name: value for name, value in found["params"].items() if name not in _GONE}
+        found["params"] = checked_params(found["modalities"], _BEFORE | params)
         with torch.device("meta"):  # sizes are compared before any memory is taken
             module = module_of(found["params"], found["modalities"], found["n_latent"])
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:

@@ -59,23 +59,18 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     private_weight
         Length of the private part of a vector, where there is one; the other part has length one.
     fusion
-        ``"attention"``; ``"mean"`` for equal weights; ``"transformer"`` for a transformer over one
-        token a modality.
+        ``"attention"``, or ``"mean"`` for equal weights.
     weights
         Weights of modalities in the PCA; what is not named weighs 1. By default those of
         :func:`newt_sc.tl.fuse`.
     power
         Exponent of the singular values of the PCA, as in :func:`newt_sc.tl.fuse`.
     n_key
-        Dimensions of keys and tokens.
+        Dimensions of keys.
     n_hidden
         Hidden units of each modality's decoder, beside its linear part; 0 for none.
-    n_layers
-        Layers of the transformer.
-    n_heads
-        Heads of the transformer; they divide ``n_key``.
     dropout
-        In the transformer and the decoders.
+        In the decoders.
     random_state
         Seed of the first weights, the split and training. Vectors repeat on the same machine.
 
@@ -111,8 +106,6 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
         power: float = 0.5,
         n_key: int = 64,
         n_hidden: int = 256,
-        n_layers: int = 2,
-        n_heads: int = 4,
         dropout: float = 0.1,
         random_state: int = 0,
     ) -> None:

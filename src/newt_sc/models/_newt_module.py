@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FUSIONS", "Fused", "Fusion", "NewtModule", "masked_softmax"]
 
-Fusion = Literal["attention", "mean", "transformer"]
-FUSIONS: tuple[Fusion, ...] = ("attention", "mean", "transformer")
+Fusion = Literal["attention", "mean"]
+FUSIONS: tuple[Fusion, ...] = ("attention", "mean")
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,6 @@ class NewtModule(nn.Module):
     - ``attention``: keys tanh(K_m x_m); a modality's score is its key times a learned query, to
       which the mean key of the gene's other modalities adds what they say.
     - ``mean``: always uniform.
-    - ``transformer``: each block is a token beside a class token; scores are read from the encoded
-      tokens, and what the class token holds is added to z.
 
     Beside z there may be private dimensions: a plain sum of projections that stay as they are
     initialised.
@@ -74,13 +72,11 @@ class NewtModule(nn.Module):
     fusion
         How modalities are weighed.
     n_key
-        Dimensions of keys and of tokens.
+        Dimensions of keys.
     n_hidden
         Hidden units that each decoder has beside its linear part; 0 for none.
-    n_layers, n_heads
-        Of the transformer.
     dropout
-        Of the transformer and the decoders' hidden units.
+        Of the decoders' hidden units.
     """
 
     def __init__(
@@ -93,8 +89,6 @@ class NewtModule(nn.Module):
         fusion: Fusion = "attention",
         n_key: int = 64,
         n_hidden: int = 256,
-        n_layers: int = 2,
-        n_heads: int = 4,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
@@ -112,19 +106,11 @@ class NewtModule(nn.Module):
             )
             self.private_offset = nn.Parameter(torch.zeros(n_private), requires_grad=False)
             self.private.requires_grad_(requires_grad=False)
-        if fusion != "mean":
+        if fusion == "attention":
             self.keys = nn.ModuleList(nn.Linear(width, n_key) for width in widths)
             self.query = nn.Parameter(torch.zeros(n_key))
             self.bias = nn.Parameter(torch.zeros(len(widths)))
-        if fusion == "attention":
             self.context = _zero(nn.Linear(n_key, n_key, bias=False))
-        if fusion == "transformer":
-            self.kinds = nn.Parameter(torch.randn(len(widths) + 1, n_key) / math.sqrt(n_key))
-            layer = nn.TransformerEncoderLayer(
-                n_key, n_heads, 4 * n_key, dropout, batch_first=True, norm_first=True
-            )
-            self.encoder = nn.TransformerEncoder(layer, n_layers, enable_nested_tensor=False)
-            self.out = _zero(nn.Linear(n_key, n_latent, bias=False))
 
     @property
     def scale(self) -> Tensor:
@@ -145,18 +131,13 @@ class NewtModule(nn.Module):
         -------
         The fused vectors and the attention.
         """
-        clean = [
-            block.masked_fill(~has[:, None], 0.0)
-            for block, has in zip(blocks, present.T, strict=True)
-        ]
+        clean = _clean(blocks, present)
         parts = torch.stack(
             [project(block) for project, block in zip(self.projections, clean, strict=True)], dim=1
         )
-        scores, extra = self._score(clean, present)
-        attention = masked_softmax(scores, present)
+        attention = masked_softmax(self._score(clean, present), present)
         weights = attention * present.sum(dim=1, keepdim=True)
-        z = (weights[:, :, None] * parts).sum(dim=1) - self.offset
-        return Fused(z if extra is None else z + extra, attention)
+        return Fused((weights[:, :, None] * parts).sum(dim=1) - self.offset, attention)
 
     def vectors(self, z: Tensor, blocks: Sequence[Tensor], present: Tensor) -> Tensor:
         """Put private dimensions beside fused vectors of length one.
@@ -165,10 +146,7 @@ class NewtModule(nn.Module):
         """
         if not self.n_private:
             return z
-        clean = [
-            block.masked_fill(~has[:, None], 0.0)
-            for block, has in zip(blocks, present.T, strict=True)
-        ]
+        clean = _clean(blocks, present)
         own = torch.stack(
             [project(block) for project, block in zip(self.private, clean, strict=True)]
         ).sum(dim=0)
@@ -252,25 +230,19 @@ class NewtModule(nn.Module):
         decoders = [cast("_Decoder", decoder).linear.parameters() for decoder in self.decoders]
         return [*self.projections.parameters(), self.offset, *chain.from_iterable(decoders)]
 
-    def _score(self, blocks: Sequence[Tensor], present: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Scores, genes x modalities, and what is added to the fused vectors."""
+    def _score(self, blocks: Sequence[Tensor], present: Tensor) -> Tensor:
+        """Scores, genes x modalities."""
         if self.fusion == "mean":
-            return torch.zeros_like(present, dtype=blocks[0].dtype), None
+            return torch.zeros_like(present, dtype=blocks[0].dtype)
         keys = torch.stack(
             [key(block) for key, block in zip(self.keys, blocks, strict=True)], dim=1
         )
-        if self.fusion == "transformer":
-            start = self.kinds[:1].expand(len(keys), 1, -1)
-            absent = nn.functional.pad(~present, (1, 0), value=False)
-            tokens = self.encoder(
-                torch.cat([start, keys + self.kinds[1:]], dim=1), src_key_padding_mask=absent
-            )
-            return tokens[:, 1:] @ self.query + self.bias, self.out(tokens[:, 0])
         keys = keys.tanh() * present[:, :, None]
         others = (keys.sum(dim=1, keepdim=True) - keys) / (present.sum(dim=1) - 1).clamp(min=1)[
             :, None, None
         ]
-        return (keys * (self.query + self.context(others))).sum(dim=-1) + self.bias, None
+        scores: Tensor = (keys * (self.query + self.context(others))).sum(dim=-1) + self.bias
+        return scores
 
 
 class _Decoder(nn.Module):
@@ -294,6 +266,13 @@ class _Decoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         direct: Tensor = self.linear(z)
         return direct if self.hidden is None else direct + self.hidden(z)
+
+
+def _clean(blocks: Sequence[Tensor], present: Tensor) -> list[Tensor]:
+    """Blocks with zeros where a modality does not know the gene."""
+    return [
+        block.masked_fill(~has[:, None], 0.0) for block, has in zip(blocks, present.T, strict=True)
+    ]
 
 
 def _zero(linear: nn.Linear) -> nn.Linear:

@@ -30,8 +30,6 @@ RANGES: Mapping[str, tuple[type, float, float]] = MappingProxyType(
         "power": (float, 0, 16.0),
         "n_key": (int, 1, 65_536),
         "n_hidden": (int, 0, 1_000_000),
-        "n_layers": (int, 1, 64),
-        "n_heads": (int, 1, 1024),
         "dropout": (float, 0, 0.99),
         "random_state": (int, 0, 2**32 - 1),
     }
@@ -45,35 +43,43 @@ def checked_params(widths: Mapping[str, int], given: Mapping[str, Any]) -> dict[
     """Check hyper-parameters; plain numbers, strings and one dict come out."""
     if given.keys() != {"fusion", "weights", *RANGES}:
         raise ValueError(f"unknown parameters or not all: {sorted(given)}.")
-    unknown = [name for name in given["weights"] if name not in widths]
+    if given["fusion"] not in FUSIONS:
+        raise ValueError(f"fusion is {given['fusion']!r}, expected one of {list(FUSIONS)}.")
+    out: dict[str, Any] = {
+        "fusion": str(given["fusion"]),
+        "weights": _checked_weights(widths, given["weights"]),
+        **{name: _checked_number(name, given[name]) for name in RANGES},
+    }
+    if out["n_private"] >= out["n_latent"]:
+        raise ValueError(
+            f"n_private is {out['n_private']}, expected fewer than n_latent, {out['n_latent']}."
+        )
+    return out
+
+
+def _checked_weights(widths: Mapping[str, int], given: Mapping[str, float]) -> dict[str, float]:
+    """Take the weight of each modality; 1 where none is given."""
+    unknown = [name for name in given if name not in widths]
     if unknown:
         raise KeyError(f"weights name {unknown}, which are no modalities: there are {[*widths]}.")
-    weights = {name: float(given["weights"].get(name, 1.0)) for name in widths}
+    weights = {name: float(given.get(name, 1.0)) for name in widths}
     if not all(0 < value < np.inf for value in weights.values()):
         raise ValueError(
             f"weights are {weights}, expected positive numbers. Leave a modality out by"
             " setup_mudata(modalities=)."
         )
-    if given["fusion"] not in FUSIONS:
-        raise ValueError(f"fusion is {given['fusion']!r}, expected one of {list(FUSIONS)}.")
-    out: dict[str, Any] = {"fusion": str(given["fusion"]), "weights": weights}
-    for name, (kind, least, most) in RANGES.items():
-        value = given[name]
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not (whole or kind is float) or not least <= value <= most:
-            what = "an integer" if kind is int else "a number"
-            raise ValueError(f"{name} is {value!r}, expected {what} from {least} to {most}.")
-        out[name] = kind(value)
-    if out["n_private"] >= out["n_latent"]:
-        raise ValueError(
-            f"n_private is {out['n_private']}, expected fewer than n_latent, {out['n_latent']}."
-        )
-    if out["fusion"] == "transformer" and out["n_key"] % out["n_heads"]:
-        raise ValueError(
-            f"n_key is {out['n_key']} and n_heads is {out['n_heads']}: expected heads that divide"
-            " the dimensions."
-        )
-    return out
+    return weights
+
+
+def _checked_number(name: str, value: Any) -> float:
+    """Take a number of the type and in the range of its name."""
+    kind, least, most = RANGES[name]
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not (whole or kind is float) or not least <= value <= most:
+        what = "an integer" if kind is int else "a number"
+        raise ValueError(f"{name} is {value!r}, expected {what} from {least} to {most}.")
+    number: float = kind(value)
+    return number
 
 
 def module_of(params: Mapping[str, Any], widths: Mapping[str, int], n_latent: int) -> NewtModule:
