@@ -62,32 +62,6 @@ def test_top_pairs_are_those_of_a_full_sort(rng: np.random.Generator, k: int) ->
     np.testing.assert_array_equal(_kernels.top_pairs(S, allowed, k), expected)
 
 
-def test_borrowed_similarity_never_looks_at_the_labels_of_the_row(rng: np.random.Generator) -> None:
-    n = 12
-    K, groups = rng.random((n, n)), np.r_[0, 0, np.arange(1, n - 1)]
-    Y = (rng.random((n, 5)) < 0.5).astype(float)
-
-    def scores(Y: np.ndarray) -> np.ndarray:
-        return _kernels.borrowed_similarity(K, _kernels.profile_cosine(Y.T), groups)
-
-    found = scores(Y)
-    other = Y.copy()
-    other[:2] = 1 - other[:2]  # labels of rows 0 and 1, which are one group
-    np.testing.assert_allclose(scores(other)[:2, 2:], found[:2, 2:])
-    assert not np.allclose(scores(other)[2:], found[2:])
-
-
-def test_borrowed_similarity_is_the_weighted_mean(rng: np.random.Generator) -> None:
-    K, L = rng.random((4, 4)), rng.random((4, 4))
-    found = _kernels.borrowed_similarity(K, L, np.arange(4), power=3)
-    w = L[:, 2] ** 3
-    w[2] = 1
-    w[0] = 0  # the row itself
-    assert found[0, 2] == pytest.approx((K[0] * w).sum() / w.sum())
-    nothing = _kernels.borrowed_similarity(K, np.zeros((4, 4)), np.arange(4))
-    np.testing.assert_allclose(nothing[~np.eye(4, dtype=bool)], K[~np.eye(4, dtype=bool)])
-
-
 def test_strata_overlap_is_hypergeometric_in_one_stratum(rng: np.random.Generator) -> None:
     inside, labelled = rng.random(60) < 0.3, rng.random(60) < 0.4
     count, mean, sd, p = _kernels.strata_overlap(inside, labelled, np.zeros(60, dtype=int))

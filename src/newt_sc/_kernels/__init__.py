@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     )
     from ._moments import kept_neighbors, nearest_rows, scatter
     from ._network import (
-        borrowed_similarity,
         null_similarities,
         top_pairs,
         whitened,
@@ -91,7 +90,6 @@ __all__ = [
     "bootstrap_means",
     "bootstrap_rows",
     "bootstrap_weights",
-    "borrowed_similarity",
     "calibration_bins",
     "centered_cosine",
     "column_auroc",
@@ -167,7 +165,6 @@ __getattr__, __dir__, _ = attach(
         "bootstrap_means": "_statistics",
         "bootstrap_rows": "_statistics",
         "bootstrap_weights": "_statistics",
-        "borrowed_similarity": "_network",
         "calibration_bins": "_statistics",
         "centered_cosine": "_pairs",
         "column_auroc": "_statistics",

@@ -114,26 +114,6 @@ class Tree:
         ]
         return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
-    def distances(self) -> NDArray[np.float64]:
-        """Measure the path between every two leaves.
-
-        Returns
-        -------
-        Leaves x leaves, in the units of ``length``.
-        """
-        depth = np.zeros(self.parent.size)
-        for node in range(self.parent.size - 2, -1, -1):
-            depth[node] = depth[self.parent[node]] + self.length[node]
-        out = depth[: self.n_leaves, None] + depth[None, : self.n_leaves]
-        below = self.members()
-        for node in range(
-            self.parent.size - 1, self.n_leaves - 1, -1
-        ):  # the deepest common node is written last
-            at = np.flatnonzero(below[node])
-            out[np.ix_(at, at)] = depth[at, None] + depth[at] - 2 * depth[node]
-        np.fill_diagonal(out, 0)
-        return out
-
     def rooted(self, leaf: int) -> Tree:
         """Move the root to a leaf, which becomes a child of the root at distance 0.
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "borrowed_similarity",
     "null_similarities",
     "top_pairs",
     "whitened",
@@ -129,45 +128,3 @@ def top_pairs(
     np.put_along_axis(keep, best, True, axis=1)
     keep &= allowed
     return keep | keep.T
-
-
-@takes_arrays
-def borrowed_similarity(
-    K: NDArray[np.floating],
-    L: NDArray[np.floating],
-    groups: NDArray[np.integer],
-    *,
-    power: float = 2.0,
-) -> NDArray[np.float64]:
-    """Mean similarity of a row to a candidate and to all that share its labels.
-
-    Labels of the row itself never count.
-
-    Parameters
-    ----------
-    K
-        Similarity of rows, n x n, not negative.
-    L
-        How much candidates share labels, n x n, from 0 to 1; weights are its powers, and 1 for the
-        candidate itself.
-    groups
-        Group of each row; of its own group nothing is borrowed, and scores inside it are of others
-        alone.
-    power
-        Exponent of the weights.
-
-    Returns
-    -------
-    Rows x candidates.
-
-    Examples
-    --------
-    >>> K, L = np.array([[1.0, 0.2], [0.2, 1.0]]), np.array([[1], [1]])
-    >>> nt._kernels.borrowed_similarity(K, L, np.array([0, 1])).shape
-    (2, 1)
-    """
-    other = (groups[:, None] != groups[None]).astype(np.float64)
-    weight = np.maximum(L, 0) ** power
-    np.fill_diagonal(weight, 1.0)
-    out: NDArray[np.float64] = (K * other) @ weight / np.maximum(other @ weight, 1e-12)
-    return out

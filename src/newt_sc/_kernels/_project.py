@@ -168,23 +168,8 @@ def project(
     >>> nt._kernels.project(X, np.array([[1.0, 0.0], [0.0, 3.0]], dtype=np.float32)).tolist()
     [[0.0, 6.0], [1.0, 0.0]]
     """
-    compressed = sparse.issparse(X) and X.format in ("csr", "csc")
-    if not (compressed or isinstance(X, np.ndarray)) or X.dtype.kind not in "biuf":
-        msg = (
-            f"X is {type(X).__name__} of dtype {getattr(X, 'dtype', None)}, expected a numpy array"
-            " or a scipy CSR or CSC matrix or array of real numbers."
-        )
-        raise TypeError(msg)
-    E32 = np.ascontiguousarray(E, dtype=np.float32)
-    if E32.ndim != 2 or X.ndim != 2 or X.shape[1] != E32.shape[0]:
-        msg = (
-            f"X {getattr(X, 'shape', None)} and E {E32.shape} do not fit: expected n x genes and"
-            " genes x d."
-        )
-        raise ValueError(msg)
-    if center is not None and np.shape(center) != (E32.shape[0],):
-        msg = f"center has shape {np.shape(center)}, expected ({E32.shape[0]},): one value a gene."
-        raise ValueError(msg)
+    E32 = _checked(X, E, center)
+    compressed = sparse.issparse(X)
     n, d = X.shape[0], E32.shape[1]
     out: NDArray[np.float32] = np.zeros((n, d), dtype=np.float32)
     if device != "cpu" and (device := choose_device(device)) != "cpu":
@@ -192,20 +177,7 @@ def project(
     elif compressed and X.nnz > _DENSE_SHARE * n * len(E32):
         _by_blas(X.tocsr(), E32, out)
     elif compressed:
-        # In CSR, order matters for speed only: some rows tell.
-        if not (X[:_ROWS] if X.format == "csr" else X).has_sorted_indices:
-            X = X.sorted_indices()
-        data = X.data if X.data.dtype == np.float32 else X.data.astype(np.float32)
-        table = (read_only(X.indptr), read_only(X.indices), read_only(data), read_only(E32))
-        size = _TILE_BYTES // max(4 * d, 1)
-        if X.format == "csr" and not parallel:
-            _csr_alone(*table, out, max(64, size), _ROWS)
-        elif X.format == "csr":
-            with _ONE:
-                _csr(*table, out, max(64, size), _ROWS)
-        else:
-            with _ONE:
-                _csc(*table, out, max(_ROWS, size))
+        _by_tiles(X, E32, out, parallel=parallel)
     else:
         step = max(1, _DENSE_BYTES // max(4 * X.shape[1], 1))
         for i in range(0, n, step):
@@ -213,6 +185,44 @@ def project(
     if center is not None:
         out -= (np.asarray(center, dtype=np.float64) @ E32.astype(np.float64)).astype(np.float32)
     return out
+
+
+def _checked(X: Any, E: NDArray[np.floating], center: Any) -> NDArray[np.float32]:
+    """Take the gene table, where all fits it."""
+    taken = X.format in ("csr", "csc") if sparse.issparse(X) else isinstance(X, np.ndarray)
+    if not taken or X.dtype.kind not in "biuf":
+        msg = (
+            f"X is {type(X).__name__} of dtype {getattr(X, 'dtype', None)}, expected a numpy array"
+            " or a scipy CSR or CSC matrix or array of real numbers."
+        )
+        raise TypeError(msg)
+    E32 = np.ascontiguousarray(E, dtype=np.float32)
+    if E32.ndim != 2 or X.ndim != 2 or X.shape[1] != E32.shape[0]:
+        msg = f"X {X.shape} and E {E32.shape} do not fit: expected n x genes and genes x d."
+        raise ValueError(msg)
+    if center is not None and np.shape(center) != (E32.shape[0],):
+        msg = f"center has shape {np.shape(center)}, expected ({E32.shape[0]},): one value a gene."
+        raise ValueError(msg)
+    return E32
+
+
+def _by_tiles(X: Any, E: NDArray[np.float32], out: NDArray[np.float32], *, parallel: bool) -> None:
+    """CSR or CSC, tiles of genes at a time."""
+    by_row = X.format == "csr"
+    # In CSR, order matters for speed only: some rows tell.
+    if not (X[:_ROWS] if by_row else X).has_sorted_indices:
+        X = X.sorted_indices()
+    data = X.data if X.data.dtype == np.float32 else X.data.astype(np.float32)
+    table = (read_only(X.indptr), read_only(X.indices), read_only(data), read_only(E))
+    size = _TILE_BYTES // max(4 * E.shape[1], 1)
+    if by_row and not parallel:
+        _csr_alone(*table, out, max(64, size), _ROWS)
+        return
+    with _ONE:
+        if by_row:
+            _csr(*table, out, max(64, size), _ROWS)
+        else:
+            _csc(*table, out, max(_ROWS, size))
 
 
 def read_only(array: Any) -> Any:

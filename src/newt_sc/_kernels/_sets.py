@@ -135,13 +135,9 @@ def _directed(
             arg = np.empty(best.shape, dtype=np.int32)
             _segment_argmax(S, *sets_b, best, arg)
             inside = np.ascontiguousarray(columns[:, block].toarray().T > 0)
-            matches = (
-                np.ascontiguousarray(best.T),
-                np.ascontiguousarray(arg.T),
-                inside,
-                np.ascontiguousarray(S.T),
-            )
-            _correct(*matches, among_b, *sets_a, *sets_b, *both, start, first, out)
+            by_gene = [np.ascontiguousarray(part.T) for part in (best, arg, S)]
+            where = (inside, among_b, sets_a, sets_b, both)
+            _correct(by_gene[0], by_gene[1], by_gene[2], where, start, first, out)
         _add(np.ascontiguousarray(best.T), *sets_a, start, first, out)
     return out
 
@@ -196,43 +192,53 @@ def _add(
         start[a] = j
 
 
+@numba.njit(nogil=True, cache=True)
+def _own(genes: Any, among_b: Any, n_b: int) -> Any:  # pragma: no cover
+    """Which genes of B are among these of A."""
+    own = np.zeros(n_b, dtype=np.bool_)
+    for g in genes:
+        if among_b[g] >= 0:
+            own[among_b[g]] = True
+    return own
+
+
+@numba.njit(nogil=True, cache=True)
+def _best_left(row: Any, own: Any, members: Any) -> Any:  # pragma: no cover
+    """Largest similarity among members that the other set does not have."""
+    top = np.float32(-np.inf)
+    for h in members:
+        if not own[h] and row[h] > top:
+            top = row[h]
+    return top
+
+
 @numba.njit(parallel=True, nogil=True, cache=True)
 def _correct(
-    best: Any, arg: Any, inside: Any, S: Any, among_b: Any, indptr_a: Any, indices_a: Any,
-    indptr_b: Any, indices_b: Any, indptr_both: Any, indices_both: Any, start: Any, first: int,
-    out: Any,
-) -> None:  # fmt: skip  # pragma: no cover
-    """Take out of what ``_add`` will add what the genes that both sets hold have to do with it."""
+    best: Any, arg: Any, S: Any, where: Any, start: Any, first: int, out: Any
+) -> None:  # pragma: no cover
+    """Take out of what ``_add`` will add what the genes that both sets hold have to do with it.
+
+    A shared gene of the first set adds nothing. Another whose best match is shared has the best of
+    the matches that are left.
+    """
+    inside, among_b, sets_a, sets_b, both = where
     last = first + best.shape[0]
-    n_b = S.shape[1]
     for a in numba.prange(out.shape[0]):
-        j = start[a]
-        if j < indptr_a[a + 1] and indices_a[j] < last and indptr_both[a + 1] > indptr_both[a]:
-            mine = np.zeros(n_b, dtype=np.uint8)
-            for i in range(indptr_a[a], indptr_a[a + 1]):
-                if among_b[indices_a[i]] >= 0:
-                    mine[among_b[indices_a[i]]] = 1
-            left = np.empty(n_b, dtype=np.float32)
-            while j < indptr_a[a + 1] and indices_a[j] < last:
-                g = indices_a[j] - first
-                copied = False
-                for o in range(indptr_both[a], indptr_both[a + 1]):
-                    k = indices_both[o]
+        genes = sets_a[1][sets_a[0][a] : sets_a[0][a + 1]]
+        others = both[1][both[0][a] : both[0][a + 1]]
+        some = genes[start[a] - sets_a[0][a] :]
+        if others.size and some.size and some[0] < last:
+            own = _own(genes, among_b, S.shape[1])
+            for gene in some[: np.searchsorted(some, last)]:
+                g = gene - first
+                for k in others:
                     if inside[g, k]:
                         out[a, k] -= best[g, k]
-                    elif mine[arg[g, k]]:
-                        if not copied:
-                            row = S[g]
-                            for h in range(n_b):
-                                left[h] = -np.inf if mine[h] else row[h]
-                            copied = True
-                        top = np.float32(-np.inf)
-                        for i in range(indptr_b[k], indptr_b[k + 1]):
-                            s = left[indices_b[i]]
-                            top = s if s > top else top
+                    elif own[arg[g, k]]:
+                        members = sets_b[1][sets_b[0][k] : sets_b[0][k + 1]]
+                        top = _best_left(S[g], own, members)
                         if top > -np.inf:
                             out[a, k] += top - best[g, k]
-                j += 1
 
 
 @takes_arrays
