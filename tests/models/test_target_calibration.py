@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import optimize, stats
 from scipy.special import expit
 
-from newt_sc.models._target_calibration import Calibration, _isotonic, _logistic
+from newt_sc.models._target_calibration import (
+    Calibration,
+    _isotonic,
+    _logistic,
+    _null,
+    _rising_logistic,
+)
 
 Array = NDArray[np.float64]
 
@@ -70,7 +81,7 @@ def calibration(train: Simulated) -> Calibration:
 def test_probabilities_of_unseen_pairs_are_frequencies(
     calibration: Calibration, test: Simulated
 ) -> None:
-    p = calibration.probability(test.z, test.prior[0])
+    p = calibration.probability(calibration.normal(test.z), test.prior[0])
     assert p.dtype == np.float32
     assert expected_calibration_error(p, test.y) < 0.005
     top = p >= np.quantile(p, 0.99)
@@ -100,11 +111,11 @@ def test_probabilities_stay_in_range(calibration: Calibration) -> None:
 
 
 def test_steps_rise_and_are_in_range(calibration: Calibration) -> None:
-    for odds, p in (calibration.pair_steps, calibration.first_steps):
-        assert (np.diff(odds) >= 0).all()
-        assert (np.diff(p) >= 0).all()
-        assert p.min() >= 0
-        assert p.max() <= 1
+    odds, p = calibration.pair_steps
+    assert (np.diff(odds) >= 0).all()
+    assert (np.diff(p) >= 0).all()
+    assert p.min() >= 0
+    assert p.max() <= 1
 
 
 def test_chunks_make_no_difference(calibration: Calibration) -> None:
@@ -119,7 +130,8 @@ def test_chunks_make_no_difference(calibration: Calibration) -> None:
 def test_reliability_is_how_often_the_first_target_is_right(
     calibration: Calibration, test: Simulated
 ) -> None:
-    reliability = calibration.reliability(test.z.max(axis=1), test.strength, test.near)
+    first = calibration.normal(test.z.max(axis=1))
+    reliability = calibration.reliability(first, test.strength, test.near)
     right = test.y[np.arange(len(test.z)), test.z.argmax(axis=1)]
     labelled = test.y.any(axis=1)
     assert ((reliability > 0) & (reliability < 1)).all()
@@ -143,7 +155,8 @@ def test_signature_without_strength_has_a_reliability(calibration: Calibration) 
 
 def test_noise_is_given_the_prior(train: Simulated) -> None:
     z = np.random.default_rng(3).standard_normal(train.z.shape)
-    found = fit(train._replace(z=z)).probability(z, train.prior[0])
+    one = fit(train._replace(z=z))
+    found = one.probability(one.normal(z), train.prior[0])
     # by target, the mean probability is its frequency, and scores change little
     np.testing.assert_allclose(found.mean(axis=0), train.y.mean(axis=0), atol=0.05)
     assert found.std(axis=0).max() < 0.03
@@ -154,7 +167,8 @@ def test_labels_of_one_kind(train: Simulated, value: bool) -> None:
     y = np.full(train.y.shape, value)
     if not value:
         y[0, -1] = True  # of all compounds, one has a target
-    p = fit(train._replace(y=y)).probability(train.z, train.prior[0])
+    one = fit(train._replace(y=y))
+    p = one.probability(one.normal(train.z), train.prior[0])
     assert np.isfinite(p).all()
     assert p.mean() > 0.999 if value else p.mean() < 0.001
 
@@ -186,60 +200,136 @@ def test_strengths_that_are_missing(train: Simulated) -> None:
     assert np.isfinite(found.first).all()
 
 
+# -- z --------------------------------------------------------------------------------------------
+
+
+def test_z_is_the_normal_score_among_pairs_that_do_not_bind() -> None:
+    """Of heavy-tailed scores, too: as many are beyond z as beyond a normal deviate."""
+    rng = np.random.default_rng(0)
+    scores, y = rng.standard_t(2.5, (1000, 60)), rng.random((1000, 60)) < 0.02
+    scores[y] += 5
+    found = Calibration.fit(scores, np.full(y.shape, 0.02), y, rng.random(1000), rng.random(1000))
+    z = found.normal(np.sort(rng.standard_t(2.5, 200_000)))
+    assert (np.diff(z) >= 0).all()
+    for limit in (-1.0, 0.0, 1.0, 2.0, 3.0):
+        assert (z > limit).mean() == pytest.approx(stats.norm.sf(limit), rel=0.15)
+    assert np.isnan(found.normal(np.array([np.nan]))[0])
+
+
+def test_no_score_is_hundreds_of_standard_deviations_out(calibration: Calibration) -> None:
+    z = calibration.normal(np.array([3.0, 30.0, 300.0, 3000.0]))
+    assert (np.diff(z) > 0).all()
+    assert z[-1] < 12
+
+
+def test_tail_goes_on_as_a_power() -> None:
+    """Scores of a Pareto distribution: the share beyond twice the largest is known."""
+    x = np.random.default_rng(0).pareto(3.0, 100_000) + 1
+    table = _null(x)
+    for beyond in (1.5, 4.0):
+        tail = stats.norm.sf(np.interp(beyond * x.max(), *table))
+        assert tail == pytest.approx(0.5 / len(x) * beyond**-3, rel=0.25)
+
+
+@given(
+    seed=st.integers(0, 10),
+    prior=st.floats(1e-9, 1),
+    z=st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30),
+)
+def test_probability_never_falls_as_z_rises(seed: int, prior: float, z: list[float]) -> None:
+    p = of_seed(seed).probability(np.sort(z)[:, None], np.array([prior]))[:, 0]
+    assert (np.diff(p) >= 0).all()
+
+
+@cache
+def of_seed(seed: int) -> Calibration:
+    """A calibration of labels that have nothing, or the contrary, to do with the scores."""
+    some = simulate(n=80, t=12, seed=seed)
+    y = some.y if seed % 3 == 0 else some.y[::-1] if seed % 3 == 1 else some.z < -1
+    return fit(some._replace(y=y))
+
+
 # -- by hand ---------------------------------------------------------------------------------------
 
 
+def by_hand(pair: Array, steps: Array) -> Calibration:
+    """A calibration that leaves scores as they are."""
+    same = np.array([[-50.0, 50.0], [-50.0, 50.0]])
+    ends = np.log([0.001, 0.3])
+    return Calibration(same, pair, ends, steps, np.zeros(4), np.zeros(3), np.ones(3))
+
+
 def test_probability_by_hand() -> None:
-    """Log odds of z, of what is above 2 and above 5, of the log prior and of z times that."""
+    """Log odds of the stretches of z, the slope of each between two ends, and of the log prior."""
     rng = np.random.default_rng(0)
-    weights = np.array([0.3, 0.5, -0.2, 0.4, 1.1, 0.07])
+    pair = np.array([0.3, 0.1, 0.5, 0.2, 0.4, 1.1, 0.7, 0.0, 0.9, 1.2])
     steps = np.array([[-8.0, -2.0, 0.5, 9.0], [0.001, 0.1, 0.4, 0.99]])
-    one = Calibration(weights, steps, weights[:4], steps, np.zeros(2), np.ones(2))
-    z, prior = rng.normal(0, 5, (70, 4)), np.array([0.001, 0.02, 0.3, 0.0])
-    z[0] = [19.5, 20, 21, 30]
-    z[1] = [-19.5, -20, -21, -30]
-    found = one.probability(z, prior)
+    z, prior = rng.normal(0, 3, (70, 4)), np.array([0.001, 0.02, 0.3, 0.0])
+    found = by_hand(pair, steps).probability(z, prior)
     for i, j in np.ndindex(*z.shape):
-        x, log_prior = min(max(z[i, j], -20), 20), np.log(max(prior[j], 1e-9))
-        odds = 0.3 + 0.5 * x - 0.2 * max(x - 2, 0) + 0.4 * max(x - 5, 0)
-        odds += 1.1 * log_prior + 0.07 * x * log_prior
-        expected = np.interp(odds, [-8, -2, 0.5, 9], [0.001, 0.1, 0.4, 0.99])
+        x, log_prior = z[i, j], np.log(min(max(prior[j], 0.001), 0.3))
+        share = (log_prior - np.log(0.001)) / (np.log(0.3) - np.log(0.001))
+        odds, at = 0.3 + 1.2 * log_prior, -np.inf
+        for k, knot in enumerate([1, 2, 3, np.inf]):
+            stretch = min(x, 1) if k == 0 else min(max(x, at), knot) - at
+            odds += stretch * (pair[1 + 2 * k] * (1 - share) + pair[2 + 2 * k] * share)
+            at = knot
+        expected = np.interp(odds, *steps)
         assert found[i, j] == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("first", [0.01, 0.1, 3.0, 100.0, 1000.0, np.nan])
+@pytest.mark.parametrize("first", [-0.5, 3.0, 30.0, np.nan])
 def test_reliability_by_hand(first: float) -> None:
+    same, ends = np.array([[-50.0, 50.0], [-50.0, 50.0]]), np.log([0.001, 0.3])
     weights = np.array([0.3, 0.5, -0.2, 0.4])
-    steps = np.array([[-8.0, 9.0], [0.1, 0.9]])
-    center, scale = np.array([1.0, 2.0]), np.array([0.5, 4.0])
-    one = Calibration(weights, steps, weights, steps, center, scale)
+    center, scale = np.array([2.0, 1.0, 2.0]), np.array([1.5, 0.5, 4.0])
+    one = Calibration(same, np.zeros(10), ends, same, weights, center, scale)
     found = one.reliability(np.array([first]), np.array([1.7]), np.array([0.4]))[0]
-    log_z = np.log(min(max(np.nan_to_num(first), 0.1), 100))
-    odds = 0.3 + 0.5 * log_z - 0.2 * (1.7 - 1) / 0.5 + 0.4 * (0.4 - 2) / 4
-    assert found == pytest.approx(np.interp(odds, [-8, 9], [0.1, 0.9]))
+    odds = 0.3 + 0.5 * (np.nan_to_num(first) - 2) / 1.5 - 0.2 * (1.7 - 1) / 0.5
+    odds += 0.4 * (0.4 - 2) / 4
+    assert found == pytest.approx(expit(odds))
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1e-6), (1.0, 1 - 1e-6)])
 def test_no_probability_is_0_or_1(low: float, high: float) -> None:
-    weights, steps = np.zeros(6), np.array([[-1.0, 1.0], [low, low]])
-    one = Calibration(weights, steps, weights[:4], steps, np.zeros(2), np.ones(2))
-    assert one.reliability(np.ones(1), np.ones(1), np.ones(1))[0] == pytest.approx(high, rel=1e-9)
+    one = by_hand(np.zeros(10), np.array([[-1.0, 1.0], [low, low]]))
+    assert one.probability(np.ones((1, 1)), np.ones(1))[0, 0] == pytest.approx(high, rel=1e-3)
 
 
-def test_weights_are_those_of_a_logistic_regression(train: Simulated) -> None:
-    """Of columns of spread one, with a penalty of 1 / 10; then back on their scale."""
-    from sklearn.linear_model import LogisticRegression
+def test_weights_are_the_best_of_those_that_are_not_negative(train: Simulated) -> None:
+    """Against scipy's general solver, from another start, on the same loss."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((400, 4)), rng.random(400) < 0.3
+    X[:, 1] += y
+    X[:, 2] -= y
+    found = _rising_logistic(X, y)
+    Z = X / X.std(axis=0)
 
-    found = fit(train)
-    z, log_prior = np.clip(train.z, -20, 20).ravel(), np.log(train.prior.ravel())
-    X = np.stack([z, np.maximum(z - 2, 0), np.maximum(z - 5, 0), log_prior, z * log_prior], axis=1)
-    spread = X.std(axis=0)
-    model = LogisticRegression(C=10.0, max_iter=500).fit(X / spread, train.y.ravel())
-    np.testing.assert_allclose(found.pair[1:], model.coef_[0] / spread, rtol=1e-4, atol=1e-6)
-    assert found.pair[0] == pytest.approx(model.intercept_[0], rel=1e-4)
-    extra = np.column_stack([train.strength, train.near])
-    np.testing.assert_allclose(found.center, extra.mean(axis=0))
-    np.testing.assert_allclose(found.scale, extra.std(axis=0))
+    def loss(w: Array) -> float:
+        odds = w[0] + Z @ w[1:]
+        return -np.log(expit(np.where(y, odds, -odds))).sum() + 0.05 * (w[1:] ** 2).sum()
+
+    best = optimize.minimize(
+        loss, np.full(5, 0.5), bounds=[(None, None), *[(0, None)] * 4], method="SLSQP"
+    ).x
+    np.testing.assert_allclose(found[1:] * X.std(axis=0), best[1:], atol=0.01)
+    assert found[3] == 0  # its best weight would be negative
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("null", np.zeros((3, 4))),
+        ("null", np.array([[0.0, 1.0], [1.0, 0.0]])),
+        ("pair", np.zeros(6)),
+        ("pair", -np.ones(10)),
+        ("pair_steps", np.zeros((2, 0))),
+        ("center", np.zeros(2)),
+    ],
+)
+def test_what_cannot_be_a_calibration(calibration: Calibration, name: str, value: Array) -> None:
+    assert calibration.wrong() == ""
+    assert name in replace(calibration, **{name: value}).wrong()
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

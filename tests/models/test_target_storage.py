@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import copy
 from pathlib import Path
 
 import anndata as ad
@@ -209,15 +210,18 @@ def test_numbers_that_give_no_finite_scores_are_refused(
         TargetPredictor.load(path, embedding=embedding)
 
 
+def raw(model: TargetPredictor, compound: ad.AnnData, target: str) -> float:
+    """Score of one pair before it was standardised and made a normal score."""
+    bare = copy(model)
+    bare.calibration = bare._mean = None
+    return float(bare.predict(compound, among=[target]).X[0, 0])
+
+
 def test_explanation_adds_up(signatures: ad.AnnData, embedding: ad.AnnData) -> None:
     model = TargetPredictor(signatures, embedding=embedding).train()
     target = str(embedding.obs_names[0])  # of the class of drug0
     found = model.explain("drug0", target, adata=signatures, top=N_COMPOUNDS)
-    raw = model.predict(signatures[["drug0"]], among=[target]).X[0, 0]
-    at = model.gene_names.get_loc(target)
-    assert model._mean is not None
-    assert model._sd is not None
-    score = raw * model._sd[at] + model._mean[at]
+    score = raw(model, signatures[["drug0"]], target)
     assert found["compounds"]["contribution"].sum() == pytest.approx(score, rel=1e-3)
     strongest = found["compounds"].drop(index="drug0").index[0]
     assert int(strongest.removeprefix("drug")) % N_CLASSES == 0
@@ -278,14 +282,8 @@ def test_inducing_points_explain_by_their_members(
         for m in (model, TargetPredictor.load(tmp_path / "m", embedding=embedding))
     ]
     pd.testing.assert_frame_equal(*kept, rtol=1e-3)
-    at = model.gene_names.get_loc(target)
-    assert model._mean is not None
-    assert model._sd is not None
-    raw = (
-        model.predict(signatures[["drug0"]], among=[target]).X[0, 0] * model._sd[at]
-        + model._mean[at]
-    )
-    assert kept[0]["contribution"].sum() == pytest.approx(raw, rel=1e-3)
+    score = raw(model, signatures[["drug0"]], target)
+    assert kept[0]["contribution"].sum() == pytest.approx(score, rel=1e-3)
     members = [name for point in kept[0].index for name in point.split("|")]
     assert len(members) == len(set(members)) > N_COMPOUNDS // 2
     assert set(members) <= set(signatures.obs_names)

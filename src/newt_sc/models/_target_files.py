@@ -34,6 +34,7 @@ _SCHEMA: dict[str, Any] = {
     "genes_sha256": str,
     "vectors_sha256": str,
     "n_compounds": int,
+    "trained_on": [str],
     "space": {"strength_mean": (int, float), "strength_sd": (int, float)},
     "rare": {"once": int, "not_trained_on": int},
     "n_centers": int,
@@ -148,6 +149,8 @@ def restored(
     train = None if centers else Compounds(*signatures, arrays.get("train_fingerprints"))
     parts = {name.partition("calibration_")[2]: value for name, value in arrays.items()}
     calibration = Calibration(**{name: value for name, value in parts.items() if name})
+    if wrong := calibration.wrong():
+        raise ValueError(f"the calibration has {wrong}")
     return Fit(space, train, centers, arrays["R"], arrays["own"], members), calibration
 
 

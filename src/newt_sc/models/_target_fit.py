@@ -268,14 +268,16 @@ def cross_fit(problem: Problem, n_folds: int, fit: Fit, families: Rows | None) -
 
 
 def moments(
-    found: CrossFit, rows: Rows, n_genes: int, kernel: Callable[[Any], Array]
+    found: CrossFit, y: Mask, rows: Rows, n_genes: int, kernel: Callable[[Any], Array]
 ) -> tuple[Array, Array]:
-    """Mean and standard deviation over compounds of the scores of every gene.
+    """Mean and standard deviation of the scores of every gene, over compounds that do not bind it.
 
     Parameters
     ----------
     found
         Cross-fitted scores.
+    y
+        Which compounds have which of the targets.
     rows
         Genes that were trained on.
     n_genes
@@ -289,7 +291,10 @@ def moments(
         G = kernel(some)
         mean[some] = center @ G
         sd[some] = np.sqrt(np.maximum(np.einsum("ij,ij->j", G, cov @ G), 0))
-    mean[rows], sd[rows] = found.seen.mean(axis=0), found.seen.std(axis=0)
+    others = np.where(y.all(axis=0), True, ~y)  # of a target that all have, all
+    n = others.sum(axis=0)
+    mean[rows] = (found.seen * others).sum(axis=0) / n
+    sd[rows] = np.sqrt((((found.seen - mean[rows]) ** 2) * others).sum(axis=0) / n)
     return mean, np.maximum(sd, 1e-12)
 
 
