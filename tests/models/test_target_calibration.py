@@ -249,6 +249,20 @@ def of_seed(seed: int) -> Calibration:
     return fit(some._replace(y=y))
 
 
+def test_p_values_of_noise_are_even() -> None:
+    """Of new noise, as often below .01 as they say; of no score 0."""
+    rng = np.random.default_rng(0)
+    some, noise = simulate(), rng.standard_normal((1000, 60))
+    args = (some.z, some.prior, some.y, some.strength, some.near)
+    found = Calibration.fit(*args, permuted=noise)
+    z = found.normal(rng.standard_normal(100_000))
+    p = found.p_value(z)
+    for level in (0.5, 0.1, 0.01, 0.001):
+        assert (p <= level).mean() == pytest.approx(level, rel=0.2)
+    assert (np.diff(found.p_value(np.sort(z))) <= 0).all()
+    assert found.p_value(found.normal(np.array([1e5])))[0] == pytest.approx(1 / 60_001, rel=1e-3)
+
+
 # -- by hand ---------------------------------------------------------------------------------------
 
 
@@ -256,7 +270,7 @@ def by_hand(pair: Array, steps: Array) -> Calibration:
     """A calibration that leaves scores as they are."""
     same = np.array([[-50.0, 50.0], [-50.0, 50.0]])
     ends = np.log([0.001, 0.3])
-    return Calibration(same, pair, ends, steps, np.zeros(4), np.zeros(3), np.ones(3))
+    return Calibration(same, same, pair, ends, steps, np.zeros(4), np.zeros(3), np.ones(3))
 
 
 def test_probability_by_hand() -> None:
@@ -283,7 +297,7 @@ def test_reliability_by_hand(first: float) -> None:
     same, ends = np.array([[-50.0, 50.0], [-50.0, 50.0]]), np.log([0.001, 0.3])
     weights = np.array([0.3, 0.5, -0.2, 0.4])
     center, scale = np.array([2.0, 1.0, 2.0]), np.array([1.5, 0.5, 4.0])
-    one = Calibration(same, np.zeros(10), ends, same, weights, center, scale)
+    one = Calibration(same, same, np.zeros(10), ends, same, weights, center, scale)
     found = one.reliability(np.array([first]), np.array([1.7]), np.array([0.4]))[0]
     odds = 0.3 + 0.5 * (np.nan_to_num(first) - 2) / 1.5 - 0.2 * (1.7 - 1) / 0.5
     odds += 0.4 * (0.4 - 2) / 4

@@ -41,6 +41,9 @@ class Calibration:
     ----------
     null
         Standardised scores, and the normal scores of pairs that do not bind there; both rising.
+    permuted
+        z of signatures whose genes were permuted, and the log of the share with a larger one there:
+        z rising, shares falling.
     pair
         Intercept; then, for z below 1, from 1 to 2, from 2 to 3 and above, the slope of the log
         odds for the rarest target and for the commonest, none below 0; and the weight of the log
@@ -56,6 +59,7 @@ class Calibration:
     """
 
     null: Array
+    permuted: Array
     pair: Array
     prior_range: Array
     pair_steps: Array
@@ -64,7 +68,15 @@ class Calibration:
     scale: Array
 
     @classmethod
-    def fit(cls, scores: Array, prior: Array, y: Mask, strength: Array, near: Array) -> Calibration:
+    def fit(
+        cls,
+        scores: Array,
+        prior: Array,
+        y: Mask,
+        strength: Array,
+        near: Array,
+        permuted: Array | None = None,
+    ) -> Calibration:
         """Fit to cross-validated scores.
 
         Parameters
@@ -74,6 +86,8 @@ class Calibration:
             and whether it is one.
         strength, near
             Of each compound.
+        permuted
+            Standardised scores of signatures whose genes were permuted.
         """
         known = prior > 0
         # Of labels that are all positive every score has to serve as the null.
@@ -90,7 +104,8 @@ class Calibration:
         columns = np.column_stack([z.max(axis=1), np.nan_to_num(strength), near])
         center, scale = columns.mean(axis=0), _spread(columns)
         first = _logistic(((columns - center) / scale)[labelled], right[labelled])
-        return cls(null, pair, ends, pair_steps, first, center, scale)
+        noise = _tail(_interpolate(null, scores if permuted is None else permuted))
+        return cls(null, noise, pair, ends, pair_steps, first, center, scale)
 
     def wrong(self) -> str:
         """Say what cannot be of a calibration, for what comes from a file; nothing if all can."""
@@ -112,6 +127,9 @@ class Calibration:
             or table.shape[1] == 0
             or (np.diff(table) < -1e-6).any()
         ]
+        falling = self.permuted
+        if falling.ndim != 2 or len(falling) != 2 or (np.diff(falling[0]) < 0).any():
+            odd.append("permuted")
         if not odd and (self.pair[1:-1] < 0).any():
             odd = ["pair"]
         return f"{' and '.join(odd)} of a wrong shape or order" if odd else ""
@@ -122,6 +140,13 @@ class Calibration:
         A share of 1 - Phi(z) of such pairs has a larger score. It rises with the score; NaN stays.
         """
         return np.asarray(_interpolate(self.null, scores), dtype=np.float32)
+
+    def p_value(self, z: NDArray[np.floating]) -> Floats:
+        """Share of signatures with permuted genes, over all targets, whose z is at least so large.
+
+        It tells whether a signature says anything of a target, not whether that is right.
+        """
+        return np.asarray(np.exp(_interpolate(self.permuted, z)), dtype=np.float32)
 
     def probability(self, z: NDArray[np.floating], prior: Array) -> Floats:
         """Probability of each pair, compounds x targets, from z and the prior of each target.
@@ -173,6 +198,20 @@ def _null(scores: Array) -> Array:
     z = norm.isf(np.maximum(tail, 1e-300))
     # Below the smallest score nothing matters but the order.
     return np.vstack([np.r_[knots[0] - _FAR, knots], np.r_[z[0] - _FAR, z]])
+
+
+def _tail(z: Array) -> Array:
+    """Values of z, and the log of the share of them that is at least so large."""
+    x = np.sort(z.ravel())
+    n = len(x)
+    from_top = np.unique(np.geomspace(1, n, min(400, n)).astype(np.intp))
+    at = np.unique(
+        np.concatenate([np.linspace(0, n - 1, min(400, n)).astype(np.intp), n - from_top])
+    )
+    at = at[np.r_[True, np.diff(x[at]) > 0]]
+    # One is added to both, so that no share is 0 (Phipson and Smyth 2010).
+    shares = np.r_[(n - at + 1) / (n + 1), 1 / (n + 1)]
+    return np.vstack([np.r_[x[at], x[-1] + 1e-6], np.log(shares)])
 
 
 def _interpolate(table: Array, x: NDArray[np.floating]) -> Array:

@@ -53,6 +53,8 @@ __all__ = ["TargetPredictor", "drug_groups", "label_matrix", "read_compounds"]
 # Without known targets, and with them: by inner folds of L1000 (benchmarks/targets.py).
 _PENALTY, _PROFILE = (10.0, 60.0), (0.1, 0.0)
 _KNOWN_WEIGHT, _MEMORY = 0.5, 0.2
+_N_NOISE = 1000
+"""Signatures with permuted genes: with some hundred targets, p-values down to one in 100,000."""
 
 
 @with_docs
@@ -327,9 +329,27 @@ class TargetPredictor:
         scores = (found.seen - mean[rows]) / sd[rows]
         by_drug = None if self.known_targets else found.folds
         self._auroc = _kernels.column_auroc(scores, y, by_drug)
+        noise = (self._of_noise() - mean[rows]) / sd[rows]
         strength = self._compounds.strength
-        self.calibration = Calibration.fit(scores, found.prior, y, strength, found.near)
+        self.calibration = Calibration.fit(scores, found.prior, y, strength, found.near, noise)
         self._mean, self._sd, self._oof = mean, sd, found
+
+    def _of_noise(self) -> Array:
+        """Scores of signatures with permuted genes, some thousand, for the targets trained on."""
+        fit, compounds = cast("Fit", self._fit), self._compounds
+        rng = np.random.default_rng(self.params["random_state"])
+        times = -(-_N_NOISE // self._n)
+        some = np.tile(np.arange(self._n), times)[: max(_N_NOISE, self._n)]
+        bits, profiles = compounds.fingerprints, compounds.profiles
+        noise = replace(
+            compounds[some],
+            scores=rng.permuted(compounds.scores[some], axis=1),
+            fingerprints=None if bits is None else rng.permuted(bits[some], axis=1),
+            profiles=None if profiles is None else np.zeros_like(profiles[some]),
+            number=None if compounds.number is None else np.full(len(some), -1),
+        )
+        G = cast("Array", self._problem.G)
+        return np.asarray(fit.rows(noise) @ fit.R @ (G + fit.own))
 
     def _gene_kernel(self, columns: Rows) -> Array:
         return self._kernel.kernel(self._rows, columns, self._weights).astype(np.float64)
@@ -485,7 +505,8 @@ class TargetPredictor:
         do not bind, as a normal score: at 2.3 one in a hundred such pairs scores higher in
         cross-validation, at 3.1 one in a thousand. NaN rows where there is no usable signature.
         ``layers["probability"]``: calibrated probability, which counts the prior and, for a given
-        prior, rises with z. ``layers["told"]``: pairs that the model was told. ``var``: ``prior``,
+        prior, rises with z. ``layers["p_value"]``: share of signatures with permuted genes whose z
+        is at least so large. ``layers["told"]``: pairs that the model was told. ``var``: ``prior``,
         ``n_compounds`` in training, ``auroc`` in cross-validation. ``obs``: ``known_to_model``,
         whether the scoring model was trained on the compound, by InChIKey, id or name: then its
         scores recall what it was told; ``strength`` (log mean absolute value), ``nearest`` (largest
@@ -537,6 +558,7 @@ class TargetPredictor:
         prior = self.prior.to_numpy()[columns]
         out.var["prior"] = prior
         out.var["auroc"] = np.where(at >= 0, self._auroc[at], np.nan)
+        out.layers["p_value"] = self.calibration.p_value(scores)
         out.layers["probability"] = self.calibration.probability(scores, prior)
         told = np.column_stack(
             [self.trained.pairs(trained, len(self._rows)), np.zeros(len(names), bool)]
