@@ -231,6 +231,13 @@ def predict_targets(kit: Kit) -> Any:
     }
 
 
+def pool_signatures(kit: Kit) -> Any:
+    adata = kit.compounds()
+    adata.obs["pert_id"] = [f"d{i // 3}" for i in range(60)]
+    pooled = nt.tl.pool_signatures(adata)
+    return {"pooled": pooled.X, "agreement": pooled.obs["agreement"].to_numpy()}
+
+
 def pharmacology_network(kit: Kit) -> Any:
     how = {"n_rewirings": 2, "annotations": ["moa", "indication"], "fdr": 0.2}
     how["embedding"] = kit.of_compounds()
@@ -300,7 +307,7 @@ def map_genes(kit: Kit) -> Any:
 TL = (
     *(embed, embed_signatures, score_programs, compare_sets, rank_sets, nearest_genes, explain),
     *(map_to_reference, joint_map, predict_targets, pharmacology_network),
-    *(mechanism, repurpose, lineage, fuse),
+    *(mechanism, repurpose, lineage, fuse, pool_signatures),
 )
 PP = (encode, shared_genes, signatures, map_genes)
 CASES: dict[str, Callable[[Kit], Any]] = {

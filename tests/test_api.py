@@ -426,6 +426,7 @@ EXPORTED = [
     "newt_sc.tl.mechanism",
     "newt_sc.tl.nearest_genes",
     "newt_sc.tl.pharmacology_network",
+    "newt_sc.tl.pool_signatures",
     "newt_sc.tl.predict_targets",
     "newt_sc.tl.rank_sets",
     "newt_sc.tl.repurpose",

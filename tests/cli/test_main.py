@@ -1085,7 +1085,7 @@ class TestTargets:
             ("both.h5mu", ["--modality", "drugs"], "modality 'drugs' is not in the MuData"),
             ("broken.gctx", ["--model", "model"], "broken.gctx"),
             ("broken.h5mu", ["--model", "model"], "broken.h5mu: cannot be read as MuData"),
-            ("foreign.h5ad", ["--model", "model"], "None of the 60 genes of adata.var_names"),
+            ("foreign.h5ad", ["--model", "model"], "None of the 60 genes of var_names of"),
         ],
     )
     def test_failure_leaves_what_was(

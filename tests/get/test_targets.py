@@ -14,8 +14,8 @@ from newt_sc.errors import NewtWarning
 from tests.tl import _compounds as planted
 
 COLUMNS = [
-    *("compound", "rank", "target", "z", "probability", "prior"),
-    *("n_compounds", "auroc", "reliability", "answered", "known"),
+    *("compound", "name", "rank", "target", "z", "fdr", "probability", "prior", "lift"),
+    *("n_compounds", "auroc", "reliability", "answered", "known_to_model", "told", "known"),
 ]
 
 
@@ -53,6 +53,39 @@ def test_top_is_the_head_of_all(predicted: Any) -> None:
     head = every.groupby("compound", sort=False).head(3).reset_index(drop=True)
     pd.testing.assert_frame_equal(nt.get.targets(predicted, top=3), head)
     assert len(nt.get.targets(predicted, top=10_000)) == len(every)
+
+
+def test_compounds_by_any_name() -> None:
+    adata = planted.compounds()
+    adata.obs["name"] = [f"Drug {i}" for i in range(adata.n_obs)]
+    adata.obs["synonyms"] = [f"SYN-{i}|other {i}" for i in range(adata.n_obs)]
+    adata.obs["pert_id"] = [f"BRD-{i}" for i in range(adata.n_obs)]
+    nt.tl.predict_targets(adata, model=planted.model(), embedding=planted.embedding())
+    expected = nt.get.targets(adata, compound="drug7")
+    assert set(expected["name"]) == {"Drug 7"}
+    for name in ("Drug 7", "drug 7", " syn-7", "OTHER 7", "brd-7"):
+        pd.testing.assert_frame_equal(nt.get.targets(adata, compound=name), expected)
+    with pytest.raises(KeyError, match="syn-70000"):
+        nt.get.targets(adata, compound="syn-70000")
+
+
+def test_what_the_model_was_told(predicted: Any) -> None:
+    """Cross-fitted compounds are unknown to the model that scored them; new signatures are not."""
+    assert not nt.get.targets(predicted)["known_to_model"].any()
+    again = planted.compounds()
+    again.X += np.random.default_rng(0).normal(0, 0.1, again.shape).astype(np.float32)
+    nt.tl.predict_targets(again, model=planted.model(), embedding=planted.embedding())
+    table = nt.get.targets(again, top=None)
+    assert table["known_to_model"].all()
+    seen = table["target"].isin(planted.model().target_names)
+    pd.testing.assert_series_equal(
+        table.loc[seen, "told"], table.loc[seen, "known"], check_names=False
+    )
+
+
+def test_lift_is_probability_over_prior(predicted: Any) -> None:
+    table = nt.get.targets(predicted).dropna(subset="z")
+    np.testing.assert_allclose(table["lift"], table["probability"] / table["prior"], rtol=1e-5)
 
 
 def test_known_pairs(predicted: Any) -> None:
@@ -117,7 +150,7 @@ def test_without_labels_nothing_is_known_and_connectivity_is_shown() -> None:
     )
     table = nt.get.targets(mdata, top=None)
     assert "known" not in table
-    assert list(table)[5:8] == ["prior", "connectivity", "n_compounds"]
+    assert list(table)[7:11] == ["prior", "lift", "connectivity", "n_compounds"]
     named = table[table["target"].isin(mdata["knockdown"].obs["target"])]
     assert named["connectivity"].notna().all()
     assert table["connectivity"].isna().any()

@@ -112,8 +112,8 @@ def test_known_and_predicted_targets_and_genes() -> None:
     nt.tl.predict_targets(mdata, model=_compounds.model(), embedding=_compounds.embedding())
     for similarity in ("profile", "both"):
         nt.tl.pharmacology_network(
-            mdata, similarity=similarity, embedding=_compounds.embedding(), min_z=1,
-            min_probability=0.2, n_rewirings=2,
+            mdata, similarity=similarity, embedding=_compounds.embedding(), max_targets=3,
+            n_rewirings=2,
         )  # fmt: skip
         edges = mdata["compound"].uns["newt_network"]["edges"]
         assert set(edges["kind"]) == {"similar", "known", "predicted", "gene"}
@@ -124,12 +124,15 @@ def test_known_and_predicted_targets_and_genes() -> None:
         for compound, target in zip(labels["compound"], labels["target"], strict=True)
     }
     predicted = edges[edges["kind"] == "predicted"]
-    assert (predicted["z"] >= 1).all()
-    assert (predicted["probability"] >= 0.2).all()
-    table = nt.get.targets(mdata, compound=predicted["source"].iloc[0], top=None).set_index(
-        "target"
-    )
-    assert table.loc[predicted["target"].iloc[0][5:], "z"] == pytest.approx(predicted["z"].iloc[0])
+    # the three best of each compound that pass, those that are known left out
+    table = nt.get.targets(mdata, top=3)
+    best = table[(table["fdr"] <= 0.05) & ~table["known"]]
+    expected = {(a, f"gene:{b}"): z for a, b, z in best[["compound", "target", "z"]].to_numpy()}
+    found = dict(zip(zip(predicted["source"], predicted["target"], strict=True), predicted["z"],
+                     strict=True))  # fmt: skip
+    assert found == pytest.approx(expected)
+    assert predicted["z"].is_monotonic_decreasing
+    assert (predicted["fdr"] <= 0.05).all()
     genes = edges[edges["kind"] == "gene"]
     place = {name: i % 4 for i, name in enumerate(_compounds.names())}
     same = [
@@ -192,7 +195,7 @@ def test_duplicate_ids_are_refused_and_duplicate_names_are_not() -> None:
         ({"n_rewirings": -1}, "n_rewirings is -1"),
         ({"resolution": 0}, "resolution is 0"),
         ({"whitening": 0.5}, "whitening is 0.5"),
-        ({"min_probability": None}, "min_probability is None"),
+        ({"max_targets": -1}, "max_targets is -1"),
     ],
 )
 def test_parameters_out_of_range(options: dict[str, Any], message: str) -> None:

@@ -142,7 +142,7 @@ def test_key_added_replaces_the_name_everywhere() -> None:
     mdata = planted.mdata(knockdown=planted.genetic(1, "knockdown"))
     predict(mdata, model=planted.model(), genetic="knockdown", key_added="mine")
     mod = mdata["compound"]
-    assert sorted(mod.obsm) == ["mine", "mine_connectivity", "mine_probability"]
+    assert sorted(mod.obsm) == ["mine", "mine_connectivity", "mine_fdr", "mine_probability"]
     assert sorted(mod.uns) == ["mine", "targets"]
     pd.testing.assert_frame_equal(
         nt.get.targets(mdata, key="mine").drop(columns="connectivity"),
@@ -350,22 +350,11 @@ def replicates() -> tuple[ad.AnnData, np.ndarray]:
     return adata, row
 
 
-def test_groupby_pools_by_stouffer() -> None:
+def test_groupby_is_pooling_first() -> None:
     adata, _ = replicates()
     predict(adata, groupby="drug")
-    names = list(dict.fromkeys(adata.obs["drug"]))
-    X = np.stack(
-        [
-            np.nansum(some := adata.X[(adata.obs["drug"] == name).to_numpy()], axis=0)
-            / np.sqrt(np.maximum(np.isfinite(some).sum(axis=0), 1))
-            for name in names
-        ]
-    )
-    measured = np.stack(
-        [np.isfinite(adata.X[(adata.obs["drug"] == name).to_numpy()]).any(axis=0) for name in names]
-    )
-    pooled = ad.AnnData(np.where(measured, X, np.nan), obs=pd.DataFrame(index=names), var=adata.var)
-    pooled.uns["targets"] = adata.uns["targets"]
+    pooled = nt.tl.pool_signatures(adata, groupby="drug")
+    names = list(pooled.obs_names)
     predict(pooled)
     at = pd.Index(names).get_indexer(adata.obs["drug"])
     np.testing.assert_allclose(adata.obsm[SLOT], pooled.obsm[SLOT][at], atol=1e-3)

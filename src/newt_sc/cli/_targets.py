@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_WHOLE = ("targets", "groupby", "genetic", "known_targets", "compound")
+_WHOLE = ("targets", "genetic", "known_targets", "compound")
 
 
 def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Report:
@@ -31,6 +31,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Repo
     The table is one of signatures.
     """
     from newt_sc import get, tl
+    from newt_sc.tl._pool_signatures import GROUPS
 
     path = Path(options.mdata)
     _files.check_input(path)
@@ -52,12 +53,14 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Repo
         raise ValueError(msg)
     whole = (
         any(defaults[name] for name in _WHOLE)
+        or defaults["groupby"] not in (None, "auto")
         or path.suffix == ".h5mu"
         or options.output.suffix != ".tsv"
     )
     if not whole:
         data = _files.read_signatures(path)
-        if "targets" not in data.uns:
+        pooled = data.obs.columns.intersection(GROUPS).size and defaults["groupby"] is not None
+        if "targets" not in data.uns and not pooled:
             return _stream(data, defaults, options.output, say)
         if data.isbacked:
             data.file.close()
@@ -99,14 +102,8 @@ def _tables(data: AnnData, given: dict[str, Any]) -> Iterator[DataFrame]:
     model = load_predictor(given["model"], given["embedding"], given["structure"])
     lost = 0
     for block in predict_blocks(model, data, among=given["among"]):
-        reliability = block.obs["reliability"].to_numpy()
-        lost += int(np.isnan(reliability).sum())
-        found = Predictions(
-            *(block.obs_names, block.obs_names, block.var_names),
-            *(block.X, block.layers["probability"], None),
-            {name: block.var[name].to_numpy() for name in ("prior", "n_compounds", "auroc")},
-            {"reliability": reliability, "answered": reliability >= given["min_reliability"]},
-        )
+        lost += int(np.isnan(block.obs["reliability"].to_numpy()).sum())
+        found = Predictions.of_block(block, given["min_reliability"])
         yield found.table(found.rows(), top=given["top"], sort_by=given["sort_by"])
     if lost:
         logger.warning(

@@ -241,6 +241,15 @@ _LISTED = (
         group="signatures",
     ),
     Verb(
+        "pool-signatures",
+        "Pool the signatures of each compound into one, those that agree counting most.",
+        ("tl.pool_signatures",),
+        (Input("data", "signatures"),),
+        {"output": SIGNATURES},
+        examples=("pool-signatures level5.gctx compounds.h5ad",),
+        group="signatures",
+    ),
+    Verb(
         "targets",
         "Predict which proteins compounds bind from their signatures.",
         ("tl.predict_targets", "get.targets"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from newt_sc import _keys
 from newt_sc._verb import modality_of
+from newt_sc.models._target_table import own_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,8 +65,7 @@ def mechanism(
     out = calls.copy()
     if compound is not None:
         ids = calls["compound"].astype(str)
-        found = ids[(ids == compound).to_numpy()]
-        found = ids[(calls["name"].astype(str) == compound).to_numpy()] if found.empty else found
+        found = ids[(ids == own_name(mod, compound)).to_numpy()]
         if found.empty:
             msg = f"No compound {compound!r}; there are {list(ids[:3])} and others."
             raise KeyError(msg)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from newt_sc._verb import modality_of
 from newt_sc.io._network import network_graph, network_tables
+from newt_sc.models._target_table import own_name
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -73,7 +75,8 @@ def network(
     graph = network_graph(nodes, edges)
     if compound is None:
         return graph
-    at = [node for node in graph if node == compound] or [
+    own = own_name(modality_of(mdata, modality), compound)
+    at = [node for node in graph if node == own] or [
         node for node, name in graph.nodes(data="name") if name == compound
     ]
     if not at:

@@ -33,7 +33,9 @@ def targets(
     mdata
         MuData, or an AnnData of signatures, after :func:`newt_sc.tl.predict_targets`.
     compound
-        Names of compounds: of signatures, or of groups where these were pooled. By default all.
+        Compounds by any name: of signatures, of groups where these were pooled, or what ``obs``
+        calls them (``name``, ``synonyms``, ``pert_iname``, ``hub_name``, ``drugbank_id``,
+        ``pert_id``, ``inchikey``), in upper or lower case. By default all.
     top
         Targets of each compound; ``None`` for all.
     modality
@@ -41,17 +43,19 @@ def targets(
     key
         ``key_added`` of :func:`newt_sc.tl.predict_targets`.
     sort_by
-        ``"z"``: how much more this compound than others is like one that binds the target.
+        ``"z"``: how far out the score is among pairs that do not bind.
         ``"probability"``: also by how often the target is hit at all, which puts the same few
         targets first for most compounds.
 
     Returns
     -------
-    One row per compound and target: ``compound``; ``rank``, from 1; ``target``; ``z``;
-    ``probability``; ``prior`` (share of training compounds with the target); ``connectivity`` (if
-    there are genetic signatures); ``n_compounds`` and ``auroc`` of the target in training;
-    ``reliability`` of the compound's first target by z; ``answered``, whether that is enough;
-    ``known``, whether the labels have the pair (if there are labels). Compounds stay in their
+    One row per compound and target: ``compound``; ``name``, to show; ``rank``, from 1; ``target``;
+    ``z``; ``fdr``; ``probability``; ``prior`` (share of training compounds with the target);
+    ``lift``, probability over prior; ``connectivity`` (if there are genetic signatures);
+    ``n_compounds`` and ``auroc`` of the target in training; ``reliability`` of the compound's first
+    target by z; ``answered``, whether that is enough; ``known_to_model``, whether the model was
+    trained on the compound, and ``told``, whether on this pair: then the score recalls; ``known``,
+    whether the labels have the pair (if there are labels). Compounds stay in their
     order, and those that are not answered are there, too. One without a usable signature has a
     single row of rank 0, without a target.
 
@@ -67,7 +71,7 @@ def targets(
     Examples
     --------
     >>> nt.tl.predict_targets(mdata)  # doctest: +SKIP
-    >>> nt.get.targets(mdata, compound="DB00363", top=10)  # doctest: +SKIP
+    >>> nt.get.targets(mdata, compound="clozapine", top=10)  # doctest: +SKIP
     """
     found = Predictions.of(modality_of(mdata, modality), key)
     wanted = [compound] if isinstance(compound, str) else compound

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import anndata as ad
 import numpy as np
 import pandas as pd
+from scipy.stats import false_discovery_control
 
 from newt_sc import _kernels, genes
 from newt_sc._docs import with_docs
@@ -505,9 +506,10 @@ class TargetPredictor:
         do not bind, as a normal score: at 2.3 one in a hundred such pairs scores higher in
         cross-validation, at 3.1 one in a thousand. NaN rows where there is no usable signature.
         ``layers["probability"]``: calibrated probability, which counts the prior and, for a given
-        prior, rises with z. ``layers["p_value"]``: share of signatures with permuted genes whose z
-        is at least so large. ``layers["told"]``: pairs that the model was told. ``var``: ``prior``,
-        ``n_compounds`` in training, ``auroc`` in cross-validation. ``obs``: ``known_to_model``,
+        prior, rises with z. ``layers["fdr"]``: false discovery rate over the targets of a compound,
+        against signatures whose genes are permuted. ``layers["told"]``: pairs that the model was
+        told. ``var``: ``prior``, ``n_compounds`` in training, ``auroc`` in cross-validation.
+        ``obs``: ``known_to_model``,
         whether the scoring model was trained on the compound, by InChIKey, id or name: then its
         scores recall what it was told; ``strength`` (log mean absolute value), ``nearest`` (largest
         kernel to a training compound), ``reliability`` (calibrated probability that the first
@@ -558,7 +560,7 @@ class TargetPredictor:
         prior = self.prior.to_numpy()[columns]
         out.var["prior"] = prior
         out.var["auroc"] = np.where(at >= 0, self._auroc[at], np.nan)
-        out.layers["p_value"] = self.calibration.p_value(scores)
+        out.layers["fdr"] = _false_discoveries(self.calibration.p_value(scores))
         out.layers["probability"] = self.calibration.probability(scores, prior)
         told = np.column_stack(
             [self.trained.pairs(trained, len(self._rows)), np.zeros(len(names), bool)]
@@ -669,6 +671,17 @@ class TargetPredictor:
         require_overlap(found, list(among), self.gene_names, what="among")
         warn_coverage(found, 1.0, what="among")
         return found.index[found.index >= 0]
+
+
+def _false_discoveries(p: Floats) -> Floats:
+    """Correct p-values over the targets of each compound (Benjamini and Hochberg); NaN stay.
+
+    Compounds are corrected one by one, so that no result changes with what else is in a file.
+    """
+    out, use = np.full(p.shape, np.nan, dtype=np.float32), np.isfinite(p).all(axis=1)
+    if use.any() and p.shape[1]:
+        out[use] = false_discovery_control(p[use].astype(np.float64), axis=1)
+    return out
 
 
 def _check_params(params: dict[str, Any], structure: str | None) -> None:

@@ -10,12 +10,20 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys
+from newt_sc._missing import read_labels
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["Predictions"]
+__all__ = ["Predictions", "called", "own_name", "pairs_told", "shown_names"]
+
+
+_OF_TARGETS = ("prior", "n_compounds", "auroc")
+_OF_ROWS = ("reliability", "answered", "known_to_model")
+_SHOWN = ("name", "pert_iname", "hub_name")
+_CALLED = (*_SHOWN, "synonyms", "drugbank_id", "pert_id", "inchikey")
+"""Columns of ``obs`` by which a compound may be asked for; several names are joined by ``|``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +36,20 @@ class Predictions:
         Of each row its name, and that of its compound.
     targets
         Names of the columns.
-    z, probability, connectivity
+    z, probability, fdr, connectivity
         Signatures x targets; the last one only where there are genetic signatures.
     of_targets
         ``prior``, ``n_compounds`` and ``auroc``.
     of_rows
-        ``reliability`` and ``answered``; of what was written also ``cross_fitted``.
-    labels
-        What is known, pairs of ``compound`` and ``target``, or ``None``.
+        ``reliability``, ``answered`` and ``known_to_model``; of what was written also
+        ``cross_fitted``.
+    labels, told
+        What is known and what the model was told, pairs of ``compound`` and ``target``; ``None``
+        without labels.
+    called
+        Names that a compound goes by, in lower case, and the row.
+    shown
+        Name to show of each row.
     """
 
     signatures: pd.Index
@@ -43,9 +57,13 @@ class Predictions:
     targets: pd.Index
     z: NDArray[np.floating]
     probability: NDArray[np.floating]
+    fdr: NDArray[np.floating]
     connectivity: NDArray[np.floating] | None
     of_targets: dict[str, NDArray[Any]]
     of_rows: dict[str, NDArray[Any]]
+    told: pd.DataFrame
+    called: dict[str, int]
+    shown: NDArray[np.object_]
     labels: pd.DataFrame | None = None
 
     @classmethod
@@ -61,7 +79,7 @@ class Predictions:
         """
         slot = key or _keys.TARGETS
         info: Any = mod.uns.get(slot)
-        if not isinstance(info, Mapping) or "signatures" not in info or slot not in mod.obsm:
+        if not isinstance(info, Mapping) or "told" not in info or slot not in mod.obsm:
             msg = (
                 f"No predicted targets under {slot!r}: run newt_sc.tl.predict_targets"
                 f" first{otherwise}."
@@ -76,21 +94,47 @@ class Predictions:
             )
             raise ValueError(msg)
         evidence = mod.obsm.get(f"{slot}_connectivity")
-        rows = ("reliability", "answered", "cross_fitted")
+        rows = ("reliability", "answered", "known_to_model", "cross_fitted")
+        names = pd.Index(np.asarray(info["compound"], dtype=object)[at])
         return cls(
             signatures=mod.obs_names,
-            names=pd.Index(np.asarray(info["compound"], dtype=object)[at]),
+            names=names,
             targets=pd.Index(np.asarray(info["targets"], dtype=object)),
             z=np.asarray(mod.obsm[slot]),
             probability=np.asarray(mod.obsm[f"{slot}_probability"]),
+            fdr=np.asarray(mod.obsm[f"{slot}_fdr"]),
             connectivity=None if evidence is None else np.asarray(evidence),
-            of_targets={name: np.asarray(info[name]) for name in ("prior", "n_compounds", "auroc")},
+            of_targets={name: np.asarray(info[name]) for name in _OF_TARGETS},
             of_rows={name: np.asarray(info[name])[at] for name in rows},
+            told=pd.DataFrame(info["told"]),
+            called=called(mod),
+            shown=shown_names(mod, names),
             labels=pd.DataFrame(info["labels"]) if "labels" in info else None,
         )
 
+    @classmethod
+    def of_block(cls, block: AnnData, least: float) -> Predictions:
+        """Take what a model gave for some signatures; ``least`` reliability is an answer."""
+        reliability = block.obs["reliability"].to_numpy()
+        rows = {"reliability": reliability, "answered": reliability >= least}
+        rows["known_to_model"] = block.obs["known_to_model"].to_numpy()
+        return cls(
+            signatures=block.obs_names,
+            names=block.obs_names,
+            targets=block.var_names,
+            z=np.asarray(block.X),
+            probability=np.asarray(block.layers["probability"]),
+            fdr=np.asarray(block.layers["fdr"]),
+            connectivity=None,
+            of_targets={name: block.var[name].to_numpy() for name in _OF_TARGETS},
+            of_rows=rows,
+            told=pairs_told(block),
+            called={},
+            shown=block.obs_names.to_numpy(dtype=object),
+        )
+
     def rows(self, wanted: list[str] | None = None) -> NDArray[np.intp]:
-        """First row of each compound, by its own name or by that of one of its signatures.
+        """First row of each compound, by any of its names or that of one of its signatures.
 
         Raises
         ------
@@ -102,6 +146,8 @@ class Predictions:
             return first
         at = self.names[first].get_indexer(wanted)
         rows = np.where(at >= 0, first[at], self.signatures.get_indexer(wanted))
+        others = [self.called.get(str(name).strip().lower(), -1) for name in wanted]
+        rows = np.where(rows >= 0, rows, others).astype(np.intp)
         lost = [name for name, row in zip(wanted, rows, strict=True) if row < 0]
         if lost:
             some = list(self.names[first[:3]])
@@ -110,15 +156,19 @@ class Predictions:
         found: NDArray[np.intp] = rows[~self.names[rows].duplicated()]
         return found
 
-    def known(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which pairs of some rows and all targets the labels have."""
+    def has(self, pairs: pd.DataFrame | None, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which pairs of some rows and all targets are among those given."""
         out = np.zeros((len(rows), len(self.targets)), dtype=bool)
-        if self.labels is not None:
-            row = self.names[rows].get_indexer(self.labels["compound"].astype(object))
-            column = self.targets.get_indexer(self.labels["target"].astype(object))
+        if pairs is not None and len(pairs):
+            row = self.names[rows].get_indexer(pairs["compound"].astype(object))
+            column = self.targets.get_indexer(pairs["target"].astype(object))
             use = (row >= 0) & (column >= 0)
             out[row[use], column[use]] = True
         return out
+
+    def known(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which pairs of some rows and all targets the labels have."""
+        return self.has(self.labels, rows)
 
     def table(
         self, rows: NDArray[np.intp], *, top: int | None = 10, sort_by: str = "z"
@@ -145,16 +195,62 @@ class Predictions:
         prior, n_compounds, auroc = self.of_targets.values()
         columns: dict[str, Any] = {
             "compound": self.names.to_numpy(dtype=object)[rows][row],
+            "name": self.shown[rows][row],
             "rank": told(place + 1, 0),
             "target": told(self.targets.to_numpy(dtype=object)[column], np.nan),
             "z": told(z[row, column]),
+            "fdr": told(self.fdr[rows][row, column]),
             "probability": told(probability[row, column]),
             "prior": told(prior[column]),
+            "lift": told(probability[row, column] / prior[column]),
         }
         if self.connectivity is not None:
             columns["connectivity"] = told(self.connectivity[rows][row, column])
         columns |= {"n_compounds": told(n_compounds[column], 0), "auroc": told(auroc[column])}
-        columns |= {name: self.of_rows[name][rows][row] for name in ("reliability", "answered")}
+        columns |= {name: self.of_rows[name][rows][row] for name in _OF_ROWS}
+        columns["told"] = told(self.has(self.told, rows)[row, column], False)
         if self.labels is not None:
             columns["known"] = told(self.known(rows)[row, column], False)
         return pd.DataFrame(columns)
+
+
+def shown_names(mod: AnnData, own: pd.Index | None = None) -> NDArray[np.object_]:
+    """Names to show: ``obs["name"]``, ``pert_iname`` or ``hub_name``, else the row's own."""
+    names = mod.obs_names if own is None else own
+    out = names.to_numpy(dtype=object).astype(str).astype(object)
+    for column in reversed(_SHOWN):
+        if column in mod.obs:
+            told = read_labels(mod.obs[column], f"obs[{column!r}]", quiet=True)
+            out = np.where(told.notna(), told.astype(object), out)
+    return np.asarray(out, dtype=object)
+
+
+def called(mod: AnnData) -> dict[str, int]:
+    """Row of each name that a compound goes by, in lower case; the first where some share one."""
+    out: dict[str, int] = {}
+    for column in filter(mod.obs.__contains__, _CALLED):
+        told = read_labels(mod.obs[column], f"obs[{column!r}]", quiet=True).fillna("").astype(str)
+        for row, names in enumerate(told):
+            for name in names.lower().split("|"):
+                out.setdefault(name.strip(), row)
+    out.pop("", None)
+    return out
+
+
+def own_name(mod: AnnData, name: str) -> str:
+    """Name of the row of a compound by any of its names; as it is if there is none."""
+    if name in mod.obs_names:
+        return name
+    row = called(mod).get(name.strip().lower(), -1)
+    return name if row < 0 else str(mod.obs_names[row])
+
+
+def pairs_told(found: AnnData) -> pd.DataFrame:
+    """Pairs of a compound and a target that the scoring model was trained on."""
+    row, column = np.nonzero(np.asarray(found.layers["told"]))
+    return pd.DataFrame(
+        {
+            "compound": found.obs_names.to_numpy(dtype=object)[row],
+            "target": found.var_names.to_numpy(dtype=object)[column],
+        }
+    )

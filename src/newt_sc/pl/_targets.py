@@ -84,11 +84,12 @@ def targets(
     Examples
     --------
     >>> nt.tl.predict_targets(mdata)  # doctest: +SKIP
-    >>> nt.pl.targets(mdata, "DB00363")  # doctest: +SKIP
+    >>> nt.pl.targets(mdata, "clozapine")  # doctest: +SKIP
     """
     found = Predictions.of(modality_of(mdata, modality), key)
     table = found.table(found.rows([compound]), top=top, sort_by=sort_by)
-    name, reliability, answered = table[["compound", "reliability", "answered"]].iloc[0]
+    told = ["name", "reliability", "answered", "known_to_model"]
+    name, reliability, answered, recalled = table[told].iloc[0]
     if not table["rank"].any():
         msg = (
             f"{compound!r} has no usable signature, so no target: it is all zero, constant or not"
@@ -113,8 +114,12 @@ def targets(
         one.tick_params(axis="y", length=0, labelleft=one is axes[0])
         one.set_ylim(len(table) - 0.4, -0.6)
     short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-    told = f"reliability {reliability:.2f}"
-    title = f"{short}\n{told if answered else f'not answered ({told})'}"
+    sure = f"reliability {reliability:.2f}"
+    if recalled:
+        sure = "the model was trained on it"
+    elif not answered:
+        sure = f"not answered ({sure})"
+    title = f"{short}\n{sure}"
     if ax is None:
         figure.suptitle(title, fontsize=TITLE, x=0.01, ha="left")
         if "known" in table and table["known"].any():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._mechanism import mechanism
     from ._nearest_genes import nearest_genes
     from ._pharmacology_network import pharmacology_network
+    from ._pool_signatures import pool_signatures
     from ._predict_targets import predict_targets
     from ._rank_sets import rank_sets
     from ._repurpose import repurpose
@@ -36,6 +37,7 @@ __all__ = [
     "mechanism",
     "nearest_genes",
     "pharmacology_network",
+    "pool_signatures",
     "predict_targets",
     "rank_sets",
     "repurpose",

@@ -16,7 +16,8 @@ from newt_sc import _kernels, _keys
 from newt_sc._missing import MISSING, read_labels, read_pairs
 from newt_sc._verb import modality_of
 from newt_sc._warn import warn
-from newt_sc.models._target_table import Predictions
+from newt_sc.models._target_table import Predictions, shown_names
+from newt_sc.tl._pool_signatures import warn_of_several
 from newt_sc.tl._predict_targets import dense, find_labels
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class CompoundSpace:
 
         mod = modality_of(mdata, modality)
         expect_unique(mod.obs_names)
+        warn_of_several(mod)
         if mod.n_obs > _MOST:
             msg = (
                 f"There are {mod.n_obs:,} signatures; at most {_MOST:,} are compared, pair by pair."
@@ -111,7 +113,7 @@ class CompoundSpace:
         parts = [_kernels.whitened(X[known], power) for X, power in compared if known.any()]
         moments = [(0.0, 1.0)] if len(parts) == 1 else [_moments(part) for part in parts]
         drug = drug_groups(mod, compounds, groups)
-        told = _names(mod), known, drug, tuple(parts), tuple(moments), compounds.strength
+        told = shown_names(mod), known, drug, tuple(parts), tuple(moments), compounds.strength
         return cls(mod, *told)
 
     @property
@@ -179,18 +181,6 @@ def _moments(part: NDArray[np.float64]) -> tuple[float, float]:
     values = _cosine(part)[np.triu_indices(len(part), 1)]
     sd = float(values.std()) if values.size else 0.0
     return (float(values.mean()) if values.size else 0.0), sd if sd > 0 else 1.0
-
-
-def _names(mod: ad.AnnData) -> NDArray[np.object_]:
-    """Names to show: ``obs["name"]``, else ``obs["hub_name"]``, else the compound's own."""
-    out = mod.obs_names.to_numpy(dtype=object).astype(str).astype(object)
-    for column in ("hub_name", "name"):
-        if column in mod.obs:
-            told = (
-                read_labels(mod.obs[column], f"obs[{column!r}]").fillna("").to_numpy(dtype=object)
-            )
-            out = np.where(told != "", told, out)
-    return np.asarray(out, dtype=object)
 
 
 def annotation_matrix(

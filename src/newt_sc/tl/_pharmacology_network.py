@@ -49,8 +49,7 @@ def pharmacology_network(
     similarity: Literal["signature", "profile", "both"] = "both",
     fdr: Share = 0.05,
     n_neighbors: Count = 10,
-    min_probability: Share = 0.1,
-    min_z: float = 5.0,
+    max_targets: Whole = 5,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
     gene_neighbors: Whole = 3,
     annotations: Sequence[str] = ("moa", "atc_codes"),
@@ -81,12 +80,14 @@ def pharmacology_network(
         deviation 1 over pairs. Cross-fitted profiles have not seen a compound's own labels, but
         have seen those of others.
     fdr
-        Largest false discovery rate of links between compounds, and between genes.
+        Largest false discovery rate of links between compounds, between genes, and of predicted
+        targets.
     n_neighbors
         Links of each compound to keep, the strongest; one that either end keeps stays.
-    min_probability, min_z
-        A pair of compound and target is predicted if both its probability and its z are at least so
-        large. Without predictions there are known targets alone.
+    max_targets
+        Predicted targets of each compound to keep, the best by z among those whose ``fdr`` in
+        :func:`newt_sc.tl.predict_targets` is small enough. Without predictions there are known
+        targets alone.
     %(embedding)s Its cosines link targets; ``gene_neighbors=0`` asks for none.
     gene_neighbors
         Links of each target to other targets to keep.
@@ -147,9 +148,11 @@ def pharmacology_network(
     share beyond single genes is gone. p is the share of null pairs that are at least as similar,
     corrected by Benjamini and Hochberg over all pairs.
 
-    *Targets.* ``fdr`` of a predicted pair is one minus the mean probability of all predicted pairs
-    that are at least as probable. *Genes.* Cosines of vectors, centred over all genes, against the
-    same null: columns permuted among the targets.
+    *Targets.* Edges go by z, which compares a compound with those that do not bind the target, and
+    not by probability, which counts how often a target is hit: by that the same few targets are
+    linked to most compounds. Their ``fdr`` is against signatures with permuted genes. *Genes.*
+    Cosines of vectors, centred over all genes, against the same null as compounds: columns permuted
+    among the targets.
 
     *Enrichment.* Labels are permuted among drugs of like degree, in up to ten strata:
     well-connected drugs are in large communities and are well annotated, too. The distribution of
@@ -175,7 +178,7 @@ def pharmacology_network(
     graph = Graph(n, pairs, np.maximum(weight, 1e-6), random_state)
     community, at = graph.communities(resolution), graph.positions()
     known = known_pairs(mod, key)
-    targets = _targets(mod, key, known, min_probability, min_z)
+    targets = _targets(mod, key, known, fdr, max_targets)
     symbols = np.array(sorted(targets["target"].unique()), dtype=object)
     ends = {"source": space.ids[pairs[:, 0]], "target": space.ids[pairs[:, 1]], "kind": "similar"}
     edges = [
@@ -271,7 +274,7 @@ def _beyond_chance(
 
 
 def _targets(
-    mod: ad.AnnData, key: str | None, known: pd.DataFrame, min_probability: float, min_z: float
+    mod: ad.AnnData, key: str | None, known: pd.DataFrame, fdr: float, max_targets: int
 ) -> pd.DataFrame:
     """Pairs of a compound and a target, known or predicted.
 
@@ -288,20 +291,23 @@ def _targets(
     scored = column >= 0
     for name, values in (("z", z), ("probability", p)):
         found.loc[scored, name] = values[row[scored], column[scored]]
-    predicted = (z >= min_z) & (p >= min_probability)
+    passed = made.fdr <= fdr  # NaN is not
+    best = np.where(passed, z, -np.inf).argsort(axis=1, kind="stable")[:, ::-1][:, :max_targets]
+    predicted = np.zeros_like(passed)
+    np.put_along_axis(predicted, best, values=True, axis=1)
+    predicted &= passed
     at, code = np.nonzero(predicted)
     new = pd.DataFrame(
         {
             "source": mod.obs_names.to_numpy(dtype=object)[at],
             "target": made.targets.to_numpy(dtype=object)[code],
             "kind": "predicted",
-            "weight": p[predicted],
+            "weight": z[predicted],
+            "fdr": made.fdr[predicted].astype(np.float64),
             "z": z[predicted],
             "probability": p[predicted],
         }
-    ).sort_values("probability", ascending=False, kind="stable")
-    # of all pairs that are as probable or more, known ones too, so many are expected to be wrong
-    new["fdr"] = 1 - new["probability"].expanding().mean()
+    ).sort_values("z", ascending=False, kind="stable")
     pair = ["source", "target"]
     have = pd.MultiIndex.from_frame(found[pair])
     new = new[~pd.MultiIndex.from_frame(new[pair]).isin(have)]

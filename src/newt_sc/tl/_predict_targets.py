@@ -23,7 +23,9 @@ from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.errors import NewtWarning
 from newt_sc.genes._annotated import align_var
 from newt_sc.models._target_labels import expect_unique
+from newt_sc.models._target_table import pairs_told
 from newt_sc.tl._connectivity import connectivity
+from newt_sc.tl._pool_signatures import GROUPS, Groups, group_names
 from newt_sc.tl._rows import Rows
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def predict_targets(
     targets: pd.DataFrame | str | None = None,
     known_targets: bool = False,
     embedding: str | PathLike[str] | ad.AnnData = "newt-human",
-    groupby: str | Sequence[str] | None = None,
+    groupby: str | Sequence[str] | None = "auto",
     model: TargetPredictor | str | PathLike[str] | None = None,
     among: Sequence[str] | Literal["seen", "all"] = "seen",
     min_reliability: Share = 0.25,
@@ -90,10 +92,11 @@ def predict_targets(
         Needs labels.
     %(embedding)s It has to be the one that ``model`` was trained with.
     groupby
-        Columns of ``obs`` that name the compound. Its signatures over cell lines, doses and times
-        are pooled gene by gene, by Stouffer's method (the sum of z over the square root of their
-        number), and each of them gets what the pooled one gets. Several columns are joined by
-        ``|``. Labels name groups, or signatures in them.
+        Columns of ``obs`` that name the compound; several are joined by ``|``. Its signatures over
+        cell lines, doses, times and replicates are pooled as by
+        :func:`newt_sc.tl.pool_signatures`, and each of them gets what the pooled one gets.
+        ``"auto"``: ``pert_iname``, or else ``pert_id``, where it is there. ``None``: each signature
+        is a compound. Labels name groups, or signatures in them.
     model
         A trained model, its directory, or the name of a shipped one, instead of training. Labels in
         ``uns["targets"]`` then only say what is known. Compounds that a model in memory was trained
@@ -113,8 +116,12 @@ def predict_targets(
     -------
     ``None``, or the copy. Written into the modality, or the AnnData, only when all is computed:
 
-    - ``obsm["newt_targets"]``: signatures x targets, z, float32; NaN where a signature is all zero,
-      constant or not measured.
+    - ``obsm["newt_targets"]``: signatures x targets, z, float32: how far out the score is among
+      pairs that do not bind, as a normal score; NaN where a signature is all zero, constant or not
+      measured.
+    - ``obsm["newt_targets_fdr"]``: false discovery rate over the targets of a compound, float32,
+      against signatures whose genes are permuted (Benjamini and Hochberg). It tells that the
+      signature says something of a target, not that the compound binds it.
     - ``obsm["newt_targets_probability"]``: calibrated probabilities, float32, which count the
       prior.
     - ``obsm["newt_targets_connectivity"]``, with ``genetic``: mean correlation of ranks with the
@@ -125,9 +132,10 @@ def predict_targets(
       ``signatures`` (its name), ``compound`` (its group, or itself), ``reliability`` (calibrated
       probability that the first target by z, of those that were trained on and asked for, is
       right), ``strength`` (log mean absolute value), ``nearest`` (largest kernel to a training
-      compound), ``answered`` and ``cross_fitted``; ``labels``, what is known; ``model``,
-      ``embedding``, ``sources`` (licences and sources of the labels that were trained on) and
-      ``params``.
+      compound), ``answered``, ``cross_fitted`` and ``known_to_model`` (the model was trained on it,
+      and recalls); ``labels``, what is known; ``told``, the pairs that the model was told;
+      ``model``, ``embedding``, ``sources`` (licences and sources of the labels that were trained
+      on) and ``params``.
 
     Raises
     ------
@@ -161,14 +169,14 @@ def predict_targets(
     >>> nt.tl.predict_targets(mdata)  # doctest: +SKIP
     >>> nt.get.targets(mdata, compound="DB00363")  # doctest: +SKIP
     """
-    mod, mods = modality_of(mdata, modality), _genetic(mdata, _as_list(genetic))
+    mod, mods = modality_of(mdata, modality), _genetic(mdata, group_names(genetic))
     expect_unique(mod.obs_names)
     if targets is not None and model is not None:
         msg = "Both targets and model are given: a model is trained already. Leave one out."
         raise ValueError(msg)
     labels = find_labels(mod, targets)
-    code, data = _pool(mod, groupby, structure)
-    labels = None if labels is None else _name_groups(labels, mod.obs_names, data.obs_names, code)
+    groups, data = _pool(mod, groupby, structure)
+    code, labels = groups.code, None if labels is None else groups.renamed(labels, mod.obs_names)
     predictor, name = _predictor(
         model, data, labels, structure, known_targets, embedding, random_state
     )
@@ -181,6 +189,7 @@ def predict_targets(
         obsm={
             "": np.asarray(found.X)[code],
             "_probability": np.asarray(found.layers["probability"])[code],
+            "_fdr": np.asarray(found.layers["fdr"])[code],
             "_connectivity": None if evidence is None else evidence[code],
         },
         uns={
@@ -191,6 +200,8 @@ def predict_targets(
             **_told(found, code),
             "answered": answered[code],
             "cross_fitted": cross_fitted[code],
+            "known_to_model": found.obs["known_to_model"].to_numpy(dtype=bool)[code],
+            "told": pairs_told(found),
             **({} if labels is None else {"labels": _known(labels, data, predictor)}),
         },
         params={
@@ -198,7 +209,7 @@ def predict_targets(
             "structure": predictor.structure or "",
             "targets": None,
             "known_targets": predictor.known_targets,
-            "groupby": "|".join(_as_list(groupby)),
+            "groupby": "|".join(group_names(groupby)),
             "model": None,
         },
         said=f"scored {found.n_vars} targets for {found.n_obs} compounds by {name}",
@@ -267,7 +278,7 @@ def predict_blocks(
     at = at[np.argsort(found.index[at], kind="stable")]
     # genes are matched once, not block by block
     var = pd.DataFrame(index=model.landmarks[found.index[at]])
-    obs = adata.obs[adata.obs.columns.intersection([model.structure])]
+    obs = adata.obs  # by its names a compound is known again
     said: set[str] = set()
     predict = partial(_predict_block, model=model, among=among, var=var)
     for out, texts in Rows(adata.X, "X").map(predict, at, dense=True, along=obs):
@@ -301,10 +312,6 @@ def _genetic(mdata: object, names: list[str]) -> dict[str, Any]:
         )
         raise KeyError(msg)
     return {name: modality_of(mdata, name) for name in names}
-
-
-def _as_list(names: str | Sequence[str] | None) -> list[str]:
-    return [] if names is None else [names] if isinstance(names, str) else list(names)
 
 
 def find_labels(mod: ad.AnnData, targets: pd.DataFrame | str | None) -> pd.DataFrame | None:
@@ -353,54 +360,19 @@ def _to_array(block: Any) -> NDArray[Any]:
     return np.asarray(block.toarray() if sparse.issparse(block) else block)
 
 
-def _pool_block(
-    block: Any, code: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64], int]:
-    """Sum a block by groups: the groups, sums, numbers of values measured and of infinite ones."""
-    X = np.asarray(_to_array(block), dtype=np.float64)
-    groups, own = np.unique(code, return_inverse=True)
-    to = sparse.csr_array((np.ones(len(X)), (own, np.arange(len(X)))), shape=(len(groups), len(X)))
-    known, infinite = ~np.isnan(X), int(np.isinf(X).sum())
-    with np.errstate(invalid="ignore"):
-        return groups, to @ np.where(known, X, 0), to @ known.astype(np.float64), infinite
-
-
 def _pool(
     mod: ad.AnnData, groupby: str | Sequence[str] | None, structure: str | None
-) -> tuple[NDArray[np.intp], ad.AnnData]:
-    """Row of each signature among compounds, and the compounds x genes."""
-    columns = _as_list(groupby)
+) -> tuple[Groups, ad.AnnData]:
+    """Compound of each signature, and the compounds x genes."""
+    columns = group_names(groupby)
+    if groupby == "auto":
+        columns = [name for name in GROUPS if name in mod.obs][:1]
     if not columns:
-        return np.arange(mod.n_obs), mod
-    if lost := [name for name in columns if name not in mod.obs]:
-        msg = f"groupby: no columns {lost} in obs, which has {list(mod.obs.columns)}."
-        raise KeyError(msg)
-    values = pd.DataFrame(
-        {name: read_labels(mod.obs[name], f"obs[{name!r}]") for name in columns},
-        index=mod.obs_names,
-    )
-    if (empty := values.isna().any(axis=1)).any():
-        msg = (
-            f"groupby: {empty.sum():,} signatures have no {' and '.join(columns)}: name them,"
-            " or leave them out."
-        )
-        raise ValueError(msg)
-    code, names = pd.factorize(values.astype(str).agg("|".join, axis=1).to_numpy(dtype=object))
-    total, count = np.zeros((2, len(names), mod.n_vars))
-    for groups, sums, numbers, infinite in Rows(mod.X, "X").map(
-        _pool_block, dense=True, along=code
-    ):
-        if infinite:
-            msg = (
-                f"X has {infinite} infinite values; expected finite numbers, NaN where not"
-                " measured."
-            )
-            raise ValueError(msg)
-        total[groups] += sums
-        count[groups] += numbers
-    pooled = np.where(count > 0, total / np.sqrt(np.maximum(count, 1)), np.nan).astype(np.float32)
-    obs = _first_of_groups(mod.obs, code, structure).set_axis(names.astype(str))
-    return code, ad.AnnData(pooled, obs=obs, var=mod.var)
+        return Groups(mod.obs_names, np.arange(mod.n_obs)), mod
+    groups = Groups.of(mod, columns)
+    pooled, _ = groups.pooled(mod)
+    obs = _first_of_groups(mod.obs, groups.code, structure).set_axis(groups.names)
+    return groups, ad.AnnData(pooled, obs=obs, var=mod.var)
 
 
 def _first_of_groups(
@@ -415,18 +387,6 @@ def _first_of_groups(
     if structure in kept and (n := int((by[structure].nunique() > 1).sum())):
         warn(f"{n:,} groups have more than one {structure}: the first counts.")
     return by.first().fillna("") if len(kept) else pd.DataFrame(index=range(code.max() + 1))
-
-
-def _name_groups(
-    labels: pd.DataFrame, signatures: pd.Index, groups: pd.Index, code: NDArray[np.intp]
-) -> pd.DataFrame:
-    """Labels whose compounds are groups; those of a signature go to its group."""
-    given = labels["compound"].astype(str)
-    row = signatures.get_indexer(given)
-    move = ~given.isin(groups).to_numpy() & (row >= 0)
-    if not move.any():
-        return labels
-    return labels.assign(compound=np.where(move, groups.to_numpy(dtype=object)[code[row]], given))
 
 
 def _predictor(
