@@ -272,6 +272,19 @@ def test_auto(names: list[str], organism: str) -> None:
     assert nt.genes.resolve(names).attrs["organism"] == organism
 
 
+def test_many_digits_that_are_all_genes_raise_no_warning() -> None:
+    """The landmark genes of L1000 are such; ids of mouse are not."""
+    table = nt.genes.table()
+    ids = table["entrez"].dropna()[:300].tolist()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert nt.genes.resolve(ids)["gene"].notna().all()
+    with pytest.warns(NewtWarning, match="50 of 50 names are all digits"):
+        nt.genes.resolve(ids[:50])
+    with pytest.warns(NewtWarning, match="300 of 300 names are all digits"):
+        nt.genes.resolve(nt.genes.orthologs()["mouse_entrez"].dropna().unique()[:300].tolist())
+
+
 def test_digits_are_human_with_a_warning() -> None:
     with pytest.warns(
         NewtWarning, match=r"2 of 2 names are all digits.*human.*organism="

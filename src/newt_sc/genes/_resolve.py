@@ -387,12 +387,18 @@ def is_row_numbers(names: list[str]) -> bool:
     return all(sum(name in ids for name in names) < _ENTREZ_SHARE * len(names) for ids in known)
 
 
+_MANY_IDS, _ID_SHARE = 100, 0.95
+
+
 def _messages(found: Resolution, what: str, *, capitals: bool, asked: bool) -> Iterator[str]:
     """Say what was decided that may be meant otherwise."""
     n = len(found.name)
     names = "names" if what == "names" else f"names of {what}"
-    n_digits = sum(_DIGITS.fullmatch(name) is not None for name in found.name)
-    if not asked and not found.evident and n_digits > n / 2:
+    digits = [_DIGITS.fullmatch(name) is not None for name in found.name]
+    n_digits, n_genes = sum(digits), sum(map(bool, found.gene))
+    # Numbers that hardly ever miss a gene are no other ids: of ids of mouse few are ids of human.
+    sure = n_digits >= _MANY_IDS and n_genes >= _ID_SHARE * n
+    if not asked and not found.evident and n_digits > n / 2 and not sure:
         yield (
             f"{n_digits} of {n} names are all digits and are taken as Entrez ids of"
             f" {found.organism} genes. If they are not, pass organism=, or give symbols."
