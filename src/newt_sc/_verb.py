@@ -62,6 +62,7 @@ Organism = Literal["auto", "human", "mouse"]
 # A view becomes data of its own when an array is written, and warns when a column is.
 _SLOTS = ("varm", "obsm", "obsp", "obs", "var")
 _UNTOLD = ("embedding", "key_added", "copy")  # of params: these have places of their own
+_NAMES = ("key_added", "label")  # of slots and columns; what names a label may be a number
 _NUMBERS = {int: (int, np.integer), float: (int, float, np.integer, np.floating)}
 _WORD = re.compile(r"\w+")
 _RANGE = re.compile(r"(from|above) (\S+)(?: to (\S+))?")
@@ -239,6 +240,7 @@ def _checker(function: Callable[..., Any]) -> Callable[[Any, Any], dict[str, Any
         if not kinds:  # at the first call, when the module has all its names
             names = inspect.unwrap(function).__globals__
             kinds.update({name: _kinds(text, names) for name, text in told.items()})
+            kinds.update({key: [str, None] for key in _NAMES})
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         given = dict(bound.arguments)
@@ -301,7 +303,7 @@ def check_layer(adata: AnnData, layer: str | None, what: str) -> None:
 def _kinds(annotation: str, names: Mapping[str, Any]) -> list[Any] | None:
     """Read what an annotation takes: values, types and pairs of a type and its range.
 
-    ``None`` where it takes anything that is beyond checking.
+    ``None`` where it takes anything that is beyond checking, or strings alone.
     """
     try:
         whole = eval(annotation, {**names})  # noqa: S307
@@ -319,7 +321,7 @@ def _kinds(annotation: str, names: Mapping[str, Any]) -> list[Any] | None:
             out.append(one if one in (bool, str) else None)
         else:
             return None
-    return out
+    return None if {*out} <= {str, None} else out
 
 
 def _fits(value: Any, kind: Any) -> bool:
