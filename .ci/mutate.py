@@ -56,7 +56,7 @@ TESTS = {  # most direct first: the first failure ends a run
     "_kernels/_lineage": ["_kernels/test_lineage", "_kernels/test_spectral"],
     "_kernels/_loadings": ["_kernels/test_loadings"],
     "_kernels/_mapping": ["_kernels/test_mapping"],
-    "_kernels/_moments": ["_kernels/test_moments", "_kernels/test_components"],
+    "_kernels/_blockwise": ["_kernels/test_blockwise", "_kernels/test_components"],
     "_kernels/_network": ["_kernels/test_network"],
     "_kernels/_pairs": ["_kernels/test_pairs"],
     "_kernels/_plain": ["_kernels/test_plain", "_kernels/test_every_kernel"],

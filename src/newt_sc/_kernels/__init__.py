@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
+    from ._blockwise import kept_neighbors, nearest_rows, scatter
     from ._columns import ColumnSums, column_sums
     from ._components import GeneAxes, gene_axes, held_out_error, nearest_isometry, principal_axes
     from ._lineage import (
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         type_levels,
         type_sums,
     )
-    from ._moments import kept_neighbors, nearest_rows, scatter
     from ._network import (
         null_similarities,
         top_pairs,
@@ -179,14 +179,14 @@ __getattr__, __dir__, _ = attach(
         "grouped_folds": "_pairs",
         "held_out_error": "_components",
         "joined_groups": "_pairs",
-        "kept_neighbors": "_moments",
+        "kept_neighbors": "_blockwise",
         "kernel_weights": "_pairs",
         "list_weights": "_signatures",
         "loadings": "_loadings",
         "mixture_shift": "_mapping",
         "moments": "_sets",
         "nearest_isometry": "_components",
-        "nearest_rows": "_moments",
+        "nearest_rows": "_blockwise",
         "neighbor_joining": "_lineage",
         "normal_scores": "_pairs",
         "null_similarities": "_network",
@@ -201,7 +201,7 @@ __getattr__, __dir__, _ = attach(
         "rank_deviation": "_sets",
         "rank_deviation_null": "_sets",
         "row_cosine": "_spectral",
-        "scatter": "_moments",
+        "scatter": "_blockwise",
         "signed_scores": "_signatures",
         "spanning_tree": "_lineage",
         "spearman": "_statistics",

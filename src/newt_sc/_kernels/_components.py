@@ -9,7 +9,7 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
-from ._moments import nearest_rows
+from ._blockwise import nearest_rows
 from ._plain import takes_arrays
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial, reduce
-from itertools import chain
+from itertools import chain, starmap
 from operator import add
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +21,7 @@ from newt_sc import _kernels
 from newt_sc._kernels._plain import plain
 from newt_sc._settings import settings
 from newt_sc._warn import warn
-from newt_sc.io._rows import read_rows
+from newt_sc.io._backed import read_rows
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -291,9 +291,10 @@ class Rows:
         if self._csc:
             X = (X if genes is None else X[:, genes]).tocsr()
         step = max(1, _BLOCK_BYTES // max(8 * width if dense else self._row_bytes(), 1))
-        if self.in_memory:
-            cut = _cut_rows if sparse.issparse(X) else _cut_array
-            yield from (cut(X, i, i + step) for i in range(0, n, step))
+        if sparse.issparse(X):
+            yield from (_cut_rows(X, i, i + step) for i in range(0, n, step))
+        elif self.in_memory:
+            yield from (X[i : i + step] for i in range(0, n, step))
         elif getattr(X, "format", None) == "csr":
             for piece in _ahead(read_rows(X, max(1, _BLOCK_BYTES // 16))):
                 yield from (_cut_rows(piece, i, i + step) for i in range(0, piece.shape[0], step))
@@ -302,8 +303,9 @@ class Rows:
 
     def _each(
         self,
-        function: Callable[[Any], T],
-        blocks: Iterable[Any] | None = None,
+        function: Callable[..., T],
+        blocks: Iterable[Any],
+        along: Any = None,
         workers: int = _WORKERS,
     ) -> Iterator[T]:
         """Give what a function makes of each block, in order, of several at once.
@@ -313,8 +315,8 @@ class Rows:
         workers = max(1, min(workers, numba.get_num_threads()))
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[T]] = deque()
-            for block in self.blocks(dense=False) if blocks is None else blocks:
-                waiting.append(pool.submit(function, block))
+            for given in _beside(blocks, along):
+                waiting.append(pool.submit(function, *given))
                 if len(waiting) > workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -337,11 +339,7 @@ class Rows:
         DataFrame of one row per cell, it gets the block's rows of that as well.
         """
         if not self.is_dask:
-            row = 0
-            for block in self.blocks(genes, dense=dense):
-                stop = row + block.shape[0]
-                yield function(block) if along is None else function(block, _part(along, row, stop))
-                row = stop
+            yield from starmap(function, _beside(self.blocks(genes, dense=dense), along))
             return
         import dask
 
@@ -349,41 +347,44 @@ class Rows:
         for i in range(0, len(tasks), _AT_ONCE):
             yield from dask.compute(*tasks[i : i + _AT_ONCE])
 
-    def reduce(self, function: Callable[[Any], T], genes: NDArray[np.intp] | None = None) -> T:
-        """Add up what a function makes of the blocks.
+    def reduce(
+        self,
+        function: Callable[..., T],
+        genes: NDArray[np.intp] | None = None,
+        *,
+        along: Any = None,
+        workers: int = _WORKERS,
+    ) -> T:
+        """Add up what a function makes of the blocks, of so many at once.
 
         Those of a dask array are added as a tree, so that few are held at a time.
         """
         if not self.is_dask:
-            return reduce(add, self.map(function, genes))
-        out: T = self._tree(self._tasks(function, genes))
-        return out
-
-    def _tree(self, tasks: list[Any]) -> Any:
+            blocks = self.blocks(genes, dense=False)
+            return reduce(add, self._each(function, blocks, along, workers))
         import dask
 
+        tasks = self._tasks(function, genes, along)
         while len(tasks) > 1:
             tasks = [
                 dask.delayed(_add)(tasks[i : i + _SPLIT]) for i in range(0, len(tasks), _SPLIT)
             ]
-        return dask.compute(tasks[0])[0]
+        out: T = dask.compute(tasks[0])[0]
+        return out
 
     def _tasks(
         self, function: Callable[..., Any], genes: NDArray[np.intp] | None, along: Any = None
     ) -> list[Any]:
         import dask
 
-        apply = dask.delayed(_apply)
         given = dask.delayed(function, pure=False)  # one copy for all blocks
         whole = self._by_rows()
-        blocks = whole.to_delayed().ravel()
-        if along is None:
-            return [apply(given, block, genes) for block in blocks]
-        stop = np.cumsum(whole.chunks[0])
-        starts = zip(stop - np.asarray(whole.chunks[0]), stop, strict=True)
+        stops = np.cumsum(whole.chunks[0]).tolist()
         return [
-            apply(given, block, genes, _part(along, i, j))
-            for block, (i, j) in zip(blocks, starts, strict=True)
+            dask.delayed(_apply)(given, block, genes, *_rows_of(along, start, stop))
+            for block, start, stop in zip(
+                whole.to_delayed().ravel(), [0, *stops[:-1]], stops, strict=True
+            )
         ]
 
     def _by_rows(self) -> Any:
@@ -413,9 +414,7 @@ class Rows:
         function = partial(_kernels.column_sums, some=some)
         if 0 in self.shape:
             return function(np.zeros(self.shape))
-        if self.is_dask:
-            return self.reduce(function)
-        return function(self.X) if self._csc else reduce(add, self._each(function))
+        return function(self.X) if self._csc else self.reduce(function)
 
     def project(
         self,
@@ -443,7 +442,8 @@ class Rows:
         if out is None and self.in_memory:
             return table.project(self.X)
         out = np.empty((self.shape[0], table.E.shape[1]), dtype=np.float32) if out is None else out
-        return _write(self._each(partial(table.project, parallel=False)), out)
+        project = partial(table.project, parallel=False)
+        return _write(self._each(project, self.blocks(dense=False)), out)
 
     def lazy(
         self, function: Callable[[Any, Any], NDArray[np.float32]], given: Any, width: int
@@ -569,16 +569,13 @@ class Rows:
             genes
         ]
         one = partial(_Products.of, genes=genes, center=first)
-        if self.is_dask:
-            found = self._tree(self._tasks(one, None, drawn))
-        else:
-            # Products of many genes are large: one at a time, then.
-            workers = _WORKERS if genes.size <= _COVARIANCE_GENES // 2 else 1
-            pairs = _beside(self.blocks(dense=False), drawn)
-            # Blocks are worked on at once: threads of BLAS inside of these would only wait for each
-            # other.
-            with threadpool_limits(None if workers == 1 else 1, user_api="blas"):
-                found = reduce(add, self._each(lambda pair: one(*pair), pairs, workers))
+        # Products of many genes are large: one at a time, then.
+        workers = _WORKERS if genes.size <= _COVARIANCE_GENES // 2 else 1
+        # Blocks are worked on at once: threads of BLAS inside of these would only wait for each
+        # other.
+        alone = 1 if workers > 1 and not self.is_dask else None
+        with threadpool_limits(alone, user_api="blas"):
+            found = self.reduce(one, along=drawn, workers=workers)
         stats = Stats.of(found.genes, self.name)
         moved = stats.mean[genes] - first
         scatter = found.scatter - self.shape[0] * np.outer(moved, moved)
@@ -596,7 +593,8 @@ class Rows:
             width > _ARRAY_GENES and 2 * stored < width * width and 12 * stored <= 2 * _BLOCK_BYTES
         )
         if width <= _COVARIANCE_GENES and not small:
-            return self.reduce(partial(_kernels.scatter, center=mean[genes]), genes) / max(n - 1, 1)
+            scatter = partial(_kernels.scatter, center=mean[genes])
+            return self.reduce(scatter, genes, workers=1) / max(n - 1, 1)
         center = mean[genes]
         X, at = (
             (self.X[:, genes].astype(np.float64), np.arange(width)) if small else (self.X, genes)
@@ -636,14 +634,17 @@ def warn_values(name: str, stats: Stats, n_cells: int) -> None:
         warn(f"{stats.n_empty:,} of {n_cells:,} cells have no count at all.")
 
 
-def _beside(
-    blocks: Iterable[Any], drawn: NDArray[np.bool_]
-) -> Iterator[tuple[Any, NDArray[np.bool_]]]:
-    """Blocks of rows, each beside what belongs to its rows."""
+def _beside(blocks: Iterable[Any], along: Any) -> Iterator[tuple[Any, ...]]:
+    """Blocks of rows, each with what lies along its rows, if anything does."""
     row = 0
     for block in blocks:
-        yield block, drawn[row : row + block.shape[0]]
-        row += block.shape[0]
+        yield block, *_rows_of(along, row, row := row + block.shape[0])
+
+
+def _rows_of(along: Any, start: int, stop: int) -> tuple[Any, ...]:
+    if along is None:
+        return ()
+    return ((along.iloc if hasattr(along, "iloc") else along)[start:stop],)
 
 
 def _as_rows(block: Any, genes: NDArray[np.intp] | None) -> Any:
@@ -655,10 +656,6 @@ def _apply(
     function: Callable[..., T], block: Any, genes: NDArray[np.intp] | None, *along: Any
 ) -> T:
     return function(_as_rows(block, genes), *along)
-
-
-def _part(along: Any, start: int, stop: int) -> Any:
-    return along.iloc[start:stop] if hasattr(along, "iloc") else along[start:stop]
 
 
 def _add(parts: list[Any]) -> Any:
@@ -684,10 +681,6 @@ def _project_sums(block: Any, table: _Table, used: NDArray[np.bool_]) -> _Sums:
 
 def _row_variance(sums: _kernels.ColumnSums) -> float:
     return float(_variance(sums.n, sums.row_total, sums.row_square))
-
-
-def _cut_array(X: NDArray[Any], start: int, stop: int) -> NDArray[Any]:
-    return X[start:stop]
 
 
 def _cut_rows(X: Any, start: int, stop: int) -> Any:

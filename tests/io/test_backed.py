@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from newt_sc.io._rows import read_rows
+from newt_sc.io._backed import read_rows
 
 
 class Counted:

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from newt_sc import _kernels
-from newt_sc._kernels import _moments
+from newt_sc._kernels import _blockwise
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from newt_sc._kernels import _moments
 )
 @pytest.mark.parametrize("step", [100, 13])
 def test_scatter(container, step, monkeypatch):
-    monkeypatch.setattr(_moments, "_DENSE_BYTES", step * 9 * 8)
+    monkeypatch.setattr(_blockwise, "_DENSE_BYTES", step * 9 * 8)
     X = np.random.default_rng(0).poisson(1.0, (50, 9)).astype(np.float32)
     center = X.mean(axis=0, dtype=float)
     np.testing.assert_allclose(
@@ -35,7 +35,7 @@ def test_scatter_is_made_dense_by_as_many_rows_as_fit(monkeypatch, rows_of_memor
         seen.append(self.shape[0])
         return original(self, *args, **kwargs)
 
-    monkeypatch.setattr("newt_sc._kernels._moments._DENSE_BYTES", int(rows_of_memory * 8 * 5))
+    monkeypatch.setattr("newt_sc._kernels._blockwise._DENSE_BYTES", int(rows_of_memory * 8 * 5))
     monkeypatch.setattr(sparse.csr_matrix, "toarray", spy)
     _kernels.scatter(X, np.zeros(5))
     assert seen == pieces
