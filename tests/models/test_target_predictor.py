@@ -1097,7 +1097,8 @@ def test_blocks_of_an_embedding(problem: Problem, make: Callable[..., TargetPred
     embedding.obsm["function"][5] = np.nan
     embedding.obsm["attention"] = rng.random((N_GENES, 2))
     embedding.X = rng.standard_normal(embedding.shape).astype(np.float32)
-    assert list(block_vectors(embedding)) == [""]
+    embedding.obsm["X_umap"] = rng.random((N_GENES, 2))
+    assert list(block_vectors(embedding)) == ["", "function"]
     embedding.uns["newt"] = {
         "modalities": np.array(["function", "pathway"])
     }  # the second has no block

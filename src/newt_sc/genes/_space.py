@@ -29,6 +29,8 @@ __all__ = ["PRIVATE", "Space", "blocks_of", "centered", "origin_of"]
 # benchmarks "panels" and "mapping"; docs/benchmarks/vectors.md has the table.
 PRIVATE: Final = 4.0
 
+_WRITTEN: Final = ("X_", f"{_keys.EMBED}_", _keys.ATTENTION)  # starts of names that are no blocks
+
 
 @dataclass(frozen=True, eq=False)
 class Space:
@@ -180,7 +182,8 @@ def blocks_of(data: Any, block_key: str = _keys.BLOCK) -> dict[str, tuple[pd.Ind
     ----------
     data
         A MuData after :func:`newt_sc.pp.encode`, or a gene embedding: there they are those that it
-        names, or, where it names none, all arrays of ``obsm`` that are not scanpy's (``X_...``).
+        names, or, where it names none, all arrays of ``obsm`` but those that scanpy and newt_sc
+        write there.
     block_key
         Key in ``obsm`` of each modality of a MuData.
     """
@@ -188,7 +191,8 @@ def blocks_of(data: Any, block_key: str = _keys.BLOCK) -> dict[str, tuple[pd.Ind
         mods = {name: mod for name, mod in data.mod.items() if block_key in mod.obsm}
         return {name: (mod.obs_names, mod.obsm[block_key]) for name, mod in mods.items()}
     arrays = {name: block for name, block in data.obsm.items() if isinstance(block, np.ndarray)}
-    named = origin_of(data).get("modalities", [n for n in arrays if not n.startswith("X_")])
+    others = [name for name in arrays if not name.startswith(_WRITTEN)]
+    named = origin_of(data).get("modalities", others)
     return {str(name): (data.obs_names, arrays[name]) for name in named if name in arrays}
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from newt_sc import _kernels, _keys
+from newt_sc import _kernels
+from newt_sc.genes._space import Space
 
 if TYPE_CHECKING:
     import anndata as ad
@@ -168,11 +169,8 @@ def block_vectors(embedding: ad.AnnData) -> dict[str, Floats]:
 
     ``""`` is the fused one.
     """
-    out = {"": np.asarray(embedding.X, dtype=np.float32)}
-    for name in embedding.uns.get(_keys.EMBED, {}).get("modalities", ()):
-        if name in embedding.obsm:
-            out[str(name)] = np.asarray(embedding.obsm[str(name)], dtype=np.float32)
-    return out
+    space = Space.of(embedding)
+    return {"": space.vectors, **space.blocks}
 
 
 class GeneKernel:
