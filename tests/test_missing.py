@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from newt_sc._missing import read_labels
+from newt_sc._missing import coded_labels, read_labels
 from newt_sc.errors import NewtWarning
 
 
@@ -31,3 +31,17 @@ def test_words_for_missing_are_counted_and_told(word: str) -> None:
 def test_categories_and_numbers() -> None:
     assert read_labels(pd.Series(pd.Categorical([2, None, 1])), "x").tolist() == ["2", None, "1"]
     assert read_labels(np.array(["a", "b"]), "x").tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("column", "codes", "names"),
+    [
+        (pd.Series(["b", None, "a", "b"]), [1, -1, 0, 1], ["a", "b"]),
+        (pd.Series(pd.Categorical(["b", "a"], ["c", "b", "a"])), [0, 1], ["b", "a"]),
+        (pd.Series(pd.Categorical([10, 2, None])), [1, 0, -1], ["2", "10"]),
+        (pd.Series([None, ""], dtype=object), [-1, -1], []),
+    ],
+)
+def test_labels_are_numbered(column: pd.Series, codes: list[int], names: list[str]) -> None:
+    found, of = coded_labels(column, "x")
+    assert (found.tolist(), of) == (codes, names)

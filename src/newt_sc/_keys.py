@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 EMBED: Final = "newt"
 """``uns`` key of :func:`newt_sc.tl.embed`."""
@@ -99,3 +100,35 @@ def loadings(slot: str) -> str:
 def mean(slot: str) -> str:
     """``var`` column of what new cells are centred on before."""
     return f"{slot}_mean"
+
+
+def in_modality(mdata: Any, modality: str) -> Any:
+    """Modality of a MuData where slots are; an AnnData is its own.
+
+    Raises
+    ------
+    KeyError
+        If the MuData has no such modality.
+    """
+    if not hasattr(mdata, "mod"):
+        return mdata
+    if modality not in mdata.mod:
+        msg = f"modality {modality!r} is not in the MuData, which has {list(mdata.mod)}."
+        raise KeyError(msg)
+    return mdata.mod[modality]
+
+
+def written(data: Any, key: str | None, own: str, entry: str) -> dict[str, Any]:
+    """Get what a verb of ``tl`` wrote into ``uns``; the verb is named by its own key.
+
+    Raises
+    ------
+    KeyError
+        If it wrote nothing under this key, or not this entry.
+    """
+    info: Any = data.uns.get(key or own)
+    if not isinstance(info, Mapping) or entry not in info:
+        verb = own.removeprefix("newt_")
+        msg = f"No {verb} in adata.uns[{key or own!r}]: run newt_sc.tl.{verb} first."
+        raise KeyError(msg)
+    return dict(info)

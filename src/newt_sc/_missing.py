@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
 from newt_sc._warn import warn
 
-__all__ = ["MISSING", "read_labels", "read_pairs"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["MISSING", "coded_labels", "read_labels", "read_pairs"]
 
 MISSING: Final = frozenset(("NA", "N/A", "#N/A", "NaN", "nan", "<NA>", "None"))
 """Strings that other programs write for a value that is missing.
@@ -47,6 +51,25 @@ def read_labels(values: Any, what: str, *, quiet: bool = False) -> pd.Series:
         warn(msg)
     out: pd.Series = text.where(~(said | (bare == "")), None)
     return out
+
+
+def coded_labels(
+    column: pd.Series, what: str, *, quiet: bool = False
+) -> tuple[NDArray[np.intp], list[str]]:
+    """Give each label a number, in the order of the categories, or sorted where there are none.
+
+    Returns
+    -------
+    Number of each row's label, -1 where it is missing, and the names of labels that rows have.
+    """
+    text = read_labels(column, what, quiet=quiet)
+    present = set(text.dropna())
+    order = sorted(present)
+    if hasattr(column, "cat"):
+        order = list(read_labels(column.cat.categories, what, quiet=True))
+    names = list(dict.fromkeys(name for name in order if name in present))
+    codes = pd.Index(names, dtype=object).get_indexer(pd.Index(text, dtype=object))
+    return codes.astype(np.intp), names
 
 
 def read_pairs(table: pd.DataFrame, what: str) -> pd.DataFrame:

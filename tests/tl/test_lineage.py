@@ -348,7 +348,7 @@ def test_bootstrap_draws_cells_within_groups() -> None:
     sizes = np.array([3, 1, 40])
     codes = np.repeat(np.arange(3), sizes)
     X = np.random.default_rng(0).standard_normal((44, 7))
-    space = _lineage._Space(X, [np.arange(7)])
+    space = _lineage._Values(X, [np.arange(7)])
     means, parts = zip(*_lineage._resampled(space, codes, sizes, 4000, 0), strict=True)
     found = np.array(means)
     np.testing.assert_allclose(found[:, 1], np.tile(X[3], (4000, 1)))
@@ -359,7 +359,7 @@ def test_bootstrap_draws_cells_within_groups() -> None:
             found[:, group].var(axis=0), own.var(axis=0) / sizes[group], rtol=0.15
         )
     assert any(len(np.unique(part)) < 7 for (part,) in parts)  # one group has one cell
-    in_rows = _lineage._Space(sparse.csr_matrix(X), space.parts)
+    in_rows = _lineage._Values(sparse.csr_matrix(X), space.parts)
     for (one, _), (other, _) in zip(
         *(_lineage._resampled(each, codes, sizes, 5, 0) for each in (space, in_rows)), strict=True
     ):
@@ -481,7 +481,7 @@ def test_scores_at_a_branch_by_hand() -> None:
 def test_resampled_centroids_are_means_of_drawn_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     """In pieces or at once the same number of them; a group of one cell draws features."""
     X = np.array([[0.0, 0], [1, 0], [0, 1], [10, 20]])
-    space = _lineage._Space(X, [np.arange(2)])
+    space = _lineage._Values(X, [np.arange(2)])
     codes, sizes = np.array([0, 0, 0, 1]), np.array([3, 1])
     whole = list(_lineage._resampled(space, codes, sizes, 500, 0))
     assert len(whole) == 500

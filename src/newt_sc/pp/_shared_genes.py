@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-__all__ = ["shared_genes"]
+__all__ = ["most_variable", "shared_genes"]
 
 
 @checked
@@ -87,7 +87,7 @@ def shared_genes(
     )
     query, reference = sparse.csr_array(X) @ joined, sparse.csr_array(R)[:, shared]
     if n_top_genes is not None and n_top_genes < shared.size:
-        top = _variable(reference, int(n_top_genes))
+        top = most_variable(reference, int(n_top_genes))
         query, reference, shared = query[:, top], reference[:, top], shared[top]
     out = []
     for table, whole in ((query, adata), (reference, ref)):
@@ -114,11 +114,13 @@ def _matrix(adata: AnnData, what: str) -> Any:
     return plain(X)
 
 
-def _variable(reference: sparse.csr_array, n_top_genes: int) -> NDArray[np.intp]:
+def most_variable(X: Any, n_top_genes: int, *, log1p: Any = None) -> NDArray[np.intp]:
+    """Which genes are most variable, by scanpy; ``log1p`` is what it wrote of the logarithm."""
     import anndata as ad
     import scanpy as sc
 
-    cells = ad.AnnData(sparse.csr_matrix(reference))
+    values = sparse.csr_matrix(X) if sparse.issparse(X) else X  # scanpy takes no sparse arrays
+    cells = ad.AnnData(values, uns={"log1p": log1p or {}})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of logarithms of empty genes
         table = sc.pp.highly_variable_genes(

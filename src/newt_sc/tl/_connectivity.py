@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import anndata as ad
     from numpy.typing import NDArray
 
-__all__ = ["connectivity"]
+__all__ = ["connectivity", "masked_correlation", "row_ranks"]
 
 _MIN_GENES: Final = 10
 _CHUNK: Final = 512
@@ -86,13 +86,13 @@ def connectivity(
         )
         sign = np.array([-1.0 if _GAIN.search(text) else 1.0 for text in kind])[use]
         values = list(Rows(mod.X, name).map(_to_array, at, dense=True))
-        ranks, known = _ranks(np.concatenate(values)[use].astype(np.float64), sets=True)
+        ranks, known = row_ranks(np.concatenate(values)[use].astype(np.float64), sets=True)
         to = sparse.csr_array(
             (np.ones(use.size), (np.arange(use.size), column[use])), shape=(use.size, t)
         )
         for start in range(0, n, _CHUNK):
             some = slice(start, start + _CHUNK)
-            r = _masked_correlation(*_ranks(X[some][:, place], sets=False), ranks, known) * sign
+            r = masked_correlation(*row_ranks(X[some][:, place], sets=False), ranks, known) * sign
             count[some] += np.isfinite(r).astype(np.float64) @ to
             total[some] += np.nan_to_num(r) @ to
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -109,7 +109,7 @@ def _columns(names: Any, targets: pd.Index) -> NDArray[np.intp]:
     return out
 
 
-def _ranks(
+def row_ranks(
     X: NDArray[np.float64], *, sets: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ranks within each row, from -0.5 to 0.5 and 0 where not measured, and what was measured."""
@@ -126,7 +126,7 @@ def _ranks(
     return ranks, known.astype(np.float64)
 
 
-def _masked_correlation(
+def masked_correlation(
     a: NDArray[np.float64],
     known_a: NDArray[np.float64],
     b: NDArray[np.float64],

@@ -99,42 +99,17 @@ def joint_map(
 
     harmonize = _harmony() if via == "harmony" else None
     *_, placed, _ = sides_in_one_space(
-        adata,
-        ref,
-        label=label,
-        pseudotime=None,
-        via="aligned" if via == "harmony" else via,
-        types="all",
-        embedding=embedding,
-        modalities=modalities,
-        n_comps=n_comps,
-        layer=layer,
-        mask_var=mask_var,
-        organism=organism,
-        orthologs=orthologs,
-        random_state=random_state,
-    )
+        adata, ref, label=label, pseudotime=None, via="aligned" if via == "harmony" else via,
+        types="all", embedding=embedding, modalities=modalities, n_comps=n_comps, layer=layer,
+        mask_var=mask_var, organism=organism, orthologs=orthologs, random_state=random_state,
+    )  # fmt: skip
     side = np.repeat(["query", "reference"], [adata.n_obs, ref.n_obs])
     Z = np.vstack([placed.query, placed.ref])
     if harmonize is not None:
         Z = harmonize(Z, side, random_state)
-    obs = pd.concat([adata.obs, ref.obs], join="outer")
-    obs.index = [f"{name}-{one}" for one, name in zip(side, obs.index, strict=True)]
-    # Categories that differ between the sides; pandas counts objects as strings, categories not.
-    for column in obs.columns[[pd.api.types.is_string_dtype(kind) for kind in obs.dtypes]]:
-        values = obs[column]
-        types = set(values.dropna().map(type))
-        if types and types <= {bool, np.bool_}:  # of one side only; no category of a file is a bool
-            obs[column] = values.astype("boolean")
-            continue
-        if len(types) > 1:  # numbers on one side, text on the other: no file takes both
-            values = values.where(values.isna(), values.astype(str))
-        obs[column] = pd.Categorical(values.where(values.notna(), None))
-    out = ad.AnnData(obs=obs, obsm={_keys.X_EMBED: Z.astype(np.float32)})
-    out.obs[_keys.SIDE] = pd.Categorical(side)
+    out = ad.AnnData(obs=_columns(adata, ref, side), obsm={_keys.X_EMBED: Z.astype(np.float32)})
     own = metrics.neighbor_mixing(Z, side, n_neighbors=n_neighbors, return_per_cell=True)
-    out.obs[_keys.OTHER_SIDE] = own
-    share = np.array([adata.n_obs, ref.n_obs]) / len(side)
+    out.obs[_keys.SIDE], out.obs[_keys.OTHER_SIDE] = pd.Categorical(side), own
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of umap and numba, on threads and seeds
         sc.pp.neighbors(
@@ -153,9 +128,26 @@ def joint_map(
             "random_state": random_state,
         },
         "mixing": float(own.mean()),
-        "mixing_expected": float(2 * share.prod()),
+        "mixing_expected": 2 * adata.n_obs * ref.n_obs / out.n_obs**2,
     }
     return out
+
+
+def _columns(adata: AnnData, ref: AnnData, side: NDArray[np.str_]) -> pd.DataFrame:
+    """Columns of both sides, of types that a file takes."""
+    obs = pd.concat([adata.obs, ref.obs], join="outer")
+    obs.index = [f"{name}-{one}" for one, name in zip(side, obs.index, strict=True)]
+    # Categories that differ between the sides; pandas counts objects as strings, categories not.
+    for column in obs.columns[[pd.api.types.is_string_dtype(kind) for kind in obs.dtypes]]:
+        values = obs[column]
+        types = set(values.dropna().map(type))
+        if types and types <= {bool, np.bool_}:  # of one side only; no category of a file is a bool
+            obs[column] = values.astype("boolean")
+            continue
+        if len(types) > 1:  # numbers on one side, text on the other: no file takes both
+            values = values.where(values.isna(), values.astype(str))
+        obs[column] = pd.Categorical(values.where(values.notna(), None))
+    return obs
 
 
 def _harmony() -> Any:

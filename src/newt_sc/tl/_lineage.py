@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from itertools import starmap
 from os import PathLike
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from newt_sc import _kernels, _keys, genes
-from newt_sc._missing import read_labels
+from newt_sc._missing import coded_labels, read_labels
 from newt_sc._verb import Count, Whole, Written, checked, own_copy, verb
 from newt_sc._warn import warn
 from newt_sc.genes._annotated import var_genes
 from newt_sc.genes._sets import align_sets
 from newt_sc.io._newick import format_newick
+from newt_sc.pp._shared_genes import most_variable
 from newt_sc.tl._rows import Rows, warn_values
 from newt_sc.tl._sides import N_TOP_GENES
 
@@ -158,77 +159,36 @@ def lineage(
         raise ValueError(msg)
     codes, groups = _groups(adata, groupby)
     start = _root(root, groups)
-    n = len(groups)
-    space = (
-        _genes(adata, codes, n) if use_rep is None else _representation(adata, use_rep, codes >= 0)
-    )
-    codes = codes[codes >= 0]
+    n, used = len(groups), codes >= 0
+    values = _genes(adata, codes, n) if use_rep is None else _representation(adata, use_rep, used)
+    codes = codes[used]
     sizes = np.bincount(codes, minlength=n)
     if codes.size < _FEW:
         warn(f"{codes.size} cells in {n} groups: support is a rough guide with so few.")
-
-    def build(
-        means: NDArray[np.floating], parts: Sequence[NDArray[np.intp]]
-    ) -> tuple[_kernels.Tree, NDArray[np.intp], NDArray[np.float64]]:
-        means = means - means.mean(axis=0)
-        D = np.mean([_kernels.group_distances(means[:, part], metric) for part in parts], axis=0)
-        tree = _kernels.neighbor_joining(D) if method == "nj" else _kernels.agglomerate(D, method)
-        return tree if start is None else tree.rooted(start), _kernels.spanning_tree(D, start), D
-
-    tree, parent, D = build(_kernels.group_means(space.X, codes, n), space.parts)
-    splits = tree.splits()
-    seen: Counter[bytes] = Counter()
-    edges: Counter[frozenset[int]] = Counter()
-    for again, up, _ in starmap(build, _resampled(space, codes, sizes, n_resamples, random_state)):
-        seen.update(set(again.splits()))
-        edges.update(frozenset((int(i), int(j))) for i, j in enumerate(up) if j >= 0)
-    once = max(n_resamples, 1)
-    support = np.array([seen[split] / once for split in splits])
-    trivial = np.isin(tree.members().sum(axis=1), [1, n - 1, n])
-    support[trivial | (n_resamples == 0)] = np.nan
-
-    paga, paga_edges = _paga(adata, groupby, groups, space, codes, n_neighbors)
-    table = [
-        {
-            "parent": groups[j],
-            "child": groups[i],
-            "distance": float(D[i, j]),
-            "support": edges[frozenset((i, int(j)))] / once if n_resamples else np.nan,
-            "in_paga": frozenset((i, int(j))) in paga_edges,
-        }
-        for i, j in enumerate(parent)
-        if j >= 0
-    ]
-    paga["shared"] = (
-        sum(row["in_paga"] for row in table) / len(paga_edges) if paga_edges else float("nan")
-    )
-    children = tree.children()
-    labels = ["" if np.isnan(value) else f"{value:.2f}" for value in support]
-    drawn = "genes" if use_rep is None else "dimensions"
-    single = bool((sizes == 1).any())
-    info: dict[str, Any] = {
-        "groups": np.array(groups, dtype=object),
-        "sizes": sizes.astype(np.int64),
-        "newick": format_newick(
-            len(children) - 1,
-            children,
-            lambda node: groups[node] if node < n else labels[node],
-            lambda node: float(tree.length[node]),
-        ),
-        "linkage": tree.linkage(),
-        "branches": _branches(tree, groups, sizes, support),
-        "spanning_tree": pd.DataFrame(table),
-        "paga": paga,
-    }
-    if space.genes:
-        info["genes"] = space.genes
+    build = partial(_trees, metric=metric, method=method, start=start)
+    trees = build(_kernels.group_means(values.X, codes, n), values.parts)
+    drawn = _resampled(values, codes, sizes, n_resamples, random_state)
+    support, edge_support = _support(trees, starmap(build, drawn), n_resamples)
+    graph, source = _connectivities(adata, groupby, groups, values, codes, n_neighbors)
+    paga, in_paga = _paga_tree(graph)
+    table = _edges(trees, groups, edge_support, in_paga)
+    shared = float(table["in_paga"].sum() / paga["n_edges"]) if paga["n_edges"] else np.nan
+    what = "genes" if use_rep is None else "dimensions"
+    some = (sizes == 1).any()  # a group of one cell cannot be drawn anew
     return Written(
-        uns=info,
+        uns={
+            "groups": np.array(groups, dtype=object),
+            "sizes": sizes.astype(np.int64),
+            "newick": _newick(trees.tree, groups, support),
+            "linkage": trees.tree.linkage(),
+            "branches": _branches(trees.tree, groups, sizes, support),
+            "spanning_tree": table,
+            "paga": paga | {"shared": shared, "source": source},
+            **({"genes": values.genes} if values.genes else {}),
+        },
         params={
             "metric": metric,
-            "resampled": (
-                "cells" if not single else drawn if (sizes == 1).all() else f"cells and {drawn}"
-            ),
+            "resampled": (what if (sizes == 1).all() else f"cells and {what}" if some else "cells"),
         },
         said=f"lineage of {n} groups from {codes.size} cells",
     )
@@ -316,59 +276,56 @@ def lineage_programs(
     >>> nt.tl.lineage_programs(adata, "hallmark.gmt")  # doctest: +SKIP
     >>> nt.get.lineage_programs(adata)  # doctest: +SKIP
     """
-    slot = key or _keys.LINEAGE
-    info = adata.uns.get(slot)
-    if info is None or "branches" not in info:
-        msg = f"No lineage in adata.uns[{slot!r}]: run newt_sc.tl.lineage first."
-        raise KeyError(msg)
+    info = _keys.written(adata, key, _keys.LINEAGE, "branches")
     if gene_sets is None and regulons is None:
         msg = "Neither gene_sets nor regulons is given: there is nothing to compare."
         raise ValueError(msg)
-    codes, groups = _groups(adata, str(info["params"]["groupby"]), quiet=True)
+    groupby = str(info["params"]["groupby"])
+    codes, groups = _groups(adata, groupby, quiet=True)
     if groups != [str(name) for name in info["groups"]]:
         msg = (
-            f"The groups of {info['params']['groupby']!r} are not those of the lineage: run"
-            " newt_sc.tl.lineage again."
+            f"The groups of {groupby!r} are not those of the lineage: run newt_sc.tl.lineage again."
         )
         raise KeyError(msg)
     members, table = _members(adata, gene_sets, regulons, min_size)
     rows = Rows.of(adata, layer)
     rows.stats()  # refuses what is not finite
-    blocks = [sparse.csr_array(block) for block in rows.blocks()]
-    X = sparse.csr_array(sparse.vstack(blocks))
+    X = sparse.csr_array(rows.part(np.arange(adata.n_vars)))
     rng = np.random.default_rng(random_state)
-    branches: pd.DataFrame = info["branches"]
+    parts = []
+    for node, first, second, side in _branchings(info["branches"], groups):
+        found = _separate(X, codes, side, members, n_permutations, rng)
+        up = found["difference"] > 0
+        parts.append(
+            table.assign(
+                branch=node,
+                **found,
+                higher=np.where(up, second, first),
+                lower=np.where(up, first, second),
+            )
+        )
+    programs = pd.concat(parts, ignore_index=True)
+    columns = ["branch", *table.columns, "difference", "z", "p", "fdr", "higher", "lower"]
+    out = own_copy(adata) if copy else adata
+    out.uns[key or _keys.LINEAGE] = {**info, "programs": programs[columns]}
+    return out if copy else None
+
+
+def _branchings(
+    branches: pd.DataFrame, groups: list[str]
+) -> Iterator[tuple[int, int, int, NDArray[np.intp]]]:
+    """Nodes with their two children, the smaller first, and the child that each group is below.
+
+    That is -1 for the first, 1 for the second and 0 for groups outside of the branch.
+    """
     below = {
         int(node): set(text.split(_keys.SEPARATOR))
         for node, text in branches[["node", "groups"]].to_numpy()
     }
-    parts = []
     for node, own in branches[branches["parent"] >= 0].groupby("parent"):
-        first, second = sorted(
-            own["node"].astype(int), key=lambda child: (len(below[child]), child)
-        )
-        side = np.array([-(name in below[first]) + (name in below[second]) for name in groups])
-        found = _separate(X, codes, side, members, n_permutations, rng)
-        part = table.assign(branch=int(node), **found)
-        up = part["difference"] > 0
-        part["higher"], part["lower"] = np.where(up, second, first), np.where(up, first, second)
-        parts.append(part)
-    programs = pd.concat(parts, ignore_index=True)
-    columns = [
-        "branch",
-        "kind",
-        "name",
-        "n_genes",
-        "difference",
-        "z",
-        "p",
-        "fdr",
-        "higher",
-        "lower",
-    ]
-    out = own_copy(adata) if copy else adata
-    out.uns[slot] = {**out.uns[slot], "programs": programs[columns]}
-    return out if copy else None
+        first, second = sorted(own["node"].astype(int), key=lambda one: (len(below[one]), one))
+        side = np.array([int(name in below[second]) - (name in below[first]) for name in groups])
+        yield int(node), first, second, side
 
 
 def _separate(
@@ -447,6 +404,34 @@ def _members(
     return sparse.csr_array(sparse.vstack(parts)), table
 
 
+def _newick(tree: _kernels.Tree, groups: list[str], support: NDArray[np.float64]) -> str:
+    labels = [*groups, *("" if np.isnan(one) else f"{one:.2f}" for one in support[len(groups) :])]
+    children = tree.children()
+    return format_newick(
+        len(children) - 1, children, labels.__getitem__, lambda node: float(tree.length[node])
+    )
+
+
+def _edges(
+    trees: _Trees,
+    groups: list[str],
+    support: NDArray[np.float64],
+    in_paga: NDArray[np.bool_],
+) -> pd.DataFrame:
+    """Table of the edges of the spanning tree."""
+    child = np.flatnonzero(trees.spanning >= 0)
+    parent = trees.spanning[child]
+    return pd.DataFrame(
+        {
+            "parent": [groups[i] for i in parent],
+            "child": [groups[i] for i in child],
+            "distance": trees.D[child, parent],
+            "support": support[child, parent],
+            "in_paga": in_paga[child, parent],
+        }
+    )
+
+
 def _branches(
     tree: _kernels.Tree, groups: list[str], sizes: NDArray[np.intp], support: NDArray[np.float64]
 ) -> pd.DataFrame:
@@ -465,8 +450,51 @@ def _branches(
     )
 
 
+class _Trees(NamedTuple):
+    """Both trees of some centroids, and the distances that they were made of."""
+
+    tree: _kernels.Tree
+    spanning: NDArray[np.intp]
+    D: NDArray[np.float64]
+
+
+def _trees(
+    means: NDArray[np.floating],
+    parts: Sequence[NDArray[np.intp]],
+    *,
+    metric: str,
+    method: str,
+    start: int | None,
+) -> _Trees:
+    means = means - means.mean(axis=0)
+    D = np.mean([_kernels.group_distances(means[:, part], metric) for part in parts], axis=0)
+    tree = _kernels.neighbor_joining(D) if method == "nj" else _kernels.agglomerate(D, method)
+    tree = tree if start is None else tree.rooted(start)
+    return _Trees(tree, _kernels.spanning_tree(D, start), D)
+
+
+def _support(
+    trees: _Trees, resampled: Iterable[_Trees], n_resamples: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Count in how many resamples the split above each node and each edge of groups is, as shares.
+
+    NaN for splits that every tree has, and without resamples.
+    """
+    n = trees.tree.n_leaves
+    seen: Counter[bytes] = Counter()
+    edges = np.zeros((n, n))
+    for again in resampled:
+        seen.update(set(again.tree.splits()))
+        child = np.flatnonzero(again.spanning >= 0)
+        edges[child, again.spanning[child]] += 1
+    support = np.array([float(seen[split]) for split in trees.tree.splits()])
+    support[np.isin(trees.tree.members().sum(axis=1), [1, n - 1, n])] = np.nan
+    once = n_resamples or np.nan
+    return support / once, (edges + edges.T) / once
+
+
 def _resampled(
-    space: _Space,
+    values: _Values,
     codes: NDArray[np.intp],
     sizes: NDArray[np.intp],
     n_resamples: int,
@@ -477,66 +505,57 @@ def _resampled(
     The parts are of drawn features where a group has one cell.
     """
     rng = np.random.default_rng(random_state)
-    groups = [space.X[codes == group] for group in range(sizes.size)]
-    step = max(1, _AT_ONCE // (sizes.size * space.X.shape[1]))
+    groups = [values.X[codes == group] for group in range(sizes.size)]
+    width, single = values.X.shape[1], (sizes == 1).any()
+    step = max(1, _AT_ONCE // (sizes.size * width))
     for first in range(0, n_resamples, step):
         n = min(step, n_resamples - first)
-        means = np.empty((n, sizes.size, space.X.shape[1]))
+        means = np.empty((n, sizes.size, width))
         for group, (part, size) in enumerate(zip(groups, sizes, strict=True)):
             weight = rng.multinomial(size, np.full(size, 1 / size), size=n) / size
             means[:, group] = np.asarray((part.T @ weight.T).T)
         for one in means:
-            single = (sizes == 1).any()
-            yield (
-                one,
-                ([rng.choice(part, part.size) for part in space.parts] if single else space.parts),
-            )
+            parts = values.parts
+            yield one, [rng.choice(part, part.size) for part in parts] if single else parts
 
 
-def _paga(
+def _connectivities(
     adata: AnnData,
     groupby: str,
     groups: list[str],
-    space: _Space,
+    values: _Values,
     codes: NDArray[np.intp],
     n_neighbors: int,
-) -> tuple[dict[str, Any], set[frozenset[int]]]:
-    """PAGA's tree over the groups: that of ``uns["paga"]``, or computed from neighbours."""
+) -> tuple[NDArray[np.float64], str]:
+    """PAGA's connectivities of groups: of ``uns["paga"]`` if they are of these, else computed."""
+    from sklearn.neighbors import kneighbors_graph
+
+    stored, column = adata.uns.get("paga", {}), adata.obs[groupby]
+    whole: Any = stored.get("connectivities")
+    if whole is not None and str(stored.get("groups", "")) == groupby and hasattr(column, "cat"):
+        at = pd.Index(column.cat.categories.astype(str)).get_indexer(groups)
+        if whole.shape == (len(column.cat.categories),) * 2 and (at >= 0).all():
+            return sparse.csr_array(whole)[at][:, at].toarray(), "uns"
+    X = values.X if values.genes is None else _components(values)
+    near = kneighbors_graph(X, min(n_neighbors, codes.size) - 1)  # scanpy counts the cell itself
+    # Not by sc.tl.paga, which fails where no edge joins two groups.
+    return _kernels.group_connectivity(sparse.csr_array(near), codes, len(groups)), "computed"
+
+
+def _paga_tree(graph: NDArray[np.float64]) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+    """PAGA's tree over the groups, which spans them by the largest connectivities."""
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
-    stored = adata.uns.get("paga", {})
-    column = adata.obs[groupby]
-    graph: Any = None
-    if str(stored.get("groups", "")) == groupby and hasattr(column, "cat"):
-        names = [str(name) for name in column.cat.categories]
-        at = [names.index(name) for name in groups if name in names]
-        whole: Any = stored.get("connectivities")
-        if whole is not None and whole.shape == (len(names),) * 2 and len(at) == len(groups):
-            graph = sparse.csr_array(whole)[at][:, at].toarray()
-    source = "computed" if graph is None else "uns"
-    if graph is None:
-        from sklearn.neighbors import kneighbors_graph
-
-        X = space.X if space.genes is None else _components(space)
-        near = kneighbors_graph(
-            X, min(n_neighbors, codes.size) - 1
-        )  # scanpy counts the cell itself
-        graph = _kernels.group_connectivity(sparse.csr_array(near), codes, len(groups))
-    weight = sparse.csr_array(np.where(graph > 0, 1 / np.where(graph > 0, graph, 1), 0))
+    weight = sparse.csr_array(np.divide(1, graph, out=np.zeros_like(graph), where=graph > 0))
     n_components = int(connected_components(weight, directed=False)[0])
-    tree = minimum_spanning_tree(weight).tocoo()
-    edges = {frozenset((int(i), int(j))) for i, j in zip(tree.row, tree.col, strict=True)}
+    edges = minimum_spanning_tree(weight).toarray() > 0
+    n_edges = int(edges.sum())
     if n_components > 1:
         warn(
-            f"PAGA's graph of the {len(groups)} groups falls into {n_components} parts: its tree"
-            f" has {len(edges)} edges, and the lineage joins parts that no cells connect."
+            f"PAGA's graph of the {len(graph)} groups falls into {n_components} parts: its tree"
+            f" has {n_edges} edges, and the lineage joins parts that no cells connect."
         )
-    return {
-        "shared": float("nan"),
-        "n_edges": len(edges),
-        "n_components": n_components,
-        "source": source,
-    }, edges
+    return {"n_edges": n_edges, "n_components": n_components}, edges | edges.T
 
 
 def _groups(
@@ -547,25 +566,19 @@ def _groups(
         msg = f"groupby {groupby!r} is not in adata.obs, which has {list(adata.obs.columns)}."
         raise KeyError(msg)
     column = adata.obs[groupby]
-    if column.dtype.kind == "f" or (
-        hasattr(column, "cat") and column.cat.categories.dtype.kind == "f"
-    ):
+    names: Any = column.cat.categories if hasattr(column, "cat") else column
+    if names.dtype.kind == "f":
         msg = (
             f"adata.obs[{groupby!r}] holds numbers with fractions ({column.dtype}): expected"
             " groups, as categories."
         )
         raise TypeError(msg)
-    text = read_labels(column, f"adata.obs[{groupby!r}]", quiet=quiet)
-    given = column.cat.categories if hasattr(column, "cat") else sorted(text.dropna().unique())
-    names = [name for name in read_labels(given, groupby, quiet=True) if name is not None]
-    counts = text.value_counts()
-    groups = [name for name in names if counts.get(name, 0)]
-    codes = pd.Index(groups, dtype=object).get_indexer(pd.Index(text, dtype=object)).astype(np.intp)
-    if not quiet:
-        if lost := int((codes < 0).sum()):
-            warn(f"{lost} cells have no group in {groupby!r} and are left out.")
-        if empty := [name for name in names if not counts.get(name, 0)]:
-            warn(f"Groups without a cell are left out: {empty}.")
+    codes, groups = coded_labels(column, f"adata.obs[{groupby!r}]", quiet=quiet)
+    if lost := int((codes < 0).sum() * (not quiet)):
+        warn(f"{lost} cells have no group in {groupby!r} and are left out.")
+    named = read_labels(names, groupby, quiet=True).dropna()
+    if not quiet and (empty := [name for name in named.unique() if name not in groups]):
+        warn(f"Groups without a cell are left out: {empty}.")
     if len(groups) < 2:
         msg = (
             f"adata.obs[{groupby!r}] has {len(groups)} groups with cells {groups}; a hierarchy"
@@ -588,7 +601,7 @@ def _root(root: str | None, groups: list[str]) -> int | None:
 
 
 @dataclass(frozen=True)
-class _Space:
+class _Values:
     """What distances are taken in.
 
     Attributes
@@ -606,14 +619,11 @@ class _Space:
     genes: dict[str, Any] | None = None
 
 
-def _genes(adata: AnnData, codes: NDArray[np.intp], n_groups: int) -> _Space:
+def _genes(adata: AnnData, codes: NDArray[np.intp], n_groups: int) -> _Values:
     """Take highly variable genes and those whose centroids vary most.
 
     Genes of the cell cycle and housekeeping genes are left out.
     """
-    import anndata as ad
-    import scanpy as sc
-
     rows = Rows(adata.X, "adata.X")
     stats = rows.stats()
     if stats.minimum < 0 or stats.maximum > _MOST:
@@ -643,13 +653,7 @@ def _genes(adata: AnnData, codes: NDArray[np.intp], n_groups: int) -> _Space:
         raise ValueError(msg)
     variable = np.arange(at.size)
     if at.size > N_TOP_GENES:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of logarithms of empty genes
-            cells = ad.AnnData(X, uns={"log1p": adata.uns.get("log1p", {})})
-            table = sc.pp.highly_variable_genes(
-                cells, n_top_genes=N_TOP_GENES, flavor="seurat", inplace=False
-            )
-        variable = np.flatnonzero(table["highly_variable"].to_numpy())
+        variable = most_variable(X, N_TOP_GENES, log1p=adata.uns.get("log1p"))
     parts = [variable, np.argsort(-between, kind="stable")[:N_TOP_GENES]]
     used = np.union1d(*parts)
     told = {
@@ -657,19 +661,19 @@ def _genes(adata: AnnData, codes: NDArray[np.intp], n_groups: int) -> _Space:
         "n_left_out": int(gone.sum()),
         "left_out": adata.var_names[gone].to_numpy(dtype=object),
     }
-    return _Space(X[:, used], [np.searchsorted(used, part) for part in parts], told)
+    return _Values(X[:, used], [np.searchsorted(used, part) for part in parts], told)
 
 
-def _components(space: _Space) -> NDArray[np.floating]:
+def _components(values: _Values) -> NDArray[np.floating]:
     """Principal components of the highly variable genes."""
     import scanpy as sc
 
-    X = space.X[:, space.parts[0]]
+    X = values.X[:, values.parts[0]]
     X = X.astype(np.float64)
     return np.asarray(sc.pp.pca(X, n_comps=min(_COMPONENTS, min(X.shape) - 1)))
 
 
-def _representation(adata: AnnData, use_rep: str, used: NDArray[np.bool_]) -> _Space:
+def _representation(adata: AnnData, use_rep: str, used: NDArray[np.bool_]) -> _Values:
     if use_rep not in adata.obsm:
         msg = (
             f"use_rep {use_rep!r} is not in adata.obsm, which has {list(adata.obsm)}. Run"
@@ -691,4 +695,4 @@ def _representation(adata: AnnData, use_rep: str, used: NDArray[np.bool_]) -> _S
             " Leave these cells out, or embed them again."
         )
         raise ValueError(msg)
-    return _Space(X[used].astype(np.float64), [np.arange(X.shape[1])])
+    return _Values(X[used].astype(np.float64), [np.arange(X.shape[1])])

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from newt_sc import _kernels, _keys
-from newt_sc._missing import read_labels
+from newt_sc._missing import coded_labels
 from newt_sc._verb import Count, Organism, Share, Whole, Written, check_anndata, checked, verb
 from newt_sc._warn import warn
 from newt_sc.tl._place import Placed, Plan, carried, expanded, place, plan, shared_pair
@@ -20,7 +20,7 @@ from newt_sc.tl._rows import Rows, dense
 from newt_sc.tl._sides import (
     Orthologs,
     Side,
-    check_orthologs,
+    read_orthologs,
     read_side,
     side,
     write_side,
@@ -30,6 +30,8 @@ from newt_sc.tl._space import DEFAULT_MASK, HighlyVariable, open_space
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
+
+    from newt_sc.genes._space import Space
 
 __all__ = ["map_to_reference", "save_reference", "sides_in_one_space"]
 
@@ -187,95 +189,30 @@ def map_to_reference(
     >>> nt.tl.map_to_reference(adata, ref, label="cell_type")  # doctest: +SKIP
     >>> adata.uns["newt_mapping"]["choice"]["why"]  # doctest: +SKIP
     """
-    if not isinstance(types, str | Sequence | np.ndarray):
-        msg = f"types is {types!r}, expected 'auto', 'all' or a list of labels."
-        raise TypeError(msg)
     if label is None and pseudotime is None:
         msg = "Neither label nor pseudotime is given: name a column of ref.obs."
         raise ValueError(msg)
-    types = types if isinstance(types, str) else [str(name) for name in types]
     wanted = None if genes is None else _genes(genes, ref)
     query, reference, how, placed, told = sides_in_one_space(
-        adata,
-        ref,
-        label=label,
-        pseudotime=pseudotime,
-        via=via,
-        types=types,
-        embedding=embedding,
-        modalities=modalities,
-        n_comps=n_comps,
-        layer=layer,
-        mask_var=mask_var,
-        organism=organism,
-        orthologs=orthologs,
-        random_state=random_state,
-    )
-    rows = expanded(reference, n_neighbors)
-    columns: dict[str, Any] = {}
-    least = 0.0
-    abstained = np.zeros(adata.n_obs, dtype=bool)
-    similarity = np.empty(0)
-    if label is not None:
-        allowed = rows[(reference.codes[rows] >= 0) & how.present[reference.codes[rows]]]
-        index, cosine, weight = carried(placed.query, placed.ref[allowed], n_neighbors)
-        voters = allowed[index], weight
-        codes, similarity = reference.codes[allowed][index], cosine.mean(axis=1)
-        votes = np.zeros((adata.n_obs, len(reference.types)))
-        np.add.at(votes, (np.arange(adata.n_obs)[:, None], codes), weight)
-        winner, share = votes.argmax(axis=1), votes.max(axis=1)
-        confidence = _confidence(placed, reference, how.present, share)
-        least = (
-            _LEAST[told.get("centered", how.via)]
-            if isinstance(min_confidence, str)
-            else min_confidence
-        )
-        abstained = confidence < least
-        names = np.where(abstained, -1, winner)
-        columns["label"] = pd.Categorical.from_codes(names, categories=reference.types)
-        columns["votes"] = share.astype(np.float32)
-        columns["confidence"] = confidence.astype(np.float32)
-    if pseudotime is not None:
-        may = how.present[reference.codes[rows]] | (reference.codes[rows] < 0)
-        timed = rows[np.isfinite(reference.numbers[rows]) & (may if label is not None else True)]
-        index, cosine, weight = carried(placed.query, placed.ref[timed], n_neighbors)
-        values = reference.numbers[timed][index]
-        if label is None:
-            voters = timed[index], weight
-            similarity = cosine.mean(axis=1)
-            abstained = (
-                similarity <= 0
-            )  # a cell that departs from the mean as no reference cell does
-        mean = (weight * values).sum(axis=1)
-        sd = np.sqrt(np.maximum((weight * (values - mean[:, None]) ** 2).sum(axis=1), 0))
-        columns["pseudotime"] = np.where(abstained, np.nan, mean).astype(np.float32)
-        columns["pseudotime_sd"] = sd.astype(np.float32)
-    columns["similarity"] = similarity.astype(np.float32)
-    columns["abstained"] = abstained
-    read = None if wanted is None else _read(wanted, ref, layer, adata.obs_names, *voters)
-    if read is not None:
-        read.loc[abstained] = np.nan
-    left_out = [
-        name for name, is_there in zip(reference.types, how.present, strict=True) if not is_there
-    ]
-    if left_out and types in ("auto", ["auto"]):
-        warn(
-            f"The query looks like {', '.join(n for n in reference.types if n not in left_out)}"
-            f" alone, so {', '.join(left_out[:5])}{' and more' * (len(left_out) > 5)} cannot be"
-            " called. Say types='all' if every type may be there."
-        )
-    if abstained.mean() > 0.5:
-        warn(
-            f"{abstained.sum()} of {adata.n_obs} cells abstain: is the reference of the same"
-            " tissue, and are both sides log-normalised?"
-        )
+        adata, ref, label=label, pseudotime=pseudotime, via=via, types=types, embedding=embedding,
+        modalities=modalities, n_comps=n_comps, layer=layer, mask_var=mask_var, organism=organism,
+        orthologs=orthologs, random_state=random_state,
+    )  # fmt: skip
+    least = None if label is None else min_confidence
+    if isinstance(least, str):
+        least = _LEAST[told.get("centered", how.via)]
+    voters, columns = _vote(placed, reference, how.present, n_neighbors, least, bool(pseudotime))
+    abstained = columns["abstained"]
+    read = None if wanted is None else _read(wanted, ref, layer, voters, abstained)
+    called = [name for name, there in zip(reference.types, how.present, strict=True) if there]
+    _warn_mapped(called, reference.types, abstained, types)
     return Written(
         # what an earlier call wrote and this one does not is taken away
         obs={f"_{name}": columns.get(name) for name in _COLUMNS},
-        obsm={"_genes": read},
+        obsm={"_genes": None if read is None else read.set_index(adata.obs_names)},
         uns={
             "choice": how.told | told,
-            "types": np.array([n for n in reference.types if n not in left_out], dtype=str),
+            "types": np.array(called, dtype=str),
             "n_reference": int(reference.size.sum()),
             "n_cells": adata.n_obs,
             "n_abstained": int(abstained.sum()),
@@ -287,10 +224,96 @@ def map_to_reference(
             "asked_via": via,
             **dict.fromkeys(("ref", "types", "genes", "modalities", "mask_var", "orthologs")),
             "n_comps": [query.n_comps, reference.n_comps],
-            "min_confidence": float(least),
+            "min_confidence": float(least or 0),
         },
         said=f"mapped {adata.n_obs:,} cells via {how.via}, {int(abstained.sum()):,} abstained",
     )
+
+
+def _warn_mapped(
+    called: list[str], every: list[str], abstained: NDArray[np.bool_], types: str | Sequence[str]
+) -> None:
+    """Warn of types that were chosen to be left out, and of cells without a label."""
+    left = [name for name in every if name not in called]
+    if left and np.array_equal(np.ravel(types), ["auto"]):
+        warn(
+            f"The query looks like {', '.join(called)} alone, so"
+            f" {', '.join(left[:5])}{' and more' * (len(left) > 5)} cannot be called. Say"
+            " types='all' if every type may be there."
+        )
+    if abstained.mean() > 0.5:
+        warn(
+            f"{abstained.sum()} of {abstained.size} cells abstain: is the reference of the same"
+            " tissue, and are both sides log-normalised?"
+        )
+
+
+class _Voters(NamedTuple):
+    """Reference rows that vote for each cell, their weights, and the mean cosine with them."""
+
+    rows: NDArray[np.intp]
+    weight: NDArray[np.float64]
+    similarity: NDArray[np.float64]
+
+
+def _voters(placed: Placed, rows: NDArray[np.intp], n_neighbors: int) -> _Voters:
+    index, cosine, weight = carried(placed.query, placed.ref[rows], n_neighbors)
+    return _Voters(rows[index], weight, cosine.mean(axis=1))
+
+
+def _vote(
+    placed: Placed,
+    ref: Side,
+    present: NDArray[np.bool_],
+    n_neighbors: int,
+    least: float | None,
+    timed: bool,
+) -> tuple[_Voters, dict[str, Any]]:
+    """Vote on types, with the least confidence, or on pseudotime, or on both; types come first."""
+    rows = expanded(ref, n_neighbors)
+    may = (ref.codes >= 0) & present[ref.codes]
+    clock = np.isfinite(ref.numbers)
+    columns: dict[str, Any] = {}
+    if least is not None:
+        voters = _voters(placed, rows[may[rows]], n_neighbors)
+        columns = _called(placed, ref, present, voters, least)
+        clock &= may | (ref.codes < 0)
+    if timed:
+        timers = _voters(placed, rows[clock[rows]], n_neighbors)
+        if least is None:  # a cell abstains that departs from the mean as no reference cell does
+            voters, columns = timers, {"abstained": timers.similarity <= 0}
+        columns |= _timed(ref.numbers[timers.rows], timers.weight, columns["abstained"])
+    return voters, columns | {"similarity": voters.similarity.astype(np.float32)}
+
+
+def _called(
+    placed: Placed, ref: Side, present: NDArray[np.bool_], voters: _Voters, least: float
+) -> dict[str, Any]:
+    """Types of the cells by their votes; those of less than least confidence abstain."""
+    votes = np.zeros((len(voters.rows), len(ref.types)))
+    np.add.at(votes, (np.arange(len(votes))[:, None], ref.codes[voters.rows]), voters.weight)
+    share = votes.max(axis=1)
+    confidence = _confidence(placed, ref, present, share)
+    abstained = confidence < least
+    codes = np.where(abstained, -1, votes.argmax(axis=1))
+    return {
+        "label": pd.Categorical.from_codes(codes, categories=ref.types),
+        "votes": share.astype(np.float32),
+        "confidence": confidence.astype(np.float32),
+        "abstained": abstained,
+    }
+
+
+def _timed(
+    values: NDArray[np.float64], weight: NDArray[np.float64], abstained: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Weighted mean and deviation of the voters' pseudotime."""
+    mean = (weight * values).sum(axis=1)
+    sd = np.sqrt(np.maximum((weight * (values - mean[:, None]) ** 2).sum(axis=1), 0))
+    return {
+        "pseudotime": np.where(abstained, np.nan, mean).astype(np.float32),
+        "pseudotime_sd": sd.astype(np.float32),
+    }
 
 
 @checked
@@ -340,25 +363,25 @@ def save_reference(
     >>> nt.tl.save_reference(ref, "blood.safetensors", label="cell_type")  # doctest: +SKIP
     >>> nt.tl.map_to_reference(adata, "blood.safetensors", label="cell_type")  # doctest: +SKIP
     """
-    check_orthologs(orthologs, ref)
+    named = read_orthologs(orthologs, ref)
     if not Path(path).resolve().parent.is_dir():
         msg = f"{path}: the folder {Path(path).resolve().parent} does not exist; make it first."
         raise FileNotFoundError(msg)
     one = _reference(
         ref, label, pseudotime, open_space(embedding).for_cells(modalities), layer=layer,
         mask_var=mask_var, n_comps=n_comps,
-        organism=organism, orthologs=orthologs, random_state=random_state, alone=False,
+        organism=organism, orthologs=named, random_state=random_state, alone=False,
     )  # fmt: skip
     write_side(one, path, {"label": label or "", "pseudotime": pseudotime or ""})
 
 
 def sides_in_one_space(
     adata: AnnData,
-    ref: AnnData | str | PathLike[str],
+    ref: Any,
     *,
     label: str | None,
     pseudotime: str | None,
-    via: str,
+    via: Literal["auto", "shared", "aligned", "rotated"],
     types: str | Sequence[str],
     embedding: str | PathLike[str] | AnnData,
     modalities: Sequence[str] | None,
@@ -368,18 +391,17 @@ def sides_in_one_space(
     **options: Any,
 ) -> tuple[Side, Side, Plan, Placed, dict[str, Any]]:
     """Both sides, how they are brought together, where their rows are, and what was measured."""
-    check_orthologs(orthologs, adata, *([] if isinstance(ref, str | PathLike) else [ref]))
-    space = open_space(embedding).for_cells(modalities)
-    options |= {"layer": layer, "orthologs": orthologs, "random_state": random_state}
-    if isinstance(ref, str | PathLike):
-        reference = _saved(Path(ref), space, label, pseudotime)
-    else:
+    saved = isinstance(ref, str | PathLike)
+    if not saved:
         check_anndata("ref", ref)
-        reference = _reference(ref, label, pseudotime, space, **options)
+    named = read_orthologs(orthologs, *([adata] if saved else [adata, ref]))
+    space = open_space(embedding).for_cells(modalities)
+    options |= {"layer": layer, "orthologs": named, "random_state": random_state}
+    reference: Side = (_saved if saved else _reference)(ref, label, pseudotime, space, **options)
     given = _types(types, reference, label)
     query = side(adata, space, what="adata", **options)
-    other = reference if isinstance(ref, str | PathLike) else ref
-    shared = {"layer": layer, "mask_var": options["mask_var"], "orthologs": orthologs}
+    other = reference if saved else ref
+    shared = {"layer": layer, "mask_var": options["mask_var"], "orthologs": named}
     pair = shared_pair(adata, other, **shared) if via in ("auto", "shared") else None
     how = plan(query, reference, pair, via, given, random_state=random_state)
     placed, told = place(query, reference, pair, how)
@@ -390,7 +412,7 @@ def _reference(
     ref: AnnData,
     label: str | None,
     pseudotime: str | None,
-    space: Any,
+    space: Space,
     *,
     alone: bool = True,
     **options: Any,
@@ -430,7 +452,10 @@ def _without_single_cells(
     return anew[codes], [names[i] for i in kept]
 
 
-def _saved(path: Path, space: Any, label: str | None, pseudotime: str | None) -> Side:
+def _saved(
+    path: str | PathLike[str], label: str | None, pseudotime: str | None, space: Space, **_: Any
+) -> Side:
+    path = Path(path)
     if not path.is_file():
         msg = f"{path} does not exist: give an AnnData, or a file of newt_sc.tl.save_reference."
         raise FileNotFoundError(msg)
@@ -443,6 +468,9 @@ def _saved(path: Path, space: Any, label: str | None, pseudotime: str | None) ->
 
 
 def _types(types: str | Sequence[str], ref: Side, label: str | None) -> NDArray[np.bool_] | None:
+    if not isinstance(types, str | Sequence | np.ndarray):
+        msg = f"types is {types!r}, expected 'auto', 'all' or a list of labels."
+        raise TypeError(msg)
     wanted = [types] if isinstance(types, str) else [str(name) for name in types]
     if wanted in (["auto"], ["all"]):
         return (
@@ -482,20 +510,16 @@ def _read(
     names: pd.Index,
     ref: AnnData,
     layer: str | None,
-    cells: pd.Index,
-    voters: NDArray[np.intp],
-    weight: NDArray[np.float64],
+    voters: _Voters,
+    abstained: NDArray[np.bool_],
 ) -> pd.DataFrame:
     """Genes of the reference as the weighted mean of the reference cells voting for each cell."""
     X = Rows.of(ref, layer, "ref").part(ref.var_names.get_indexer(names))
-    start = np.arange(0, voters.size + 1, voters.shape[1])
-    mean = (
-        sparse.csr_array((weight.ravel(), voters.ravel(), start), shape=(len(voters), ref.n_obs))
-        @ X
-    )
-    return pd.DataFrame(
-        dense(mean).astype(np.float32), index=cells, columns=names.str.replace("/", "_")
-    )
+    start = np.arange(0, voters.rows.size + 1, voters.rows.shape[1])
+    of_cells = voters.weight.ravel(), voters.rows.ravel(), start
+    mean = dense(sparse.csr_array(of_cells, shape=(len(voters.rows), ref.n_obs)) @ X)
+    mean[abstained] = np.nan
+    return pd.DataFrame(mean.astype(np.float32), columns=names.str.replace("/", "_"))
 
 
 def _confidence(
@@ -505,9 +529,8 @@ def _confidence(
 
     It is the mean over a cell and its nearest query cells.
     """
-    if (
-        present.sum() == 1
-    ):  # a side of one type is centred on it, so that no cosine with its centre says anything
+    # A side of one type is centred on it, so that no cosine with its centre says anything.
+    if present.sum() == 1:
         return np.full(len(placed.query), 0.5)
     unit, rows = _kernels.unit_rows(placed.query), _kernels.unit_rows(placed.ref)
     centers = [
@@ -524,16 +547,10 @@ def _confidence(
 
 
 def _labels(column: pd.Series, name: str) -> tuple[NDArray[np.intp], list[str]]:
-    text = read_labels(column, f"ref.obs[{name!r}]").fillna("").astype(str)
-    order = column.cat.categories.astype(str) if hasattr(column, "cat") else sorted(text.unique())
-    present = set(text) - {""}
-    names = [str(value) for value in order if value in present]
+    codes, names = coded_labels(column, f"ref.obs[{name!r}]")
     if not names:
         msg = f"No cell of ref has a label in {name!r}."
         raise ValueError(msg)
-    codes: NDArray[np.intp] = (
-        pd.Index(names, dtype=object).get_indexer(pd.Index(text, dtype=object)).astype(np.intp)
-    )
     return codes, names
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
-    from newt_sc.tl._sides import Orthologs
-
 __all__ = ["Placed", "Plan", "carried", "expanded", "place", "plan", "shared_pair"]
 
 Via = Literal["shared", "aligned", "rotated"]
@@ -74,7 +72,7 @@ def shared_pair(
     *,
     layer: str | None,
     mask_var: Any,
-    orthologs: Orthologs | None,
+    orthologs: pd.Series | None,
 ) -> tuple[Any, Any] | None:
     """Cells of both sides on the 2,000 shared genes most variable in the reference, if any."""
     import anndata as ad
@@ -140,7 +138,7 @@ def plan(
     query: Side,
     ref: Side,
     pair: tuple[Any, Any] | None,
-    via: str,
+    via: Literal["auto", "shared", "aligned", "rotated"],
     types: NDArray[np.bool_] | None,
     *,
     random_state: int,
@@ -158,56 +156,53 @@ def plan(
     """
     n_shared = 0 if pair is None else int(pair[0].shape[1])
     told: dict[str, Any] = {"n_shared_genes": n_shared}
-    everything = np.ones(len(ref.types), dtype=bool) if types is None else types
+    every = np.ones(len(ref.types), dtype=bool)
+    may = every if types is None else types
+    why = "asked for" if via == "shared" else ""
     if via == "auto":
-        trial = None
-        if _FEW <= n_shared < _MANY:
-            trial = _trial(ref, dense(pair[1]), random_state)  # type: ignore[index]
-            told |= {"trial_shared": trial[0], "trial_aligned": trial[1]}
-        if n_shared >= _MANY or (trial is not None and trial[0] >= trial[1]):
-            why = f"{n_shared:,} genes are shared"
-            if trial is not None:
-                why += (
-                    f"; halves of the reference tell labels by them at {trial[0]:.2f}, by vectors"
-                    f" at {trial[1]:.2f}"
-                )
-            return Plan("shared", everything, told | {"why": why})
-    if via == "shared":
+        why, trial = _shared_tell(ref, pair, random_state)
+        told |= trial
+    if why:
         if pair is None:
             msg = (
                 f"via='shared', but the sides share fewer than {_FEW} genes: use via='aligned' or"
                 " 'rotated'."
             )
             raise ValueError(msg)
-        return Plan("shared", everything, told | {"why": "asked for"})
-    present, gain = np.ones(len(ref.types), dtype=bool), 0.0
-    if types is None and len(ref.types) <= _MOST_TYPES:
-        present, gain = _kernels.present_types(query.sums, ref.sums)
+        return Plan("shared", may, told | {"why": why})
+    gain, tried = 0.0, types is None and len(ref.types) <= _MOST_TYPES
+    if tried:
+        may, gain = _kernels.present_types(query.sums, ref.sums)
     apart = _kernels.spectrum_distance(query.variance, ref.variance)
     told |= {"gain_of_fewer_types": gain, "spectrum_distance": apart}
-    everything = present if types is None else types
     if via != "auto":
-        return Plan(via, everything, told | {"why": "asked for"})  # type: ignore[arg-type]
-    few = (
-        "no gene is shared"
-        if not n_shared
-        else f"the {n_shared} shared genes tell less than vectors"
+        return Plan(via, may, told | {"why": "asked for"})
+    few = f"the {n_shared} shared genes tell less than vectors" if n_shared else "no gene is shared"
+    if tried and every.size > 1 and gain < _ALIKE_GAIN and apart < _ALIKE:
+        why = f"{few}, and the mixtures of types look alike"
+        return Plan("rotated", every, told | {"why": why})
+    return Plan("aligned", may, told | {"why": f"{few}, and the mixtures of types may differ"})
+
+
+def _shared_tell(
+    ref: Side, pair: tuple[Any, Any] | None, random_state: int
+) -> tuple[str, dict[str, float]]:
+    """Why the shared genes are enough, if they are, and how a trial of few of them went."""
+    if pair is None:
+        return "", {}
+    n_shared = pair[0].shape[1]
+    why = f"{n_shared:,} genes are shared"
+    if n_shared >= _MANY:
+        return why, {}
+    if n_shared < _FEW:
+        return "", {}
+    by_genes, by_vectors = _trial(ref, dense(pair[1]), random_state)
+    why += (
+        f"; halves of the reference tell labels by them at {by_genes:.2f}, by vectors at"
+        f" {by_vectors:.2f}"
     )
-    alike = (
-        1 < len(ref.types) <= _MOST_TYPES
-        and types is None
-        and gain < _ALIKE_GAIN
-        and apart < _ALIKE
-    )
-    if alike:
-        return Plan(
-            "rotated",
-            np.ones_like(present),
-            told | {"why": f"{few}, and the mixtures of types look alike"},
-        )
-    return Plan(
-        "aligned", everything, told | {"why": f"{few}, and the mixtures of types may differ"}
-    )
+    told = {"trial_shared": by_genes, "trial_aligned": by_vectors}
+    return why if by_genes >= by_vectors else "", told
 
 
 def _trial(ref: Side, shared: NDArray[np.float64], random_state: int) -> tuple[float, float]:

@@ -208,11 +208,8 @@ def _choose(
         own = np.isin(index, known) | ((index < 0) & var_names.isin(wanted))
         cosine = np.zeros(len(index), dtype=np.float32)
         if known.size:
-            has = index >= 0
-            cosine[has] = (
-                space.unit[index[has]]
-                @ _kernels.unit_rows(space.unit[known].mean(axis=0, keepdims=True))[0]
-            )
+            center = _kernels.unit_rows(space.unit[known].mean(axis=0, keepdims=True))[0]
+            cosine = np.append(space.unit @ center, np.float32(0))[index]  # 0 where it is -1
         measured, relatives, similarity = np.flatnonzero(own), index[:0], np.nan
         if not varies[measured].any():
             measured = measured[:0]

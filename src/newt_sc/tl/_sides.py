@@ -18,6 +18,7 @@ from newt_sc import _kernels, _keys, genes
 from newt_sc._verb import check_layer
 from newt_sc._warn import warn
 from newt_sc.errors import FormatError
+from newt_sc.pp._shared_genes import most_variable
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows, warn_values
 from newt_sc.tl._space import HighlyVariable, chosen_genes
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from newt_sc.genes._space import Space
 
 __all__ = [
+    "Orthologs",
     "Side",
-    "check_orthologs",
+    "read_orthologs",
     "read_side",
     "renamed",
     "side",
@@ -115,7 +117,7 @@ def side(
     mask_var: Any = None,
     n_comps: int | Literal["auto"] = "auto",
     organism: Literal["auto", "human", "mouse"] = "auto",
-    orthologs: Orthologs | None = None,
+    orthologs: pd.Series | None = None,
     codes: NDArray[np.intp] | None = None,
     types: Sequence[str] = ("all",),
     numbers: NDArray[np.float64] | None = None,
@@ -177,22 +179,14 @@ def variable_genes(adata: AnnData, rows: Rows, mask_var: Any) -> NDArray[np.bool
     """Genes to use: those named, those marked as highly variable, or the 2,000 most variable."""
     if not isinstance(mask_var, HighlyVariable) or "highly_variable" in adata.var:
         return np.asarray(chosen_genes(adata, mask_var)[0])
-    if adata.n_vars <= N_TOP_GENES:
-        return np.ones(adata.n_vars, dtype=bool)
-    import anndata as ad
-    import scanpy as sc
-
-    cells = ad.AnnData(rows.part(np.arange(adata.n_vars)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of logarithms of empty genes
-        table = sc.pp.highly_variable_genes(
-            cells, n_top_genes=N_TOP_GENES, flavor="seurat", inplace=False
-        )
-    return np.asarray(table["highly_variable"].to_numpy())
+    mask = np.full(adata.n_vars, adata.n_vars <= N_TOP_GENES)
+    if not mask.all():
+        mask[most_variable(rows.part(np.arange(adata.n_vars)), N_TOP_GENES)] = True
+    return mask
 
 
 def renamed(
-    adata: AnnData, orthologs: Orthologs | None, mask: NDArray[np.bool_] | None = None
+    adata: AnnData, orthologs: pd.Series | None, mask: NDArray[np.bool_] | None = None
 ) -> AnnData:
     """Genes under the names that a user's table of orthologs gives them; others keep theirs.
 
@@ -203,62 +197,53 @@ def renamed(
     var = adata.var.copy() if mask is None else adata.var.loc[mask].copy()
     uns = {key: value for key, value in adata.uns.items() if key == _keys.GENES}
     if orthologs is not None:
-        table = read_orthologs(orthologs)
-        names = var.index.to_series()
-        hit = names.isin(table.index).to_numpy()
-        var.index = pd.Index(names.where(~hit, names.map(table)).to_numpy(dtype=str))
+        given = orthologs.reindex(var.index)
+        hit = given.notna().to_numpy()
+        var.index = pd.Index(np.where(hit, given, var.index).astype(str))
         if _keys.GENES in var:
-            mapped = var[_keys.GENES].astype(object).to_numpy(copy=True)
-            mapped[hit] = var.index.to_numpy(dtype=object)[hit]
-            var[_keys.GENES] = mapped
+            var[_keys.GENES] = np.where(hit, var.index, var[_keys.GENES].astype(object))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # two genes may have one human symbol
         return ad.AnnData(var=var, uns=uns)
 
 
-def check_orthologs(orthologs: Orthologs | None, *sides: AnnData) -> None:
-    """Warn if a table of orthologs names no gene of any side."""
+def read_orthologs(orthologs: Orthologs | None, *sides: AnnData) -> pd.Series | None:
+    """Names by names: the first two columns of a table, or of a tab- or comma-separated file.
+
+    A name with several others is left out. Warns if no gene of any side is in the table.
+
+    Raises
+    ------
+    ValueError
+        If there are not two columns, or no name with one other is left.
+    """
     if orthologs is None:
-        return
-    table, names = read_orthologs(orthologs), sides[0].var_names
-    if not any(side.var_names.isin(table.index).any() for side in sides):
-        warn(
-            f"None of the {names.size:,} genes, such as {names[0]!r}, is in the first column of"
-            f" orthologs, such as {table.index[0]!r}."
-        )
-
-
-def read_orthologs(orthologs: Orthologs) -> pd.Series:
-    """Names by names: the first two columns of a table, or of a tab- or comma-separated file."""
+        return None
     if isinstance(orthologs, Mapping):
-        table = pd.Series(dict(orthologs), dtype=object)
+        table = pd.DataFrame(list(orthologs.items()), columns=["name", "symbol"])
+    elif isinstance(orthologs, pd.DataFrame):
+        table = orthologs
     else:
-        if not isinstance(orthologs, pd.DataFrame):
-            path = Path(orthologs)
-            comma = ".csv" in path.suffixes
-            orthologs = pd.read_csv(
-                path, sep="," if comma else "\t", dtype=str, keep_default_na=False
-            )
-        if orthologs.shape[1] < 2:
-            msg = (
-                f"orthologs has {orthologs.shape[1]} columns, expected two: the name in the data,"
-                " the human symbol."
-            )
-            raise ValueError(msg)
-        table = pd.Series(
-            orthologs.iloc[:, 1].to_numpy(dtype=object),
-            index=orthologs.iloc[:, 0].to_numpy(dtype=str),
+        sep = "," if ".csv" in Path(orthologs).suffixes else "\t"
+        table = pd.read_csv(orthologs, sep=sep, dtype=str, keep_default_na=False)
+    if table.shape[1] < 2:
+        msg = (
+            f"orthologs has {table.shape[1]} columns, expected two: the name in the data, the human"
+            " symbol."
         )
-    table = table[
-        table.notna() & (table.astype(str) != "") & (table.index.astype(str) != "")
-    ].astype(str)
-    pairs = table.rename_axis("name").rename("symbol").reset_index().drop_duplicates()
-    out: pd.Series = pairs.drop_duplicates("name", keep=False).set_index("name")[
-        "symbol"
-    ]  # of several, none
+        raise ValueError(msg)
+    pairs = table.iloc[:, :2].set_axis(["name", "symbol"], axis=1).dropna().astype(str)
+    pairs = pairs[(pairs != "").all(axis=1)].drop_duplicates()
+    out: pd.Series = pairs.drop_duplicates("name", keep=False).set_index("name")["symbol"]
     if out.empty:
         msg = "orthologs has no gene with one human symbol."
         raise ValueError(msg)
+    names = sides[0].var_names
+    if not any(side.var_names.isin(out.index).any() for side in sides):
+        warn(
+            f"None of the {names.size:,} genes, such as {names[0]!r}, is in the first column of"
+            f" orthologs, such as {out.index[0]!r}."
+        )
     return out
 
 
