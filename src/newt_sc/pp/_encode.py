@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +13,21 @@ from newt_sc._kernels._plain import plain
 from newt_sc._verb import Count, Whole, Written, verb
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
     from mudata import MuData
+    from numpy.typing import NDArray
 
 __all__ = ["encode"]
 
-_KINDS = ("condition", "partner", "regulator", "set", "target")
+_KINDS = {
+    "condition": "condition",
+    "partner": "network",
+    "regulator": "set",
+    "set": "set",
+    "target": "set",
+}
+_LEAST = 3  # genes of a set: smaller ones tell nothing about likeness
 
 
 @verb(_keys.ENCODE, _keys.BLOCK)
@@ -78,7 +88,10 @@ def encode(
             " newt_sc.datasets.bundle() gives."
         )
         raise TypeError(msg)
-    blocks = {name: _block(name, mod, n_comps, random_state) for name, mod in mdata.mod.items()}
+    blocks = {
+        name: _kernels.spectral_block(_joined(name, mod), n_comps, random_state=random_state)
+        for name, mod in mdata.mod.items()
+    }
     return Written(
         parts={
             name: Written(obsm={"": block}, params={"n_comps": int(block.shape[1])})
@@ -87,84 +100,91 @@ def encode(
     )
 
 
-def _block(name: str, mod: AnnData, n_comps: int, random_state: int) -> np.ndarray:
+def weighed(name: str, mod: AnnData) -> Iterator[tuple[NDArray[np.intp], Any]]:
+    """Give features as their encoding weighs them, family by family, and which columns they are.
+
+    Raises
+    ------
+    KeyError
+        If there is no ``var["kind"]``.
+    ValueError
+        If there is no matrix, a kind is not known, or values are not what their kind takes.
+    """
     if "kind" not in mod.var:
-        msg = (
-            f"Modality {name!r} has no var['kind']: expected one of {list(_KINDS)} for each"
-            " feature."
-        )
+        msg = f"Modality {name!r} has no var['kind']: expected one of {list(_KINDS)} per feature."
         raise KeyError(msg)
-    kinds = mod.var["kind"].astype(str).to_numpy()
-    unknown = sorted(set(kinds) - set(_KINDS))
-    if unknown:
+    given = mod.var["kind"].astype(str)
+    if unknown := sorted(set(given) - set(_KINDS)):
         msg = f"Modality {name!r} has features of kind {unknown}: expected one of {list(_KINDS)}."
         raise ValueError(msg)
     X: Any = plain(mod.X)
-    if X is None:
+    if X is None or 0 in X.shape:
         msg = f"Modality {name!r} has no X: expected genes x features."
         raise ValueError(msg)
-    parts: list[Any] = []
-    for family in ({"set", "regulator", "target"}, {"partner"}, {"condition"}):
-        at = np.isin(kinds, sorted(family))
-        if not at.any():
-            continue
-        part = X[:, at]
-        if family == {"condition"}:
-            groups = (
-                mod.var["group"].astype(str).to_numpy()[at]
-                if "group" in mod.var
-                else np.zeros(at.sum())
-            )
-            dense = part.toarray() if sparse.issparse(part) else np.asarray(part)
-            if np.isinf(dense).any():
-                msg = f"Modality {name!r} has infinite expression values."
-                raise ValueError(msg)
-            parts.append(_kernels.zscore_groups(dense, groups))
-            continue
-        part = sparse.csr_array(part, copy=True)
-        part.eliminate_zeros()
-        if not np.isfinite(part.data).all():
-            msg = f"Modality {name!r} has NaN or infinite weights."
-            raise ValueError(msg)
-        if family == {"partner"}:
-            if part.nnz and part.data.min() < 0:
-                msg = (
-                    f"Modality {name!r} has edges of negative weight: expected confidences or"
-                    " scores from 0 up."
-                )
-                raise ValueError(msg)
-            sources = (
-                mod.var["source"].astype(str).to_numpy()[at]
-                if "source" in mod.var
-                else np.zeros(at.sum())
-            )
-            parts.append(_networks(part, sources))
-        else:
-            part.data = np.ones_like(part.data)
-            parts.append(_kernels.tfidf(part))
-    parts = [part for part in parts if part.shape[1]]
+    for family, weigh in (("set", _sets), ("network", _networks), ("condition", _conditions)):
+        at = np.flatnonzero(given.map(_KINDS) == family)
+        if at.size:
+            some, part = weigh(name, X[:, at], mod.var.iloc[at])
+            yield at[some], part
+
+
+def _conditions(name: str, X: Any, var: pd.DataFrame) -> tuple[NDArray[np.intp], Any]:
+    values = X.toarray() if sparse.issparse(X) else np.asarray(X)
+    if np.isinf(values).any():
+        msg = f"Modality {name!r} has infinite expression values."
+        raise ValueError(msg)
+    return np.arange(len(var)), _kernels.zscore_groups(values, _column(var, "group"))
+
+
+def _sets(name: str, X: Any, _: pd.DataFrame) -> tuple[NDArray[np.intp], Any]:
+    part = _finite(name, X)
+    part.data = np.ones_like(part.data)
+    size = np.bincount(part.indices, minlength=part.shape[1])
+    return np.flatnonzero(size >= _LEAST), _kernels.tfidf(part, min_size=_LEAST)
+
+
+def _networks(name: str, X: Any, var: pd.DataFrame) -> tuple[NDArray[np.intp], Any]:
+    """PPMI of each network, side by side."""
+    part, sources = _finite(name, X), _column(var, "source")
+    if part.nnz and part.data.min() < 0:
+        msg = (
+            f"Modality {name!r} has edges of negative weight: expected confidences or scores from 0"
+            " up."
+        )
+        raise ValueError(msg)
+    columns = [np.flatnonzero(sources == source) for source in dict.fromkeys(sources)]
+    parts = [_kernels.ppmi(sparse.csr_array(part[:, at])) for at in columns]
+    return np.concatenate(columns), sparse.csr_array(sparse.hstack(parts, format="csr"))
+
+
+def _finite(name: str, X: Any) -> sparse.csr_array:
+    part = sparse.csr_array(X, copy=True)
+    part.eliminate_zeros()
+    if not np.isfinite(part.data).all():
+        msg = f"Modality {name!r} has NaN or infinite weights."
+        raise ValueError(msg)
+    return part
+
+
+def _column(var: pd.DataFrame, name: str) -> NDArray[Any]:
+    return var[name].astype(str).to_numpy() if name in var else np.zeros(len(var))
+
+
+def _joined(name: str, mod: AnnData) -> Any:
+    """All features side by side.
+
+    Kinds in one modality weigh alike: each is scaled to rows of length one on average.
+    """
+    parts = [part for _, part in weighed(name, mod) if part.shape[1]]
     if not parts:
         msg = f"Modality {name!r} has no feature that three genes share: nothing to encode."
         raise ValueError(msg)
     if len(parts) == 1:
-        joined = parts[0]
-    else:  # kinds in one modality weigh alike: each is scaled to rows of length one on average
-        joined = sparse.hstack(
-            [sparse.csr_array(part) / _rms_length(part) for part in parts], format="csr"
-        )
-    return _kernels.spectral_block(joined, n_comps, random_state=random_state)
+        return parts[0]
+    scaled = [sparse.csr_array(part) / _rms_length(part) for part in parts]
+    return sparse.hstack(scaled, format="csr")
 
 
 def _rms_length(X: Any) -> float:
     values = X.data if sparse.issparse(X) else X
     return float(np.sqrt((values * values).sum() / X.shape[0])) or 1.0
-
-
-def _networks(X: sparse.csr_array, sources: np.ndarray) -> sparse.csr_array:
-    """PPMI of each network, side by side."""
-    return sparse.csr_array(
-        sparse.hstack(
-            [_kernels.ppmi(sparse.csr_array(X[:, sources == s])) for s in dict.fromkeys(sources)],
-            format="csr",
-        )
-    )

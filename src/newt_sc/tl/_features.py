@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _kernels, genes
-from newt_sc._kernels._plain import plain
+from newt_sc import genes
 from newt_sc.genes._align import require_overlap
+from newt_sc.pp._encode import weighed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -149,47 +149,14 @@ def read_features(knowledge: MuData, space: Space) -> dict[str, Features]:
 
 
 def _read(name: str, mod: AnnData, known: pd.Index) -> Features:
-    if "kind" not in mod.var or mod.X is None:
-        msg = (
-            f"Modality {name!r} of knowledge has no X or no var['kind']: expected what"
-            " newt_sc.pp.encode takes."
-        )
-        raise KeyError(msg)
     rows = known.get_indexer(mod.obs_names)
     if not (rows >= 0).any():
         found = genes.align(mod.obs_names, known)
         require_overlap(found, mod.obs_names, known, what=f"knowledge[{name!r}]")
         rows = found.index
-    kinds = mod.var["kind"].astype(str).to_numpy()
-    X: Any = plain(mod.X)
-    parts, columns = [], []
-    for family in (("set", "regulator", "target"), ("partner",), ("condition",)):
-        at = np.flatnonzero(np.isin(kinds, family))
-        if not at.size:
-            continue
-        part: Any = X[:, at]
-        if family == ("condition",):
-            groups = (
-                mod.var["group"].astype(str).to_numpy()[at]
-                if "group" in mod.var
-                else np.zeros(at.size)
-            )
-            dense = part.toarray() if sparse.issparse(part) else np.asarray(part)
-            encoded = sparse.csr_array(_kernels.zscore_groups(dense, groups))
-        elif family == ("partner",):
-            encoded = _kernels.ppmi(sparse.csr_array(part))
-        else:
-            part = sparse.csr_array(part, copy=True)
-            part.eliminate_zeros()
-            part.data = np.ones_like(part.data)
-            at = at[np.bincount(part.indices, minlength=at.size) >= 3]  # as tfidf keeps them
-            encoded = _kernels.tfidf(part)
-        parts.append(encoded)
-        columns.append(at)
-    column = np.concatenate(columns) if columns else np.zeros(0, dtype=int)
-    weight = sparse.csr_array(
-        sparse.hstack(parts, format="csr") if parts else (mod.n_obs, 0), dtype=np.float32
-    )
+    columns, parts = zip(*weighed(name, mod), strict=True)
+    column = np.concatenate(columns)
+    weight = sparse.hstack(list(map(sparse.csr_array, parts)), format="csr", dtype=np.float32)
     keep = np.flatnonzero(rows >= 0)
     keep = keep[np.unique(rows[keep], return_index=True)[1]]  # ascending, each gene once
     weight = sparse.csr_array(weight[keep])
@@ -199,7 +166,7 @@ def _read(name: str, mod: AnnData, known: pd.Index) -> Features:
     return Features(
         rows=rows[keep].astype(np.intp),
         names=mod.var_names.to_numpy(dtype=object)[column],
-        kind=kinds[column].astype(object),
+        kind=mod.var["kind"].astype(str).to_numpy(dtype=object)[column],
         weight=weight,
         n_genes=np.bincount(weight.indices, minlength=weight.shape[1]).astype(np.intp),
     )
