@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,6 +23,8 @@ __all__ = ["lineage"]
 
 _ROW = 0.19
 _STRONG, _FAIR = 0.9, 0.5
+_TREE = "#333333"
+_ENDS = ("child", "parent")
 
 
 @with_docs
@@ -78,7 +80,7 @@ def lineage(
     >>> nt.tl.lineage(adata, "cell_type", root="HSC")  # doctest: +SKIP
     >>> nt.pl.lineage(adata)  # doctest: +SKIP
     """
-    info = _info(adata, key)
+    info = _keys.written(adata, key, _keys.LINEAGE, "branches")
     if kind not in ("hierarchy", "spanning_tree"):
         msg = f"kind is {kind!r}, expected 'hierarchy' or 'spanning_tree'."
         raise ValueError(msg)
@@ -112,63 +114,43 @@ def lineage(
     return finish(figure, [ax], show=show, return_fig=return_fig)
 
 
-def _info(adata: AnnData, key: str | None) -> dict[str, Any]:
-    slot = key or _keys.LINEAGE
-    info: Any = adata.uns.get(slot)
-    if not isinstance(info, Mapping) or "branches" not in info:
-        msg = f"No lineage in adata.uns[{slot!r}]: run newt_sc.tl.lineage first."
-        raise KeyError(msg)
-    return dict(info)
+def _below(parent: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Nodes x nodes: 1 where the second is below the first, or is it."""
+    n, child = len(parent), np.flatnonzero(parent >= 0)
+    step = np.zeros((n, n))
+    step[parent[child], child] = 1
+    return np.asarray(np.linalg.inv(np.eye(n) - step))  # the sum of all powers of one step down
+
+
+def _order(parent: NDArray[np.intp], size: NDArray[Any]) -> list[int]:
+    """Nodes from the root down, each before what is below it; small branches first."""
+    order: list[int] = []
+    stack = [int(np.flatnonzero(parent < 0)[0])]
+    while stack:
+        order.append(stack.pop())
+        children = np.flatnonzero(parent == order[-1]).tolist()
+        stack += sorted(children, key=lambda child: (-size[child], -child))
+    return order
 
 
 def _hierarchy(ax: Axes, info: dict[str, Any], groups: list[str]) -> list[str]:
     """Draw the rooted tree; groups from top to bottom."""
     table: pd.DataFrame = info["branches"]
-    parent, length = table["parent"].to_numpy(), table["length"].to_numpy(float)
-    support = table["support"].to_numpy(float)
-    n = len(groups)
-    children: list[list[int]] = [[] for _ in parent]
-    for node, up in enumerate(parent):
-        if up >= 0:
-            children[up].append(node)
-    root = len(parent) - 1
-    size = table["n_groups"].to_numpy()
-    x, y = np.zeros(len(parent)), np.zeros(len(parent))
-    order: list[int] = []
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if parent[node] >= 0:
-            x[node] = x[parent[node]] + length[node]
-        if node < n:
-            y[node] = len(order)
-            order.append(node)
-        stack += sorted(children[node], key=lambda child: (-size[child], -child))
-    for node in range(n, len(parent)):
-        y[node] = np.mean([y[child] for child in children[node]])
+    parent, n = table["parent"].to_numpy(), len(groups)
+    x = _below(parent).T @ table["length"].to_numpy(float)
+    order = [node for node in _order(parent, table["n_groups"].to_numpy()) if node < n]
+    y = np.zeros(len(parent))
+    y[order] = np.arange(n)
+    inner = range(n, len(parent))
+    for node in inner:  # children come before parents
+        y[node] = y[parent == node].mean()
     end = x.max() or 1.0
-    for node in range(len(parent)):
-        if parent[node] >= 0:
-            ax.plot(
-                [x[parent[node]], x[node]],
-                [y[node], y[node]],
-                color="#333333",
-                lw=1,
-                solid_capstyle="butt",
-            )
-        if node < n:
-            ax.plot([x[node], end], [y[node], y[node]], color=MISSING, lw=0.6, ls=":")
-        if children[node]:
-            ends = [y[child] for child in children[node]]
-            ax.plot(
-                [x[node], x[node]],
-                [min(ends), max(ends)],
-                color="#333333",
-                lw=1,
-                solid_capstyle="projecting",
-            )
-    for node in np.flatnonzero(np.isfinite(support)).tolist():
-        _dot(ax, x[node], y[node], support[node])
+    child = np.flatnonzero(parent >= 0)
+    ax.hlines(y[child], x[parent[child]], x[child], color=_TREE, lw=1)
+    ends = np.array([[y[parent == node].min(), y[parent == node].max()] for node in inner])
+    ax.vlines(x[n:], *ends.T, color=_TREE, lw=1, capstyle="projecting")
+    ax.hlines(y[:n], x[:n], end, color=MISSING, lw=0.6, ls=":")
+    _dots(ax, x, y, table["support"].to_numpy(float))
     ax.set_xlim(-0.02 * end, 1.02 * end)
     return [groups[node] for node in order]
 
@@ -176,66 +158,29 @@ def _hierarchy(ax: Axes, info: dict[str, Any], groups: list[str]) -> list[str]:
 def _spanning(ax: Axes, info: dict[str, Any], groups: list[str]) -> list[str]:
     """Draw the spanning tree as an indented list of groups."""
     table: pd.DataFrame = info["spanning_tree"]
-    parent = dict(zip(table["child"].astype(str), table["parent"].astype(str), strict=True))
-    support = dict(zip(table["child"].astype(str), table["support"].astype(float), strict=True))
-    paga = dict(zip(table["child"].astype(str), table["in_paga"].astype(bool), strict=True))
-    children: dict[str, list[str]] = {name: [] for name in groups}
-    for child, up in parent.items():
-        children[up].append(child)
-    weight = dict.fromkeys(groups, 1)
-    order: list[str] = []
-    depth: dict[str, int] = {}
-    stack = [next(name for name in groups if name not in parent)]
-    walk = list(stack)
-    while walk:  # parents before children
-        name = walk.pop()
-        depth[name] = depth[parent[name]] + 1 if name in parent else 0
-        walk += children[name]
-    for name in sorted(parent, key=lambda name: -depth[name]):
-        weight[parent[name]] += weight[name]
-    while stack:
-        name = stack.pop()
-        order.append(name)
-        stack += sorted(children[name], key=lambda child: -weight[child])
-    y = {name: i for i, name in enumerate(order)}
-    for name in order:
-        if name in parent:
-            x = depth[name]
-            ax.plot(
-                [x - 1, x - 1],
-                [y[parent[name]], y[name]],
-                color="#333333",
-                lw=1,
-                solid_capstyle="projecting",
-            )
-            ax.plot(
-                [x - 1, x],
-                [y[name], y[name]],
-                color="#333333",
-                lw=1,
-                ls="-" if paga[name] else (0, (2, 1.5)),
-            )
-        ax.plot(depth[name], y[name], "o", ms=3, color=COLORS[0], zorder=3)
-    for name, value in support.items():
-        if np.isfinite(value):
-            _dot(ax, depth[name] - 0.5, y[name], value)
-    deepest = max(depth.values())
-    for name in order:
-        ax.plot(
-            [depth[name], deepest + 0.3],
-            [y[name], y[name]],
-            color=MISSING,
-            lw=0.6,
-            ls=":",
-            zorder=0,
-        )
-    ax.set_xlim(-0.3, deepest + 0.3)
-    return order
+    child, up = (pd.Index(groups).get_indexer(table[name].astype(str)) for name in _ENDS)
+    parent = np.full(len(groups), -1)
+    parent[child] = up
+    below = _below(parent)
+    x = below.sum(axis=0) - 1
+    order = _order(parent, below.sum(axis=1))
+    y = np.argsort(order)
+    steps: Any = ["-" if known else (0, (2, 1.5)) for known in table["in_paga"].astype(bool)]
+    ax.vlines(x[up], y[up], y[child], color=_TREE, lw=1, capstyle="projecting")
+    ax.hlines(y[child], x[up], x[child], color=_TREE, lw=1, linestyles=steps)
+    ax.plot(x, y, "o", ms=3, color=COLORS[0], zorder=3)
+    _dots(ax, x[child] - 0.5, y[child], table["support"].to_numpy(float))
+    end = x.max() + 0.3
+    ax.hlines(y, x, end, color=MISSING, lw=0.6, ls=":", zorder=0)
+    ax.set_xlim(-0.3, end)
+    return [groups[node] for node in order]
 
 
-def _dot(ax: Axes, x: float, y: float, support: float) -> None:
-    face = "#111111" if support >= _STRONG else "#AAAAAA" if support >= _FAIR else "white"
-    ax.plot(x, y, "o", ms=4, mfc=face, mec="#111111", mew=0.6, zorder=4)
+def _dots(ax: Axes, x: NDArray[np.float64], y: NDArray[Any], support: NDArray[np.float64]) -> None:
+    """Draw the support of branches, where there is one."""
+    for i in np.flatnonzero(np.isfinite(support)):
+        face = "#111111" if support[i] >= _STRONG else "#AAAAAA" if support[i] >= _FAIR else "white"
+        ax.plot(x[i], y[i], "o", ms=4, mfc=face, mec="#111111", mew=0.6, zorder=4)
 
 
 def _scores(

@@ -76,27 +76,22 @@ def maps(
     >>> nt.pl.maps(adata, basis=["X_umap", "X_umap_newt"], color="cell_type")  # doctest: +SKIP
     """
     keys = [basis] if isinstance(basis, str) else list(basis)
-    for key in keys:
-        if key not in adata.obsm:
-            msg = f"{key!r} is not in adata.obsm, which has {list(adata.obsm)}."
-            raise KeyError(msg)
-    if not keys or (titles is not None and len(titles) != len(keys)):
-        msg = f"{len(keys)} maps but {0 if titles is None else len(titles)} titles."
+    named = keys if titles is None else list(titles)
+    if not keys or len(named) != len(keys):
+        msg = f"{len(keys)} maps but {len(titles or ())} titles."
         raise ValueError(msg)
+    planes = [_plane(adata, key) for key in keys]
     if color not in adata.obs:
         msg = f"{color!r} is not in adata.obs, which has {list(adata.obs.columns)}."
         raise KeyError(msg)
-    planes = [_plane(adata, key) for key in keys]
-    width = _WIDTH * len(keys) + (1.0 if len(keys) == 1 else 0.0)
-    height = width / len(keys) + 0.3
-    figure, axes = canvas(ax, n=len(keys), what=f"{len(keys)} maps", figsize=(width, height))
-    area = size or point_size(adata.n_obs)
     values = adata.obs[color]
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-    for one, xy, title in zip(axes, planes, titles or keys, strict=True):
-        handles: Any = (
-            _numbers(one, xy, values, area) if numeric else _groups(one, xy, values, area)
-        )
+    draw: Any = _numbers if numeric else _groups
+    width = _WIDTH * len(keys) + (len(keys) == 1)
+    height = width / len(keys) + 0.3
+    figure, axes = canvas(ax, n=len(keys), what=f"{len(keys)} maps", figsize=(width, height))
+    for one, xy, title in zip(axes, planes, named, strict=True):
+        handles = draw(one, xy, values, size or point_size(adata.n_obs))
         one.set_xticks([])
         one.set_yticks([])
         one.margins(0.04)
@@ -119,6 +114,9 @@ def maps(
 
 def _plane(adata: AnnData, key: str) -> np.ndarray:
     """First two columns of a representation."""
+    if key not in adata.obsm:
+        msg = f"{key!r} is not in adata.obsm, which has {list(adata.obsm)}."
+        raise KeyError(msg)
     values: Any = adata.obsm[key]
     xy = np.asarray(values[:, :2].toarray() if sparse.issparse(values) else values, dtype=float)[
         :, :2
