@@ -19,6 +19,12 @@ __all__ = ["run"]
 
 LABELS = "bulk_labels"
 N_SEEDS = 5
+NOTES = {
+    "newt_sc": "one call of nt.tl.map_to_reference",
+    "shuffled vectors": "the same, each gene with another's vector",
+    "largest class": "always naming it",
+    "PCA of all genes": "a ceiling: here both halves have all genes",
+}
 LEAST, LEAST_GAIN = 0.65, 0.25  # accuracy, and accuracy above always naming the largest class
 SHORT = {
     "CD4+/CD25 T Reg": "Treg",
@@ -57,18 +63,11 @@ def run(output: Path, *, say: Callable[[str], None]) -> int:
 
 
 def _run(output: Path, say: Callable[[str], None]) -> int:
-    import scanpy as sc
-
-    from newt_sc import datasets, tl
+    from newt_sc import datasets
     from newt_sc.io._atomic import atomic_path
 
     output.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        adata = sc.datasets.pbmc68k_reduced().raw.to_adata()
-    adata.obs["cell type"] = adata.obs[LABELS].astype(str).map(SHORT).astype("category")
-    sc.pp.pca(adata, n_comps=15)
-    vectors = datasets.embedding("newt-human")
+    adata, vectors = _cells(), datasets.embedding("newt-human")
     say(
         f"newt-sc demo: {adata.n_obs} blood cells x {adata.n_vars} genes of"
         " scanpy.datasets.pbmc68k_reduced()\n"
@@ -78,38 +77,27 @@ def _run(output: Path, say: Callable[[str], None]) -> int:
         " shared."
     )
     say(f"Cell types are carried from each half to the other, {N_SEEDS} times.\n")
-
-    ways = ("newt_sc", "shuffled vectors", "largest class", "PCA of all genes")
-    scores: dict[str, list[float]] = {way: [] for way in ways}
-    pairs: dict[str, list[NDArray[Any]]] = {way: [] for way in ways}
+    pairs: dict[str, list[NDArray[Any]]] = {way: [] for way in NOTES}
     for seed in range(N_SEEDS):
-        rng = np.random.default_rng(seed)
-        where, panel = rng.permutation(adata.n_obs) % 2, rng.permutation(adata.n_vars) % 2
-        halves = [adata[where == i, panel == i].copy() for i in (0, 1)]
-        shuffled = vectors.copy()
-        shuffled.X = np.asarray(vectors.X)[rng.permutation(vectors.n_obs)]
+        halves, where, shuffled = _split(adata, vectors, seed)
         for i in (0, 1):
             query, ref = halves[i], halves[1 - i]
             truth = query.obs["cell type"].to_numpy(dtype=str)
-            found = {
-                "newt_sc": _labels(tl.map_to_reference, query, ref, vectors),
-                "shuffled vectors": _labels(tl.map_to_reference, query, ref, shuffled),
-                "largest class": np.full(truth.size, ref.obs["cell type"].value_counts().index[0]),
-                "PCA of all genes": _nearest(adata, where, i),
-            }
-            for way, labels in found.items():
-                scores[way].append(float((labels == truth).mean()))
+            found = (
+                _labels(query, ref, vectors),
+                _labels(query, ref, shuffled),
+                np.full(truth.size, ref.obs["cell type"].value_counts().index[0]),
+                _nearest(adata, where, i),
+            )
+            for way, labels in zip(NOTES, found, strict=True):
                 pairs[way].append(np.stack([truth, labels]))
-    mean = {way: float(np.mean(each)) for way, each in scores.items()}
-    notes = {
-        "newt_sc": "one call of nt.tl.map_to_reference",
-        "shuffled vectors": "the same, each gene with another's vector",
-        "largest class": "always naming it",
-        "PCA of all genes": "a ceiling: here both halves have all genes",
+    mean = {
+        way: float(np.mean([(truth == labels).mean() for truth, labels in each]))
+        for way, each in pairs.items()
     }
     say(f"{'way':20s} {'accuracy':>8s}")
     for way, value in mean.items():
-        say(f"{way:20s} {value:8.3f}   {notes[way]}")
+        say(f"{way:20s} {value:8.3f}   {NOTES[way]}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -130,13 +118,36 @@ def _run(output: Path, say: Callable[[str], None]) -> int:
     return 0
 
 
-def _labels(
-    call: Callable[..., Any], query: AnnData, ref: AnnData, embedding: AnnData
-) -> NDArray[Any]:
+def _cells() -> AnnData:
+    """Blood cells that scanpy brings, with short names of types and a PCA of all."""
+    import scanpy as sc
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        adata = sc.datasets.pbmc68k_reduced().raw.to_adata()
+    adata.obs["cell type"] = adata.obs[LABELS].astype(str).map(SHORT).astype("category")
+    sc.pp.pca(adata, n_comps=15)
+    return adata
+
+
+def _split(
+    adata: AnnData, vectors: AnnData, seed: int
+) -> tuple[list[AnnData], NDArray[Any], AnnData]:
+    """Halves that share no cell and no gene, the half of each cell, and shuffled vectors."""
+    rng = np.random.default_rng(seed)
+    where, panel = rng.permutation(adata.n_obs) % 2, rng.permutation(adata.n_vars) % 2
+    shuffled = vectors.copy()
+    shuffled.X = np.asarray(vectors.X)[rng.permutation(vectors.n_obs)]
+    return [adata[where == i, panel == i].copy() for i in (0, 1)], where, shuffled
+
+
+def _labels(query: AnnData, ref: AnnData, embedding: AnnData) -> NDArray[Any]:
     """Cell types of a query by a reference on other genes."""
+    from newt_sc import tl
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of types left out
-        done = call(
+        done: Any = tl.map_to_reference(
             query,
             ref,
             label="cell type",
@@ -187,13 +198,6 @@ def _joint(halves: list[AnnData], embedding: AnnData) -> AnnData:
     return out
 
 
-COLORS = {
-    "dendritic": "#4477AA", "monocyte": "#EE6677", "B": "#228833", "CD34+": "#AA3377",
-    "NK": "#CCBB44", "CD8 cytotoxic": "#EE8866", "CD8 naive": "#66CCEE", "CD4 naive": "#000000",
-    "CD4 memory": "#BBBBBB", "Treg": "#8877CC",
-}  # fmt: skip
-
-
 def _draw(
     joint: AnnData, pairs: dict[str, list[NDArray[Any]]], mean: dict[str, float], output: Path
 ) -> None:
@@ -202,67 +206,35 @@ def _draw(
     The latter is drawn for real and for shuffled vectors.
     """
     import matplotlib.pyplot as plt
-    from sklearn.metrics import confusion_matrix
+    from sklearn.metrics import ConfusionMatrixDisplay
 
+    from newt_sc import pl
     from newt_sc.io._atomic import atomic_path
 
-    figure, grid = plt.subplots(
-        2, 2, figsize=(9.6, 9.2), layout="constrained", height_ratios=(1, 1.05)
-    )
-    (left, right), tables = grid
-    xy, order = joint.obsm["X_tsne"], np.random.default_rng(0).permutation(joint.n_obs)
-    looks = (
-        (left, "half", {"genes A": "#4477AA", "genes B": "#EE8866"}),
-        (right, "cell type", COLORS),
-    )
-    for ax, column, colors in looks:
-        values = joint.obs[column].astype(str).to_numpy()
-        ax.scatter(*xy[order].T, c=[colors[value] for value in values[order]], s=14, linewidths=0)
-        handles = [
-            ax.scatter([], [], c=color, s=28, label=f"{name} ({(values == name).sum()})")
-            for name, color in colors.items()
-            if (values == name).any()
-        ]
-        ax.legend(
-            handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=4, frameon=False,
-            fontsize=8, handletextpad=0.1, columnspacing=0.8,
-        )  # fmt: skip
-        ax.set(xticks=[], yticks=[])
-    left.set_title(
-        f"Two halves that share no gene, in one space\n{joint.uns['mixing']:.0%} of neighbours are"
-        " of the other half (ideal: 50%)",
-        fontsize=10,
-        loc="left",
-    )
-    right.set_title("The same map, by cell type", fontsize=10, loc="left")
-    names = [name for name in COLORS if name in set(joint.obs["cell type"])]
-    for ax, way in zip(tables, ("newt_sc", "shuffled vectors"), strict=True):
+    figure, grid = plt.subplots(2, 2, figsize=(10.4, 8.4), layout="constrained")
+    titles = {
+        "half": (
+            "Two halves that share no gene, in one space\n"
+            f"{joint.uns['mixing']:.0%} of neighbours are of the other half (ideal: 50%)"
+        ),
+        "cell type": "The same map, by cell type",
+    }
+    for ax, (color, title) in zip(grid[0], titles.items(), strict=True):
+        pl.maps(joint, basis="X_tsne", color=color, titles=[title], size=14, ax=ax, show=False)
+    for ax, way in zip(grid[1], ("newt_sc", "shuffled vectors"), strict=True):
         truth, found = np.concatenate(pairs[way], axis=1)
-        table = confusion_matrix(truth, found, labels=names, normalize="true")
-        ax.imshow(table, cmap="Blues", vmin=0, vmax=1)
-        for (row, column), value in np.ndenumerate(table):
-            if value >= 0.1:
-                ink = "white" if value > 0.55 else "#222222"
-                ax.text(
-                    column,
-                    row,
-                    f"{100 * value:.0f}",
-                    ha="center",
-                    va="center",
-                    fontsize=8,
-                    color=ink,
-                )
-        ax.set_xticks(
-            range(len(names)), names, rotation=50, ha="right", fontsize=8, rotation_mode="anchor"
-        )
-        ax.set_yticks(range(len(names)), names, fontsize=8)
+        table = ConfusionMatrixDisplay.from_predictions(
+            truth, found, labels=sorted(set(truth)), normalize="true", ax=ax, cmap="Blues",
+            colorbar=False, xticks_rotation=50, values_format=".0%", text_kw={"fontsize": 7},
+            im_kw={"vmin": 0, "vmax": 1},
+        )  # fmt: skip
+        for text, value in zip(table.text_.ravel(), table.confusion_matrix.ravel(), strict=True):
+            text.set(visible=value >= 0.1, color="white" if value > 0.55 else "#222222")
+        plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
         ax.set_title(
             f"Types carried across by {way}: {mean[way]:.0%} right", fontsize=10, loc="left"
         )
-        ax.set_xlabel("called, % of the true type", fontsize=9)
-        ax.set_ylabel("true type", fontsize=9)
-        ax.spines[:].set_visible(False)
-        ax.tick_params(length=0)
+        ax.set(xlabel="called", ylabel="true type")
     try:
         with atomic_path(output / "demo.png") as path:
             figure.savefig(path, dpi=160)
