@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["lineage"]
 
-_ROW = 0.19
+_ROW = 0.19  # inches a group
 _STRONG, _FAIR = 0.9, 0.5
 _TREE = "#333333"
 _ENDS = ("child", "parent")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["maps"]
 
-_WIDTH = 2.5
+_WIDTH = 2.5  # inches a map
 """Of one map among several, in inches: three fill a page, and one with its legend a column."""
 
 

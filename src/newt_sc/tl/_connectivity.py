@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["connectivity", "masked_correlation", "row_ranks"]
 
-_MIN_GENES: Final = 10
-_CHUNK: Final = 512
+_MIN_GENES: Final = 10  # measured in both; fewer tell nothing
+_CHUNK: Final = 512  # compounds at a time
 _GAIN: Final = re.compile(r"over[-_ ]?express|(?<!in)activ|crispra", re.IGNORECASE)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Features", "read_features"]
 
-_CHUNK = 100_000
+_CHUNK = 100_000  # pairs of a gene and a feature at a time
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ __all__ = ["lineage", "lineage_programs"]
 
 Method = Literal["average", "complete", "single", "weighted", "ward", "nj"]
 Metric = Literal["correlation", "cosine", "euclidean"]
-_FEW: Final = 50
-_COMPONENTS: Final = 30
+_FEW: Final = 50  # cells, below which support is said to be a rough guide
+_COMPONENTS: Final = 30  # of the PCA that PAGA's neighbours are found in
 _MOST: Final = 50  # more is no logarithm
 _AT_ONCE: Final = 1 << 24  # values of resampled centroids that are held
 

@@ -27,16 +27,16 @@ Via = Literal["shared", "aligned", "rotated"]
 
 _MANY: Final = 500  # shared genes that need no trial
 _FEW: Final = 10  # shared genes that tell nothing
-_TRIAL_CELLS: Final = 2000
+_TRIAL_CELLS: Final = 2000  # of the reference, at most
 _MOST_TYPES: Final = 60  # of more it would take long to tell which a query holds
 _SAME_KIND: Final = 1.0  # shift below which both sides are of one kind of experiment
 _ALIKE: Final = 0.18  # distance of spectra up to which mixtures are alike, and
 _ALIKE_GAIN: Final = (
     0.06  # gain of fewer types up to which they are; both of development draws, docs/notes/cells.md
 )
-_COMPONENTS: Final = 15
-_NEIGHBORS: Final = 15
-_SHIFT_COMPONENTS: Final = 20
+_COMPONENTS: Final = 15  # of a trial, at most
+_NEIGHBORS: Final = 15  # of a trial
+_SHIFT_COMPONENTS: Final = 20  # in which a shift of mixtures is told from one of sides
 
 
 @dataclass(frozen=True)

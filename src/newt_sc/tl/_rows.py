@@ -31,13 +31,13 @@ __all__ = ["Moments", "Projected", "Rows", "Stats", "dense", "warn_values"]
 
 T = TypeVar("T")
 
-_BLOCK_BYTES = 1 << 26
+_BLOCK_BYTES = 1 << 26  # of a block, were it made dense
 _AHEAD = 2  # blocks that are read while others are worked on
 _WORKERS = 8  # blocks that are worked on at once, at most
 _AT_ONCE = 64  # chunks of a dask array whose results come back together
 _SPLIT = 8  # results that one task adds up
-_COVARIANCE_GENES = 6000
-_ARRAY_GENES = 512
+_COVARIANCE_GENES = 6000  # up to which a covariance is an array, 288 MB; above it is an operator
+_ARRAY_GENES = 512  # up to which it is an array however few values are stored
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["score_programs"]
 
-_N_RELATIVES: Final = 20
+_N_RELATIVES: Final = 20  # docs/methods/sets.md
 
 _Array = np.ndarray[Any, np.dtype[Any]]
 
