@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -187,3 +188,19 @@ def test_numbers_and_choices_of_every_verb_are_checked(function: Any) -> None:
         with pytest.raises((ValueError, TypeError), match=f"^{name} is 'no such choice', expected"):
             function(**given, **needed)
         assert kinds
+
+
+def test_names_of_annotations_are_there_at_run_time() -> None:
+    """An import for type checkers alone would switch the check of a parameter off in silence."""
+    from newt_sc._verb import _kinds
+
+    simple = {"Literal", "Annotated", "Count", "Whole", "Number", "Share", "Organism"}
+    simple |= {"int", "float", "bool", "str", "None"}
+    off = []
+    for function in verbs():
+        for name, one in inspect.signature(function).parameters.items():
+            words = set(re.findall(r"[A-Za-z]\w*", re.sub(r"(['\"]).*?\1", "", one.annotation)))
+            if words <= simple and words - {"str", "None"}:
+                names = inspect.unwrap(function).__globals__
+                off += [f"{function.__name__}({name})"] * (_kinds(one.annotation, names) is None)
+    assert off == []
