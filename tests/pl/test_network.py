@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection, PathCollection
 
 import newt_sc as nt
 
@@ -38,11 +39,15 @@ def _close():
     plt.close("all")
 
 
+def n_nodes(ax) -> int:
+    return sum(len(one.get_offsets()) for one in ax.collections if isinstance(one, PathCollection))
+
+
 @pytest.mark.parametrize("targets", [True, False])
 def test_two_hundred_nodes_with_names_that_do_not_overlap(adata, targets: bool) -> None:
     figure = nt.pl.network(adata, targets=targets, return_fig=True)
     ax = figure.axes[0]
-    n = sum(len(part.get_offsets()) for part in ax.collections)
+    n = n_nodes(ax)
     assert 20 <= n <= 200
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
@@ -57,7 +62,9 @@ def test_two_hundred_nodes_with_names_that_do_not_overlap(adata, targets: bool) 
 def test_one_compound_with_what_it_is_linked_to(adata) -> None:
     figure = nt.pl.network(adata, compound="drug3", return_fig=True)
     graph = nt.get.network(adata, compound="drug3")
-    assert sum(len(part.get_offsets()) for part in figure.axes[0].collections) == len(graph)
+    assert n_nodes(figure.axes[0]) == len(graph)
+    lines = [one for one in figure.axes[0].collections if isinstance(one, LineCollection)]
+    assert sum(len(one.get_segments()) for one in lines) == graph.number_of_edges()
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
     assert legend == {"alike", "known target", "compound", "target"}
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from newt_sc._verb import modality_of
-from newt_sc.io._network import network_graph, network_tables
-from newt_sc.models._target_table import own_name
+from newt_sc.io._network import network_graph, network_tables, node_of
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -75,14 +73,5 @@ def network(
     graph = network_graph(nodes, edges)
     if compound is None:
         return graph
-    own = own_name(modality_of(mdata, modality), compound)
-    at = [node for node in graph if node == own] or [
-        node for node, name in graph.nodes(data="name") if name == compound
-    ]
-    if not at:
-        msg = (
-            f"No compound or target {compound!r} in the network; there are {list(graph)[:3]} and"
-            " others."
-        )
-        raise KeyError(msg)
-    return graph.subgraph([at[0], *graph[at[0]]]).copy()
+    node = node_of(graph, compound)
+    return graph.subgraph([node, *graph[node]]).copy()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "network_graph",
     "network_tables",
+    "node_of",
     "write_cytoscape",
     "write_graphml",
     "write_network_html",
@@ -63,6 +64,23 @@ def network_graph(nodes: pd.DataFrame, edges: pd.DataFrame) -> nx.Graph:
         told = {name: value for name, value in record.items() if not pd.isna(value)}
         graph.add_edge(str(told.pop("source")), str(told.pop("target")), **told)
     return graph
+
+
+def node_of(graph: nx.Graph, name: str) -> str:
+    """Find the node of a compound or target, by its id or else its name.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    if name in graph:
+        return name
+    for node, called in graph.nodes(data="name"):
+        if called == name:
+            return str(node)
+    msg = f"No compound or target {name!r} in the network; there are {list(graph)[:3]} and others."
+    raise KeyError(msg)
 
 
 def write_graphml(graph: nx.Graph, path: str | PathLike[str]) -> None:

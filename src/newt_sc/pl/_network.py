@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -9,30 +10,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from newt_sc import io
-from newt_sc._docs import with_docs
-from newt_sc.io._network import network_graph, network_tables
+from newt_sc._verb import Count, Whole, checked
+from newt_sc.io._network import network_graph, network_tables, node_of
 
 from ._style import COLORS, LABEL, MISSING, SMALL, canvas, finish, legend_below
 
 if TYPE_CHECKING:
     import networkx as nx
-    import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from mudata import MuData
     from numpy.typing import NDArray
 
 __all__ = ["network", "network_html"]
 
 _LONGEST = 24
-_EDGE_COLORS = {"similar": "#9A9A9A", "known": "#D55E00", "predicted": "#0072B2", "gene": "#009E73"}
-_EDGE_NAMES = {
-    "similar": "alike",
-    "known": "known target",
-    "predicted": "predicted target",
-    "gene": "like genes",
+_EDGES = {
+    "similar": ("#9A9A9A", "alike"),
+    "known": ("#D55E00", "known target"),
+    "predicted": ("#0072B2", "predicted target"),
+    "gene": ("#009E73", "like genes"),
 }
+_LOOKS: tuple[dict[str, Any], ...] = (
+    {"style": "normal", "color": "black"},
+    {"style": "italic", "color": "#333333"},
+)
 _OFFSETS = (
     (0, 7, "center", "bottom"),
     (0, -7, "center", "top"),
@@ -41,13 +45,13 @@ _OFFSETS = (
 )
 
 
-@with_docs
+@checked
 def network(
     mdata: MuData | AnnData,
     *,
     compound: str | Sequence[str] | None = None,
-    max_nodes: int = 200,
-    n_labels: int = 30,
+    max_nodes: Count = 200,
+    n_labels: Whole = 30,
     targets: bool = True,
     modality: str = "compound",
     key: str | None = None,
@@ -100,71 +104,25 @@ def network(
     >>> nt.pl.network(mdata)  # doctest: +SKIP
     >>> nt.pl.network(mdata, compound="Digoxin")  # doctest: +SKIP
     """
-    from matplotlib.lines import Line2D
-
-    for name, value, least in (("max_nodes", max_nodes, 1), ("n_labels", n_labels, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            msg = f"{name} is {value!r}, expected a whole number from {least}."
-            raise ValueError(msg)
-    nodes, edges = network_tables(mdata, modality, key)
-    asked = (
-        [compound] if isinstance(compound, str) else None if compound is None else list(compound)
-    )
-    graph = _part(nodes, edges, asked, max_nodes, targets)
+    asked = [compound] if isinstance(compound, str) else list(compound or [])
+    graph = network_graph(*network_tables(mdata, modality, key))
+    if not targets:
+        graph.remove_nodes_from([node for node in graph if _is_target(graph, node)])
+    keep = _around(graph, asked, max_nodes) if compound is not None else _hubs(graph, max_nodes)
+    graph = _subgraph(graph, keep)
     at = _layout(graph)
     own = ax is None
     figure, (ax,) = canvas(ax, figsize=(6.4, 5.6))
-    handles: list[Any] = []
-    for kind, color in _EDGE_COLORS.items():
-        some = [(a, b) for a, b, found in graph.edges(data="kind") if found == kind]
-        if not some:
-            continue
-        style: Any = (0, (3, 2)) if kind == "predicted" else "solid"
-        alpha = float(np.clip(60 / len(some), 0.3 if kind == "similar" else 0.18, 0.7))
-        for a, b in some:
-            (x, y), (u, v) = at[a], at[b]
-            ax.plot(
-                [x, u], [y, v], color=color, linewidth=0.5, alpha=alpha, linestyle=style, zorder=1
-            )
-        handles.append(
-            Line2D([], [], color=color, linestyle=style, linewidth=1.2, label=_EDGE_NAMES[kind])
-        )
-    size = float(np.clip(4_000 / max(len(graph), 1), 14, 60))
-    for shape, kind in (("o", "compound"), ("s", "target")):
-        some_nodes = [node for node in graph if graph.nodes[node]["kind"] == kind]
-        if not some_nodes:
-            continue
-        xy = np.array([at[node] for node in some_nodes])
-        colors = [_color(graph.nodes[node]) for node in some_nodes]
-        area = size * (0.6 if kind == "target" else 1)
-        ax.scatter(
-            xy[:, 0],
-            xy[:, 1],
-            s=area,
-            c=colors,
-            marker=shape,
-            edgecolors="white",
-            linewidths=0.4,
-            zorder=2,
-        )
-        handles.append(
-            Line2D([], [], color="#666666", marker=shape, linestyle="", markersize=5, label=kind)
-        )
+    handles = [*_draw_edges(ax, graph, at), *_draw_nodes(ax, graph, at)]
     ax.set_axis_off()
     ax.margins(0.06)
     if own and handles:
         legend_below(figure, handles, "")
     if not len(graph):
-        ax.text(
-            0.5,
-            0.5,
-            "no compounds",
-            ha="center",
-            va="center",
-            transform=ax.transAxes,
-            fontsize=LABEL,
-        )
-    _write_names(ax, graph, at, asked or [], n_labels)
+        middle: Any = {"ha": "center", "va": "center", "transform": ax.transAxes}
+        ax.text(0.5, 0.5, "no compounds", fontsize=LABEL, **middle)
+    elif n_labels:
+        _write_names(ax, graph, at, asked, n_labels)
     return finish(figure, [ax], show=show, return_fig=return_fig)
 
 
@@ -206,57 +164,40 @@ def network_html(
     >>> nt.tl.pharmacology_network(mdata)  # doctest: +SKIP
     >>> nt.pl.network_html(mdata, "network.html")  # doctest: +SKIP
     """
-    nodes, edges = network_tables(mdata, modality, key)
-    io.write_network_html(network_graph(nodes, edges), path, title=title)
+    io.write_network_html(network_graph(*network_tables(mdata, modality, key)), path, title=title)
 
 
-def _part(
-    nodes: pd.DataFrame, edges: pd.DataFrame, asked: list[str] | None, max_nodes: int, targets: bool
-) -> nx.Graph:
-    """Take the neighbourhood of some compounds, or the best linked ones and common targets."""
+def _is_target(graph: nx.Graph, node: str) -> bool:
+    return bool(graph.nodes[node]["kind"] == "target")
+
+
+def _around(graph: nx.Graph, asked: list[str], max_nodes: int) -> list[str]:
+    """Take some compounds and what they are linked to, those most alike first."""
+    found = [node_of(graph, name) for name in asked]
+    around = [
+        (attributes.get("kind") != "similar", -float(attributes.get("weight", 0)), other)
+        for node in found
+        for other, attributes in graph[node].items()
+    ]
+    return list(dict.fromkeys([*found, *(other for *_, other in sorted(around))]))[:max_nodes]
+
+
+def _hubs(graph: nx.Graph, max_nodes: int) -> list[str]:
+    """Take the best linked compounds, and a sixth of targets that several of them share."""
     import networkx as nx
 
-    graph = network_graph(nodes, edges)
-    is_target = {node: kind == "target" for node, kind in graph.nodes(data="kind")}
-    if not targets:
-        graph.remove_nodes_from([node for node, yes in is_target.items() if yes])
-    if asked is not None:
-        found = []
-        for name in asked:
-            at = [node for node in graph if node == name]
-            at = at or [node for node, called in graph.nodes(data="name") if called == name][:1]
-            if not at:
-                msg = (
-                    f"No compound or target {name!r} in the network; there are {list(graph)[:3]}"
-                    " and others."
-                )
-                raise KeyError(msg)
-            found += at
-        around = [
-            (attributes.get("kind") != "similar", -float(attributes.get("weight", 0)), other)
-            for node in found
-            for other, attributes in graph[node].items()
-        ]
-        keep = list(dict.fromkeys([*found, *(other for *_, other in sorted(around))]))[:max_nodes]
-        return _subgraph(graph, keep)
-    n_targets = max_nodes // 6 if targets and any(is_target.values()) else 0
+    is_target = {node: _is_target(graph, node) for node in graph}
+    n_targets = max_nodes // 6 if any(is_target.values()) else 0
     links = nx.Graph([(a, b) for a, b, kind in graph.edges(data="kind") if kind == "similar"])
-    linked = sorted(links, key=lambda node: -links.degree(node)) or [
-        node for node in graph if not is_target[node]
-    ]
+    linked = sorted(links, key=lambda node: -links.degree(node))
+    linked = linked or [node for node in graph if not is_target[node]]
     keep = linked[: max_nodes - n_targets]
-    if links:  # small parts of their own would be drawn far from the others
-        part = max(nx.connected_components(links.subgraph(keep)), key=len)
-        keep = [node for node in keep if node in part]
-    shared: dict[str, int] = {}
-    for node in keep:
-        for other in graph[node]:
-            if is_target[other]:
-                shared[other] = shared.get(other, 0) + 1
-    common = sorted((node for node, n in shared.items() if n > 1), key=lambda node: -shared[node])[
-        :n_targets
-    ]
-    return _subgraph(graph, [*keep, *common])
+    # small parts of their own would be drawn far from the others
+    parts = nx.connected_components(links.subgraph(keep))
+    part = max(parts, key=len, default=set(keep))
+    keep = [node for node in keep if node in part]
+    shared = Counter(other for node in keep for other in graph[node] if is_target[other])
+    return [*keep, *(node for node, n in shared.most_common(n_targets) if n > 1)]
 
 
 def _subgraph(graph: nx.Graph, keep: Sequence[str]) -> nx.Graph:
@@ -301,6 +242,41 @@ def _layout(graph: nx.Graph) -> dict[str, NDArray[np.float64]]:
     return dict(zip(found, at, strict=True))
 
 
+def _draw_edges(ax: Axes, graph: nx.Graph, at: Mapping[str, NDArray[np.float64]]) -> list[Line2D]:
+    """Draw links kind by kind, the paler the more there are; give what a legend shows."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for kind, (color, label) in _EDGES.items():
+        ends = [(at[a], at[b]) for a, b, found in graph.edges(data="kind") if found == kind]
+        if not ends:
+            continue
+        style: Any = (0, (3, 2)) if kind == "predicted" else "solid"
+        alpha = float(np.clip(60 / len(ends), 0.3 if kind == "similar" else 0.18, 0.7))
+        look: Any = {"linestyles": style, "linewidths": 0.5, "alpha": alpha, "zorder": 1}
+        ax.add_collection(LineCollection(ends, colors=color, **look))
+        handles.append(Line2D([], [], color=color, linestyle=style, linewidth=1.2, label=label))
+    return handles
+
+
+def _draw_nodes(ax: Axes, graph: nx.Graph, at: Mapping[str, NDArray[np.float64]]) -> list[Line2D]:
+    from matplotlib.lines import Line2D
+
+    size = float(np.clip(4_000 / max(len(graph), 1), 14, 60))
+    handles = []
+    for shape, kind, area in (("o", "compound", size), ("s", "target", 0.6 * size)):
+        nodes = [node for node in graph if graph.nodes[node]["kind"] == kind]
+        if nodes:
+            look: Any = {"edgecolors": "white", "linewidths": 0.4, "zorder": 2}
+            colors = [_color(graph.nodes[node]) for node in nodes]
+            x, y = np.array([at[node] for node in nodes]).T
+            ax.scatter(x, y, s=area, c=colors, marker=shape, **look)
+            look = {"marker": shape, "markersize": 5, "linestyle": "", "label": kind}
+            handles.append(Line2D([], [], color="#666666", **look))
+    return handles
+
+
 def _color(node: Mapping[str, Any]) -> str:
     if node["kind"] == "target":
         return "#777777"
@@ -315,34 +291,17 @@ def _write_names(
     n_labels: int,
 ) -> None:
     """Write each hub's name where it overlaps no name and no edge of the axes, or not at all."""
-    if not at or n_labels == 0:
-        return
-    named = {node: str(graph.nodes[node]["name"]) for node in graph}
-
-    def rank(node: str) -> tuple[bool, bool, int]:
-        return not ({node, named[node]} & set(first)), named[node] == node, -graph.degree(node)
-
-    wanted = sorted(named, key=rank)
-    compounds = [node for node in wanted if graph.nodes[node]["kind"] == "compound"]
-    others = [node for node in wanted if graph.nodes[node]["kind"] != "compound"]
-    n_others = min(len(others), n_labels // 3)
-    queue = [
-        *compounds[: n_labels - n_others],
-        *others[:n_others],
-        *compounds[n_labels - n_others :],
-    ]
     figure: Any = ax.figure
     figure.canvas.draw()
     figure.draw_without_rendering()
-    renderer = figure.canvas.get_renderer()
-    frame = ax.get_window_extent(renderer)
+    frame = ax.get_window_extent(figure.canvas.get_renderer())
     taken: list[Any] = []
-    written = 0
-    for node in queue:
-        if written == n_labels:
+    for node in _by_rank(graph, first, n_labels):
+        if len(taken) == n_labels:
             break
-        name = named[node] if len(named[node]) <= _LONGEST else f"{named[node][: _LONGEST - 1]}…"
-        is_target = graph.nodes[node]["kind"] == "target"
+        name = str(graph.nodes[node]["name"])
+        name = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+        look = _LOOKS[_is_target(graph, node)]
         for dx, dy, ha, va in _OFFSETS:
             text = ax.annotate(
                 name.replace("$", r"\$"),
@@ -352,19 +311,27 @@ def _write_names(
                 ha=ha,
                 va=va,
                 fontsize=SMALL,
-                style="italic" if is_target else "normal",
-                color="#333333" if is_target else "black",
                 zorder=3,
+                **look,
             )
-            box = text.get_window_extent(renderer).padded(2)
-            inside = (
-                frame.x0 <= box.x0
-                and box.x1 <= frame.x1
-                and frame.y0 <= box.y0
-                and box.y1 <= frame.y1
-            )
+            box = text.get_window_extent().padded(2)
+            inside = frame.containsx(box.x0) and frame.containsx(box.x1)
+            inside = inside and frame.containsy(box.y0) and frame.containsy(box.y1)
             if inside and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
-                written += 1
                 break
             text.remove()
+
+
+def _by_rank(graph: nx.Graph, first: list[str], n_labels: int) -> list[str]:
+    """Order nodes to be named: those asked for, then hubs; a third of the names go to targets."""
+
+    def rank(node: str) -> tuple[bool, bool, int]:
+        name = str(graph.nodes[node]["name"])
+        return not ({node, name} & set(first)), name == node, -graph.degree(node)
+
+    wanted = sorted(graph, key=rank)
+    compounds = [node for node in wanted if not _is_target(graph, node)]
+    others = [node for node in wanted if _is_target(graph, node)][: n_labels // 3]
+    n = n_labels - len(others)
+    return [*compounds[:n], *others, *compounds[n:]]
