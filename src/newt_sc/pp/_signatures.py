@@ -142,15 +142,13 @@ def signatures(
     >>> compound = nt.pp.signatures(deseq2_results)  # doctest: +SKIP
     >>> mdata = md.MuData({"compound": compound, "knockdown": knockdown}, axis=1)  # doctest: +SKIP
     """
+    given = {"groupby": groupby, "reference": reference, "key": key, "layer": layer}
     if isinstance(data, pd.DataFrame):
-        return _from_table(
-            data, columns, {"groupby": groupby, "reference": reference, "key": key, "layer": layer}
-        )
+        return _from_table(data, columns, given)
     if not isinstance(data, AnnData):
-        found = type(data).__name__
         raise TypeError(
-            f"data must be an AnnData or a DataFrame, found {found}; of a MuData, pass one:"
-            " mdata['rna']"
+            f"data is {type(data).__name__}, expected an AnnData or a DataFrame; of a MuData, pass"
+            " one: mdata['rna']"
         )
     if columns is not None:
         raise ValueError(
@@ -170,77 +168,15 @@ def signatures(
         raise ValueError(
             f"method={method!r} and replicates={replicates!r} do not fit: one needs the other"
         )
-    if not data.var_names.is_unique:
-        twice = data.var_names[data.var_names.duplicated()][0]
-        raise ValueError(
-            f"adata.var_names has {twice!r} more than once; call adata.var_names_make_unique()"
-            " first"
-        )
-
-    labels = group_labels(data, groupby)
-    runs = None if replicates is None else group_labels(data, replicates)
-    if runs is not None:
-        labels = labels.where(runs.notna())
-    counts = labels.value_counts()
-    control = str(reference)
-    if counts.get(control, 0) < min_cells:
-        raise ValueError(
-            f"found {counts.get(control, 0)} cells of the control {control!r} in"
-            f" adata.obs[{groupby!r}], expected at least {min_cells}; it has"
-            f" {_some(list(counts.index))}"
-        )
-    few = [name for name in counts.index[counts < min_cells] if name != control]
-    names = [
-        name for name in pd.unique(labels.dropna()) if name != control and counts[name] >= min_cells
-    ]
-    if not names:
-        raise ValueError(
-            f"found no perturbation of at least {min_cells} cells in adata.obs[{groupby!r}]"
-        )
-    codes = pd.Index([control, *names], dtype=object).get_indexer(labels)
-    cells = np.flatnonzero(codes >= 0)
-    codes = codes[cells]
-    X, integer = expression_of(data, layer, cells)
-    if few:
-        message = (
-            f"{len(few)} perturbations have fewer than min_cells={min_cells} cells and are left"
-            f" out: {_some(few)}"
-        )
-        warn(message)
-    if integer:
-        message = (
-            "the values are whole numbers and look like raw counts; expected log-normalised"
-            " expression"
-        )
-        warn(f"{message}: run sc.pp.normalize_total and sc.pp.log1p first")
-
-    n = np.bincount(codes, minlength=len(names) + 1)
-    kept = data.obs.iloc[cells]
-    obs = pd.DataFrame(
-        {"perturbation": names, "n_cells": n[1:], "n_reference": n[0]}, index=pd.Index(names)
-    )
-    if runs is None:
-        z = _compare_cells(X, codes, method, tie_correct)
-    else:
-        z, n_runs = _compare_replicates(X, codes, runs.to_numpy()[cells], control, names)
-        obs["n_replicates"], obs["n_reference_replicates"] = n_runs[1:], n_runs[0]
-    expressed = _indicator(codes) @ (X != 0) > 0
-    expressed = expressed.toarray() if sparse.issparse(expressed) else np.asarray(expressed)
-    z[~(expressed[1:] | expressed[0])] = np.nan
-    for column in kept.columns.difference([*obs.columns, groupby], sort=False):
-        values = kept[column].astype(object).groupby(codes)
-        if (values.nunique(dropna=False).iloc[1:] == 1).all():
-            obs[column] = values.first().reindex(range(1, len(names) + 1)).to_numpy()
-            obs[column] = obs[column].astype(kept[column].dtype)
     params: dict[str, Any] = {
         "groupby": groupby,
-        "reference": control,
+        "reference": str(reference),
         "method": method,
         "min_cells": int(min_cells),
+        "layer": layer or "X",
+        "tie_correct": tie_correct,
     }
-    params |= {"layer": layer or "X", "tie_correct": tie_correct}
-    params |= {"replicates": replicates} if replicates is not None else {}
-    return _make(z, obs, data.var.copy(), params)
+    return _from_cells(data, layer, replicates, params)
 
 
 def _make(z: np.ndarray, obs: pd.DataFrame, var: pd.DataFrame, params: dict[str, Any]) -> AnnData:
@@ -263,13 +199,86 @@ def _some(names: list[str], n: int = 10) -> str:
 # -- cells -----------------------------------------------------------------------------------------
 
 
-def group_labels(adata: AnnData, column: str) -> pd.Series:
+def _from_cells(
+    data: AnnData, layer: str | None, replicates: str | None, params: dict[str, Any]
+) -> AnnData:
+    """Compare the cells of each perturbation with those of the control, which is group 0."""
+    groupby, reference, min_cells = (params[x] for x in ("groupby", "reference", "min_cells"))
+    if not data.var_names.is_unique:
+        twice = data.var_names[data.var_names.duplicated()][0]
+        raise ValueError(
+            f"adata.var_names has {twice!r} more than once; call adata.var_names_make_unique()"
+            " first"
+        )
+    labels = _labels(data, groupby)
+    runs = None if replicates is None else _labels(data, replicates)
+    if runs is not None:
+        labels = labels.where(runs.notna())
+    names, few = _perturbations(labels, reference, groupby, min_cells)
+    codes = pd.Index([reference, *names], dtype=object).get_indexer(labels)
+    cells = np.flatnonzero(codes >= 0)
+    codes = codes[cells]
+    X, integer = _expression(data, layer, cells)
+    if few:
+        warn(
+            f"{len(few)} perturbations have fewer than min_cells={min_cells} cells and are left"
+            f" out: {_some(few)}"
+        )
+    if integer:
+        warn(
+            "the values are whole numbers and look like raw counts; expected log-normalised"
+            " expression: run sc.pp.normalize_total and sc.pp.log1p first"
+        )
+    n = np.bincount(codes)
+    obs = pd.DataFrame(
+        {"perturbation": names, "n_cells": n[1:], "n_reference": n[0]}, index=pd.Index(names)
+    )
+    if runs is None:
+        z = _compare_cells(X, codes, params["method"], params["tie_correct"])
+    else:
+        z, n_runs = _compare_replicates(X, codes, runs.to_numpy()[cells], reference, names)
+        obs["n_replicates"], obs["n_reference_replicates"] = n_runs[1:], n_runs[0]
+        params = params | {"replicates": replicates}
+    expressed = _indicator(codes) @ (X != 0) > 0
+    expressed = expressed.toarray() if sparse.issparse(expressed) else np.asarray(expressed)
+    z[~(expressed[1:] | expressed[0])] = np.nan
+    kept = data.obs.iloc[cells]
+    for column in kept.columns.difference([*obs.columns, groupby], sort=False):
+        values = kept[column].astype(object).groupby(codes)
+        if (values.nunique(dropna=False).iloc[1:] == 1).all():
+            obs[column] = values.first().iloc[1:].to_numpy()
+            obs[column] = obs[column].astype(kept[column].dtype)
+    return _make(z, obs, data.var.copy(), params)
+
+
+def _perturbations(
+    labels: pd.Series, control: str, groupby: str, min_cells: int
+) -> tuple[list[str], list[str]]:
+    """Perturbations with enough cells, in their order, and those with too few."""
+    counts = labels.value_counts()
+    n = counts.pop(control) if control in counts else 0
+    if n < min_cells:
+        there = _some([*([control] if n else []), *counts.index])
+        raise ValueError(
+            f"found {n} cells of the control {control!r} in adata.obs[{groupby!r}], expected at"
+            f" least {min_cells}; it has {there}"
+        )
+    enough = counts[counts >= min_cells].index
+    if enough.empty:
+        raise ValueError(
+            f"found no perturbation of at least {min_cells} cells in adata.obs[{groupby!r}]"
+        )
+    names = [name for name in labels.dropna().unique() if name in enough]
+    return names, [name for name in counts.index if name not in enough]
+
+
+def _labels(adata: AnnData, column: str) -> pd.Series:
     if column not in adata.obs:
         raise KeyError(f"adata.obs has no column {column!r}; it has {list(adata.obs.columns)}")
     return read_labels(adata.obs[column], f"adata.obs[{column!r}]").reset_index(drop=True)
 
 
-def expression_of(adata: AnnData, layer: str | None, cells: np.ndarray) -> tuple[Any, bool]:
+def _expression(adata: AnnData, layer: str | None, cells: np.ndarray) -> tuple[Any, bool]:
     """Values of the cells, numpy or CSR, and whether all are whole numbers."""
     X: Any = adata.X if layer is None else adata.layers[layer]
     if X is None or np.dtype(X.dtype).kind not in "fiub":
@@ -451,22 +460,19 @@ def _from_table(
 
 
 def _roles(table: pd.DataFrame, given: dict[str, str]) -> dict[str, str]:
+    """Column of each role: what is given, else the first one with a name that is known."""
     if unknown := sorted(given.keys() - _ROLES.keys()):
         raise ValueError(f"columns= has the roles {unknown}, expected some of {list(_ROLES)}")
     if absent := [name for name in given.values() if name not in table]:
         raise KeyError(f"the table has no columns {absent}; it has {list(table.columns)}")
-    lower = {str(name).lower(): name for name in reversed(table.columns)}
-    roles = {
-        role: given.get(role) or next((lower[alias] for alias in aliases if alias in lower), None)
-        for role, aliases in _ROLES.items()
+    lower = {str(name).lower(): str(name) for name in reversed(table.columns)}
+    known = {
+        role: next(filter(None, map(lower.get, aliases)), None) for role, aliases in _ROLES.items()
     }
-    if {"effect", "p_value"} <= given.keys() and "score" not in given:
-        roles["score"] = None
-    wanted = [
-        "perturbation",
-        "gene",
-        *(["score"] if roles["score"] is not None else ["effect", "p_value"]),
-    ]
+    roles = known | given
+    by_effect = {"effect", "p_value"} <= given.keys() and "score" not in given
+    scored = roles["score"] is not None and not by_effect
+    wanted = ["perturbation", "gene", *(["score"] if scored else ["effect", "p_value"])]
     if lost := [role for role in wanted if roles[role] is None]:
         raise KeyError(
             f"no column is known for {lost} among {list(table.columns)}; expected a perturbation, a"
