@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from os import PathLike
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from newt_sc import _kernels
 from newt_sc._verb import Count, Organism, Whole, checked
 from newt_sc.datasets._embedding import resolve_embedding
 
-from ._sets import Sets, SetsLike, read_side
+from ._sets import LEAST_SD, Limits, Sets, SetsLike, read_side
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["compare_sets"]
 
 _MAX_PAIRS = 50_000_000
-_LEAST_SD = 1e-6
 
 
 @checked
@@ -114,24 +113,11 @@ def compare_sets(
     >>> nt.tl.compare_sets("my_sets.gmt", "reactome.gmt", exclude_overlap=True)  # doctest: +SKIP
     """
     reference = resolve_embedding(embedding)
-
-    def read(sets: SetsLike, what: str, background: Iterable[str] | None) -> Sets:
-        return read_side(
-            sets,
-            reference,
-            what=what,
-            background=background,
-            min_size=min_size,
-            max_size=max_size,
-            organism=organism,
-        )
-
-    first = read(a, "a", background_a)
-    second = (
-        first
-        if b is None and background_b is None
-        else read(a if b is None else b, "b", background_b)
-    )
+    limits: Limits = {"min_size": min_size, "max_size": max_size, "organism": organism}
+    first = second = read_side(a, reference, what="a", background=background_a, **limits)
+    if b is not None or background_b is not None:
+        other = a if b is None else b
+        second = read_side(other, reference, what="b", background=background_b, **limits)
     rows, columns = len(first.names), len(second.names)
     if rows * columns > _MAX_PAIRS:
         msg = (
@@ -148,25 +134,21 @@ def compare_sets(
     z, p = _against_null(
         U, score, left_a, left_b, first, second, n_permutations, exclude_overlap, random_state
     )
-
     pairs = np.flatnonzero(np.triu(np.ones(z.shape, bool), 1)) if b is None else np.arange(z.size)
     pairs = pairs[np.argsort(-z.ravel()[pairs], kind="stable")]
     i, j = np.divmod(pairs, columns)
-    sorted_p = p.ravel()[pairs]
+    values: dict[str, NDArray[Any]] = {"score": score, "z": z, "p": p, "fdr": p, "overlap": overlap}
     table = pd.DataFrame(
         {
             "a": pd.Categorical.from_codes(i, first.names),
             "b": pd.Categorical.from_codes(j, second.names),
-            "score": score.ravel()[pairs],
-            "z": z.ravel()[pairs],
-            "p": sorted_p,
-            "fdr": _kernels.adjusted_p(sorted_p),
-            "n_a": first.size[i].astype(np.int32),
-            "n_b": second.size[j].astype(np.int32),
-            "overlap": overlap.ravel()[pairs],
+            **{name: X.ravel()[pairs] for name, X in values.items()},
         },
         copy=False,
     )
+    table["fdr"] = _kernels.adjusted_p(table["p"].to_numpy())
+    table.insert(6, "n_a", first.size[i].astype(np.int32))
+    table.insert(7, "n_b", second.size[j].astype(np.int32))
     table.attrs = {
         "a": first.about,
         "b": second.about,
@@ -197,7 +179,7 @@ def _against_null(
         n_permutations=n_permutations, disjoint=disjoint, random_state=random_state,
     )  # fmt: skip
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.where(sd > _LEAST_SD, 1 / sd, np.nan)
+        scale = np.where(sd > LEAST_SD, 1 / sd, np.nan)
     step = max(1, 1_000_000 // score.shape[1])
     for start in range(0, score.shape[0], step):
         part = slice(start, start + step)

@@ -18,7 +18,6 @@ from newt_sc._verb import Organism, Written, check_layer, modality_of, verb
 from newt_sc._warn import warn
 from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.genes._align import warn_coverage
-from newt_sc.genes._annotated import align_var
 from newt_sc.tl._rows import Rows
 
 __all__ = ["embed_signatures"]
@@ -131,14 +130,13 @@ def embed_signatures(
     for name, mod in mods.items():
         check_layer(mod, layer, name)
     reference = resolve_embedding(embedding)
+    suffixes = ("", "_up", "_down") if up_down else ("",)
+    how: Any = {"transform": transform, "max_value": max_value}
     written: dict[str, Written[MuData | ad.AnnData]] = {}
     for name, mod in mods.items():
-        if not mod.obs_names.is_unique:
-            n = int(mod.obs_names.duplicated().sum())
-            warn(
-                f"{n:,} signatures of {name} have the name of another; each is embedded on its own."
-            )
-        found = align_var(mod, reference.obs_names, organism=organism)
+        if (twice := int(mod.obs_names.duplicated().sum())) > 0:
+            warn(f"{twice:,} signatures of {name} have the name of another; each is embedded.")
+        found = align_genes(mod, reference.obs_names, organism)
         warn_coverage(found, what=f"{name}.var_names")
         at = np.flatnonzero(found.index >= 0)
         space = _Space.make(
@@ -148,22 +146,8 @@ def embed_signatures(
             mod.X if layer is None else mod.layers[layer],
             name if layer is None else f"layer of {name}",
         )
-        embed = partial(
-            _embed_block,
-            name=rows.name,
-            at=at,
-            space=space,
-            transform=transform,
-            max_value=max_value,
-        )
-        suffixes = ("", "_up", "_down") if up_down else ("",)
-        if rows.is_dask:
-            empty, d = rows.reduce(partial(_count_empty, embed=embed)), space.E.shape[1]
-            wide = rows.lazy(_side_by_side, (embed, len(suffixes)), len(suffixes) * d)
-            parts = [wide[:, i * d : (i + 1) * d] for i in range(len(suffixes))]
-        else:
-            parts = [np.concatenate(part) for part in zip(*rows.map(embed), strict=True)]
-            empty = int(np.isnan(parts[0]).all(axis=1).sum())
+        embed = partial(_embed_block, name=rows.name, at=at, space=space, **how)
+        parts, empty = _embed_rows(rows, embed, len(suffixes), space.E.shape[1])
         if empty:
             warn(
                 f"{empty:,} of {mod.n_obs:,} signatures of {name} change no gene that has a"
@@ -186,6 +170,18 @@ def embed_signatures(
         )
     said = ", ".join(f"{mod.n_obs:,} signatures of {name}" for name, mod in mods.items())
     return Written(parts=written, said=f"embedded {said}")
+
+
+def _embed_rows(
+    rows: Rows, embed: Callable[[Any], tuple[_Array, _Array, _Array]], n_parts: int, n_comps: int
+) -> tuple[list[Any], int]:
+    """Embed signatures block by block, lazily where they are dask's, and count the empty ones."""
+    if rows.is_dask:
+        wide = rows.lazy(_side_by_side, (embed, n_parts), n_parts * n_comps)
+        parts = [wide[:, i * n_comps : (i + 1) * n_comps] for i in range(n_parts)]
+        return parts, rows.reduce(partial(_count_empty, embed=embed))
+    parts = [np.concatenate(part) for part in zip(*rows.map(embed), strict=True)]
+    return parts, int(np.isnan(parts[0]).all(axis=1).sum())
 
 
 def _modalities(data: Any, modality: str | None) -> dict[str, ad.AnnData]:

@@ -16,7 +16,7 @@ from newt_sc.datasets._embedding import resolve_embedding
 from newt_sc.genes._align import require_overlap, warn_coverage
 from newt_sc.genes._sets import ranked_groups
 
-from ._sets import SetsLike, read_side
+from ._sets import LEAST_SD, Sets, SetsLike, read_side
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["rank_sets"]
 
-_LEAST_SD = 1e-6
 _FEW = 1000
 
 
@@ -120,37 +119,11 @@ def rank_sets(
         organism=organism,
     )
     U = _kernels.centered_cosine(np.asarray(reference.X))[0].astype(np.float32)
-    sizes, at = np.unique(side.size, return_inverse=True)
     tables = []
     for group, names in rankings.items():
         what = "ranked_genes" if group is None else f"group {group!r}"
         rows = _rows(names, reference, what, organism)
-        score, peak = _kernels.rank_deviation(U, rows, side.members)
-        null = _kernels.rank_deviation_null(
-            U,
-            rows,
-            side.pool,
-            sizes=sizes,
-            n_permutations=n_permutations,
-            random_state=random_state,
-        )
-        mean, sd = null.mean(axis=0)[at], null.std(axis=0)[at]
-        z = np.full(score.shape, np.nan)
-        np.divide(score - mean, sd, out=z, where=sd > _LEAST_SD)
-        sign = np.sign(score - mean)
-        upper = _kernels.permutation_p(sign * score, sign[None] * null[:, at])
-        p = np.where(np.isnan(z), np.nan, np.minimum(2 * upper, 1))
-        table = pd.DataFrame(
-            {
-                "set": side.names,
-                "score": score,
-                "z": z,
-                "p": p,
-                "fdr": _kernels.adjusted_p(p),
-                "n": side.size,
-                "peak": peak,
-            }
-        )
+        table = _ranked(U, rows, side, n_permutations, random_state)
         if group is not None:
             table.insert(0, "group", group)
         tables.append(table)
@@ -158,6 +131,30 @@ def rank_sets(
     out = out.iloc[np.argsort(-np.abs(out["z"].to_numpy()), kind="stable")].reset_index(drop=True)
     out.attrs = {"sets": side.about}
     return out
+
+
+def _ranked(
+    U: NDArray[np.float32],
+    rows: NDArray[np.intp],
+    side: Sets,
+    n_permutations: int,
+    random_state: int,
+) -> pd.DataFrame:
+    """Score all sets along one ranking, against random sets of the same sizes."""
+    score, peak = _kernels.rank_deviation(U, rows, side.members)
+    sizes, at = np.unique(side.size, return_inverse=True)
+    null = _kernels.rank_deviation_null(
+        U, rows, side.pool, sizes=sizes, n_permutations=n_permutations, random_state=random_state
+    )
+    difference, sd = score - null.mean(axis=0)[at], null.std(axis=0)[at]
+    z = np.full(score.shape, np.nan)
+    np.divide(difference, sd, out=z, where=sd > LEAST_SD)
+    # random sets are not symmetric around 0: each side of their mean has a tail of its own
+    sign = np.sign(difference)
+    upper = _kernels.permutation_p(sign * score, sign[None] * null[:, at])
+    p = np.where(np.isnan(z), np.nan, np.minimum(2 * upper, 1))
+    columns = {"set": side.names, "score": score, "z": z, "p": p, "fdr": _kernels.adjusted_p(p)}
+    return pd.DataFrame(columns | {"n": side.size, "peak": peak})
 
 
 def _rankings(ranked: pd.Series | Sequence[str] | AnnData, key: str) -> dict[str | None, list[str]]:

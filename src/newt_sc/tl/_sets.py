@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -23,13 +23,25 @@ if TYPE_CHECKING:
 
     from newt_sc.genes._resolve import Organism
 
-__all__ = ["Sets", "SetsLike", "read_side"]
+__all__ = ["LEAST_SD", "Limits", "Sets", "SetsLike", "read_side"]
 
 SetsLike: TypeAlias = Mapping[str, Iterable[str]] | str | PathLike[str] | pd.DataFrame | AnnData
 
 _TIMES_LARGEST = 10
 """A background holds at least so many times the genes of the largest set, or all genes are taken.
 """
+
+
+LEAST_SD = 1e-6
+"""What random sets differ by at least; below, they are all alike but for rounding."""
+
+
+class Limits(TypedDict):
+    """Which sets count."""
+
+    min_size: int
+    max_size: int | None
+    organism: Organism
 
 
 @dataclass(frozen=True)
@@ -65,44 +77,35 @@ def read_side(
     *,
     what: str,
     background: Iterable[str] | None,
-    min_size: int,
-    max_size: int | None,
-    organism: Organism,
+    **limits: Unpack[Limits],
 ) -> Sets:
     """Read sets, find their genes in an embedding and choose the background."""
+    organism, least, most = limits["organism"], limits["min_size"], limits["max_size"]
     found = align_sets(genes.gene_sets(sets), reference.obs_names, organism=organism, what=what)
-    members, report = found.members, found.alignment.report
-    pool = None
+    members, pool = found.members, None
     if background is not None:
-        listed = list(dict.fromkeys(background)) if not isinstance(background, str) else background
-        aligned = genes.align(listed, reference.obs_names, organism=organism)
-        require_overlap(aligned, listed, reference.obs_names, what=f"the background of {what}")
-        pool = np.unique(aligned.index[aligned.index >= 0])
-        inside = np.zeros(reference.n_obs, dtype=np.float32)
-        inside[pool] = 1
-        members = sparse.csr_array(members @ sparse.diags_array(inside, dtype=np.float32))
+        pool = _background(background, reference.obs_names, organism, what)
+        inside = np.isin(np.arange(reference.n_obs), pool).astype(np.float32)
+        members = sparse.csr_array(members @ sparse.diags_array(inside))
         members.eliminate_zeros()
         members.sort_indices()
     size = np.diff(members.indptr)
     if (empty := size == 0).any():
         some = ", ".join(map(repr, found.names[empty][:5]))
         where = "in the embedding" if pool is None else "in the embedding and the background"
-        msg = (
+        warn(
             f"{empty.sum()} of the {size.size} sets of {what} have no gene {where} and are left"
             f" out, such as {some}."
         )
-        warn(msg)
-    keep = (size >= min_size) & (size <= (np.inf if max_size is None else max_size))
+    keep = (size >= least) & (size <= (np.inf if most is None else most))
     if not keep.any():
         msg = (
-            f"No set of {what} has {min_size} to"
-            f" {'any number of' if max_size is None else max_size} genes with a vector; they have"
-            f" {size.min()} to {size.max()}. Change min_size or max_size."
+            f"No set of {what} has {least} to {'any number of' if most is None else most} genes"
+            f" with a vector; they have {size.min()} to {size.max()}. Change min_size or max_size."
         )
         raise ValueError(msg)
-    own = np.unique(members.indices)
-    members = members[keep]
     if pool is None:
+        own = np.unique(members.indices)
         few = own.size < _TIMES_LARGEST * size[keep].max()
         pool = np.arange(reference.n_obs) if few else own
     logger.info("%s: %d of %d sets, %d genes of background", what, keep.sum(), keep.size, pool.size)
@@ -111,9 +114,16 @@ def read_side(
         "n_sets_given": int(keep.size),
         "n_sets_without_gene": int(empty.sum()),
         "n_background": int(pool.size),
-        **{
-            key: report[key]
-            for key in ("organism", "n_genes", "n_matched", "n_ambiguous", "n_dropped")
-        },
     }
-    return Sets(found.names[keep], members, pool.astype(np.intp), about)
+    told = ("organism", "n_genes", "n_matched", "n_ambiguous", "n_dropped")
+    about |= {key: found.alignment.report[key] for key in told}
+    return Sets(found.names[keep], members[keep], pool.astype(np.intp), about)
+
+
+def _background(
+    given: Iterable[str], names: pd.Index, organism: Organism, what: str
+) -> NDArray[np.intp]:
+    listed = given if isinstance(given, str) else list(dict.fromkeys(given))
+    aligned = genes.align(listed, names, organism=organism)
+    require_overlap(aligned, listed, names, what=f"the background of {what}")
+    return np.unique(aligned.index[aligned.index >= 0])
