@@ -22,7 +22,6 @@ from newt_sc.errors import GeneMatchError, NewtWarning
 from newt_sc.genes._families import linked_targets
 from newt_sc.models import TargetPredictor
 from newt_sc.models._fingerprints import morgan_fingerprints
-from newt_sc.models._target_fit import GAMMAS, PENALTIES
 from newt_sc.models._target_labels import label_matrix, read_compounds
 from newt_sc.models._target_space import Compounds, GeneKernel, SignatureSpace, block_vectors
 
@@ -517,26 +516,6 @@ def test_prior_where_every_gene_was_seen(
 # -- training --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("families", [True, False])
-@pytest.mark.parametrize("tune", ["compounds", "targets", "both"])
-def test_tune_picks_from_the_grid(
-    problem: Problem, make: Callable[..., TargetPredictor], tune: str, families: bool
-) -> None:
-    model = make(gamma=0.123, penalty=456.0).train(tune=tune, families=families, calibrate=False)  # type: ignore[arg-type]
-    assert model.params["gamma"] in GAMMAS
-    assert model.params["penalty"] in PENALTIES
-    same = make(gamma=model.params["gamma"], penalty=model.params["penalty"]).train(calibrate=False)
-    np.testing.assert_array_equal(model.predict(problem.test).X, same.predict(problem.test).X)
-
-
-def test_tune_needs_targets_of_some_compounds(
-    problem: Problem, make: Callable[..., TargetPredictor]
-) -> None:
-    rank = problem.targets.groupby("target").cumcount()
-    with pytest.raises(ValueError, match="at least 5 compounds"):
-        make(targets=problem.targets[rank < 4]).train(tune="compounds")
-
-
 def test_without_calibration_there_are_scores_alone(
     problem: Problem, make: Callable[..., TargetPredictor]
 ) -> None:
@@ -873,7 +852,6 @@ def test_parameters_that_are_refused(
     [
         ({"n_folds": 1}, "n_folds is 1"),
         ({"n_folds": 121}, "number of drugs, 120"),
-        ({"tune": "everything"}, "tune is"),
     ],
 )
 def test_training_that_is_refused(
@@ -1178,8 +1156,6 @@ def test_known_targets_are_refused_elsewhere(
 ) -> None:
     with pytest.raises(ValueError, match="known_targets=False"):
         make(known_targets=True, n_inducing=10)
-    with pytest.raises(ValueError, match="tune is for models without known_targets"):
-        make(known_targets=True).train(tune="targets")
     with pytest.raises(ValueError, match="number of families of targets"):
         make(known_targets=True).train(n_folds=1000)
     with pytest.raises(RuntimeError, match="not saved"):

@@ -1,4 +1,4 @@
-"""Kronecker ridge regression on pairs of a compound and a target: fitted, tuned, cross-fitted."""
+"""Kronecker ridge regression on pairs of a compound and a target: fitted and cross-fitted."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 
 from newt_sc import _kernels
 from newt_sc.models._target_space import Compounds, SignatureSpace
 
 if TYPE_CHECKING:
-    from newt_sc.models._arrays import Array, Mask, Rows
+    import pandas as pd
 
-__all__ = ["MIN_COMPOUNDS", "CrossFit", "Fit", "Problem", "cross_fit", "fits", "moments", "tuned"]
+    from newt_sc.models._arrays import Array, Rows
 
-GAMMAS, PENALTIES = (2.0, 4.0, 10.0), (3.0, 10.0, 30.0)
-MIN_COMPOUNDS = 5  # fewer say nothing of a target that is tuned by
+__all__ = [
+    "MIN_COMPOUNDS",
+    "CrossFit",
+    "Fit",
+    "Problem",
+    "chunks",
+    "cross_fit",
+    "fit_pairs",
+    "moments",
+]
+
+MIN_COMPOUNDS = 5  # twice as many with a label are the fewest that a model is made of
 _SPACE = (
     *("gamma", "strength_weight", "structure_weight", "structure_gamma"),
     *("whitening", "known_weight", "memory"),
@@ -53,8 +62,8 @@ class Problem:
     G: Array
     space: Callable[..., SignatureSpace] = SignatureSpace.fit
 
-    def part(self, rows: Any = slice(None), columns: Any = slice(None), **changed: Any) -> Problem:
-        """Take some compounds and targets, with some of the parameters changed."""
+    def part(self, rows: Any = slice(None), columns: Any = slice(None)) -> Problem:
+        """Take some compounds and targets."""
         compounds = self.compounds[rows]
         if compounds.profiles is not None:
             compounds = replace(compounds, profiles=compounds.profiles[:, columns])
@@ -64,7 +73,6 @@ class Problem:
             names=self.names[rows],
             groups=self.groups[rows],
             Y=self.Y[rows][:, columns],
-            params=self.params | changed,
             G=self.G[columns][:, columns],
         )
 
@@ -145,8 +153,8 @@ class CrossFit:
     folds: Rows
 
 
-def fits(problem: Problem, *penalties: float) -> list[Fit]:
-    """Fit to all compounds and targets of a problem, with each penalty."""
+def fit_pairs(problem: Problem) -> Fit:
+    """Fit to all compounds and targets of a problem."""
     params, train, Y = problem.params, problem.compounds, problem.Y
     space = problem.space(train, **{name: params[name] for name in _SPACE})
     centers, members, back = None, list(problem.names), None
@@ -165,66 +173,10 @@ def fits(problem: Problem, *penalties: float) -> list[Fit]:
     share = max(1 - params["identity"] - params["profile"], _TINY)
     p = np.maximum(Y.mean(axis=0), 0.5 / len(Y))  # a target of none counts as one of half
     ridge = _kernels.PairRidge(K, own + share * problem.G)
-    projected = ridge.project((Y - p) / np.sqrt(p))
-    out = []
-    for penalty in penalties:
-        A = ridge.coefficients(projected, penalty)
-        A = A if back is None else back @ A
-        kept = None if params["n_inducing"] else train
-        out.append(Fit(space, kept, centers, share * A, own / share, members))
-    return out
-
-
-def tuned(problem: Problem, linked: Mask, kind: str, families: bool) -> dict[str, float]:
-    """Choose by inner folds the parameters with the best mean AUROC over targets.
-
-    Parameters
-    ----------
-    problem
-        What is to be fitted.
-    linked
-        Pairs of targets of one family.
-    kind
-        What is not seen in training: ``"compounds"``, ``"targets"`` or ``"both"``.
-    families
-        Whether families stay in one fold.
-    """
-    Y, G = problem.Y, problem.G
-    seed = problem.params["random_state"] + 1  # other folds than those of calibration
-    asked = np.flatnonzero((Y != 0).sum(axis=0) >= MIN_COMPOUNDS)
-    if not asked.size:
-        raise ValueError(
-            f"tune needs targets with at least {MIN_COMPOUNDS} compounds; there is none."
-        )
-    folds, column_folds = np.zeros(len(Y), dtype=np.intp), np.zeros(len(asked), dtype=np.intp)
-    if kind != "targets":
-        folds = _kernels.grouped_folds(problem.groups, 3, random_state=seed)
-    if kind != "compounds":
-        family = _kernels.components(linked[np.ix_(asked, asked)])
-        group = family if families else np.arange(len(asked))
-        column_folds = _kernels.grouped_folds(group, 3, random_state=seed)
-    quality = {}
-    for gamma in GAMMAS:
-        scores = np.full((len(PENALTIES), *Y.shape), np.nan)
-        for fold in np.unique(folds):
-            train, test = (folds != fold) | (kind == "targets"), folds == fold
-            for column in np.unique(column_folds):
-                out = asked[column_folds == column]
-                use = (Y[train] != 0).any(axis=0)
-                if kind != "compounds":
-                    use[out] = False
-                    use &= ~(linked[:, out].any(axis=1) & families)
-                found = fits(problem.part(train, use, gamma=gamma, n_inducing=0), *PENALTIES)
-                K = found[0].rows(problem.compounds[test])
-                at = pd.Index(np.flatnonzero(use)).get_indexer(out)
-                for S, fit in zip(scores, found, strict=True):
-                    to = fit.to_genes(G[np.ix_(use, out)], at)
-                    S[np.ix_(test, out)] = K @ fit.R @ to
-        for S, penalty in zip(scores, PENALTIES, strict=True):
-            auroc = _kernels.column_auroc(S[:, asked], Y[:, asked], folds)
-            quality[gamma, penalty] = float(np.nanmean(auroc))
-    gamma, penalty = max(quality, key=lambda one: quality[one])
-    return {"gamma": gamma, "penalty": penalty}
+    A = ridge.coefficients(ridge.project((Y - p) / np.sqrt(p)), params["penalty"])
+    A = A if back is None else back @ A
+    kept = None if params["n_inducing"] else train
+    return Fit(space, kept, centers, share * A, own / share, members)
 
 
 def cross_fit(problem: Problem, n_folds: int, fit: Fit, families: Rows | None) -> CrossFit:
@@ -242,7 +194,7 @@ def cross_fit(problem: Problem, n_folds: int, fit: Fit, families: Rows | None) -
         Of each target: score every target by a model that has seen neither it nor its family
         instead, for all compounds.
     """
-    Y, G, penalty = problem.Y, problem.G, problem.params["penalty"]
+    Y, G = problem.Y, problem.G
     units = problem.groups if families is None else families
     folds = _kernels.grouped_folds(units, n_folds, random_state=problem.params["random_state"])
     U, seen, prior, near = np.zeros(Y.shape), np.zeros(Y.shape), np.zeros(Y.shape), np.zeros(len(Y))
@@ -250,10 +202,10 @@ def cross_fit(problem: Problem, n_folds: int, fit: Fit, families: Rows | None) -
         test = folds == fold
         if families is not None:
             part = problem.part(columns=~test)
-            (one,) = fits(part, penalty)
+            one = fit_pairs(part)
             seen[:, test] = one.rows(part.compounds) @ one.R @ G[~test][:, test]
             continue
-        (one,) = fits(problem.part(~test), penalty)
+        one = fit_pairs(problem.part(~test))
         asked = problem.compounds[test]
         K = one.rows(asked)
         U[test], near[test] = K @ one.R, one.nearest(asked, K)

@@ -32,9 +32,8 @@ from newt_sc.models._target_fit import (
     Problem,
     chunks,
     cross_fit,
-    fits,
+    fit_pairs,
     moments,
-    tuned,
 )
 from newt_sc.models._target_known import Trained
 from newt_sc.models._target_labels import (
@@ -106,7 +105,7 @@ class TargetPredictor:
         Whether the known targets of a compound have a share in the kernel of compounds (.5 for the
         cosine of the profiles, .2 for the compound itself). It is for new targets of compounds with
         known ones: cross-validation then leaves out families of targets, not drugs, and a compound
-        that was not trained on has its signature alone. Without ``n_inducing``, ``tune`` and
+        that was not trained on has its signature alone. Without ``n_inducing`` and
         ``save``.
     n_inducing
         Use at most this many inducing points instead of all training compounds (Nyström
@@ -264,8 +263,6 @@ class TargetPredictor:
         *,
         n_folds: int = 5,
         calibrate: bool = True,
-        tune: Literal["compounds", "targets", "both"] | None = None,
-        families: bool = True,
     ) -> TargetPredictor:
         """Fit to the labels.
 
@@ -276,11 +273,6 @@ class TargetPredictor:
         calibrate
             Cross-fit, too: without it there are scores alone, no z, no probabilities and no
             reliability.
-        tune
-            Choose ``gamma`` and ``penalty`` by inner folds: for compounds, targets or both not seen
-            in training.
-        families
-            In tuning, whether targets that are linked (by name or compounds) stay in one fold.
 
         Returns
         -------
@@ -289,8 +281,7 @@ class TargetPredictor:
         Raises
         ------
         ValueError
-            If the folds are too many or few, ``tune`` is unknown or not for such a model, or no
-            target has enough compounds to tune by.
+            If the folds are too many or few.
         """
         linked = linked_targets(self.target_names, self._problem.Y)
         units, what = self._problem.groups, "drugs"
@@ -302,23 +293,14 @@ class TargetPredictor:
                 f"n_folds is {n_folds}; expected at least 2 and at most the number of {what},"
                 f" {n_units}."
             )
-        if tune not in (None, "compounds", "targets", "both"):
-            raise ValueError(f"tune is {tune!r}; expected 'compounds', 'targets', 'both' or None.")
-        if tune and self.known_targets:
-            raise ValueError(
-                "tune is for models without known_targets: set gamma and penalty, or leave tune."
-            )
         weights = self._kernel.learn(self._rows, self._problem.Y, linked)
         G = self._kernel.kernel(self._rows, self._rows, weights).astype(np.float64)
         problem = replace(self._problem, G=G)
-        if tune:
-            problem = problem.part(**tuned(problem, linked, tune, families))
-        (fit,) = fits(problem, problem.params["penalty"])
+        fit = fit_pairs(problem)
         found = None
         if calibrate:
             found = cross_fit(problem, n_folds, fit, units if self.known_targets else None)
-        self.params, self._problem, self._weights = problem.params, problem, weights
-        self._fit = fit
+        self._problem, self._weights, self._fit = problem, weights, fit
         if found is not None:
             self._calibrate(found)
         return self
