@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_sets"]
 
-_MAX_PAIRS = 50_000_000
+_MAX_PAIRS = 50_000_000  # a row is about 44 bytes, so that the table has 2 GB
 
 
 @checked

@@ -37,7 +37,8 @@ __all__ = [
 DRUG = ("name", "inchikey")
 # The best powers of the eigenvalues for the same mechanism (docs/notes/network.md). Of few
 # compounds of few kinds, what kinds differ in is a large eigenvalue, and 0 is better.
-WHITENING, _PROFILE_WHITENING = -0.4, -0.25
+WHITENING = -0.4
+_PROFILE_WHITENING = -0.25
 Exponent = Annotated[float, "from -1 to 0"]
 # Fewer tell nothing of what is usual; of more, pairs fill the memory: 20,000 x 20,000 is 3 GB.
 _FEW, _MOST = 20, 20_000

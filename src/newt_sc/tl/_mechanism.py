@@ -29,6 +29,7 @@ __all__ = ["mechanism"]
 
 # Sharpness and prior of the best first calls (docs/notes/network.md, "Calls of mechanisms").
 _GAMMA, _PRIOR = 4.0, 2.0
+# Of fewer drugs a fold would have three or less, and their accuracy would be chance.
 _N_FOLDS, _FEWEST_DRUGS = 5, 20
 _LEVELS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 __all__ = ["pharmacology_network"]
 
 _ATC, _ATC_LENGTH = "atc_codes", 4
+# So many null pairs tell p of 2e-6 apart; of few compounds that would be more draws than they have.
 _NULL_PAIRS, _MOST_PERMUTATIONS = 500_000, 200
 # Strata of degree: so many drugs each at least, and so many strata at most.
 _STRATUM, _STRATA = 30, 10
-_FEWEST = 3
+_FEWEST = 3  # drugs with a label: a pair in one community would be no sign of anything
 _Labels: TypeAlias = "dict[str, tuple[NDArray[np.bool_], NDArray[np.object_]]]"
 _EDGES = ["source", "target", "kind", "weight", "fdr", "z", "probability"]
 

@@ -35,6 +35,7 @@ __all__ = ["repurpose"]
 
 # Sharpness and prior as of calls of mechanisms, which were chosen for the first call.
 _GAMMA, _PRIOR, _PATHS = 4.0, 2.0, 3
+# Areas of fewer than five drugs are nearly all noise, and would weigh as much in the mean.
 _FEWEST, _N_BOOTSTRAP = 5, 500
 _NEAR_TARGETS, _NEAR_COSINE = 3, 0.5
 _ACCURACY = ["auroc", "auroc_low", "auroc_high", "auroc_beyond_mechanism"]
