@@ -174,12 +174,6 @@ def ridge(
         model = nt.models.TargetPredictor(
             adata, table, embedding=embedding(kind), known_targets=known, **shares
         )
-        if transductive:  # standardised and whitened on all compounds, those asked of among them
-            everyone = read_compounds(data(), model.landmarks)
-            space = model._problem.space
-            model._problem = replace(
-                model._problem, space=lambda train, **params: space(everyone, **params)
-            )
         model.train(calibrate=False)
         return np.asarray(
             model.predict(data()[test], among=list(out))[:, list(out)].X, dtype=np.float64

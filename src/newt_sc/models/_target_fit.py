@@ -14,7 +14,7 @@ from newt_sc.models._target_space import Compounds, SignatureSpace
 if TYPE_CHECKING:
     import pandas as pd
 
-    from newt_sc.models._arrays import Array, Rows
+    from newt_sc.models._arrays import Array, Mask, Rows
 
 __all__ = [
     "MIN_COMPOUNDS",

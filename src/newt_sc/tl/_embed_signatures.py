@@ -18,6 +18,7 @@ from newt_sc._verb import Organism, Written, check_layer, modality_of, verb
 from newt_sc._warn import warn
 from newt_sc.datasets._embedding import describe_embedding, resolve_embedding
 from newt_sc.genes._align import warn_coverage
+from newt_sc.genes._annotated import align_var
 from newt_sc.tl._rows import Rows
 
 __all__ = ["embed_signatures"]
@@ -136,7 +137,7 @@ def embed_signatures(
     for name, mod in mods.items():
         if (twice := int(mod.obs_names.duplicated().sum())) > 0:
             warn(f"{twice:,} signatures of {name} have the name of another; each is embedded.")
-        found = align_genes(mod, reference.obs_names, organism)
+        found = align_var(mod, reference.obs_names, organism=organism)
         warn_coverage(found, what=f"{name}.var_names")
         at = np.flatnonzero(found.index >= 0)
         space = _Space.make(
