@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -174,15 +174,16 @@ def _edges(path: StrPath, table: pd.DataFrame, roles: Mapping[str, str | None]) 
             f"the columns {clash} would stand beside {sorted(taken)} under one name; rename them"
         )
         raise FormatError(path, 1, message)
-    edges = pd.DataFrame(index=table.index)
-    for end in ("source", "target"):
-        edges[end] = table[roles[end]].map(clean_name).astype(str)
-    if plain:
-        edges["weight"] = np.float32(1)
-    else:
-        edges["weight"] = parse_finite(path, table[roles["weight"]], roles["weight"])
-    for name in extra:
-        edges[name] = infer_numbers(table[name])
+    columns: dict[str, Any] = {
+        end: table[roles[end]].map(clean_name).astype(str) for end in ("source", "target")
+    }
+    columns["weight"] = (
+        np.ones(len(table), dtype=np.float32)
+        if plain
+        else parse_finite(path, table[roles["weight"]], roles["weight"])
+    )
+    columns |= {name: infer_numbers(table[name]) for name in extra}
+    edges = pd.DataFrame(columns, index=table.index)
     missing = (edges[["source", "target"]] == "").any(axis=1)
     if len(edges) and missing.all():
         ends = f"{roles['source']!r} or {roles['target']!r}"
