@@ -27,12 +27,15 @@ _EXAMPLES: dict[str, Example] = {}
 
 
 def _run(name: str, seeds: range) -> tuple[Counter[str], dict[str, int]]:
+    counts: Counter[str] = Counter()
+    faults: dict[str, int] = {}
     with Path(os.devnull).open("w") as nowhere:
-        faulthandler.dump_traceback_later(90 + len(seeds), exit=True, file=nowhere)
-        try:
-            return run(_EXAMPLES[name], seeds)[1:]
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+        for seed in seeds:
+            faulthandler.dump_traceback_later(60, exit=True, file=nowhere)
+            _, more, found = run(_EXAMPLES[name], range(seed, seed + 1))
+            counts, faults = counts + more, found | faults
+        faulthandler.cancel_dump_traceback_later()
+    return counts, faults
 
 
 def attempt(name: str, seeds: range) -> tuple[Counter[str], dict[str, int]]:
@@ -66,8 +69,9 @@ def main() -> None:
         for name, one in chosen.items():
             n = max(1, round(share / one.cost))
             counts, faults = Counter[str](), {}
-            for start in range(options.seed, options.seed + n, 200):
-                end = min(start + 200, options.seed + n)
+            step = 20 if is_hdf5(one.damaged) else 500
+            for start in range(options.seed, options.seed + n, step):
+                end = min(start + step, options.seed + n)
                 more, found = attempt(name, range(start, end))
                 counts, faults = counts + more, found | faults
             total, wrong = total + n, wrong + counts["fault"]

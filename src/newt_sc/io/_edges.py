@@ -68,6 +68,8 @@ def read_edges(
     FormatError
         If the file is empty, a column is missing or comes twice, a row has another number of fields
         than the header, all names are missing, or a weight is not a finite number.
+    ValueError
+        If ``source`` and ``target`` are one column, or ``sep`` is not one character.
 
     Warns
     -----
