@@ -360,7 +360,7 @@ class TestEmbed:
             (["cells.h5ad", "no/out.h5ad"], "does not exist; make it first"),
             (["broken.h5ad", "out.h5ad"], "broken.h5ad: cannot be read as AnnData"),
             (["foreign.h5ad", "out.h5ad"], "foreign.h5ad: cannot be read as AnnData"),
-            ([".", "out.h5ad"], "cannot be read as AnnData"),
+            ([".", "out.h5ad"], "expected a file, found a directory"),
             (["cells.h5ad", "out.h5ad", "--mask-var", "hvg"], "mask_var 'hvg' is not in adata.var"),
             (
                 ["cells.h5ad", "out.h5ad", "--layer", "z"],
