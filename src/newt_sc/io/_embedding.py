@@ -237,14 +237,28 @@ def write_embedding(
                 f"word2vec text cannot hold genes with white space: {_some(split)}; write csv"
                 " or tsv"
             )
-        with create_text(path) as text:
-            text.write(f"{X.shape[0]} {X.shape[1]}\n")
-            text.writelines(" ".join([gene, *row]) + "\n" for gene, row in _digits(genes, X))
+        _write_text(path, " ", [str(size) for size in X.shape], genes, X)
     else:
-        with create_text(path) as text:
-            writer = csv.writer(text, delimiter=_SEPARATORS[kind], lineterminator="\n")
-            writer.writerow(["gene", *(check_field(name, "the dimension") for name in dims)])
-            writer.writerows([gene, *row] for gene, row in _digits(genes, X))
+        header = ["gene", *(check_field(name, "the dimension") for name in dims)]
+        _write_text(path, _SEPARATORS[kind], header, genes, X)
+
+
+def _write_text(
+    path: StrPath, sep: str, header: Sequence[str], genes: Sequence[str], X: np.ndarray
+) -> None:
+    """Numbers have nine digits, which give back the same float32."""
+    with create_text(path) as text:
+        quote = None if sep == " " else '"'  # word2vec has no quotes
+        writer = csv.writer(
+            text,
+            delimiter=sep,
+            lineterminator="\n",
+            quotechar=quote,
+            quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        )
+        writer.writerow(header)
+        for gene, row in zip(genes, X, strict=True):
+            writer.writerow([gene, *[f"{value:.9g}" for value in row.tolist()]])
 
 
 def _writable(embedding: ad.AnnData) -> tuple[list[str], np.ndarray, list[str]]:
@@ -265,12 +279,6 @@ def _writable(embedding: ad.AnnData) -> tuple[list[str], np.ndarray, list[str]]:
             f"{bad.sum()} genes have numbers that are not finite: {some}; leave them out"
         )
     return genes, X, [str(name) for name in embedding.var_names]
-
-
-def _digits(genes: list[str], X: np.ndarray) -> Iterator[tuple[str, list[str]]]:
-    """Genes with their numbers in nine digits, which give back the same float32."""
-    for gene, row in zip(genes, X, strict=True):
-        yield gene, [f"{value:.9g}" for value in row.tolist()]
 
 
 def _write_npz(path: Path, genes: Sequence[str], X: np.ndarray, dims: Sequence[str]) -> None:

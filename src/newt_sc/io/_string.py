@@ -11,7 +11,7 @@ from newt_sc._docs import with_docs
 from newt_sc._warn import warn
 from newt_sc.errors import FormatError
 
-from ._table import clean_name, iter_rows, open_table, parse_count, sniff_separator
+from ._table import clean_name, open_table, parse_count, sniff_separator
 from ._text import StrPath, open_text
 
 if TYPE_CHECKING:
@@ -186,14 +186,14 @@ def _chunks(path: StrPath, text: TextIO, columns: list[str], sep: str) -> Iterat
             in_range = (chunk[scores] >= 0) & (chunk[scores] <= _MAX_SCORE)
             as_wide = isinstance(chunk.index, pd.RangeIndex)
             if not (as_wide and in_range.all(axis=None) and (chunk[ends] != "").all(axis=None)):
-                raise _find_malformed(path, len(columns))
+                raise _find_malformed(path)
             yield chunk
     except pd.errors.EmptyDataError:
         return
     except (pd.errors.ParserError, ValueError, OverflowError) as error:
         if isinstance(error, FormatError | UnicodeDecodeError):
             raise
-        raise _find_malformed(path, len(columns)) from error
+        raise _find_malformed(path) from error
 
 
 def _check_arguments(
@@ -350,19 +350,13 @@ def _read_symbols(path: StrPath) -> dict[str, str]:
     return symbols
 
 
-def _find_malformed(path: StrPath, width: int) -> FormatError:
+def _find_malformed(path: StrPath) -> FormatError:
     """Error for the first row that is no row of STRING.
 
     The row is found by reading the file again, slowly and exactly.
     """
-    with open_text(path) as text:
-        rows = iter_rows(path, text, sep=None)
-        next(rows)
+    with open_table(path) as (_, rows):
         for number, row in rows:
-            if len(row) != width:
-                return FormatError(
-                    path, number, f"found {len(row)} fields, expected {width} as in the header"
-                )
             if not row[0] or not row[1]:
                 return FormatError(path, number, "found an empty protein id")
             for score in row[2:]:
