@@ -80,7 +80,7 @@ TEXT: dict[str, tuple[str, str, dict[str, Any]]] = {
     "read_gct (1.3)": ("b.gct", GCT3, {}),
     "read_newick": ("a.nwk", NEWICK, {}),
     "read_embedding (word2vec)": ("a.txt", "3 2\nTP53 1 2\nMDM2 0.5 -1e-3\nEGFR 3 4\n", {}),
-    "read_embedding (csv)": ("a.csv", 'gene,x,y\nTP53,1,2\n"MDM2",0.5,nan\nEGFR,3,4\n', {}),
+    "read_embedding (csv)": ("a.csv", 'gene,x,y\nTP53,1,2\n"MDM2",0.5,-2e-3\nEGFR,3,4\n', {}),
 }
 COMMANDS = {
     "names": "TP53 MDM2\nEGFR\nNA\n",

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Any, Final, Literal, get_args
 
 import anndata as ad
 import numpy as np
@@ -25,10 +25,11 @@ from ._table import (
     check_name,
     clean_name,
     is_gene_header,
+    is_number,
     iter_rows,
     parse_count,
-    parse_number,
     parse_numbers,
+    some,
     unquote,
     warn_missing,
 )
@@ -67,7 +68,6 @@ _NAME_KEY: Final = "dims"
 _BLOCK: Final = 256
 
 Vector = tuple[int, str, Sequence[str]]
-T = TypeVar("T")
 
 
 def read_embedding(
@@ -234,8 +234,7 @@ def write_embedding(
     elif kind == "word2vec":
         if split := [gene for gene in genes if gene.split() != [gene]]:
             raise ValueError(
-                f"word2vec text cannot hold genes with white space: {_some(split)}; write csv"
-                " or tsv"
+                f"word2vec text cannot hold genes with white space: {some(split)}; write csv or tsv"
             )
         _write_text(path, " ", [str(size) for size in X.shape], genes, X)
     else:
@@ -271,12 +270,12 @@ def _writable(embedding: ad.AnnData) -> tuple[list[str], np.ndarray, list[str]]:
     X = _dense(embedding.X[:] if embedding.isbacked else embedding.X)
     genes = [check_name(gene, "the gene") for gene in embedding.obs_names]
     if twice := _repeated(genes):
-        raise ValueError(f"genes must be unique, found more than once: {_some(twice)}")
+        raise ValueError(f"genes must be unique, found more than once: {some(twice)}")
     bad = ~np.isfinite(X).all(axis=1)
     if bad.any():
-        some = _some(np.asarray(genes, dtype=object)[bad])
+        listed = some(np.asarray(genes, dtype=object)[bad])
         raise ValueError(
-            f"{bad.sum()} genes have numbers that are not finite: {some}; leave them out"
+            f"{bad.sum()} genes have numbers that are not finite: {listed}; leave them out"
         )
     return genes, X, [str(name) for name in embedding.var_names]
 
@@ -430,15 +429,9 @@ def _as_vectors(rows: Iterable[tuple[int, list[str]]]) -> Iterator[Vector]:
 
 
 def _is_header(fields: list[str]) -> bool:
-    return is_gene_header(fields) or not all(map(_is_number, fields[1:]))
-
-
-def _is_number(field: str) -> bool:
-    try:
-        parse_number(field if field not in MISSING else "nan")
-    except ValueError:
-        return False
-    return True
+    return is_gene_header(fields) or not all(
+        field in MISSING or is_number(field) for field in fields[1:]
+    )
 
 
 def _collect(path: StrPath, vectors: Iterator[Vector]) -> tuple[list[str], np.ndarray]:
@@ -548,8 +541,6 @@ def _check_shapes(path: StrPath, names: np.ndarray, X: np.ndarray, dims: np.ndar
 
 
 def _read_anndata(path: StrPath) -> ad.AnnData:
-    if not Path(path).exists():
-        raise FileNotFoundError(f"no such file: {path}")
     embedding = read_anndata(path)
     if embedding.X is None:
         raise FormatError(path, None, "the AnnData has no X, expected genes x dimensions")
@@ -575,7 +566,7 @@ def _check(path: StrPath, genes: list[str], X: np.ndarray, dims: list[str] | Non
 
 def _check_dims(path: StrPath, line: int | None, dims: list[str]) -> None:
     if twice := _repeated(dims):
-        raise FormatError(path, line, f"names of dimensions come more than once: {_some(twice)}")
+        raise FormatError(path, line, f"names of dimensions come more than once: {some(twice)}")
 
 
 def _check_vectors(path: StrPath, genes: list[str], X: np.ndarray) -> np.ndarray:
@@ -592,7 +583,7 @@ def _check_vectors(path: StrPath, genes: list[str], X: np.ndarray) -> np.ndarray
     if not named.any():
         raise FormatError(path, None, "found vectors without a gene name")
     if twice := _repeated(filter(None, genes)):
-        raise FormatError(path, None, f"genes must be unique, found more than once: {_some(twice)}")
+        raise FormatError(path, None, f"genes must be unique, found more than once: {some(twice)}")
     warn_missing(path, int((~named).sum()), "genes")
     finite = np.isfinite(X)
     keep: np.ndarray = finite.all(axis=1) | ~named
@@ -600,14 +591,14 @@ def _check_vectors(path: StrPath, genes: list[str], X: np.ndarray) -> np.ndarray
         return named
     bad = named & (np.isinf(X).any(axis=1) | (~keep & ~np.isnan(X).all(axis=1)))
     if bad.any():
-        some = _some(np.asarray(genes, dtype=object)[bad])
+        listed = some(np.asarray(genes, dtype=object)[bad])
         raise FormatError(
-            path, None, f"{bad.sum()} genes have infinite numbers or some NaN: {some}"
+            path, None, f"{bad.sum()} genes have infinite numbers or some NaN: {listed}"
         )
     if not (keep & named).any():
         raise FormatError(path, None, "all vectors are NaN")
-    some = _some(np.asarray(genes, dtype=object)[~keep])
-    warn(f"{(~keep).sum()} genes of {path} are all NaN and were left out: {some}")
+    listed = some(np.asarray(genes, dtype=object)[~keep])
+    warn(f"{(~keep).sum()} genes of {path} are all NaN and were left out: {listed}")
     keep &= named
     return keep
 
@@ -622,8 +613,3 @@ def _dense(X: Any) -> np.ndarray:
 def _repeated(values: Iterable[str]) -> list[str]:
     seen: set[str] = set()
     return list(dict.fromkeys(value for value in values if value in seen or seen.add(value)))  # type: ignore[func-returns-value]
-
-
-def _some(values: Iterable[T], n: int = 5) -> str:
-    listed = list(values)
-    return ", ".join(map(repr, map(str, listed[:n]))) + (", ..." if len(listed) > n else "")

@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from newt_sc.errors import FormatError
 
+from ._table import some
 from ._text import StrPath, damage_named, open_text
 
 __all__ = ["looks_like_safetensors", "read_safetensors", "write_safetensors"]
@@ -111,7 +112,9 @@ def _choose(
     if tensor is not None:
         if tensor not in shapes:
             raise FormatError(
-                path, None, f"found no tensor {tensor!r}; the tables in it are {_some(tables)}"
+                path,
+                None,
+                f"found no tensor {tensor!r}; the tables in it are {some(tables) or 'none'}",
             )
         if tensor not in tables:
             message = (
@@ -125,9 +128,9 @@ def _choose(
     )
     if not known:
         message = (
-            f"found {len(tables)} tables of numbers ({_some(tables)}) and none with a name that is"
-            f" known, such as {TENSOR_NAMES[0]!r} or {TENSOR_NAMES[4]!r}; say by tensor= which one"
-            " holds the gene vectors"
+            f"found {len(tables)} tables of numbers ({some(tables) or 'none'}) and none with a name"
+            f" that is known, such as {TENSOR_NAMES[0]!r} or {TENSOR_NAMES[4]!r}; say by tensor="
+            " which one holds the gene vectors"
         )
         raise FormatError(path, None, message)
     return known[0]
@@ -212,7 +215,3 @@ def _order(path: StrPath, names: Any, n_rows: int, tensor: str) -> list[str]:
 
 def _is_strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _some(names: Sequence[str], n: int = 5) -> str:
-    return (", ".join(map(repr, names[:n])) or "none") + (", ..." if len(names) > n else "")

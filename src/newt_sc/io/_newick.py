@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from newt_sc.errors import FormatError
 
-from ._table import parse_number
+from ._table import is_number, parse_number
 from ._text import open_text
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _names(graph: nx.DiGraph, path: str) -> dict[int, int | str]:
     if bad := set(leaves) - _once(leaves):
         found = ", ".join(name or "a leaf without" for name in sorted(bad)[:5])
         raise FormatError(path, None, f"leaves need names, each once: found {found}")
-    own = {label for label in _once(labels.values()) if not _is_number(label)}
+    own = {label for label in _once(labels.values()) if not is_number(label)}
     numbers = count()
     return {
         node: labels[node] if labels[node] in (own if degree else leaves) else next(numbers)
@@ -154,14 +154,6 @@ def _length(text: str, path: str) -> float:
     except ValueError:
         message = f"found the branch length {text!r}, expected a number"
         raise FormatError(path, None, message) from None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        parse_number(text)
-    except ValueError:
-        return False
-    return True
 
 
 def format_newick(

@@ -31,6 +31,7 @@ __all__ = [
     "clean_name",
     "infer_numbers",
     "is_gene_header",
+    "is_number",
     "iter_rows",
     "open_table",
     "parse_count",
@@ -39,6 +40,7 @@ __all__ = [
     "parse_numbers",
     "read_strings",
     "sniff_separator",
+    "some",
     "unquote",
     "warn_missing",
 ]
@@ -241,6 +243,12 @@ def unquote(field: str) -> str:
     return field
 
 
+def some(values: Iterable[object], n: int = 5) -> str:
+    """Name the first of many."""
+    listed = [repr(str(value)) for value in values]
+    return ", ".join(listed[:n] + ["..."] * (len(listed) > n))
+
+
 def warn_missing(path: StrPath, n: int, what: str) -> None:
     """Say how many names of a file are missing and were left out, if any."""
     if n:
@@ -280,6 +288,15 @@ def parse_number(text: str) -> float:
     return parse_numbers((text,))[0]
 
 
+def is_number(text: str) -> bool:
+    """Whether :func:`parse_number` takes it."""
+    try:
+        parse_number(text)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_numbers(texts: Sequence[str]) -> list[float]:
     """Turn strings into floats; see :func:`parse_number`."""
     whole = "".join(texts)
@@ -307,20 +324,13 @@ def parse_finite(path: StrPath, values: pd.Series, what: Hashable) -> np.ndarray
     try:
         numbers = parse_numbers(values.tolist())
     except ValueError:
-        numbers = list(map(_number_or_nan, values))
+        numbers = [parse_number(value) if is_number(value) else np.nan for value in values]
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite and refused below
         out: np.ndarray = np.array(numbers, dtype=np.float32)
     for at in np.flatnonzero(~np.isfinite(out)):
         line, found = int(values.index[at]), values.iloc[at]
         raise FormatError(path, line, f"found {found!r} in {what!r}, expected a finite number")
     return out
-
-
-def _number_or_nan(text: str) -> float:
-    try:
-        return parse_number(text)
-    except ValueError:
-        return np.nan
 
 
 def parse_count(text: str) -> int | None:
