@@ -11,6 +11,7 @@ from scipy import sparse
 
 from ._device import choose_device, project_on
 from ._plain import takes_arrays
+from ._threaded import threaded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +61,7 @@ def _some_rows(
             at[i - first] = k
 
 
-@numba.njit(parallel=True, nogil=True, cache=True)
+@threaded()
 def _csr(
     indptr: Any, indices: Any, data: Any, E: Any, out: Any, tile: int, rows: int
 ) -> None:  # pragma: no cover
@@ -77,7 +78,7 @@ def _csr_alone(
         _some_rows(indptr, indices, data, E, out, tile, first, min(len(out), first + rows))
 
 
-@numba.njit(parallel=True, nogil=True, fastmath={"contract", "reassoc"}, cache=True)
+@threaded(fastmath={"contract", "reassoc"})
 def _csc(
     indptr: Any, indices: Any, data: Any, E: Any, out: Any, rows: int
 ) -> None:  # pragma: no cover
@@ -96,7 +97,7 @@ def _csc(
                 k += 1
 
 
-@numba.njit(parallel=True, nogil=True, cache=True)
+@threaded()
 def _fill(indptr: Any, indices: Any, data: Any, first: int, out: Any) -> None:  # pragma: no cover
     for i in numba.prange(len(out)):
         row = out[i]

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from ._plain import takes_arrays
+from ._threaded import threaded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,7 +143,7 @@ def _directed(
     return out
 
 
-@numba.njit(parallel=True, nogil=True, cache=True)
+@threaded()
 def _segment_max(S: Any, indptr: Any, indices: Any, best: Any) -> None:  # pragma: no cover
     width = S.shape[1]
     for k in numba.prange(best.shape[0]):
@@ -154,7 +155,7 @@ def _segment_max(S: Any, indptr: Any, indices: Any, best: Any) -> None:  # pragm
                 top[c] = row[c] if row[c] > top[c] else top[c]  # max() minds NaN and is slow
 
 
-@numba.njit(parallel=True, nogil=True, cache=True)
+@threaded()
 def _segment_argmax(
     S: Any, indptr: Any, indices: Any, best: Any, arg: Any
 ) -> None:  # pragma: no cover
@@ -172,7 +173,7 @@ def _segment_argmax(
                 where[c] = h if more else where[c]
 
 
-@numba.njit(parallel=True, nogil=True, cache=True)
+@threaded()
 def _add(
     best: Any, indptr: Any, indices: Any, start: Any, first: int, out: Any
 ) -> None:  # pragma: no cover
@@ -192,27 +193,7 @@ def _add(
         start[a] = j
 
 
-@numba.njit(nogil=True, cache=True)
-def _own(genes: Any, among_b: Any, n_b: int) -> Any:  # pragma: no cover
-    """Which genes of B are among these of A."""
-    own = np.zeros(n_b, dtype=np.bool_)
-    for g in genes:
-        if among_b[g] >= 0:
-            own[among_b[g]] = True
-    return own
-
-
-@numba.njit(nogil=True, cache=True)
-def _best_left(row: Any, own: Any, members: Any) -> Any:  # pragma: no cover
-    """Largest similarity among members that the other set does not have."""
-    top = np.float32(-np.inf)
-    for h in members:
-        if not own[h] and row[h] > top:
-            top = row[h]
-    return top
-
-
-@numba.njit(parallel=True, nogil=True, cache=True)
+@threaded()
 def _correct(
     best: Any, arg: Any, S: Any, where: Any, start: Any, first: int, out: Any
 ) -> None:  # pragma: no cover
@@ -376,7 +357,7 @@ def _draw(
     return a, rng.choice(rest, m, replace=False)
 
 
-@numba.njit(parallel=True, nogil=True, cache=True)
+@threaded()
 def _prefix_scores(S: Any, row: Any, sums: Any) -> None:  # pragma: no cover
     """Add the first three powers of the scores of all prefixes.
 
@@ -477,7 +458,7 @@ def _deviation(values: Any) -> tuple[float, int]:  # pragma: no cover
     return (high, at_high) if high >= -low else (low, at_low)
 
 
-@numba.njit(parallel=True, nogil=True, cache=True)
+@threaded()
 def _deviations(best: Any, score: Any, peak: Any) -> None:  # pragma: no cover
     for k in numba.prange(best.shape[0]):
         score[k], peak[k] = _deviation(best[k])
@@ -552,7 +533,7 @@ def rank_deviation_null(
     return out[:, row[np.asarray(sizes)]]
 
 
-@numba.njit(parallel=True, nogil=True, cache=True)
+@threaded()
 def _prefix_deviations(S: Any, orders: Any, row: Any, out: Any) -> None:  # pragma: no cover
     width = S.shape[1]
     for p in numba.prange(orders.shape[0]):
