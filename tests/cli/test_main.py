@@ -358,19 +358,25 @@ class TestEmbed:
             (["absent.h5ad", "out.h5ad"], "absent.h5ad does not exist"),
             (["cells.h5ad", "out.csv"], "out.csv: expected a name that ends in .h5ad or .zarr"),
             (["cells.h5ad", "no/out.h5ad"], "does not exist; make it first"),
-            (["broken.h5ad", "out.h5ad"], "broken.h5ad: cannot be read as AnnData"),
-            (["foreign.h5ad", "out.h5ad"], "foreign.h5ad: cannot be read as AnnData"),
-            ([".", "out.h5ad"], "expected a file, found a directory"),
-            (["cells.h5ad", "out.h5ad", "--mask-var", "hvg"], "mask_var 'hvg' is not in adata.var"),
+            (["broken.h5ad", "out.h5ad"], "broken.h5ad cannot be read as AnnData"),
+            (["foreign.h5ad", "out.h5ad"], "foreign.h5ad cannot be read as AnnData"),
+            ([".", "out.h5ad"], "cannot be read as AnnData"),
+            (
+                ["cells.h5ad", "out.h5ad", "--mask-var", "hvg"],
+                "--mask-var 'hvg' is not in var of cells.h5ad",
+            ),
             (
                 ["cells.h5ad", "out.h5ad", "--layer", "z"],
                 "layer 'z' is not in the layers of cells.h5ad",
             ),
-            (["cells.h5ad", "out.h5ad", "--n-comps", "0"], "n_comps is 0"),
-            (["cells.h5ad", "out.h5ad", "--n-comps", "30"], "n_comps is 30, but must be less than"),
+            (["cells.h5ad", "out.h5ad", "--n-comps", "0"], "--n-comps is 0"),
+            (
+                ["cells.h5ad", "out.h5ad", "--n-comps", "30"],
+                "--n-comps is 30, but must be less than",
+            ),
             (
                 ["cells.h5ad", "out.h5ad", "--mode", "project", "--n-comps", "4"],
-                "mode='project' has no components",
+                "--mode project has no components",
             ),
             (["cells.h5ad", "out.h5ad", "--embedding", "absent"], "'absent' is neither"),
         ],
@@ -1084,8 +1090,8 @@ class TestTargets:
             ("plain.h5ad", ["--targets", "genes.h5ad"], "newt-sc: error: "),
             ("both.h5mu", ["--modality", "drugs"], "modality 'drugs' is not in the MuData"),
             ("broken.gctx", ["--model", "model"], "broken.gctx"),
-            ("broken.h5mu", ["--model", "model"], "broken.h5mu: cannot be read as MuData"),
-            ("foreign.h5ad", ["--model", "model"], "None of the 60 genes of var_names of"),
+            ("broken.h5mu", ["--model", "model"], "broken.h5mu cannot be read as MuData"),
+            ("foreign.h5ad", ["--model", "model"], "None of the 60 genes of var_names of "),
         ],
     )
     def test_failure_leaves_what_was(

@@ -172,7 +172,7 @@ def test_joint_map(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (
             ["map-to-reference", "query.h5ad", "ref.h5ad", "out.tsv", "--label", "kind"],
-            "'kind' is not in ref.obs",
+            "'kind' is not in obs of ref.h5ad",
         ),
         (
             [
@@ -215,7 +215,7 @@ def test_joint_map(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (
             ["save-reference", "ref.h5ad", "out.safetensors", "--label", "kind"],
-            "'kind' is not in ref.obs",
+            "'kind' is not in obs of ref.h5ad",
         ),
         (["save-reference", "ref.h5ad", "out.h5ad", "--label", "type"], "ends in .safetensors"),
         (["save-reference", "absent.h5ad", "out.safetensors", "--label", "type"], "absent.h5ad"),
@@ -223,7 +223,7 @@ def test_joint_map(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["joint-map", "query.h5ad", "ref.h5ad", "out.tsv"], "out.tsv"),
         (
             ["joint-map", "query.h5ad", "ref.h5ad", "out.h5ad", "--label", "kind"],
-            "'kind' is not in ref.obs",
+            "'kind' is not in obs of ref.h5ad",
         ),
     ],
 )

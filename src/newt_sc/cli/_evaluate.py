@@ -14,6 +14,7 @@ from ._parser import offered
 from ._run import Report, given
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from pandas import DataFrame
 
     from ._verbs import Verb
@@ -26,7 +27,6 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     import pandas as pd
 
     from newt_sc import metrics
-    from newt_sc.errors import LeakageError
     from newt_sc.io._text import create_text
 
     if options.output is not None:
@@ -34,59 +34,67 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         _files.check_outputs([options.output], options.embedding)
     more = given(dict(offered(verb))["metrics.evaluate"], options)
     holdout, seed = more.get("holdout", False), more.get("random_state", 0)
-    known = metrics.tasks()["name"].tolist()
-    tasks = known if "all" in options.task else list(dict.fromkeys(options.task))
-    if not set(tasks) <= set(known):
-        msg = f"No task {sorted(set(tasks) - set(known))}; expected some of {known}, or all."
-        raise ValueError(msg)
-    embeddings = {name: resolve_embedding(name) for name in options.embedding}
-    found = {
-        (name, task): metrics.conflicts(embeddings[name], task)
-        for name in embeddings
-        for task in tasks
-    }
-    refused = [
-        f"{name} on {task}: {_name_conflicts(rows)}"
-        for (name, task), rows in found.items()
-        if _holds(rows)
-    ]
-    if (
-        refused and more.get("on_conflict", "raise") == "raise"
-    ):  # said of all, before the first is scored
-        msg = (
-            f"{'; '.join(refused)}. Choose other tasks, or pass --on-conflict warn and say so"
-            " beside the score."
-        )
-        raise LeakageError(msg)
+    found = _conflicts(options.embedding, options.task)
+    if more.get("on_conflict", "raise") == "raise":
+        _refuse(found)
     if holdout:
         logger.warning(
             "hold-out: to be looked at once, when all is chosen; log this look, and choose nothing"
             " by it"
         )
-    wide = max(map(len, embeddings)), max(map(len, tasks))
+    wide = [max(map(len, names)) for names in zip(*found, strict=True)]
     rows: list[dict[str, Any]] = []
-    for (name, task), conflicts in found.items():
-        table = metrics.evaluate(embeddings[name], task, **more)
+    for (name, task), (embedding, conflicts) in found.items():
+        table = metrics.evaluate(embedding, task, **more)
         score = metrics.bootstrap_interval(table["score"], random_state=seed)
         named = _name_conflicts(conflicts)
-        row = {
-            "embedding": name,
-            "task": task,
-            "score": score.estimate,
-            "low": score.low,
-            "high": score.high,
-        }
-        rows.append(row | {"n_items": len(table), "holdout": holdout, "conflicts": named})
+        row = {"embedding": name, "task": task, "score": score.estimate, "low": score.low}
+        row |= {"high": score.high, "n_items": len(table), "holdout": holdout, "conflicts": named}
+        rows.append(row)
         text = f"{name:{wide[0]}}  {task:{wide[1]}}  {score}  {len(table):,} items"
         say(f"{text}  conflicts: {named}" if named else text)
-    if options.output is not None:
-        with create_text(options.output) as file:
-            pd.DataFrame(rows).to_csv(file, sep="\t", index=False)
-    return Report(rows, [] if options.output is None else [options.output])
+    if options.output is None:
+        return Report(rows)
+    with create_text(options.output) as file:
+        pd.DataFrame(rows).to_csv(file, sep="\t", index=False)
+    return Report(rows, [options.output])
 
 
-def _holds(conflicts: DataFrame) -> bool:
-    return bool((conflicts["severity"] == "refuse").any())
+_Found = dict[tuple[str, str], tuple["AnnData", "DataFrame"]]
+
+
+def _conflicts(names: list[str], asked: list[str]) -> _Found:
+    """Read the embeddings, and find what each shares with the sources of each task."""
+    from newt_sc import metrics
+
+    known = metrics.tasks()["name"].tolist()
+    tasks = known if "all" in asked else list(dict.fromkeys(asked))
+    if not set(tasks) <= set(known):
+        msg = f"No task {sorted(set(tasks) - set(known))}; expected some of {known}, or all."
+        raise ValueError(msg)
+    embeddings = {name: resolve_embedding(name) for name in names}
+    return {
+        (name, task): (embedding, metrics.conflicts(embedding, task))
+        for name, embedding in embeddings.items()
+        for task in tasks
+    }
+
+
+def _refuse(found: _Found) -> None:
+    """Say of all, before the first is scored, what may not be scored."""
+    from newt_sc.errors import LeakageError
+
+    refused = [
+        f"{name} on {task}: {_name_conflicts(rows)}"
+        for (name, task), (_, rows) in found.items()
+        if (rows["severity"] == "refuse").any()
+    ]
+    if refused:
+        msg = (
+            f"{'; '.join(refused)}. Choose other tasks, or pass --on-conflict warn and say so"
+            " beside the score."
+        )
+        raise LeakageError(msg)
 
 
 def _name_conflicts(conflicts: DataFrame) -> str:

@@ -6,8 +6,6 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from newt_sc.datasets._embedding import resolve_embedding
-
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -93,36 +91,35 @@ def check_outputs(outputs: Sequence[Path], inputs: Iterable[Any] = ()) -> None:
 
 def read(kind: str, given: Any) -> Any:
     """Read an input of one of :data:`KINDS`."""
-    from newt_sc import datasets, io
-    from newt_sc.io import _table as io_table
-
     if kind == "names":
-        alone = Path(given[0]) if len(given) == 1 else None
-        return given if alone is None or not alone.is_file() else _names(alone)
+        return _names(given)
     path = Path(given)
     if kind == "embedding" or (kind == "blocks" and path.suffix != ".h5mu"):
+        from newt_sc.datasets._embedding import resolve_embedding
+
         return resolve_embedding(given).copy()
     if kind == "bundle":
+        from newt_sc import datasets
+
         return datasets.bundle(given)
     check_input(path)
-    anndata = path.suffix in (".h5ad", ".zarr")
     if kind == "reference" and path.suffix == ".safetensors":
         return path
-    if kind in ("cells", "reference") or (
-        kind in ("sets", "ranking", "cells or table") and anndata
-    ):
-        return read_cells(path)
-    if kind in ("signatures", "knowledge", "blocks"):
-        data = read_signatures(path)
-        return data if is_mudata(data) or not data.isbacked else data.to_memory()
-    if kind == "sets":
-        return _sets(path)
-    if kind == "ranking":
-        return _ranking(path)
-    if kind == "regulons":
-        header = io_table.read_strings(path).columns
-        return _table(path) if "context" in header or "cell" in header else io.read_regulons(path)
-    return _table(path)
+    cells = kind in _CELLS or (kind in _CELLS_TOO and path.suffix in (".h5ad", ".zarr"))
+    return read_cells(path) if cells else _READERS.get(kind, _table)(path)
+
+
+def _in_memory(path: Path) -> Any:
+    data = read_signatures(path)
+    return data if is_mudata(data) or not data.isbacked else data.to_memory()
+
+
+def _regulons(path: Path) -> DataFrame:
+    from newt_sc import io
+    from newt_sc.io import _table as io_table
+
+    header = io_table.read_strings(path).columns
+    return _table(path) if "context" in header or "cell" in header else io.read_regulons(path)
 
 
 def read_cells(path: Path, *, backed: bool = False) -> AnnData:
@@ -227,10 +224,16 @@ def _sets(path: Path) -> Any:
     return io.read_gmt(path) if ".gmt" in path.suffixes or not is_table else _table(path)
 
 
-def _names(path: Path) -> list[str]:
-    """Read names that white space separates; a first line that says what they are is left out."""
+def _names(given: list[str]) -> list[str]:
+    """Take names as they are, or read them where the only one is a file.
+
+    White space separates them there; a first line that says what they are is left out.
+    """
     from newt_sc.io._table import clean_name, is_gene_header, warn_missing
 
+    path = Path(given[0])
+    if len(given) > 1 or not path.is_file():
+        return given
     words = [word for _, line in _lines(path) for word in line.split()]
     words = words[1:] if words and is_gene_header(words[:1]) else words
     names = list(filter(None, map(clean_name, words)))
@@ -243,18 +246,9 @@ def _ranking(path: Path) -> Any:
     import pandas as pd
 
     from newt_sc.errors import FormatError
-    from newt_sc.io._table import (
-        MISSING,
-        clean_name,
-        is_gene_header,
-        iter_rows,
-        parse_number,
-        warn_missing,
-    )
+    from newt_sc.io._table import clean_name, is_gene_header, iter_rows, warn_missing
     from newt_sc.io._text import open_text
 
-    names: list[str] = []
-    scores: list[float] = []
     with open_text(path) as text:
         rows = [
             (number, row)
@@ -262,37 +256,55 @@ def _ranking(path: Path) -> Any:
             if not row[0].startswith("#")
         ]
     width = len(rows[0][1]) if rows else 1
-    for at, (number, row) in enumerate(rows):
+    for number, row in rows:
         if len(row) != width or width > 2:
             message = (
                 f"found {len(row)} fields, expected a gene alone or a gene and a number, as on"
                 " every line"
             )
             raise FormatError(path, number, message)
-        if at == 0 and is_gene_header(row):
-            continue
-        names.append(clean_name(row[0]))
-        if width == 1:
-            continue
-        try:
-            scores.append(float("nan") if row[1].strip() in MISSING else parse_number(row[1]))
-            infinite = scores[-1] in (float("inf"), -float("inf")) and "inf" not in row[1].lower()
-        except ValueError:
-            infinite = True
-            if at == 0:
-                names.pop()
-                continue
-        if infinite:
-            raise FormatError(
-                path, number, f"found {row[1]!r}, expected a gene, a tab and a number"
-            )
+    # A first line that has no number where others have one is a header, too.
+    if rows and (is_gene_header(rows[0][1]) or (width == 2 and _score(rows[0][1][1]) is None)):
+        rows = rows[1:]
+    names = [clean_name(row[0]) for _, row in rows]
     if width == 1:
         warn_missing(path, names.count(""), "names")
         return list(filter(None, names))
+    scores = [_score(row[1]) for _, row in rows]
+    if None in scores:
+        number, row = rows[scores.index(None)]
+        raise FormatError(path, number, f"found {row[1]!r}, expected a gene, a tab and a number")
     table = pd.Series(scores, index=names, dtype=float)
     missing = table.isna().to_numpy() | (table.index == "")
     warn_missing(path, int(missing.sum()), "names or scores")
     return table[~missing]
+
+
+def _score(text: str) -> float | None:
+    """Read a number; NaN where it is said to be missing, nothing where it is none."""
+    from newt_sc.io._table import MISSING, parse_number
+
+    if text.strip() in MISSING:
+        return float("nan")
+    try:
+        score = parse_number(text)
+    except ValueError:
+        return None
+    return None if abs(score) == float("inf") and "inf" not in text.lower() else score
+
+
+_CELLS = ("cells", "reference")
+_CELLS_TOO = ("sets", "ranking", "change", "cells or table")
+_READERS: dict[str, Callable[[Path], Any]] = {
+    "signatures": _in_memory,
+    "knowledge": _in_memory,
+    "blocks": _in_memory,
+    "sets": _sets,
+    "ranking": _ranking,
+    "change": _ranking,
+    "regulons": _regulons,
+}
+"""Kinds that are more than a table."""
 
 
 def encoded_bundle(options: Namespace, progress: Callable[[str], None]) -> MuData:

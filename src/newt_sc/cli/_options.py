@@ -19,7 +19,7 @@ from typing import Any
 
 from newt_sc._docs import SHARED
 
-__all__ = ["Parameter", "add_options", "parameters"]
+__all__ = ["Parameter", "add_options", "option_name", "parameters"]
 
 _ROOT = Path(__file__).parents[1]
 _MANY = ("Sequence", "Iterable", "Collection")
@@ -70,39 +70,35 @@ def parameters(verb: str) -> dict[str, Parameter]:
     """Read the parameters of a public function, such as ``tl.embed``, in their order."""
     path, function = _find(verb)
     told = _told(ast.get_docstring(function) or "")
-    named = [*function.args.posonlyargs, *function.args.args]
-    defaults: list[ast.expr | None] = [None] * (len(named) - len(function.args.defaults)) + list(
-        function.args.defaults
+    given = function.args
+    named = [*given.posonlyargs, *given.args]
+    without = [None] * (len(named) - len(given.defaults))
+    pairs = zip(
+        [*named, *given.kwonlyargs], [*without, *given.defaults, *given.kw_defaults], strict=True
     )
-    given = [
-        *zip(named, defaults, strict=True),
-        *zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True),
-    ]
-    out = {}
-    for argument, default in given:
-        kinds = (
-            [] if argument.annotation is None else list(_alternatives(path, argument.annotation))
-        )
-        names = [kind.id for kind in kinds if isinstance(kind, ast.Name)]
-        heads = [ast.unparse(kind.value) for kind in kinds if isinstance(kind, ast.Subscript)]
-        nothing = any(isinstance(kind, ast.Constant) and kind.value is None for kind in kinds)
-        out[argument.arg] = Parameter(
-            name=argument.arg,
-            required=default is None,
-            default="" if default is None else _show(path, default),
-            choices=tuple(
-                str(kind.value)
-                for kind in kinds
-                if isinstance(kind, ast.Constant) and kind.value is not None
-            ),
-            number=next((_NUMBERS[name] for name in names if name in _NUMBERS), None),
-            text="str" in names,
-            flag="bool" in names,
-            many=any(head in _MANY for head in heads),
-            none=nothing and default is not None and ast.unparse(default) != "None",
-            help=told.get(argument.arg, ""),
-        )
-    return out
+    return {
+        argument.arg: _parameter(path, argument, default, told.get(argument.arg, ""))
+        for argument, default in pairs
+    }
+
+
+def _parameter(path: Path, argument: ast.arg, default: ast.expr | None, text: str) -> Parameter:
+    kinds = [] if argument.annotation is None else list(_alternatives(path, argument.annotation))
+    names = {kind.id for kind in kinds if isinstance(kind, ast.Name)}
+    heads = {ast.unparse(kind.value) for kind in kinds if isinstance(kind, ast.Subscript)}
+    constants = [kind.value for kind in kinds if isinstance(kind, ast.Constant)]
+    return Parameter(
+        name=argument.arg,
+        required=default is None,
+        default="" if default is None else _show(path, default),
+        choices=tuple(str(value) for value in constants if value is not None),
+        number=next((_NUMBERS[name] for name in _NUMBERS if name in names), None),
+        text="str" in names,
+        flag="bool" in names,
+        many=not heads.isdisjoint(_MANY),
+        none=None in constants and default is not None and ast.unparse(default) != "None",
+        help=text,
+    )
 
 
 def add_options(
@@ -125,7 +121,6 @@ def add_options(
         Whether those without a default must be given.
     """
     for option in options:
-        flag = "--seed" if option.name == "random_state" else f"--{option.name.replace('_', '-')}"
         told = option.help.replace("%", "%%").rstrip(".")
         if option.none:
             told = told.replace("None", "none") if "None" in told else f"{told}; or none"
@@ -140,45 +135,45 @@ def add_options(
             more |= _reader(option)
         if required and option.required:
             more["required"] = True
-        parser.add_argument(flag, help=told, **more)
+        parser.add_argument(option_name(option.name), help=told, **more)
+
+
+def option_name(parameter: str) -> str:
+    """Name of the option of a parameter."""
+    return "--seed" if parameter == "random_state" else f"--{parameter.replace('_', '-')}"
 
 
 def _reader(option: Parameter) -> dict[str, Any]:
     """How argparse reads a value: its type, choices or number of values, and how it is shown."""
-    words = {word: word for word in option.choices} | ({"none": None} if option.none else {})
-    shown = option.name.upper()
     if option.many:
-        return {"nargs": "+", "metavar": shown}
-    if option.number is not None:
-        number = option.number
+        return {"nargs": "+", "metavar": option.name.upper()}
+    words = {word: word for word in option.choices} | ({"none": None} if option.none else {})
+    number = option.number
+    if number is not None:
+        metavar = "|".join(["N" if number is int else "X", *words])
+        expected = " or ".join(["a whole number" if number is int else "a number", *words])
+    elif option.choices and not option.text:
+        if not option.none:
+            return {"choices": option.choices}
+        metavar = "{" + ",".join(words) + "}"
+        expected = f"one of {', '.join(words)}"
+    else:
+        metavar, expected = option.name.upper(), ""
 
-        def read(text: str) -> Any:
-            if text in words:
-                return words[text]
-            try:
-                return number(text)
-            except ValueError:
-                expected = " or ".join(
-                    [{"int": "a whole number", "float": "a number"}[number.__name__], *words]
-                )
-                msg = f"{text!r}, expected {expected}"
-                raise argparse.ArgumentTypeError(msg) from None
-
-        return {"type": read, "metavar": "|".join(["N" if number is int else "X", *words])}
-    if option.choices and not option.text and option.none:
-
-        def choose(text: str) -> str | None:
-            if text not in words:
-                msg = f"{text!r}, expected one of {', '.join(words)}"
-                raise argparse.ArgumentTypeError(msg)
+    def read(text: str) -> Any:
+        if text in words:
             return words[text]
+        try:
+            if number is not None:
+                return number(text)
+        except ValueError:
+            pass
+        if expected:
+            msg = f"{text!r}, expected {expected}"
+            raise argparse.ArgumentTypeError(msg)
+        return text
 
-        return {"type": choose, "metavar": "{" + ",".join(words) + "}"}
-    if option.choices and not option.text:
-        return {"choices": option.choices}
-    if option.none:
-        return {"type": lambda text: words.get(text, text), "metavar": shown}
-    return {"metavar": shown}
+    return {"type": read, "metavar": metavar}
 
 
 @cache

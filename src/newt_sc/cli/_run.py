@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from newt_sc._settings import logger
 
 from . import _files
+from ._options import option_name
 from ._parser import offered
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "facts", "given", "run"]
 
+_OBJECTS = (".h5ad", ".zarr", ".h5mu")
 _EXPORTS = {".graphml": "write_graphml", ".cyjs": "write_cytoscape", ".html": "write_network_html"}
 
 
@@ -51,28 +53,10 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     """Run a verb that reads files, calls one function and writes what comes out."""
     started = time.perf_counter()
     outputs = [getattr(options, name) for name in verb.outputs]
-    for path, suffixes in zip(outputs, verb.outputs.values(), strict=True):
-        _files.check_output(path, *suffixes)
-    inputs_given = (
-        getattr(options, name, None)
-        for name in (*(one.parameter for one in verb.inputs), *verb.files)
-    )
-    _files.check_outputs(outputs, inputs_given)
-    calls = dict(offered(verb))
-    function, options_of = next(iter(calls.items()))
-    of_table = [option for call in [*calls][1:] for option in calls[call]]
-    if all(path.suffix in (".h5ad", ".zarr", ".h5mu") for path in outputs):
-        stray = [
-            f"--{option.name.replace('_', '-')}"
-            for option in of_table
-            if hasattr(options, option.name)
-        ]
-        if stray:
-            msg = (
-                f"{', '.join(stray)} is for the table, and {outputs[0]} is none: name an output"
-                " that ends in .tsv."
-            )
-            raise ValueError(msg)
+    _check_paths(verb, options, outputs)
+    (function, options_of), *more = offered(verb)
+    of_table = [option for _, entries in more for option in entries]
+    _check_stray(of_table, options, outputs)
     inputs = [_files.read(entry.kind, getattr(options, entry.parameter)) for entry in verb.inputs]
     keywords = given(options_of, options, verb.files, inputs[0])
     before = _slots(inputs[0])
@@ -83,19 +67,11 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     written = [
         name for name, value in _slots(results[0]).items() if not _same(before.get(name), value)
     ]
-    told: list[dict[str, Any]] = []
     with ExitStack() as stack:
-        from newt_sc.io._atomic import atomic_path
-
-        for path, result in zip(outputs, results, strict=True):
-            shaped = _shape(verb, result, path, options, of_table)
-            temporary = stack.enter_context(atomic_path(path))
-            if path.suffix in _EXPORTS:
-                getattr(import_module("newt_sc.io"), _EXPORTS[path.suffix])(shaped, temporary)
-                told.append({"nodes": shaped.number_of_nodes(), "edges": shaped.number_of_edges()})
-            else:
-                _files.write(shaped, temporary)
-                told.append(_describe(shaped, written))
+        told = [
+            _write(_shape(verb, result, path, options, of_table), path, written, stack)
+            for path, result in zip(outputs, results, strict=True)
+        ]
     seconds = time.perf_counter() - started
     for path, one in zip(outputs, told, strict=True):
         text = ", ".join(
@@ -104,6 +80,36 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         slots = f"; {', '.join(one['written'])}" if one.get("written") else ""
         say(f"{path}: {text}{slots}, {seconds:.1f} s")
     return Report(told[0] if len(told) == 1 else told, outputs)
+
+
+def _check_paths(verb: Verb, options: Namespace, outputs: list[Path]) -> None:
+    for path, suffixes in zip(outputs, verb.outputs.values(), strict=True):
+        _files.check_output(path, *suffixes)
+    read = (*(one.parameter for one in verb.inputs), *verb.files)
+    _files.check_outputs(outputs, (getattr(options, name, None) for name in read))
+
+
+def _check_stray(of_table: list[Parameter], options: Namespace, outputs: list[Path]) -> None:
+    """Say that an option is for a table where no output is one."""
+    stray = [option_name(one.name) for one in of_table if hasattr(options, one.name)]
+    if stray and all(path.suffix in _OBJECTS for path in outputs):
+        msg = (
+            f"{', '.join(stray)} is for the table, and {outputs[0]} is none: name an output"
+            " that ends in .tsv."
+        )
+        raise ValueError(msg)
+
+
+def _write(shaped: Any, path: Path, written: list[str], stack: ExitStack) -> dict[str, Any]:
+    """Write one result beside its place, which it takes when the stack ends; say what it is."""
+    from newt_sc.io._atomic import atomic_path
+
+    temporary = stack.enter_context(atomic_path(path))
+    if path.suffix in _EXPORTS:
+        getattr(import_module("newt_sc.io"), _EXPORTS[path.suffix])(shaped, temporary)
+        return {"nodes": shaped.number_of_nodes(), "edges": shaped.number_of_edges()}
+    _files.write(shaped, temporary)
+    return _describe(shaped, written)
 
 
 def given(
@@ -153,7 +159,7 @@ def _shape(
     verb: Verb, result: Any, path: Path, options: Namespace, of_table: list[Parameter]
 ) -> Any:
     """Return what goes into the file: the object, its table, or its graph."""
-    if path.suffix in (".h5ad", ".zarr", ".h5mu"):
+    if path.suffix in _OBJECTS:
         if (path.suffix == ".h5mu") != _files.is_mudata(result):
             kind, suffix = (
                 ("a MuData", ".h5mu") if _files.is_mudata(result) else ("an AnnData", ".h5ad")

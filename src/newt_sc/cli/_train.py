@@ -17,6 +17,10 @@ from . import _files
 from ._run import Report, facts
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from newt_sc.models import NEWT
+
     from ._verbs import Verb
 
 __all__ = ["run"]
@@ -24,26 +28,12 @@ __all__ = ["run"]
 
 def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     """Read knowledge, train, and save the model and its vectors."""
-    from contextlib import ExitStack, redirect_stdout
-
-    from lightning.fabric.utilities.exceptions import MisconfigurationException
+    from contextlib import ExitStack
 
     from newt_sc import io, models, pp
     from newt_sc.io._atomic import atomic_path
 
-    _check_model_folder(options.model, overwrite=options.overwrite)
-    if options.embedding_out is not None:
-        _files.check_output(options.embedding_out, ".h5ad", ".zarr")
-        _files.check_outputs([options.model, options.embedding_out])
-    if options.embedding is not None and (options.redistributable_only or options.all_genes):
-        msg = (
-            "--redistributable-only and --all-genes choose from a bundle; leave them out with"
-            " --embedding."
-        )
-        raise ValueError(msg)
-    if options.embedding is not None and options.pairs is not None:
-        msg = "--pairs reads the networks of a bundle; leave it out with --embedding."
-        raise ValueError(msg)
+    _check(options)
     started = time.perf_counter()
 
     def progress(text: str) -> None:
@@ -67,17 +57,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         random_state=options.random_state,
     )
     progress("training")
-    epochs = {} if options.epochs is None else {"max_epochs": options.epochs}
-    try:
-        with redirect_stdout(sys.stderr):  # the progress bar; stdout is for results
-            model.train(
-                **epochs,
-                pairs=pairs,
-                accelerator=options.accelerator,
-                enable_progress_bar=not options.quiet,
-            )
-    except MisconfigurationException as error:  # such as an accelerator that is not there
-        raise ValueError(str(error)) from error
+    _fit(model, pairs, options)
     embedding = model.to_embedding()
     with ExitStack() as stack:  # the embedding takes its place only when the model is saved, too
         if options.embedding_out is not None:
@@ -95,6 +75,41 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         "newt": facts(embedding.uns[_keys.EMBED]),
     }
     return Report(told, outputs)
+
+
+def _check(options: Namespace) -> None:
+    """Say before the work what does not go together."""
+    _check_model_folder(options.model, overwrite=options.overwrite)
+    if options.embedding_out is not None:
+        _files.check_output(options.embedding_out, ".h5ad", ".zarr")
+        _files.check_outputs([options.model, options.embedding_out])
+    if options.embedding is not None and (options.redistributable_only or options.all_genes):
+        msg = (
+            "--redistributable-only and --all-genes choose from a bundle; leave them out with"
+            " --embedding."
+        )
+        raise ValueError(msg)
+    if options.embedding is not None and options.pairs is not None:
+        msg = "--pairs reads the networks of a bundle; leave it out with --embedding."
+        raise ValueError(msg)
+
+
+def _fit(model: NEWT, pairs: DataFrame | None, options: Namespace) -> None:
+    from contextlib import redirect_stdout
+
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    epochs = {} if options.epochs is None else {"max_epochs": options.epochs}
+    try:
+        with redirect_stdout(sys.stderr):  # the progress bar; stdout is for results
+            model.train(
+                **epochs,
+                pairs=pairs,
+                accelerator=options.accelerator,
+                enable_progress_bar=not options.quiet,
+            )
+    except MisconfigurationException as error:  # such as an accelerator that is not there
+        raise ValueError(str(error)) from error
 
 
 def _check_model_folder(folder: Path, *, overwrite: bool) -> None:

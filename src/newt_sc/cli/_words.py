@@ -6,6 +6,7 @@ import re
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from ._options import option_name
 from ._parser import offered
 from ._verbs import VERBS
 
@@ -22,11 +23,6 @@ _ONLY_PYTHON = re.compile(
     r"|, such as newt_sc\.datasets\.\w+\(\) \w+"
 )
 _COMMANDS = {verb.calls[0]: name for name, verb in VERBS.items() if verb.calls}
-
-
-def option(name: str) -> str:
-    """Name of the option of a parameter."""
-    return "--seed" if name == "random_state" else f"--{name.replace('_', '-')}"
 
 
 def in_files_and_options(text: str, verb: Verb, options: Namespace) -> str:
@@ -50,7 +46,7 @@ def in_files_and_options(text: str, verb: Verb, options: Namespace) -> str:
         if name not in known and not every:
             return match[0]
         value = " ".join(re.findall(r"[^'\[\], ]+", value))
-        return option(name) if value in ("", "True") else f"{option(name)} {value}"
+        return option_name(name) if value in ("", "True") else f"{option_name(name)} {value}"
 
     def call(match: re.Match[str]) -> str:
         if match[1] not in _COMMANDS:
@@ -68,5 +64,5 @@ def in_files_and_options(text: str, verb: Verb, options: Namespace) -> str:
         text = re.sub(rf"(^|[.;:] ){name}(?= (?:has|is|holds|lacks)\b)", rf"\g<1>{shown}", text)
     for name in known:
         start = rf"(^|[.;:] ){name}(?= (?:is|has|was|must)\b| ['\d])"
-        text = re.sub(start, rf"\g<1>{option(name)}", text)
+        text = re.sub(start, rf"\g<1>{option_name(name)}", text)
     return text
