@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -78,6 +79,32 @@ def test_termination_leaves_what_was(
     assert {path.name: path.stat().st_mtime_ns for path in files.iterdir()} == before
     assert capsys.readouterr().err.endswith("newt-sc: terminated\n")
     assert signal.getsignal(signal.SIGTERM) is handler
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "call"),
+    [
+        ("s.gmt", b"a\t\tTP53\tMDM2\nb\t\tEGFR\tKRAS\n", "compare-sets {} out.tsv"),
+        ("r.rnk", b"TP53\t3\nMDM2\t2\nEGFR\t1\n", "rank-sets {} sets.gmt out.tsv"),
+        ("t.tsv", b"gene\tstat\tperturbation\n" + b"TP53\t1\ta\n" * 9, "signatures {} out.h5ad"),
+        ("m.tsv", b"modality\tfile\tformat\n", "build out.h5ad --bundle {}"),
+        ("g.gct", b"#1.2\n1\t1\nName\tDescription\ts\nTP53\tx\t1\n", "embed-signatures {} o.h5ad"),
+    ],
+)
+def test_damaged_inputs_are_one_line(
+    name: str, content: bytes, call: str, files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = gzip.compress(content, mtime=0)
+    turned = bytearray(whole)
+    turned[len(whole) // 2] ^= 255
+    path = Path(f"{name}.gz")
+    for damaged in (whole[:-20], whole[:-4], whole[:12], b"PK\x03\x04" + whole, bytes(turned)):
+        path.write_bytes(damaged)
+        assert main([*call.format(path).split(), "-q"]) == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"newt-sc: error: {path}")
+        assert said.count("\n") == 1
+        assert "fault of newt-sc" not in said
 
 
 def test_the_commands_here_run(files: Path) -> None:
