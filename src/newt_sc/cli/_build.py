@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from newt_sc import __version__, _keys
-from newt_sc._settings import logger, settings
+from newt_sc._settings import settings
 from newt_sc.datasets._embedding import pack_embedding, unpack_embedding
 
 from . import _files
-from ._run import Report, facts
+from ._run import Report, facts, of_vectors, progress_from
 
 if TYPE_CHECKING:
     from ._verbs import Verb
@@ -31,10 +31,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     if options.l1000:
         return _build_signatures(options.output, say)
     _files.check_output(options.output, *verb.outputs["output"])
-    started = time.perf_counter()
-
-    def progress(text: str) -> None:
-        logger.info("[%5.1f s] %s", time.perf_counter() - started, text)
+    progress = progress_from(time.perf_counter())
 
     mdata = _files.encoded_bundle(options, progress)
     if options.model is None:
@@ -70,12 +67,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         f"{options.output}: {embedding.n_obs:,} genes x {embedding.n_vars} dimensions,"
         f" {size:.1f} MB"
     )
-    told = {
-        "rows": embedding.n_obs,
-        "columns": embedding.n_vars,
-        "newt": facts(embedding.uns[_keys.EMBED]),
-    }
-    return Report(told | {"quantisation_loss": facts(loss)}, [options.output])
+    return Report(of_vectors(embedding) | {"quantisation_loss": facts(loss)}, [options.output])
 
 
 def _build_identifiers(folder: Path, say: Callable[[str], None]) -> Report:

@@ -7,7 +7,6 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import reduce
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +18,13 @@ from ._options import option_name
 from ._parser import offered
 
 if TYPE_CHECKING:
+    from anndata import AnnData
     from pandas import DataFrame
 
     from ._options import Parameter
     from ._verbs import Verb
 
-__all__ = ["Report", "facts", "given", "run"]
+__all__ = ["Report", "facts", "given", "of_vectors", "progress_from", "run"]
 
 _OBJECTS = (".h5ad", ".zarr", ".h5mu")
 _EXPORTS = {".graphml": "write_graphml", ".cyjs": "write_cytoscape", ".html": "write_network_html"}
@@ -112,6 +112,11 @@ def _write(shaped: Any, path: Path, written: list[str], stack: ExitStack) -> dic
     return _describe(shaped, written)
 
 
+def progress_from(started: float) -> Callable[[str], None]:
+    """Log what is being done, with the seconds since the start."""
+    return lambda text: logger.info("[%5.1f s] %s", time.perf_counter() - started, text)
+
+
 def given(
     parameters: list[Parameter],
     options: Namespace,
@@ -147,6 +152,14 @@ def given(
             value = _files.read(kind, value)
         out[option.name] = value
     return out
+
+
+def of_vectors(embedding: AnnData) -> dict[str, Any]:
+    """Say how many genes and dimensions there are, and how they were made."""
+    from newt_sc import _keys
+
+    made = facts(embedding.uns[_keys.EMBED])
+    return {"rows": embedding.n_obs, "columns": embedding.n_vars, "newt": made}
 
 
 def _resolve(call: str) -> Callable[..., Any]:
@@ -230,17 +243,11 @@ def _describe(data: Any, written: list[str]) -> dict[str, Any]:
             told |= {"compounds": len(first), "answered": int(first["answered"].sum())}
         return told | {str(name): facts(value) for name, value in data.attrs.items()}
     told = {"rows": int(data.n_obs), "columns": int(data.n_vars), "written": written}
-    uns = {name: _find(data, name) for name in written if "uns/" in name}
     return told | {
         name.rpartition("uns/")[2]: facts(value)
-        for name, value in uns.items()
-        if isinstance(value, dict)
+        for name, value in _slots(data).items()
+        if name in written and "uns/" in name and isinstance(value, dict)
     }
-
-
-def _find(data: Any, name: str) -> Any:
-    mod, _, key = name.rpartition("uns/")
-    return reduce(lambda at, part: at[part], filter(None, mod.split("/")), data).uns[key]
 
 
 def facts(value: Any) -> Any:

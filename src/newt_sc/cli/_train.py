@@ -9,12 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from newt_sc import _keys
-from newt_sc._settings import logger
 from newt_sc.datasets._embedding import resolve_embedding
 
 from . import _files
-from ._run import Report, facts
+from ._run import Report, of_vectors, progress_from
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,10 +32,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     from newt_sc.io._atomic import atomic_path
 
     _check(options)
-    started = time.perf_counter()
-
-    def progress(text: str) -> None:
-        logger.info("[%5.1f s] %s", time.perf_counter() - started, text)
+    progress = progress_from(time.perf_counter())
 
     if options.embedding is not None:
         progress(f"reading embedding {options.embedding}")
@@ -69,12 +64,7 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     if options.embedding_out is not None:
         outputs.append(options.embedding_out)
         say(f"{options.embedding_out}: {options.embedding_out.stat().st_size / 1e6:.1f} MB")
-    told = {
-        "rows": embedding.n_obs,
-        "columns": embedding.n_vars,
-        "newt": facts(embedding.uns[_keys.EMBED]),
-    }
-    return Report(told, outputs)
+    return Report(of_vectors(embedding), outputs)
 
 
 def _check(options: Namespace) -> None:
