@@ -235,6 +235,27 @@ def test_names_of_registries(name: str, gene: str | None, rule: str) -> None:
     assert one("mmu:22059", "mouse") == ("TP53", "mouse_entrez")
 
 
+@pytest.mark.parametrize("organism", ["auto", "human", "mouse"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "9" * 5000,
+        "ENSG" * 100_000,
+        "ENSMUSG" * 100_000,
+        "a_" * 200_000,
+        "A|" * 200_000,
+        "-1" * 200_000,
+    ],
+    ids=["digits", "human ids", "mouse ids", "underscores", "bars", "suffixes"],
+)
+def test_long_names_take_no_time(name: str, organism: Any) -> None:
+    start = time.process_time()
+    frame = nt.genes.resolve([name, "TP53", "MDM2"], organism=organism)
+    assert frame["gene"].isna()[0]
+    nt.genes.align([name], [name, "TP53"], organism=organism)
+    assert time.process_time() - start < 5
+
+
 def test_mixed_vocabularies() -> None:
     frame = nt.genes.resolve(
         ["TP53", "ENSG00000012048.5", "672", "HGNC:1101", "P38398", "MLL", "tp53", "x"]

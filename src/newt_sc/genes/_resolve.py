@@ -66,7 +66,7 @@ _UNIPROT = re.compile(
     r"((?:[OPQ][0-9][A-Z0-9]{3}[0-9])|(?:[A-NR-Z][0-9](?:[A-Z][A-Z0-9]{2}[0-9]){1,2}))(?:-\d+)?(?:\|\w+)?"
 )
 _LOC = re.compile(r"LOC([0-9]+)")
-_DIGITS = re.compile(r"[0-9]+")
+_DIGITS = re.compile(r"[0-9]{1,18}")  # int() refuses numbers of thousands of digits
 _NUMBER = re.compile(r"[0-9]+(?:\.0)?")
 
 # What spreadsheets write for MARCH1, SEPT2, DEC1, OCT4, NOV, FEB1 and APR3: a month by name and one
@@ -108,6 +108,8 @@ HINT_PATTERNS = (
 )
 _OTHER_HUMAN = re.compile(r"ENS(?:[A-Z]{3,4})G\d{11}(?:\.\d+)?|MGI:\d+")
 _OTHER_MOUSE = re.compile(r"ENS(?!MUSG)(?:[A-Z]{3,4})?G\d{11}(?:\.\d+)?(?:_PAR_Y)?|HGNC:\d+")
+_LONGEST = 200
+"""Characters of a name that may hold an id; to look for one takes the square of the length."""
 _SERIAL = re.compile(r"[34]\d{4}(?:\.0)?")  # days since 1900: 1982 to 2036
 _SUFFIX = re.compile(r"(.+)[-.]\d{1,2}")
 
@@ -481,9 +483,7 @@ def _decide(
         return "human", True, False
     known = mouse()
     mouse_symbols = known.pairs["mouse_symbol"]
-    n_mouse = sum(
-        name in mouse_symbols or _ENSEMBL_MOUSE.fullmatch(name) is not None for name in names
-    )
+    n_mouse = sum(name in mouse_symbols or _ensembl_mouse(name) is not None for name in names)
     if n_mouse > n_human + len(names) / _ONE_IN:
         return "mouse", True, False
     folded, mouse_folded = human().index["case_insensitive"], known.folded[0]
@@ -500,8 +500,19 @@ def _decide(
 
 def _ensembl(name: str) -> str | None:
     """Human Ensembl gene id within a name."""
-    match = _ENSEMBL.fullmatch(name) if "ENSG" in name.upper() else None
-    return match and match[1].upper().replace("ENSGR", "ENSG0")
+    found = _within(name, "ENSG", _ENSEMBL)
+    return found and found.replace("ENSGR", "ENSG0")
+
+
+def _ensembl_mouse(name: str) -> str | None:
+    return _within(name, "ENSMUSG", _ENSEMBL_MOUSE)
+
+
+def _within(name: str, start: str, pattern: re.Pattern[str]) -> str | None:
+    if len(name) > _LONGEST or start not in name.upper():
+        return None
+    match = pattern.fullmatch(name)
+    return match and match[1].upper()
 
 
 def _find_human(name: str) -> tuple[str, tuple[str, ...], str | None]:
@@ -546,8 +557,8 @@ def _find_mouse(name: str) -> tuple[str, tuple[str, ...], str | None]:
 
 
 def _mouse_keys(name: str) -> Iterator[tuple[str, str]]:
-    if match := _ENSEMBL_MOUSE.fullmatch(name):
-        yield "mouse_ensembl", match[1].upper()
+    if gene_id := _ensembl_mouse(name):
+        yield "mouse_ensembl", gene_id
     elif _DIGITS.fullmatch(name):
         yield "mouse_entrez", name
     else:
