@@ -81,6 +81,22 @@ def test_termination_leaves_what_was(
     assert signal.getsignal(signal.SIGTERM) is handler
 
 
+def test_interrupted_while_training(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lightning turns Ctrl-C into the exit status 1."""
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise SystemExit(1)
+
+    monkeypatch.setattr(nt.models.NEWT, "train", stop)
+    before = sorted(files.iterdir())
+    call = "train model --embedding blocks.h5ad --embedding-out out.h5ad --n-latent 2 -q"
+    assert main(call.split()) == 130
+    assert sorted(files.iterdir()) == before
+    assert capsys.readouterr().err.endswith("newt-sc: interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "call"),
     [

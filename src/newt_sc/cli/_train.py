@@ -98,6 +98,8 @@ def _fit(model: NEWT, pairs: DataFrame | None, options: Namespace) -> None:
                 accelerator=options.accelerator,
                 enable_progress_bar=not options.quiet,
             )
+    except SystemExit as error:  # what lightning makes of Ctrl-C
+        raise KeyboardInterrupt from error
     except MisconfigurationException as error:  # such as an accelerator that is not there
         raise ValueError(str(error)) from error
 
