@@ -160,11 +160,6 @@ def growth(sizes: list[int], folder: Path, repeat: int) -> list[dict[str, float]
     return out
 
 
-def steepness(few: dict[str, float], many: dict[str, float], what: str) -> float:
-    """Slope of a time over the number of cells."""
-    return slope((few["cells"], few[what]), (many["cells"], many[what]))
-
-
 def growth_table(found: list[dict[str, float]], repeat: int) -> None:
     """Write the table and the figure of growth."""
     rows = []
@@ -173,17 +168,9 @@ def growth_table(found: list[dict[str, float]], repeat: int) -> None:
             floor = 2 * row[f"read{busy}"] + row[f"kernel{busy}"]
             texts = [f"{row[f'{what}{busy}']:.2f}" for what in ("read", "kernel", "embed", "whole")]
             texts += [f"{row[f'embed{busy}'] / floor:.2f}", f"{row[f'whole{busy}'] / floor:.2f}"]
-            texts.append(f"{steepness(found[at - 1], row, f'embed{busy}'):.2f}" if at else "")
+            few, many = ((one["cells"], one[f"embed{busy}"]) for one in (found[at - 1], row))
+            texts.append(f"{slope(few, many):.2f}" if at else "")
             rows.append([f"{row['cells']:,.0f}", by, *texts, f"{row['peak'] / 2**30:.2f}"])
-    note = ""
-    by_cells = {row["cells"]: row for row in found}
-    if {10_000, 1_000_000} <= set(by_cells):
-        few, many = by_cells[10_000], by_cells[1_000_000]
-        warm, busy = (steepness(few, many, what) for what in ("embed", "embed_busy"))
-        note = (
-            f" From 10,000 to 1,000,000 cells it is {warm:.2f} by the clock and {busy:.2f} by"
-            " processor time."
-        )
     floor_name = "/ (2 read + products)"
     _common.report(
         "scale",
@@ -210,7 +197,7 @@ def growth_table(found: list[dict[str, float]], repeat: int) -> None:
         f" Whole: `newt-sc embed --n-comps {N_COMPS}`, from start of Python to end; it writes a"
         " float32 vector of 256 dimensions for each cell; its peak memory stands last. Warm: the"
         f" same call in a process that has embedded {WARM:,} cells before. Slope: of the logarithm"
-        f" of time over that of cells, from the row above; 1 is linear.{note}",
+        " of time over that of cells, from the row above; 1 is linear.",
     )
     figure(found)
 
