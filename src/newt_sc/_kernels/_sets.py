@@ -193,6 +193,26 @@ def _add(
         start[a] = j
 
 
+@numba.njit(nogil=True, cache=True)
+def _own(genes: Any, among_b: Any, n_b: int) -> Any:  # pragma: no cover
+    """Which genes of B are among these of A."""
+    own = np.zeros(n_b, dtype=np.bool_)
+    for g in genes:
+        if among_b[g] >= 0:
+            own[among_b[g]] = True
+    return own
+
+
+@numba.njit(nogil=True, cache=True)
+def _best_left(row: Any, own: Any, members: Any) -> Any:  # pragma: no cover
+    """Largest similarity among members that the other set does not have."""
+    top = np.float32(-np.inf)
+    for h in members:
+        if not own[h] and row[h] > top:
+            top = row[h]
+    return top
+
+
 @threaded()
 def _correct(
     best: Any, arg: Any, S: Any, where: Any, start: Any, first: int, out: Any
