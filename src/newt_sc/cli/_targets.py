@@ -44,20 +44,9 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Repo
     }
     for _, parameters in offered(verb):
         defaults |= _run.given(parameters, options)
-    top, least = defaults["top"], defaults["min_reliability"]
-    if (top is not None and top < 1) or not 0 <= least <= 1:
-        msg = f"--top is {top} and --min-reliability {least}; expected 1 or more, and 0 to 1."
-        raise ValueError(msg)
-    if defaults["targets"] is not None and defaults["model"] is not None:
-        msg = "--targets trains a model and --model takes one: leave one out."
-        raise ValueError(msg)
-    whole = (
-        any(defaults[name] for name in _WHOLE)
-        or defaults["groupby"] not in (None, "auto")
-        or path.suffix == ".h5mu"
-        or options.output.suffix != ".tsv"
-    )
-    if not whole:
+    _check(defaults)
+    whole = any(defaults[name] for name in _WHOLE) or defaults["groupby"] not in (None, "auto")
+    if not whole and path.suffix != ".h5mu" and options.output.suffix == ".tsv":
         data = _files.read_signatures(path)
         pooled = data.obs.columns.intersection(GROUPS).size and defaults["groupby"] is not None
         if "targets" not in data.uns and not pooled:
@@ -65,6 +54,17 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Repo
         if data.isbacked:
             data.file.close()
     return _run.run(verb, options, say)
+
+
+def _check(given: dict[str, Any]) -> None:
+    """Refuse what no run could do, before a file is read."""
+    top, least = given["top"], given["min_reliability"]
+    if (top is not None and top < 1) or not 0 <= least <= 1:
+        msg = f"--top is {top} and --min-reliability {least}; expected 1 or more, and 0 to 1."
+        raise ValueError(msg)
+    if given["targets"] is not None and given["model"] is not None:
+        msg = "--targets trains a model and --model takes one: leave one out."
+        raise ValueError(msg)
 
 
 def _stream(

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from newt_sc import _kernels, genes
+from newt_sc import _kernels, _keys, genes
 from newt_sc._missing import read_labels, read_pairs
 from newt_sc._warn import warn
 from newt_sc.genes._align import require_overlap
-from newt_sc.genes._annotated import align_var, var_genes
+from newt_sc.genes._annotated import align_var
 from newt_sc.models._fingerprints import morgan_fingerprints
 from newt_sc.models._target_space import Compounds
 
@@ -105,7 +105,9 @@ def read_compounds(
             f"X has {int(np.isinf(X).sum())} infinite values; expected finite numbers, NaN where"
             " not measured."
         )
-    if landmarks is not None and not landmarks.equals(var_genes(adata)):
+    # names that pp.map_genes found come before those of var, whatever these are
+    same = _keys.GENES not in adata.var and adata.var_names.astype(str).equals(landmarks)
+    if landmarks is not None and not same:
         found = align_var(adata, landmarks).index
         have = len(np.unique(found[found >= 0]))
         if have < _FEW * len(landmarks):

@@ -188,8 +188,7 @@ def predict_targets(
     return Written(
         obsm={
             "": np.asarray(found.X)[code],
-            "_probability": np.asarray(found.layers["probability"])[code],
-            "_fdr": np.asarray(found.layers["fdr"])[code],
+            **{f"_{name}": np.asarray(found.layers[name])[code] for name in ("probability", "fdr")},
             "_connectivity": None if evidence is None else evidence[code],
         },
         uns={
@@ -200,7 +199,6 @@ def predict_targets(
             **_told(found, code),
             "answered": answered[code],
             "cross_fitted": cross_fitted[code],
-            "known_to_model": found.obs["known_to_model"].to_numpy(dtype=bool)[code],
             "told": pairs_told(found),
             **({} if labels is None else {"labels": _known(labels, data, predictor)}),
         },
@@ -223,6 +221,7 @@ def _told(found: ad.AnnData, code: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
         "targets": found.var_names.to_numpy(dtype=str),
         **{key: found.var[key].to_numpy() for key in ("prior", "n_compounds", "auroc")},
         "compound": found.obs_names.to_numpy(dtype=str)[code],
+        "known_to_model": found.obs["known_to_model"].to_numpy(dtype=bool)[code],
         **{key: found.obs[key].to_numpy(dtype=np.float64)[code] for key in of_compounds},
     }
 
