@@ -71,6 +71,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?:np|pd|ad|nx|sparse|md|mpl|plt)\..*"),
     (r"py:class", r"(?:AnnData|MuData|DataFrame|Series|NDArray|ArrayLike|Axes|Figure|Path)"),
     (r"py:class", r"newt_sc\.tl\._space\.HighlyVariable"),  # a default, told by its repr
+    (r"py:class", r"newt_sc\.metrics\._bootstrap\.Interval"),  # told where it is returned
     (r"py:data", r"Ellipsis"),
     (r"py:class", r"newt_sc\..*\._[A-Z]\w*"),  # private types of sentinels
     (

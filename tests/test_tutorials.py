@@ -65,7 +65,9 @@ def test_says_what_it_answers_from_what_and_how_far_to_trust_it(name: str) -> No
     for part in ("\n**Question.** ", "\n**Data.** ", "\n## What to trust\n", "\nAPI: "):
         assert text.count(part) == 1, part
     assert (
-        "settings.data_dir" in text or "nt.datasets.l1000(" in text or "nt.datasets.bundle(" in text
+        "settings.data_dir" in text
+        or 'l1000("l1000-sources")' in text
+        or "nt.datasets.bundle(" in text
     ) == (run.NEEDS_DATA in text.split("\n---\n", 1)[0])
 
 

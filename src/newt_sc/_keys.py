@@ -102,22 +102,6 @@ def mean(slot: str) -> str:
     return f"{slot}_mean"
 
 
-def in_modality(mdata: Any, modality: str) -> Any:
-    """Modality of a MuData where slots are; an AnnData is its own.
-
-    Raises
-    ------
-    KeyError
-        If the MuData has no such modality.
-    """
-    if not hasattr(mdata, "mod"):
-        return mdata
-    if modality not in mdata.mod:
-        msg = f"modality {modality!r} is not in the MuData, which has {list(mdata.mod)}."
-        raise KeyError(msg)
-    return mdata.mod[modality]
-
-
 def written(data: Any, key: str | None, own: str, entry: str) -> dict[str, Any]:
     """Get what a verb of ``tl`` wrote into ``uns``; the verb is named by its own key.
 

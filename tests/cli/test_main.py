@@ -358,9 +358,9 @@ class TestEmbed:
             (["absent.h5ad", "out.h5ad"], "absent.h5ad does not exist"),
             (["cells.h5ad", "out.csv"], "out.csv: expected a name that ends in .h5ad or .zarr"),
             (["cells.h5ad", "no/out.h5ad"], "does not exist; make it first"),
-            (["broken.h5ad", "out.h5ad"], "broken.h5ad cannot be read as AnnData"),
-            (["foreign.h5ad", "out.h5ad"], "foreign.h5ad cannot be read as AnnData"),
-            ([".", "out.h5ad"], "cannot be read as AnnData"),
+            (["broken.h5ad", "out.h5ad"], "broken.h5ad: cannot be read as AnnData"),
+            (["foreign.h5ad", "out.h5ad"], "foreign.h5ad: cannot be read as AnnData"),
+            ([".", "out.h5ad"], "expected a file, found a directory"),
             (
                 ["cells.h5ad", "out.h5ad", "--mask-var", "hvg"],
                 "--mask-var 'hvg' is not in var of cells.h5ad",
@@ -1090,7 +1090,7 @@ class TestTargets:
             ("plain.h5ad", ["--targets", "genes.h5ad"], "newt-sc: error: "),
             ("both.h5mu", ["--modality", "drugs"], "modality 'drugs' is not in the MuData"),
             ("broken.gctx", ["--model", "model"], "broken.gctx"),
-            ("broken.h5mu", ["--model", "model"], "broken.h5mu cannot be read as MuData"),
+            ("broken.h5mu", ["--model", "model"], "broken.h5mu: cannot be read as MuData"),
             ("foreign.h5ad", ["--model", "model"], "None of the 60 genes of var_names of "),
         ],
     )

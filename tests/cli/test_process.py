@@ -191,7 +191,7 @@ def test_outputs_that_cannot_be_written(
 
 
 def test_a_home_of_nobody_is_no_trouble_at_import() -> None:
-    code = "import newt_sc as nt; print(nt.settings.data_dir); nt.datasets.l1000()"
+    code = "import newt_sc as nt; print(nt.settings.data_dir); nt.datasets.l1000('l1000-sources')"
     place = "~nosuchuser/x"
     done = run_python(code, NEWT_SC_DATA_DIR=place, NEWT_SC_CACHE_DIR=place, NEWT_SC_DATA_URL="")
     assert done.stdout == f"{place}\n"

@@ -46,7 +46,6 @@ from newt_sc.cli._words import in_files_and_options
         ),
         ("fuse", "name at least one in modalities=['a', 'b'].", "one in --modalities a b."),
         ("train", "The file is no model.", "The file is no model."),
-        ("match-compounds", "source is 'x'; it is: a source", "--source is 'x'; it is: a source"),
     ],
 )
 def test_what_is_said(verb: str, said: str, told: str) -> None:
@@ -87,7 +86,6 @@ PYTHON = re.compile(r"\badata\b|\bmdata\b|newt_sc\.|\bnt\.|\w=(?!=)|\(\)|astype|
         "network cells.h5ad out.h5ad",
         "mechanism cells.h5ad out.h5ad",
         "repurpose cells.h5ad out.tsv --genes TP53",
-        "match-compounds cells.h5ad cells.h5ad out.tsv --groupby group --source a --target b",
         "explain newt-human out.h5ad --genes NOSUCHGENE",
         "nearest-genes newt-human out.tsv --genes NOSUCHGENE",
     ],
