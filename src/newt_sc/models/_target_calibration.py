@@ -256,8 +256,9 @@ def _rising_logistic(X: Array, y: Mask) -> Array:
 
     start = np.r_[np.log(y.mean()), np.full(X.shape[1], 0.1)]
     bounds = [(None, None), *[(0, None)] * X.shape[1]]
-    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
-    return np.r_[found[0], found[1:] / scale]
+    found: Array = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    out: Array = np.r_[found[0], found[1:] / scale]
+    return out
 
 
 def _constant(y: Mask, n: int) -> Array:

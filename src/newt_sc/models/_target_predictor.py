@@ -331,8 +331,7 @@ class TargetPredictor:
             profiles=None if profiles is None else np.zeros_like(profiles[some]),
             number=None if compounds.number is None else np.full(len(some), -1),
         )
-        G = cast("Array", self._problem.G)
-        return np.asarray(fit.rows(noise) @ fit.R @ (G + fit.own))
+        return np.asarray(fit.rows(noise) @ fit.R @ (self._problem.G + fit.own))
 
     def _gene_kernel(self, columns: Rows) -> Array:
         return self._kernel.kernel(self._rows, columns, self._weights).astype(np.float64)

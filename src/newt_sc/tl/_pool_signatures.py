@@ -206,7 +206,7 @@ def _unit_ranks(X: NDArray[np.float64]) -> NDArray[np.float64]:
     mean = R.sum(axis=1, keepdims=True) / np.maximum(known.sum(axis=1, keepdims=True), 1)
     R = np.where(known, R - mean, 0)
     size = np.linalg.norm(R, axis=1, keepdims=True)
-    return np.divide(R, size, out=np.zeros_like(R), where=size > 0)
+    return np.asarray(np.divide(R, size, out=np.zeros_like(R), where=size > 0))
 
 
 def _summed(
@@ -237,7 +237,7 @@ def _agree_block(
     others = size[code] - 1
     own = (U * U).sum(axis=1)
     total = (U * ranks[code]).sum(axis=1) - own
-    return np.divide(total, others, out=np.full(len(U), np.nan), where=others > 0)
+    return np.asarray(np.divide(total, others, out=np.full(len(U), np.nan), where=others > 0))
 
 
 def _pool_block(X: NDArray[np.float64], code: NDArray[np.intp], weight: NDArray[np.float64]) -> Any:
@@ -250,7 +250,7 @@ def _joined(values: pd.Series, code: NDArray[np.intp]) -> NDArray[Any]:
     """Value of each group, or, where they differ, up to five of them joined by ``|``."""
     by = values.groupby(code, observed=True)
     if (by.nunique(dropna=False) <= 1).all():
-        return by.first().to_numpy()
+        return np.asarray(by.first())
     return np.array(
         ["|".join(map(str, some.dropna().unique()[:5])) for _, some in by], dtype=object
     )
