@@ -59,7 +59,9 @@ def test_sums_are_of_double_precision():
 def test_not_finite(container, value):
     X = np.ones((5, 4))
     X[3, 1] = value
-    assert not _kernels.column_sums(container(X)).finite
+    found = _kernels.column_sums(container(X))
+    assert not found.finite
+    assert not found.integer  # nothing is told of values that are not all there
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
