@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo house test lint docs readme baseline dist matrix mutate fuzz nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-network bench-panels bench-programs bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
+.PHONY: help demo house test lint docs readme baseline dist matrix mutate fuzz slow nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-network bench-panels bench-programs bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,7 +85,10 @@ FUZZ_ARGS ?=
 fuzz: $(VENV)/.stamp-test ## Damage 19,000 files and read them: each is read or refused (FUZZ_ARGS="-n 500 --seed 1")
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-nightly: dist matrix mutate fuzz ## What is too slow for every change: the wheel, tested where nothing else is installed; mutants; damaged files
+slow: $(VENV)/.stamp-test ## Run the tests that are too slow for every change
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m slow $(PYTEST_ARGS)
+
+nightly: dist matrix mutate fuzz slow ## What is too slow for every change: the wheel, tested where nothing else is installed; mutants; damaged files
 
 clean: ## Remove .venv and everything that was built
 	rm -rf $(VENV) build dist demo_output docs/_build docs/generated

@@ -40,6 +40,7 @@ def planted(random_state: int = 0) -> ad.AnnData:
     return adata
 
 
+@pytest.mark.slow
 def test_from_counts_to_clusters_and_trajectories() -> None:
     adata = planted()
     sc.pp.normalize_total(adata, target_sum=1e4)

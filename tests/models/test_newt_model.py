@@ -451,6 +451,7 @@ def likeness(model: nt.models.NEWT, pairs: pd.DataFrame) -> float:
     return float((a * b).sum(axis=1).mean() - (z.to_numpy() @ z.to_numpy().T).mean())
 
 
+@pytest.mark.slow
 def test_pairs_bring_partners_together(embedding: ad.AnnData) -> None:
     pairs = neighbours(embedding)
     settings = {"early_stopping": False, "train_size": 1.0, "plan_kwargs": {"lr_projections": 0.01}}
