@@ -26,6 +26,7 @@ def adata():
         var=pd.DataFrame(index=names[:50]),
     )
     out.obs["name"] = [f"A drug of some length {i} $" for i in range(240)]
+    out.obs["synonyms"] = pd.Categorical([f"Also {i}|NSC-{i}" if i else None for i in range(240)])
     out.uns["targets"] = pd.DataFrame(
         {"compound": out.obs_names, "target": [names[i % 6] for i in range(240)]}
     )
@@ -67,6 +68,24 @@ def test_one_compound_with_what_it_is_linked_to(adata) -> None:
     assert sum(len(one.get_segments()) for one in lines) == graph.number_of_edges()
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
     assert legend == {"alike", "known target", "compound", "target"}
+
+
+@pytest.mark.parametrize("called", ["drug3", "a DRUG of some length 3 $", "nsc-3", "Also 3"])
+def test_a_compound_by_any_of_its_names(adata, called: str) -> None:
+    ax = nt.pl.network(adata, compound=called, n_labels=1, show=False)
+    assert [text.get_text() for text in ax.texts] == ["A drug of some length 3…"]
+    assert set(nt.get.network(adata, compound=called)) == set(
+        nt.get.network(adata, compound="drug3")
+    )
+
+
+def test_further_names_are_read_where_they_stand(adata) -> None:
+    told = dict(nt.get.network(adata).nodes(data="synonyms"))
+    assert (told["drug0"], told["drug7"]) == ("", "Also 7|NSC-7")
+    assert {told[node] for node in told if node.startswith("gene:")} == {""}
+    assert "synonyms" not in adata.uns["newt_network"]["nodes"]
+    with pytest.raises(KeyError, match="No compound or target ''"):
+        nt.get.network(adata, compound="")
 
 
 def test_axes_and_errors(adata, tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def network(
     mdata
         MuData, or an AnnData of signatures, after :func:`newt_sc.tl.pharmacology_network`.
     compound
-        A compound, by its id or name: take it, what it is linked to, and the links among these
-        alone.
+        A compound, by its id, name or synonym: take it, what it is linked to, and the links among
+        these alone.
     kinds
         Kinds of edges to take: ``"similar"``, ``"known"``, ``"predicted"``, ``"gene"``.
     modality
@@ -45,8 +45,9 @@ def network(
     -------
     Graph. Nodes are ids of compounds, and ``gene:SYMBOL`` of targets that have an edge of these
     kinds, with ``kind`` (``compound`` or ``target``), ``name``, ``community`` (-1 for none),
-    ``mechanism``, ``drug``, ``degree``, ``x``, ``y`` and further annotations; edges have ``kind``,
-    ``weight``, ``fdr``, and, to targets, ``z`` and ``probability``, where there are some.
+    ``mechanism``, ``drug``, ``degree``, ``x``, ``y``, further annotations, and ``synonyms``,
+    ``drugbank_id`` and ``pert_id`` where ``obs`` has them; edges have ``kind``, ``weight``,
+    ``fdr``, and, to targets, ``z`` and ``probability``, where there are some.
     :func:`newt_sc.io.write_graphml`, :func:`newt_sc.io.write_cytoscape` and
     :func:`newt_sc.io.write_network_html` write it.
 

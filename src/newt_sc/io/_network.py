@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys
+from newt_sc._missing import read_labels
 from newt_sc._verb import modality_of
 from newt_sc.io._atomic import atomic_path
 
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 _PAGE: Final = Path(__file__).with_name("_network_page.html")
+_CALLED: Final = ("synonyms", "drugbank_id", "pert_id")
+"""Further names of a compound, in ``obs`` and of nodes; several are joined by ``|``."""
 _ILLEGAL: Final = dict.fromkeys(
     [*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)]
 )
@@ -38,6 +41,8 @@ _ILLEGAL: Final = dict.fromkeys(
 
 def network_tables(mdata: Any, modality: str, key: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Nodes and edges as :func:`newt_sc.tl.pharmacology_network` wrote them.
+
+    Nodes of compounds have the further names that ``obs`` holds now.
 
     Raises
     ------
@@ -50,7 +55,11 @@ def network_tables(mdata: Any, modality: str, key: str | None) -> tuple[pd.DataF
     if not isinstance(info, Mapping) or "nodes" not in info or "edges" not in info:
         msg = f"No network under {slot!r}: run newt_sc.tl.pharmacology_network first."
         raise KeyError(msg)
-    return info["nodes"], info["edges"]
+    nodes = info["nodes"].copy()
+    for column in filter(mod.obs.__contains__, _CALLED):
+        told = read_labels(mod.obs[column], column, quiet=True)
+        nodes[column] = nodes["id"].astype(object).map(told).fillna("").astype(str)
+    return nodes, info["edges"]
 
 
 def network_graph(nodes: pd.DataFrame, edges: pd.DataFrame) -> nx.Graph:
@@ -67,7 +76,9 @@ def network_graph(nodes: pd.DataFrame, edges: pd.DataFrame) -> nx.Graph:
 
 
 def node_of(graph: nx.Graph, name: str) -> str:
-    """Find the node of a compound or target, by its id or else its name.
+    """Find the node of a compound or target, by its id, its name or else a further name.
+
+    Of names the case does not matter.
 
     Raises
     ------
@@ -76,9 +87,12 @@ def node_of(graph: nx.Graph, name: str) -> str:
     """
     if name in graph:
         return name
-    for node, called in graph.nodes(data="name"):
-        if called == name:
-            return str(node)
+    wanted = name.strip().lower()
+    for kind in ("name", *_CALLED) if wanted else ():
+        for node, called in graph.nodes(data=kind, default=""):
+            told = str(called).lower()
+            if wanted in (told.strip(), *map(str.strip, told.split("|"))):
+                return str(node)
     msg = f"No compound or target {name!r} in the network; there are {list(graph)[:3]} and others."
     raise KeyError(msg)
 
@@ -151,15 +165,16 @@ def write_network_html(
 
     The page needs nothing else: no server, no request, no library.
 
-    Compounds are found by name; a click shows neighbours and targets with their scores.
-    ``page.html#compound=NAME`` opens with a compound chosen. Names are shown as text, whatever they
-    hold.
+    Compounds are found by name, synonym or id; a click shows neighbours and targets with their
+    scores. ``page.html#compound=NAME`` opens with a compound chosen. Names are shown as text,
+    whatever they hold.
 
     Parameters
     ----------
     graph
-        Network of :func:`newt_sc.get.network`: nodes with ``kind``, ``name``, ``x`` and ``y``,
-        edges with ``kind`` and ``weight``.
+        Network of :func:`newt_sc.get.network`: nodes with ``kind``, ``name``, ``x`` and ``y``, and
+        perhaps ``community``, ``mechanism``, ``synonyms`` (joined by ``|``), ``drugbank_id`` and
+        ``pert_id``; edges with ``kind`` and ``weight``.
     path
         File to write; it appears complete or not at all.
     title

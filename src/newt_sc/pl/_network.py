@@ -71,8 +71,8 @@ def network(
     mdata
         MuData, or an AnnData of signatures, after :func:`newt_sc.tl.pharmacology_network`.
     compound
-        Compounds, by id or name: draw them with what they are linked to. By default the compounds
-        with the most links, and, with ``targets``, the targets that most of them share.
+        Compounds, by id, name or synonym: draw them with what they are linked to. By default the
+        compounds with the most links, and, with ``targets``, the targets that most of them share.
     max_nodes
         Nodes to draw at most.
     n_labels
@@ -104,10 +104,11 @@ def network(
     >>> nt.pl.network(mdata)  # doctest: +SKIP
     >>> nt.pl.network(mdata, compound="Digoxin")  # doctest: +SKIP
     """
-    asked = [compound] if isinstance(compound, str) else list(compound or [])
     graph = network_graph(*network_tables(mdata, modality, key))
     if not targets:
         graph.remove_nodes_from([node for node in graph if _is_target(graph, node)])
+    named = [compound] if isinstance(compound, str) else list(compound or [])
+    asked = [node_of(graph, name) for name in named]
     keep = _around(graph, asked, max_nodes) if compound is not None else _hubs(graph, max_nodes)
     graph = _subgraph(graph, keep)
     at = _layout(graph)
@@ -136,8 +137,10 @@ def network_html(
 ) -> None:
     """Write a network of compounds and targets as a page for the browser.
 
-    One file that needs nothing else. Compounds are found by name; a click shows neighbours and
-    targets with their scores; ``page.html#compound=NAME`` opens with a compound chosen.
+    One file that needs nothing else. Compounds are found by name, by a synonym (``synonyms`` of
+    ``obs``, joined by ``|``), or by ``drugbank_id`` or ``pert_id``. A click shows neighbours and
+    targets with their scores, known targets first; ``page.html#compound=NAME`` opens with a
+    compound chosen.
 
     Parameters
     ----------
@@ -173,13 +176,12 @@ def _is_target(graph: nx.Graph, node: str) -> bool:
 
 def _around(graph: nx.Graph, asked: list[str], max_nodes: int) -> list[str]:
     """Take some compounds and what they are linked to, those most alike first."""
-    found = [node_of(graph, name) for name in asked]
     around = [
         (attributes.get("kind") != "similar", -float(attributes.get("weight", 0)), other)
-        for node in found
+        for node in asked
         for other, attributes in graph[node].items()
     ]
-    return list(dict.fromkeys([*found, *(other for *_, other in sorted(around))]))[:max_nodes]
+    return list(dict.fromkeys([*asked, *(other for *_, other in sorted(around))]))[:max_nodes]
 
 
 def _hubs(graph: nx.Graph, max_nodes: int) -> list[str]:
@@ -327,8 +329,7 @@ def _by_rank(graph: nx.Graph, first: list[str], n_labels: int) -> list[str]:
     """Order nodes to be named: those asked for, then hubs; a third of the names go to targets."""
 
     def rank(node: str) -> tuple[bool, bool, int]:
-        name = str(graph.nodes[node]["name"])
-        return not ({node, name} & set(first)), name == node, -graph.degree(node)
+        return node not in first, graph.nodes[node]["name"] == node, -graph.degree(node)
 
     wanted = sorted(graph, key=rank)
     compounds = [node for node in wanted if not _is_target(graph, node)]
