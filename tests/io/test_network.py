@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import html
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import networkx as nx
@@ -110,8 +113,8 @@ def test_page_without_positions_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "a.html").exists()
 
 
-def dump(page: Path, profile: Path, fragment: str) -> str:
-    """Document after its scripts ran, in a browser that reaches nothing."""
+def dump(page: Path, profile: Path, fragment: str, *, dark: bool = False) -> str:
+    """Document after its scripts ran, in a browser that reaches nothing and says nothing."""
     command = [
         CHROMIUM,
         *(
@@ -123,11 +126,155 @@ def dump(page: Path, profile: Path, fragment: str) -> str:
         ),
         "--host-resolver-rules=MAP * ~NOTFOUND",
         f"--user-data-dir={profile}",
+        "--window-size=1400,1000",
+        "--hide-scrollbars",
+        f"--blink-settings=preferredColorScheme={int(not dark)}",
+        "--enable-logging=stderr",
         "--virtual-time-budget=3000",
         "--dump-dom",
         f"{page.as_uri()}#{fragment}",
     ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert [line for line in found.stderr.splitlines() if "CONSOLE" in line] == []
+    return found.stdout
+
+
+PROBE = """<script>
+(() => {
+  const seen = { width: innerWidth, dark: matchMedia("(prefers-color-scheme: dark)").matches };
+  const box = (element) => element.getBoundingClientRect(), page = document.documentElement;
+  const all = [...document.body.querySelectorAll("*")].filter((one) => box(one).width > 0);
+  const name = (one) => `${one.tagName} ${one.textContent.slice(0, 20)}`;
+  const wide = (one) => box(one).left < -1 || box(one).right > page.clientWidth + 1;
+  const frame = /HTML|BODY|MAIN|ASIDE|HEADER/;
+  const scrolls = (one) => frame.test(one.tagName) && one.scrollWidth > one.clientWidth;
+  seen.wide = [page, ...all].filter((one) => wide(one) || scrolls(one)).map(name);
+  const parts = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = (color) => parts(color).slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const back = (one) => {
+    const color = getComputedStyle(one).backgroundColor, alpha = parts(color)[3];
+    return alpha === 0 && one.parentElement ? back(one.parentElement) : color;
+  };
+  const contrast = (...colors) => {
+    const [low, high] = colors.map(light).sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  };
+  const has = (one) => [...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+  const color = (one, part) => getComputedStyle(one, part).color;
+  seen.contrast = all.filter(has).map((one) => [contrast(color(one), back(one)), name(one)]);
+  const search = document.getElementById("search");
+  for (const part of [null, "::placeholder"])
+    seen.contrast.push([contrast(color(search, part), back(search)), `search ${part}`]);
+  const labels = [], write = ink.fillText;
+  const decimal = (hex) => hex.match(/[0-9a-f]{2}/g).map((v) => parseInt(v, 16)).join(" ");
+  ink.fillText = (text) => {
+    labels.push(text);
+    seen.contrast.push([contrast(decimal(ink.fillStyle), back(document.body)), text]);
+  };
+  draw();
+  ink.fillText = write;
+  const map = box(document.querySelector("main")), panel = box(document.querySelector("aside"));
+  Object.assign(seen, {
+    labels, closer: scale / whole(), middle: chosen < 0 ? null : place(chosen),
+    map: [map.width, map.height], panel: panel.width,
+    beside: panel.left >= map.right - 1, below: panel.top >= map.bottom - 1,
+  });
+  parent.postMessage([JSON.stringify(seen), page.outerHTML], "*");
+})();
+</script></body>"""
+FRAME = """<html style="color-scheme: light dark"><script>
+onmessage = ({ data: [seen, page] }) => Object.assign(document.body.dataset, { seen, page });
+</script><body><iframe src="NAME" width="WIDTH" height="844" style="border: 0"></iframe></html>"""
+
+
+def probe(
+    page: Path, fragment: str = "", *, width: int = 1280, dark: bool = False
+) -> tuple[dict[str, Any], str]:
+    """Measures of the page as it is shown, and its document.
+
+    It is shown in a frame: no window of Chromium is as narrow as a phone.
+    """
+    inner, outer = page.with_name("inner.html"), page.with_name("outer.html")
+    text = page.read_text(encoding="utf-8").replace("</body>", PROBE)
+    inner.write_text(text, encoding="utf-8")
+    text = FRAME.replace("NAME", f"inner.html#{fragment}").replace("WIDTH", str(width))
+    outer.write_text(text, encoding="utf-8")
+    found = dump(outer, page.with_name("profile"), "", dark=dark)
+    told = {name: re.search(rf'data-{name}="([^"]*)"', found) for name in ("seen", "page")}
+    seen, shown = (html.unescape(one[1]) if one else "" for one in told.values())
+    return json.loads(seen), shown
+
+
+def table_of(found: str, name: str) -> list[list[str]]:
+    """Cells of a table of the page, without its head."""
+    inside = found.partition(f'<table id="{name}"')[2].partition("</table>")[0]
+    rows = [re.findall(r"<td.*?>(.*?)</td>", row) for row in inside.split("<tr>")]
+    return [[re.sub("<.*?>", "", cell) for cell in row] for row in rows if row]
+
+
+@pytest.fixture
+def drugs(graph: nx.Graph) -> nx.Graph:
+    """The graph with more targets, names that are hard to fit in, and others far around it."""
+    graph.nodes["DB2"].update(
+        drugbank_id="DB00945", pert_id="BRD-K1", synonyms=f"Acetosal|ASA {'x' * 400}|{BAD}"
+    )
+    graph.nodes["DB1"].update(synonyms="Aspirin of another kind")
+    for i, (kind, z, fdr) in enumerate(
+        [("predicted", 2.0, 0.04), ("known", None, 0.0), ("predicted", 9.0, 0.001)]
+    ):
+        graph.add_node(f"gene:T{i}", kind="target", name=f"T{i}", community=-1, x=0.3 * i, y=1.0)
+        graph.add_edge("DB2", f"gene:T{i}", kind=kind, weight=z or 1.0, z=z, fdr=fdr)
+    for i in range(30):
+        x, y = 6 * np.cos(i / 5), 6 * np.sin(i / 5)
+        graph.add_node(f"far{i}", kind="compound", name=f"Far {i}", community=-1, x=x, y=y)
+    return graph
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+@pytest.mark.parametrize("fragment", ["", "compound=aspirin"])
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_fits_and_is_legible(
+    tmp_path: Path, drugs: nx.Graph, width: int, dark: bool, fragment: str
+) -> None:
+    nt.io.write_network_html(drugs, tmp_path / "a.html", title="W" * 200)
+    seen, found = probe(tmp_path / "a.html", fragment, width=width, dark=dark)
+    assert not re.search("data-(error|pwned)", found.partition("<head>")[0])
+    assert "<img" not in found.replace("img-src", "")
+    assert (seen["width"], seen["dark"]) == (width, dark)
+    assert seen["wide"] == []
+    assert len(seen["contrast"]) > 10
+    assert min(seen["contrast"]) >= [4.5]
+    assert seen["below" if width == 390 else "beside"]
+    assert seen["panel"] >= min(width, 420)
+    assert "Aspirin" in seen["labels"]
+    assert "EGFR" in seen["labels"]
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+@pytest.mark.parametrize("called", ["aspirin", "ACETOSAL", "db00945", "brd-k1", "asa"])
+def test_page_finds_any_name_and_zooms_there(tmp_path: Path, drugs: nx.Graph, called: str) -> None:
+    nt.io.write_network_html(drugs, tmp_path / "a.html")
+    seen, found = probe(tmp_path / "a.html", f"compound={called}")
+    assert 'data-chosen="DB2"' in found.partition("<head>")[0]
+    assert seen["closer"] >= 2
+    assert seen["middle"] == pytest.approx([side / 2 for side in seen["map"]], abs=1)
+    rows = table_of(found, "targets")
+    assert [row[0] for row in rows] == ["T1", "T2", "EGFR", "T0"]  # known first, then by z
+    assert rows[0][1:4] == ["known", "", ""]
+    assert rows[1][1:4] == ["predicted", "9.0", "0.001"]
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
+def test_page_has_a_legend_of_communities(tmp_path: Path, drugs: nx.Graph) -> None:
+    nt.io.write_network_html(drugs, tmp_path / "a.html")
+    _, found = probe(tmp_path / "a.html")
+    legend = found.partition('<div id="legend">')[2]
+    assert "Communities (1)" in legend
+    assert "Aspirin, &lt;script&gt;" in legend  # the better linked one first
+    assert "var(--c0)" in legend
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
