@@ -60,6 +60,18 @@ GCT3 = (
     "#1.3\n2\t2\t1\t2\nid\tsymbol\ts1\ts2\ndose\tna\t1\t10.0\ncell\tna\tMCF7\t-666\n7157\tTP53\t1\t2\n"
     "1956\tEGFR\t-1\t0.5\n"
 )
+DRUGBANK = (
+    'ID,Name,Gene Name,UniProt ID,Species,Drug IDs\n1,"a, b",EGFR,P00533,Humans,DB1; DB2\n'
+    "2,c,,P04637,Humans,DB1\n3,d,lacZ,P00722,E. coli,DB3\n"
+)
+DRUGS = (
+    "!rows: 2\npert_iname\tclinical_phase\tmoa\ttarget\tdisease_area\tindication\n"
+    'A-366\tPreclinical\t"G9a, inhibitor|other"\tEHMT1|EHMT2\t\t\nabc\tLaunched\t\t\tpain\tache\n'
+)
+SAMPLES = (
+    "!rows: 2\nbroad_id\tpert_iname\tsmiles\tInChIKey\n"
+    "BRD-K06182768-001-02-3\tA-366\tCO\tBKCDJTRMYWSXMC-UHFFFAOYSA-N\nBRD-K1\tabc\t\t\n"
+)
 NEWICK = "((A:1,'B (it''s)':2.5)0.95:3,[a comment]C_c:1e-1,(D,E)inner)root;\n"
 MANIFEST = (
     "modality\tfile\tformat\tsource\tversion\tdate\torigin\tlicence\tredistributable\tsha256\toptions\n"
@@ -72,6 +84,7 @@ TEXT: dict[str, tuple[str, str, dict[str, Any]]] = {
     "read_regulons": ("a.csv", REGULONS, {}),
     "read_gmt": ("a.gmt", SETS, {}),
     "read_gaf": ("a.gaf", GAF, {"evidence": ["IDA"], "taxon": 9606}),
+    "read_drugbank_targets": ("a.csv", DRUGBANK, {}),
     "read_obo": ("a.obo", OBO, {}),
     "read_string": ("a.txt", LINKS, {"channels": ["experiments", "database"]}),
     "read_signature_sets": ("a.gmt", LISTS, {}),
@@ -124,6 +137,16 @@ def make(folder: Path, *, with_models: bool = True) -> dict[str, Example]:
         folder / "aliases.txt",
         lambda path: io.read_string(links, aliases=path),
     )
+    drugs, samples = folder / "drugs.txt", folder / "samples.txt"
+    for part, read in (
+        (drugs, lambda path: io.read_repurposing_hub(path, samples)),
+        (samples, lambda path: io.read_repurposing_hub(drugs, path)),
+    ):
+        drugs.write_text(DRUGS)
+        samples.write_text(SAMPLES)
+        add(f"read_repurposing_hub ({part.stem})", part, read)
+    drugs.write_text(DRUGS)
+    samples.write_text(SAMPLES)
     X = np.arange(12, dtype=np.float32).reshape(4, 3) / 7
     embedding = ad.AnnData(X, obs=pd.DataFrame(index=GENES[:4]))
     for kind in ("npz", "safetensors", "h5ad", "zarr"):

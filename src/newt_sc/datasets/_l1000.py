@@ -22,6 +22,7 @@ from newt_sc.datasets._manifest import describe_manifest, read_files, read_manif
 from newt_sc.errors import FormatError
 from newt_sc.genes._align import make_report, some
 from newt_sc.genes._resolve import resolve_names
+from newt_sc.io._compounds import match_structures
 from newt_sc.io._text import open_text
 
 __all__ = ["l1000"]
@@ -515,43 +516,12 @@ def _annotate(
 
 
 def _match_hub(obs: pd.DataFrame, hub: pd.DataFrame) -> pd.DataFrame:
-    """Row of the hub for each compound, by the first block of the InChIKey.
-
-    It is empty where there is none.
-
-    Where several rows share the block, as stereoisomers and salts do: the one with the full
-    InChIKey, then the one of the same name, then the one of which the compound is the largest part,
-    then the first.
-    """
-    pairs = (
-        hub[["Name", "InChIKey", "SMILES"]]
-        .explode(["InChIKey", "SMILES"])
-        .rename_axis("row")
-        .reset_index()
-    )
-    pairs["block"] = pairs["InChIKey"].str[:14]
-    pairs["share"] = pairs.groupby(["row", "block"])["row"].transform("size") / pairs.groupby(
-        "row"
-    )["row"].transform("size")
-    known = (
-        obs.loc[obs["inchikey"] != "", ["name", "inchikey"]].rename_axis("compound").reset_index()
-    )
-    found = known.assign(block=known["inchikey"].str[:14]).merge(pairs, on="block")
-    found["same_key"] = found["inchikey"] == found["InChIKey"]
-    found["same_name"] = _letters(found["name"]) == _letters(found["Name"])
-    found = found.sort_values(
-        ["same_key", "same_name", "share", "row"],
-        ascending=[False, False, False, True],
-        kind="stable",
-    ).drop_duplicates("compound")
-    rows = (
-        hub.loc[found["row"]].set_axis(found["compound"]).assign(smiles=found["SMILES"].to_numpy())
-    )
+    """Row of the hub for each compound, by the first block of the InChIKey; empty without one."""
+    parts = hub[["Name", "InChIKey", "SMILES"]].explode(["InChIKey", "SMILES"])
+    parts = parts.set_axis(["name", "inchikey", "smiles"], axis=1).rename_axis("row").reset_index()
+    found = match_structures(obs, parts)
+    rows = hub.loc[found["row"]].set_axis(found.index).assign(smiles=found["smiles"])
     return rows[["Name", *_HUB, "Target", "smiles"]].reindex(obs.index).fillna("")
-
-
-def _letters(names: pd.Series) -> pd.Series:
-    return names.str.casefold().str.replace(r"[^a-z0-9]", "", regex=True)
 
 
 def _labels(

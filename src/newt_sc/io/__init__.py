@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from newt_sc._lazy import attach
 
 if TYPE_CHECKING:
+    from ._compounds import read_drugbank_targets, read_repurposing_hub
     from ._edges import read_edges, read_regulons
     from ._embedding import read_embedding, write_embedding
     from ._gaf import read_gaf
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "propagate_annotations",
+    "read_drugbank_targets",
     "read_edges",
     "read_embedding",
     "read_gaf",
@@ -34,6 +36,7 @@ __all__ = [
     "read_newick",
     "read_obo",
     "read_regulons",
+    "read_repurposing_hub",
     "read_signature_sets",
     "read_string",
     "write_cytoscape",
@@ -48,6 +51,7 @@ __getattr__, __dir__, _names = attach(
     __name__,
     attributes={
         "propagate_annotations": "_ontology",
+        "read_drugbank_targets": "_compounds",
         "read_edges": "_edges",
         "read_embedding": "_embedding",
         "read_gaf": "_gaf",
@@ -57,6 +61,7 @@ __getattr__, __dir__, _names = attach(
         "read_newick": "_newick",
         "read_obo": "_ontology",
         "read_regulons": "_edges",
+        "read_repurposing_hub": "_compounds",
         "read_signature_sets": "_signature_sets",
         "read_string": "_string",
         "write_cytoscape": "_network",

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from contextlib import contextmanager
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -77,7 +77,12 @@ def sniff_separator(line: str) -> str:
 
 
 def iter_rows(
-    path: StrPath, text: TextIO, *, sep: str | None, quoted: bool = True
+    path: StrPath,
+    text: Iterable[str],
+    *,
+    sep: str | None,
+    quoted: bool = True,
+    comment: str | None = None,
 ) -> Iterator[Row]:
     """Iterate over the rows of a delimited table; blank rows are skipped.
 
@@ -92,6 +97,8 @@ def iter_rows(
         from the first line.
     quoted
         Whether quotes may stand around a field.
+    comment
+        Lines that start with it are skipped.
 
     Yields
     ------
@@ -106,6 +113,8 @@ def iter_rows(
     """
     if sep is not None and len(sep) != 1:
         raise ValueError(f"sep must be one character or None, found {sep!r}")
+    if comment is not None:  # a blank line in their place, so that lines are counted right
+        text = ("\n" if line.startswith(comment) else line for line in text)
     skipped = 0
     for first in text:
         if first.strip():
@@ -135,7 +144,12 @@ def iter_rows(
 
 @contextmanager
 def open_table(
-    path: StrPath, *, sep: str | None = None, quoted: bool = True
+    path: StrPath,
+    *,
+    sep: str | None = None,
+    quoted: bool = True,
+    comment: str | None = None,
+    expected: Iterable[str] = (),
 ) -> Iterator[tuple[list[str], Iterator[Row]]]:
     """Open a table with a header, every row of it as long as the header.
 
@@ -143,8 +157,10 @@ def open_table(
     ----------
     path
         The file, plain or gzip.
-    sep, quoted
+    sep, quoted, comment
         See :func:`iter_rows`.
+    expected
+        Columns that have to be there.
 
     Yields
     ------
@@ -157,8 +173,8 @@ def open_table(
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file is empty or no text, a column comes twice, or a row has not as many fields as
-        the header.
+        If the file is empty or no text, a column comes twice or is missing, or a row has not as
+        many fields as the header.
     """
 
     def check(rows: Iterator[Row]) -> Iterator[Row]:
@@ -169,7 +185,7 @@ def open_table(
             yield number, row
 
     with open_text(path) as text:
-        rows = iter_rows(path, text, sep=sep, quoted=quoted)
+        rows = iter_rows(path, text, sep=sep, quoted=quoted, comment=comment)
         line, header = next(rows, (0, []))
         if not header:
             raise FormatError(path, None, "the file is empty, expected a table with a header")
@@ -177,17 +193,25 @@ def open_table(
         names = [name.strip() or f"{UNNAMED}{i}" for i, name in enumerate(header)]
         if twice := sorted(name for name, n in Counter(names).items() if n > 1):
             raise FormatError(path, line, f"the columns {twice} come more than once; rename them")
+        if missing := sorted(set(expected) - set(names)):
+            raise FormatError(path, line, f"found the columns {names}, expected {missing} too")
         yield names, check(rows)
 
 
-def read_strings(path: StrPath, *, sep: str | None = None) -> pd.DataFrame:
+def read_strings(
+    path: StrPath,
+    *,
+    sep: str | None = None,
+    comment: str | None = None,
+    expected: Iterable[str] = (),
+) -> pd.DataFrame:
     """Read a table with a header as strings without white space around them.
 
     Its index is the lines of the rows. Parameters, names of columns and errors are those of
     :func:`open_table`.
     """
     known: dict[str, str] = {}  # one object for each distinct string
-    with open_table(path, sep=sep) as (names, rows):
+    with open_table(path, sep=sep, comment=comment, expected=expected) as (names, rows):
         lines: list[int] = []
         columns: list[list[str]] = [[] for _ in names]
         while block := list(islice(rows, _BLOCK)):
