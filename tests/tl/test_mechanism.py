@@ -95,7 +95,7 @@ def test_unusable_signature_is_not_called(tmp_path: Path) -> None:
 
 def test_errors_say_what_is_missing() -> None:
     adata = _compounds.compounds()
-    with pytest.raises(KeyError, match="No column 'moa'"):
+    with pytest.raises(KeyError, match=r"expected 'moa'; .*read_repurposing_hub"):
         nt.tl.mechanism(adata)
     adata.obs["moa"] = ""
     with pytest.raises(ValueError, match="is empty"):

@@ -109,6 +109,8 @@ def test_errors_say_what_to_do() -> None:
     adata = example()
     with pytest.raises(ValueError, match="one of the two"):
         nt.tl.repurpose(adata)
+    with pytest.raises(KeyError, match=r"expected 'use'; .*read_repurposing_hub"):
+        nt.tl.repurpose(adata, indication="ill 0", annotation="use")
     with pytest.raises(KeyError, match="there are \\['ill 0'"):
         nt.tl.repurpose(adata, indication="ILL")
     with pytest.raises(KeyError, match="predict_targets first"):

@@ -39,6 +39,11 @@ DRUG = ("name", "inchikey")
 # compounds of few kinds, what kinds differ in is a large eigenvalue, and 0 is better.
 WHITENING = -0.4
 _PROFILE_WHITENING = -0.25
+_ANNOTATE = (
+    "name the column that has them, or write one of your own, several values joined by '|', empty"
+    " where none is known; newt_sc.io.read_repurposing_hub gives mechanisms ('moa') and indications"
+    " for compounds=adata.obs."
+)
 Exponent = Annotated[float, "from -1 to 0"]
 # Fewer tell nothing of what is usual; of more, pairs fill the memory: 20,000 x 20,000 is 3 GB.
 _FEW, _MOST = 20, 20_000
@@ -201,14 +206,14 @@ def annotation_matrix(
         If it is empty.
     """
     if column not in mod.obs:
-        msg = f"No column {column!r} in obs, which has {list(mod.obs.columns)}."
+        msg = f"obs has the columns {list(mod.obs.columns)}, expected {column!r}; {_ANNOTATE}"
         raise KeyError(msg)
     told = read_labels(mod.obs[column], f"obs[{column!r}]").fillna("")
     parts = [{part.strip() for part in text.split("|")} - MISSING - {""} for text in told]
     lists = [sorted({part[:length] for part in some}) for some in parts]
     values = sorted({value for some in lists for value in some})
     if not values:
-        msg = f"obs[{column!r}] is empty: nothing is known of any compound."
+        msg = f"obs[{column!r}] is empty, expected values of some compounds; {_ANNOTATE}"
         raise ValueError(msg)
     at = {value: i for i, value in enumerate(values)}
     out = np.zeros((mod.n_obs, len(values)), dtype=bool)

@@ -56,19 +56,23 @@ def mechanism(
     these compounds is cross-fitted by drug. Most calls are wrong, as most mechanisms leave no mark
     that tells them from others: ask for a confidence.
 
+    ``annotation`` is the one column of ``obs`` that has to be there. ``name``, ``pert_iname`` or
+    ``hub_name`` are shown as names where they are there, and else ``obs_names``.
+
     Parameters
     ----------
     %(signatures)s
     %(modality)s
     annotation
-        Column of ``obs`` with mechanisms, several joined by ``|``, empty where none is known.
+        Column of ``obs`` with mechanisms, several joined by ``|``, empty where none is known. Your
+        own, or that of :func:`newt_sc.io.read_repurposing_hub`.
     n_neighbors
         Compounds with a known mechanism to list for each compound, the most similar ones.
     min_confidence
         Below it no mechanism is called.
     groups
-        Columns of ``obs``: compounds that share a value in any of them, or the same signature, are
-        one drug.
+        Columns of ``obs``, where they are there: compounds that share a value in any of them, or
+        the same signature, are one drug.
     %(whitening)s
     %(random_state)s
     key_added
@@ -96,7 +100,7 @@ def mechanism(
     TypeError
         If ``mdata`` is neither MuData nor AnnData, or ``X`` is not numeric.
     KeyError
-        If the modality or the column is not there.
+        If the modality or the column ``annotation`` is not there.
     ValueError
         If the MuData does not share genes, a parameter is out of range, names of compounds are not
         unique, or the column is empty.

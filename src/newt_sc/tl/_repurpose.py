@@ -64,6 +64,10 @@ def repurpose(
     in every row, and for indications that is little better than chance once drugs of the same
     mechanism are set aside.
 
+    An indication is looked up in the column ``annotation`` of ``obs``, which then has to be there;
+    the column ``mechanism`` is read where it is there. Genes need neither. ``name``, ``pert_iname``
+    or ``hub_name`` are shown as names where they are there, and else ``obs_names``.
+
     Parameters
     ----------
     %(signatures)s
@@ -77,17 +81,19 @@ def repurpose(
         the root of the sum of squared cosines.
     %(modality)s
     annotation
-        Column of ``obs`` with indications, several joined by ``|``.
+        Column of ``obs`` with indications, several joined by ``|``, empty where none is known. Your
+        own, or that of :func:`newt_sc.io.read_repurposing_hub`.
     mechanism
-        Column of ``obs`` with mechanisms, likewise, to measure accuracy beyond the same mechanism.
+        Column of ``obs`` with mechanisms, likewise, to measure accuracy beyond the same mechanism;
+        without it that is not measured.
     top
         Compounds to return; ``None`` for all.
     include_known
         Also return compounds that have the indication, or one of the genes as target, already.
     %(embedding)s
     groups
-        Columns of ``obs``: compounds that share a value in any of them, or the same signature, are
-        one drug.
+        Columns of ``obs``, where they are there: compounds that share a value in any of them, or
+        the same signature, are one drug.
     %(whitening)s
     %(random_state)s
     %(targets_key)s
@@ -111,10 +117,11 @@ def repurpose(
     TypeError
         If ``mdata`` is neither MuData nor AnnData, or ``X`` is not numeric.
     KeyError
-        If the modality or a column is not there, no compound has the indication, or there are no
-        predicted targets and genes are given.
+        If the modality or, for an indication, the column ``annotation`` is not there, no compound
+        has the indication, or there are no predicted targets and genes are given.
     ValueError
-        If not exactly one of ``indication`` and ``genes`` is given, or a parameter is out of range.
+        If not exactly one of ``indication`` and ``genes`` is given, the column ``annotation`` is
+        empty, or a parameter is out of range.
     GeneMatchError
         If none of the genes is in the embedding.
 
