@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import anndata as ad
+import mudata as md
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +18,7 @@ import newt_sc as nt
 from newt_sc._verb import Count, Share, Whole, Written, checked, verb
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from somewhere import Nowhere  # type: ignore[import-not-found]
 
@@ -204,3 +206,57 @@ def test_names_of_annotations_are_there_at_run_time() -> None:
                 names = inspect.unwrap(function).__globals__
                 off += [f"{function.__name__}({name})"] * (_kinds(one.annotation, names) is None)
     assert off == []
+
+
+@pytest.fixture
+def backed(tmp_path: Path) -> Iterator[ad.AnnData]:
+    data().write_h5ad(tmp_path / "a.h5ad")
+    adata = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    yield adata
+    adata.file.close()
+
+
+def writers() -> list[Any]:
+    return [one for one in verbs() if "copy" in inspect.signature(one).parameters]
+
+
+def given(function: Any, value: Any) -> dict[str, Any]:
+    """Data for all that has to be given, ``value`` for the first of them."""
+    names = [
+        name
+        for name, one in inspect.signature(function).parameters.items()
+        if one.default is inspect.Parameter.empty
+    ]
+    return dict.fromkeys(names, data()) | {names[0]: value}
+
+
+@pytest.mark.parametrize("function", [toy, *writers()], ids=lambda one: one.__name__)
+def test_what_cannot_be_written_to_is_refused_at_once(function: Any, backed: ad.AnnData) -> None:
+    """Before anything else of the data is looked at: what else is given makes no sense."""
+    view, first = backed[:2], next(iter(inspect.signature(function).parameters))
+    annotation = inspect.signature(function).parameters[first].annotation
+    if "AnnData" in annotation:
+        with pytest.raises(ValueError, match=f"^{first} is a view of a backed AnnData, expected"):
+            function(**given(function, view))
+    if "MuData" in annotation:
+        told = rf"^{first} has backed modalities \['compound'\], expected ones that can be "
+        for data, copy, can in ((backed, True, "copied;"), (view, False, "written to;")):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                mdata = md.MuData({"compound": data}, axis=1)
+            with pytest.raises(ValueError, match=told + can):
+                function(**given(function, mdata), copy=copy)
+
+
+def test_backed_data_and_a_copy_of_its_view_take_results(backed: ad.AnnData) -> None:
+    out = toy(backed[:2], copy=True)
+    assert out is not None
+    assert out.obsm["X_toy"].shape == (2, 2)
+    toy(backed)
+    assert backed.obsm["X_toy"].shape == (3, 2)
+
+
+def test_every_verb_that_writes_is_among_them() -> None:
+    assert {"embed", "lineage", "lineage_programs", "map_genes", "encode"} < {
+        one.__name__ for one in writers()
+    }

@@ -20,7 +20,8 @@ SHARED = {
     "copy": (
         """
         copy
-            Return a changed copy instead of writing into ``adata``."""
+            Return a changed copy instead of writing into ``adata``. A view of a backed AnnData
+            needs it."""
     ),
     "random_state": (
         """

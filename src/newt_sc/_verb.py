@@ -255,6 +255,8 @@ def _checker(function: Callable[..., Any]) -> Callable[[Any, Any], dict[str, Any
         first, layer = next(iter(given)), given.get("layer")
         if layer is not None and hasattr(given[first], "layers"):
             check_layer(given[first], layer, first)
+        if "copy" in given:
+            _check_writable(first, given[first], copy=given["copy"])
         return given
 
     return check
@@ -284,6 +286,32 @@ def check_anndata(name: str, value: object) -> None:
             " mdata.mod[name]."
         )
         raise TypeError(msg)
+
+
+def _check_writable(name: str, data: Any, *, copy: bool) -> None:
+    """Refuse backed data that results could not be written into, before they are computed.
+
+    Backed data takes results in memory, a view of it only as a new file. A copy of an AnnData is
+    read into memory, but MuData copies its backed modalities to files alone.
+    """
+    parts = getattr(data, "mod", None)
+    backed = [
+        str(key)
+        for key, part in ({"": data} if parts is None else parts).items()
+        if getattr(part, "isbacked", False) and (part.is_view or copy)
+    ]
+    if parts is None and backed and not copy:
+        msg = (
+            f"{name} is a view of a backed AnnData, expected one that can be written to; pass"
+            f" copy=True, or read it by {name}.to_memory() first."
+        )
+        raise ValueError(msg)
+    if parts is not None and backed:
+        msg = (
+            f"{name} has backed modalities {backed}, expected ones that can be"
+            f" {'copied' if copy else 'written to'}; read it without backed= first."
+        )
+        raise ValueError(msg)
 
 
 def check_layer(adata: AnnData, layer: str | None, what: str) -> None:
