@@ -119,3 +119,22 @@ def test_nothing_found():
         align_sets({"a": [], "b": []}, ["TP53"])
     with pytest.warns(NewtWarning, match="Only 1 of the 3 genes of sets"):
         align_sets({"a": ["TP53", "no1", "no2"]}, ["TP53"])
+
+
+@pytest.mark.parametrize(
+    ("most", "others"),
+    [
+        (lambda name: name, ["Trp53", "H2-Aa", "Ly6g"]),
+        (str.capitalize, ["HLA-A", "HLA-DRA", "TP53"]),
+    ],
+    ids=["human", "mouse"],
+)
+def test_few_sets_of_the_other_organism_are_named(most, others):
+    names = genes.table().query("locus_group == 'protein-coding gene'")["symbol"].tolist()
+    names = [name for name in names[:900] if name.isalpha()]
+    sets = {f"s{i}": [most(name) for name in names[i::9]] for i in range(9)}
+    with pytest.warns(NewtWarning) as told:
+        align_sets(sets | {"odd": others}, names, threshold=0)
+    assert [str(one.message).split(",")[0] for one in told if "odd" in str(one.message)] == [
+        "1 of the 10 sets of sets are of another organism than the others"
+    ]

@@ -66,3 +66,12 @@ def test_bad_input(adata: ad.AnnData) -> None:
     with pytest.raises(ValueError, match="kind"):
         nt.pl.lineage(adata, kind="radial")  # type: ignore[arg-type]
     plt.close("all")
+
+
+def test_what_has_no_score_is_left_blank(adata: ad.AnnData) -> None:
+    adata.obs["half"] = adata.obs["score"].where(adata.obs["type"] != "a")
+    adata.obs["none"] = np.nan
+    figure: Any = nt.pl.lineage(adata, scores=["score", "half", "none"], return_fig=True)
+    blank = np.ma.getmaskarray(figure.axes[0].images[0].get_array())
+    assert blank.sum(axis=0).tolist() == [0, 1, 5]
+    plt.close(figure)

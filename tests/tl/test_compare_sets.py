@@ -293,6 +293,24 @@ def test_groups_of_an_anndata() -> None:
     assert markers.iloc[0][["a", "b"]].tolist() == ["x", "t3"]
     with pytest.raises(KeyError, match="no ranked genes under 'other'"):
         nt.tl.rank_sets(adata, members, embedding=space(4), key="other")
+    both = nt.tl.rank_sets(sc.get.rank_genes_groups_df(adata, None), members, embedding=space(4))
+    pd.testing.assert_frame_equal(both, table)
+    shuffled = sc.get.rank_genes_groups_df(adata, "y").sample(frac=1, random_state=0)
+    one = nt.tl.rank_sets(shuffled, members, embedding=space(4))
+    own = table[table["group"] == "y"].drop(columns="group").reset_index(drop=True)
+    pd.testing.assert_frame_equal(one, own)
+
+
+def test_bad_tables_of_rankings() -> None:
+    table = pd.DataFrame({"group": "x", "names": GENES, "scores": np.arange(len(GENES)) * 1.0})
+    for bad, error, told in (
+        (table.rename(columns={"names": "gene"}), KeyError, "'gene'.*expected names and scores"),
+        (table.assign(scores="high"), TypeError, "group 'x' of ranked_genes is a Series of"),
+        (table.assign(scores=np.nan), ValueError, "1200 of the 1200 scores of group 'x' of ranked"),
+        (table.assign(group=None), ValueError, "1200 rows of ranked_genes have no group"),
+    ):
+        with pytest.raises(error, match=told):
+            nt.tl.rank_sets(bad, {"a": GENES[:5]}, embedding=space())
 
 
 def test_bad_rankings() -> None:

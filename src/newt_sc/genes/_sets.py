@@ -15,7 +15,7 @@ from newt_sc import _keys, io
 from newt_sc._missing import MISSING
 from newt_sc._warn import warn
 
-from ._align import Alignment, align, require_overlap, warn_coverage
+from ._align import Alignment, align, require_overlap, some, warn_coverage
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -282,7 +282,8 @@ def align_sets(
     Warns
     -----
     NewtWarning
-        If few genes are found; see :func:`warn_coverage`.
+        If few genes are found (see :func:`warn_coverage`), or sets are of another organism than
+        most.
     """
     given = [list(genes) for genes in sets.values()]
     size = np.array([len(genes) for genes in given], dtype=np.intp)
@@ -295,6 +296,7 @@ def align_sets(
     alignment = align(distinct, reference, organism=organism, what=what)
     require_overlap(alignment, distinct, reference, what=what)
     warn_coverage(alignment, threshold, what=what)
+    _warn_foreign(dict(zip(sets, given, strict=True)), alignment.report, what)
     row, column = np.repeat(np.arange(size.size), size), alignment.index[codes]
     known = column >= 0
     shape = (size.size, alignment.report["n_reference"])
@@ -308,3 +310,24 @@ def align_sets(
         members,
         alignment,
     )
+
+
+def _warn_foreign(sets: Mapping[str, list[str]], report: Mapping[str, Any], what: str) -> None:
+    """Name the sets that the organism of the others leaves without most of their genes.
+
+    Among the genes of all sets they may be too few to be seen.
+    """
+    foreign = {*report["hints"].get("other_organism", ())}
+    lost = [
+        name
+        for name, names in sets.items()
+        if foreign and 2 * len(foreign.intersection(names)) > len(names)
+    ]
+    if lost:
+        msg = (
+            f"{len(lost)} of the {len(sets)} sets of {what} are of another organism than the"
+            f" others, which are read as {report['organism']}, and lose most of their genes:"
+            f" {some(lost)}. Give sets of one organism in one call, or map all to human genes"
+            " first."
+        )
+        warn(msg)

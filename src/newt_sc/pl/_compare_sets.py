@@ -81,7 +81,7 @@ def compare_sets(
     figure, (ax,) = canvas(ax, figsize=(2.6 + 0.2 * columns, 1.9 + 0.2 * rows))
     color = plt.get_cmap(SCALE).with_extremes(bad=MISSING)
     values = z.to_numpy(dtype=float)
-    largest = max(float(np.nanmax(values)), 1.0)
+    largest = float(np.nanmax(values, initial=1.0))
     image = ax.imshow(
         np.ma.masked_invalid(values),
         cmap=color,

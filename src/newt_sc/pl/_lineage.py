@@ -216,9 +216,8 @@ def _scores(
 
 def _strip(ax: Axes, table: pd.DataFrame, start: float) -> float:
     """Draw scores beside the tree; where they end."""
-    values: NDArray[np.float64] = table.to_numpy(float)
-    low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-    shade = (values - low) / np.where(high > low, high - low, 1)
+    low, high = table.min(), table.max()  # NaN, and no warning, where nothing has a score
+    shade = ((table - low) / (high - low).where(high > low, 1.0)).to_numpy(float)
     left = ax.get_xlim()[0]
     step = (start - left) * 0.06
     first = start + step / 2

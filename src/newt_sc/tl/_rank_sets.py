@@ -30,7 +30,7 @@ _FEW = 1000
 
 @checked
 def rank_sets(
-    ranked_genes: pd.Series | Sequence[str] | AnnData,
+    ranked_genes: pd.Series | pd.DataFrame | Sequence[str] | AnnData,
     gene_sets: SetsLike,
     *,
     embedding: str | PathLike[str] | AnnData = "newt-human",
@@ -53,8 +53,9 @@ def rank_sets(
     ----------
     ranked_genes
         All genes that were measured: a Series of scores by gene, whose largest value ranks first; a
-        list of genes in order; or an AnnData after :func:`scanpy.tl.rank_genes_groups`, one ranking
-        a group. Only the order counts.
+        list of genes in order; an AnnData after :func:`scanpy.tl.rank_genes_groups`, one ranking a
+        group; or a table with ``names``, ``scores`` and, for several groups, ``group``, as
+        :func:`scanpy.get.rank_genes_groups_df` gives. Only the order counts.
     gene_sets
         Sets of genes, as in :func:`newt_sc.tl.compare_sets`.
     %(embedding)s
@@ -72,7 +73,7 @@ def rank_sets(
 
     Returns
     -------
-    One row per set (and ``group``, for an AnnData), largest absolute ``z`` first: ``set``,
+    One row per set (and ``group``, where there are groups), largest absolute ``z`` first: ``set``,
     ``score``, ``z`` against random sets of the same size, ``p`` (two-sided, the share of random
     sets further out on the side of ``z``, doubled; at least 2 / (``n_permutations`` + 1)), ``fdr``
     (Benjamini-Hochberg, within the group), ``n`` (genes with a vector) and ``peak`` (ranked genes
@@ -157,7 +158,9 @@ def _ranked(
     return pd.DataFrame(columns | {"n": side.size, "peak": peak})
 
 
-def _rankings(ranked: pd.Series | Sequence[str] | AnnData, key: str) -> dict[str | None, list[str]]:
+def _rankings(
+    ranked: pd.Series | pd.DataFrame | Sequence[str] | AnnData, key: str
+) -> dict[str | None, list[str]]:
     """Names of genes in order, for each group or for the only ranking (``None``)."""
     from anndata import AnnData
 
@@ -166,27 +169,48 @@ def _rankings(ranked: pd.Series | Sequence[str] | AnnData, key: str) -> dict[str
             group: table["names"].astype(str).tolist()
             for group, table in ranked_groups(ranked, key).items()
         }
+    if isinstance(ranked, pd.DataFrame):
+        return _of_table(ranked)
     if isinstance(ranked, pd.Series):
-        if ranked.dtype.kind not in "fiub":
-            msg = (
-                f"ranked_genes is a Series of {ranked.dtype}, expected scores by gene (or a list of"
-                " genes)."
-            )
-            raise TypeError(msg)
-        if (missing := int(ranked.isna().sum())) > 0:
-            msg = (
-                f"{missing} of the {ranked.size} scores of ranked_genes are missing: drop them by"
-                " dropna()."
-            )
-            raise ValueError(msg)
-        ranked = ranked.sort_values(ascending=False, kind="stable").index
-    elif isinstance(ranked, str | Mapping | pd.DataFrame) or not isinstance(ranked, Iterable):
+        return {None: _in_order(ranked, "ranked_genes")}
+    if isinstance(ranked, str | Mapping) or not isinstance(ranked, Iterable):
         msg = (
-            f"ranked_genes is {type(ranked).__name__}, expected a Series of scores by gene, a list"
-            " or an AnnData."
+            f"ranked_genes is {type(ranked).__name__}, expected a Series of scores by gene, a table"
+            " with the columns names and scores, a list or an AnnData."
         )
         raise TypeError(msg)
     return {None: list(ranked)}
+
+
+def _of_table(table: pd.DataFrame) -> dict[str | None, list[str]]:
+    if not {"names", "scores"} <= {*table}:
+        msg = (
+            f"ranked_genes has the columns {list(map(str, table))}, expected names and scores (and"
+            " group); rename them, or give a Series of scores by gene."
+        )
+        raise KeyError(msg)
+    scores = table.set_index("names")["scores"]
+    if "group" not in table:
+        return {None: _in_order(scores, "ranked_genes")}
+    if (missing := int(table["group"].isna().sum())) > 0:
+        msg = f"{missing} rows of ranked_genes have no group: drop them by dropna()."
+        raise ValueError(msg)
+    groups = table["group"].astype(str).to_numpy()
+    return {
+        str(name): _in_order(scores[groups == name], f"group {str(name)!r} of ranked_genes")
+        for name in pd.unique(groups)
+    }
+
+
+def _in_order(scores: pd.Series, what: str) -> list[str]:
+    """Genes, largest score first."""
+    if scores.dtype.kind not in "fiub":
+        msg = f"{what} is a Series of {scores.dtype}, expected scores by gene (or a list of genes)."
+        raise TypeError(msg)
+    if (missing := int(scores.isna().sum())) > 0:
+        msg = f"{missing} of the {scores.size} scores of {what} are missing: drop them by dropna()."
+        raise ValueError(msg)
+    return list(scores.sort_values(ascending=False, kind="stable").index)
 
 
 def _rows(names: list[str], reference: AnnData, what: str, organism: Organism) -> NDArray[np.intp]:
