@@ -166,11 +166,15 @@ def _exchange(new: Path, target: Path) -> None:
     target.rename(old)
     try:
         new.rename(target)
-    finally:
-        if target.exists():  # ours, or that of another writer
+    except BaseException:
+        if not target.exists():
+            with suppress(OSError):  # another writer was faster
+                old.rename(target)
+        if target.exists():
             _remove(old)
-        else:
-            old.rename(target)
+        raise
+    # Ours was there; that another writer has taken it away since is no failure.
+    _remove(old)
 
 
 def _swap(one: Path, other: Path) -> bool:
