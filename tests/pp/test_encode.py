@@ -341,3 +341,23 @@ def test_n_comps(mdata, n_comps):
 def test_no_mudata(wrong):
     with pytest.raises(TypeError, match="expected a MuData of knowledge"):
         nt.pp.encode(wrong)
+
+
+@pytest.mark.parametrize("kind", ["set", "partner", "condition"])
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((0, 4), "'a' has 0 genes and 4 features, expected"),
+        ((4, 0), "'a' has 4 genes and 0 features, expected"),
+        ((5, 4), "'a' has (features that are 0|no feature that three genes share)"),
+    ],
+)
+def test_what_is_empty_is_told(kind: str, shape: tuple[int, int], told: str) -> None:
+    var = pd.DataFrame({"kind": [kind] * shape[1]}, index=[f"f{i}" for i in range(shape[1])])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mdata = md.MuData({"a": ad.AnnData(np.zeros(shape, dtype=np.float32), var=var)})
+    with pytest.raises(ValueError, match=told):
+        nt.pp.encode(mdata)
+    with pytest.raises(ValueError, match="mdata has no modality, expected"):
+        nt.pp.encode(md.MuData({}))

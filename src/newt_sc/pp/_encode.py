@@ -88,6 +88,8 @@ def encode(
             " newt_sc.datasets.bundle() gives."
         )
         raise TypeError(msg)
+    if not len(mdata.mod):
+        raise ValueError("mdata has no modality, expected one or more: nothing to encode.")
     blocks = {
         name: _kernels.spectral_block(_joined(name, mod), n_comps, random_state=random_state)
         for name, mod in mdata.mod.items()
@@ -119,7 +121,8 @@ def weighed(name: str, mod: AnnData) -> Iterator[tuple[NDArray[np.intp], Any]]:
         raise ValueError(msg)
     X: Any = plain(mod.X)
     if X is None or 0 in X.shape:
-        msg = f"Modality {name!r} has no X: expected genes x features."
+        found = "no X" if X is None else f"{X.shape[0]} genes and {X.shape[1]} features"
+        msg = f"Modality {name!r} has {found}, expected X of genes x features; leave it out."
         raise ValueError(msg)
     for family, weigh in (("set", _sets), ("network", _networks), ("condition", _conditions)):
         at = np.flatnonzero(given.map(_KINDS) == family)
@@ -178,6 +181,12 @@ def _joined(name: str, mod: AnnData) -> Any:
     parts = [part for _, part in weighed(name, mod) if part.shape[1]]
     if not parts:
         msg = f"Modality {name!r} has no feature that three genes share: nothing to encode."
+        raise ValueError(msg)
+    if not any((part.data if sparse.issparse(part) else part).any() for part in parts):
+        msg = (
+            f"Modality {name!r} has features that are 0 or the same in all genes, expected some"
+            " that differ; leave it out."
+        )
         raise ValueError(msg)
     if len(parts) == 1:
         return parts[0]
