@@ -95,7 +95,11 @@ def atomic_path(
 
 def _is_stream(path: Path) -> bool:
     """Whether something stands there that can be written to, but not replaced."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+    try:
+        mode = path.stat().st_mode  # asked once: another writer may exchange it at any time
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def recover(path: str | os.PathLike[str]) -> None:
