@@ -77,12 +77,7 @@ def sniff_separator(line: str) -> str:
 
 
 def iter_rows(
-    path: StrPath,
-    text: Iterable[str],
-    *,
-    sep: str | None,
-    quoted: bool = True,
-    comment: str | None = None,
+    path: StrPath, text: Iterator[str], *, sep: str | None, quoted: bool = True
 ) -> Iterator[Row]:
     """Iterate over the rows of a delimited table; blank rows are skipped.
 
@@ -97,8 +92,6 @@ def iter_rows(
         from the first line.
     quoted
         Whether quotes may stand around a field.
-    comment
-        Lines that start with it are skipped.
 
     Yields
     ------
@@ -113,8 +106,6 @@ def iter_rows(
     """
     if sep is not None and len(sep) != 1:
         raise ValueError(f"sep must be one character or None, found {sep!r}")
-    if comment is not None:  # a blank line in their place, so that lines are counted right
-        text = ("\n" if line.startswith(comment) else line for line in text)
     skipped = 0
     for first in text:
         if first.strip():
@@ -157,8 +148,10 @@ def open_table(
     ----------
     path
         The file, plain or gzip.
-    sep, quoted, comment
+    sep, quoted
         See :func:`iter_rows`.
+    comment
+        Lines that start with it are skipped.
     expected
         Columns that have to be there.
 
@@ -185,7 +178,10 @@ def open_table(
             yield number, row
 
     with open_text(path) as text:
-        rows = iter_rows(path, text, sep=sep, quoted=quoted, comment=comment)
+        lines: Iterator[str] = text
+        if comment is not None:  # a blank line in their place, so that lines are counted right
+            lines = ("\n" if line.startswith(comment) else line for line in text)
+        rows = iter_rows(path, lines, sep=sep, quoted=quoted)
         line, header = next(rows, (0, []))
         if not header:
             raise FormatError(path, None, "the file is empty, expected a table with a header")
