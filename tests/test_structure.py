@@ -19,12 +19,6 @@ needs_benchmarks = pytest.mark.skipif(
     not BENCHMARKS.is_dir(), reason="tests without the repository"
 )
 
-WITHIN_TL = {
-    "_dense",
-    "_find_labels",
-}
-"""Private names that verbs still take from each other; there shall be no more."""
-
 
 def modules(root: Path, name: str) -> Iterator[tuple[str, Path]]:
     """Modules below a package, by their full name."""
@@ -84,7 +78,6 @@ def test_no_module_takes_private_names_of_another() -> None:
         f"{module} takes {name} from {other}"
         for module, path in MODULES.items()
         for other, name in private_uses(module, path.read_text(encoding="utf-8"))
-        if not (room(module) == room(other) == "newt_sc.tl" and name in WITHIN_TL)
     ]
     assert not wrong, "\n".join(wrong)
 
