@@ -295,6 +295,7 @@ def _check_writable(name: str, data: Any, *, copy: bool) -> None:
     read into memory, but MuData copies its backed modalities to files alone.
     """
     parts = getattr(data, "mod", None)
+    parts = None if callable(parts) else parts  # a DataFrame has a method of that name
     backed = [
         str(key)
         for key, part in ({"": data} if parts is None else parts).items()
