@@ -67,7 +67,7 @@ def test_one_compound_with_what_it_is_linked_to(adata) -> None:
     lines = [one for one in figure.axes[0].collections if isinstance(one, LineCollection)]
     assert sum(len(one.get_segments()) for one in lines) == graph.number_of_edges()
     legend = {text.get_text() for text in figure.legends[0].get_texts()}
-    assert legend == {"alike", "known target", "compound", "target"}
+    assert legend == {"similar compounds", "known target", "compound", "target"}
 
 
 @pytest.mark.parametrize("called", ["drug3", "a DRUG of some length 3 $", "nsc-3", "Also 3"])

@@ -202,7 +202,8 @@ def _checked(X: Any, E: NDArray[np.floating], center: Any) -> NDArray[np.float32
         msg = f"X {X.shape} and E {E32.shape} do not fit: expected n x genes and genes x d."
         raise ValueError(msg)
     if center is not None and np.shape(center) != (E32.shape[0],):
-        msg = f"center has shape {np.shape(center)}, expected ({E32.shape[0]},): one value a gene."
+        shape = np.shape(center)
+        msg = f"center has shape {shape}, expected ({E32.shape[0]},): one value per gene."
         raise ValueError(msg)
     return E32
 

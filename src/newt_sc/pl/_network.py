@@ -28,10 +28,10 @@ __all__ = ["network", "network_html"]
 
 _LONGEST = 24
 _EDGES = {
-    "similar": ("#9A9A9A", "alike"),
+    "similar": ("#9A9A9A", "similar compounds"),
     "known": ("#D55E00", "known target"),
     "predicted": ("#0072B2", "predicted target"),
-    "gene": ("#009E73", "like genes"),
+    "gene": ("#009E73", "similar genes"),
 }
 _LOOKS: tuple[dict[str, Any], ...] = (
     {"style": "normal", "color": "black"},
@@ -61,10 +61,10 @@ def network(
 ) -> Figure | Axes | list[Axes] | None:
     """Plot a network of compounds and targets.
 
-    Circles are compounds, coloured by community; grey squares are targets. Grey lines link like
-    compounds, green ones like genes; orange lines lead to known targets, dashed blue ones to
-    predicted ones. The compounds and targets with the most links are named, where names do not
-    overlap.
+    Circles are compounds, coloured by community; grey squares are targets. Grey lines link
+    similar compounds, green lines link similar genes. Orange lines lead to known targets, dashed
+    blue lines to predicted ones. The compounds and targets with the most links are named, where
+    names do not overlap.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def _is_target(graph: nx.Graph, node: str) -> bool:
 
 
 def _around(graph: nx.Graph, asked: list[str], max_nodes: int) -> list[str]:
-    """Take some compounds and what they are linked to, those most alike first."""
+    """Take some compounds and what they are linked to, the most similar first."""
     around = [
         (attributes.get("kind") != "similar", -float(attributes.get("weight", 0)), other)
         for node in asked
