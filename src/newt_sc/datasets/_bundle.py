@@ -53,8 +53,9 @@ def bundle(
 ) -> MuData:
     """Read a knowledge bundle into one MuData of genes.
 
-    Files are looked for beside a manifest of your own, in ``settings.data_dir``, in the cache, and
-    then fetched from ``settings.data_url``; their sha256 is checked always.
+    A bundle is a set of files with a manifest: gene sets, networks, regulons, expression. Each file
+    is looked for beside your manifest, in ``settings.data_dir``, and in the cache. If it is in none
+    of these, it is fetched from ``settings.data_url``. Its sha256 is always checked.
 
     Parameters
     ----------

@@ -47,8 +47,9 @@ def l1000(
 ) -> MuData:
     r"""Load L1000 signatures of compounds and of genetic perturbations, with known targets.
 
-    By default the signatures that come with the package are read: nothing is downloaded. They are
-    what the sources under open licences give, in whole numbers with a scale per gene.
+    By default this reads the signatures that come with the package. Nothing is downloaded. They
+    were made from sources under open licences. They are stored as whole numbers with one scale per
+    gene.
 
     Parameters
     ----------

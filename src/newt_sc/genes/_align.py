@@ -86,13 +86,13 @@ def align(
 ) -> Alignment:
     """Find each name among the names of a reference, such as the genes of an embedding.
 
-    Both sides are resolved (:func:`resolve`) and meet in the approved human symbol, or in the mouse
-    gene if both are mouse. A name that does not resolve matches the same name in the reference if
-    that does not resolve either, so embeddings with names of their own work too. If several rows of
-    the reference are the same gene, the row with the approved symbol wins, then a row with it in
-    other letter case, then the first. Several names may share a row.
+    Names on both sides are resolved (:func:`resolve`) to the approved human symbol, or to the mouse
+    gene if both sides are mouse. A name that does not resolve can still match the same unresolved
+    name in the reference, so embeddings with their own names work too. If several rows of the
+    reference are the same gene, the row with the approved symbol wins, then a row with it in other
+    letter case, then the first. Several names may share a row.
 
-    Nothing found is no error here: every ``index`` is -1.
+    If nothing is found, every ``index`` is -1. That is no error here.
 
     Parameters
     ----------

@@ -55,9 +55,8 @@ def gene_sets(
 ) -> dict[str, list[str]]:
     """Get sets of genes from a mapping, a GMT file, a network or the markers of groups of cells.
 
-    The names of genes stay as they are: the verbs look them up. Strings
-    that other programs write for a missing value, such as ``NA``, are left out with a warning that
-    counts them.
+    Gene names stay as they are, because the verbs look them up themselves. Strings that other
+    programs write for a missing value, such as ``NA``, are left out. A warning counts them.
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ def explanation(
     key: str | None = None,
     names: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Get what carries the vector of a gene, as :func:`newt_sc.tl.explain` found it.
+    """Get which knowledge determines the vector of a gene, as found by :func:`newt_sc.tl.explain`.
 
     Parameters
     ----------

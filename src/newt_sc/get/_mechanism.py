@@ -24,7 +24,7 @@ def mechanism(
     modality: str = "compound",
     key: str | None = None,
 ) -> pd.DataFrame:
-    """Get the mechanisms that :func:`newt_sc.tl.mechanism` called, or the neighbours of one call.
+    """Get the mechanisms that :func:`newt_sc.tl.mechanism` predicted, or the neighbours behind one.
 
     Parameters
     ----------

@@ -184,11 +184,12 @@ def read_embedding(
 def write_embedding(
     embedding: ad.AnnData, path: StrPath, *, format: EmbeddingFormat | None = None
 ) -> None:
-    """Write a gene embedding; it appears when it is complete.
+    """Write a gene embedding to a file, in one of seven formats.
 
-    ``h5ad`` and ``zarr`` keep all of the AnnData; ``csv``, ``tsv``, ``npz`` and ``safetensors`` the
-    genes, the vectors and the names of the dimensions; ``word2vec`` the genes and the vectors.
-    Numbers in text have nine digits, which gives back the same float32.
+    ``h5ad`` and ``zarr`` keep all of the AnnData. ``csv``, ``tsv``, ``npz`` and ``safetensors``
+    keep the genes, the vectors and the names of the dimensions. ``word2vec`` keeps the genes and
+    the vectors. Text formats have nine digits, so the same float32 is read back. The file appears
+    only when it is complete.
 
     Parameters
     ----------

@@ -238,10 +238,11 @@ def read_gctx(
 
 
 def write_gctx(adata: ad.AnnData, path: StrPath) -> None:
-    """Write signatures to a GCTX file, as cmapPy does; it appears when it is complete.
+    """Write signatures to a GCTX file, in the layout that cmapPy writes.
 
-    ``X`` is written as float32 in chunks of whole signatures, ``obs`` and ``var`` as vectors of
-    strings or numbers, a missing string as ``-666``. Layers and ``uns`` are not written.
+    ``X`` is written as float32 in chunks of whole signatures. ``obs`` and ``var`` are written as
+    vectors of strings or numbers, with ``-666`` for a missing string. Layers and ``uns`` are not
+    written. The file appears only when it is complete.
 
     Parameters
     ----------

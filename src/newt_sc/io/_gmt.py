@@ -98,7 +98,7 @@ def write_gmt(
 ) -> None:
     """Write gene sets to a GMT file.
 
-    :func:`newt_sc.io.read_gmt` reads back the same sets. The file appears when it is complete.
+    :func:`newt_sc.io.read_gmt` reads the same sets back. The file appears only when it is complete.
 
     Parameters
     ----------

@@ -55,17 +55,17 @@ def read_string(
     keep_channels: bool = False,
     aliases: StrPath | None = None,
 ) -> pd.DataFrame:
-    """Read a network of STRING, on the evidence that is wanted.
+    """Read a network of STRING, from the kinds of evidence that you choose.
 
-    Reads ``protein.links``, ``protein.links.detailed`` and ``protein.links.full`` files, and tables
-    with the same columns of scores and other names of genes (``source target ...``), separated by
-    white space, tab or comma.
+    The file may be ``protein.links``, ``protein.links.detailed`` or ``protein.links.full``, or a
+    table with the same score columns and other gene names (``source target ...``). Columns are
+    separated by white space, tab or comma.
 
-    The score of the chosen channels is recombined as STRING does: each score is freed of the prior,
-    direct and transferred evidence of a channel are joined, co-occurrence and text mining are
-    multiplied by one minus the homology score where the file has one (full links), then ``1 -
-    prod(1 - s_i)``, and the prior is put back once. On all channels of a full links file this gives
-    the combined score that STRING states, which truncates it to 1/1000.
+    The score of the chosen channels is combined as STRING does it. The prior is taken out of each
+    score. Direct and transferred evidence of a channel are joined. Co-occurrence and text mining
+    are multiplied by one minus the homology score, if the file has one (full links). Then the
+    channels give ``1 - prod(1 - s_i)``, and the prior is added back once. For all channels of a
+    full links file this is STRING's own combined score, which STRING truncates to 1/1000.
 
     Parameters
     ----------

@@ -62,9 +62,10 @@ def calibration_bins(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 
 def expected_calibration_error(
     probability: ArrayLike, label: ArrayLike, *, n_bins: int = 10
 ) -> float:
-    """Mean difference of predicted and observed frequencies over bins of equal size.
+    """Measure how far predicted probabilities are from observed frequencies, on average.
 
-    See Naeini et al. 2015, AAAI.
+    The predictions are sorted into bins of equal size. The error is the mean absolute difference of
+    predicted and observed frequency over the bins (Naeini et al. 2015, AAAI). 0 is perfect.
 
     Parameters
     ----------

@@ -87,13 +87,14 @@ def tasks() -> pd.DataFrame:
 
 @with_docs
 def conflicts(embedding: str | PathLike[str] | ad.AnnData, task: str) -> pd.DataFrame:
-    """List the sources of an embedding that a task conflicts with.
+    """List the sources of an embedding that a task must not be tested on.
 
-    The embedding declares them in ``uns["newt"]["manifest"]``: a dict of columns ``modality``,
-    ``source``, ``date`` (``2023``, ``2023-12`` or ``2023-12-31``) and, if there are, ``file``,
-    ``origin`` and ``excluded`` (tasks whose answers were taken out of the source). Sources of
-    modalities that ``uns["newt"]["modalities"]`` does not name do not count. An embedding that was
-    made from nothing, such as random vectors, declares empty columns.
+    An embedding that has seen the answers of a test cannot be judged by it. Each embedding declares
+    its sources in ``uns["newt"]["manifest"]``: a dict of the columns ``modality``, ``source``,
+    ``date`` (``2023``, ``2023-12`` or ``2023-12-31``) and, optionally, ``file``, ``origin`` and
+    ``excluded`` (tasks whose answers were taken out of the source). Sources of modalities that are
+    not in ``uns["newt"]["modalities"]`` do not count. An embedding that was made from nothing, such
+    as random vectors, declares empty columns.
 
     Parameters
     ----------

@@ -340,10 +340,11 @@ def _features(unit: NDArray[np.float32], pairs: Pairs) -> NDArray[np.float32]:
 
 
 def without_interactions(mdata: MuData) -> MuData:
-    """Take what the task ``interactions`` asks for out of knowledge.
+    """Remove the test interactions of the task ``interactions`` from knowledge.
 
-    Networks named HI-union or Lit-BM are dropped, and their pairs are taken out of every other
-    network (features of the kind ``partner``, such as those of STRING and BioPlex).
+    Use it before you train an embedding that is to be tested on that task. Networks named HI-union
+    or Lit-BM are dropped. Their pairs are removed from every other network (features of the kind
+    ``partner``, such as those of STRING and BioPlex).
 
     Parameters
     ----------

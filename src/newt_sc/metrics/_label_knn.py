@@ -56,10 +56,10 @@ def label_knn(
     min_class_size: int | None = None,
     return_per_cell: bool = False,
 ) -> float | tuple[float, NDArray[np.float64]]:
-    """Score how well the nearest neighbours of a cell tell its label.
+    """Score how well the nearest neighbours of a cell predict its label.
 
-    Each cell is given the label that most of its nearest other cells carry (leave-one-out); of
-    labels with equally many votes, the one with the nearest cell wins.
+    Each cell gets the label that most of its nearest other cells have (leave-one-out). If two
+    labels have equally many votes, the label of the nearest cell wins.
 
     Parameters
     ----------

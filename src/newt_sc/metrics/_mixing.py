@@ -31,11 +31,11 @@ def neighbor_mixing(
 def neighbor_mixing(
     X: ArrayLike, batch: ArrayLike, *, n_neighbors: int = 15, return_per_cell: bool = False
 ) -> float | NDArray[np.float64]:
-    """Tell how many of a cell's neighbours are of another data set than the cell itself.
+    """Measure how many neighbours of a cell come from another data set than the cell itself.
 
-    0 means that data sets are islands. If they are mixed as if they were one, it is the chance that
-    two cells drawn at random are of different ones: a half for two data sets of one size. It says
-    nothing of whether the right cells mix; look at labels beside it.
+    0 means that the data sets form islands. If they are fully mixed, the value is the chance that
+    two random cells are from different data sets: a half for two data sets of equal size. The value
+    does not say whether the *right* cells mix, so look at labels as well.
 
     Parameters
     ----------

@@ -67,8 +67,8 @@ def tree_correlation(
 ) -> Interval:
     """Correlate distances between groups with the number of steps between them in a known tree.
 
-    With ``metric="precomputed"`` and the path lengths of another tree this is the cophenetic
-    correlation of the two.
+    With ``metric="precomputed"`` and the path lengths of another tree, this is the cophenetic
+    correlation of the two trees.
 
     Parameters
     ----------
@@ -134,10 +134,9 @@ def triplet_accuracy(
     n_resamples: int = 1000,
     random_state: int = 0,
 ) -> Interval:
-    """Score how often the two nearest of three groups are those that a known tree puts nearest.
+    """Score how often the two closest of three groups are also the closest in a known tree.
 
-    Triplets of which the tree puts no two nearer to each other than the others are left out. Chance
-    is one third.
+    Triplets in which the tree has no closest pair are left out. Chance is one third.
 
     Parameters
     ----------

@@ -37,15 +37,19 @@ _SOURCES, _BLOCK_KEY = _keys.BLOCK_SOURCES, _keys.BLOCK_KEY
 # ``history``), ``is_trained``, ``train_indices`` and what a model says of itself. Files are our
 # own: those of scvi-tools are pickles.
 class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
-    """Attention-guided fusion of gene knowledge.
+    """Learn one vector per gene from several kinds of knowledge, by attention.
+
+    Use it to make vectors from your own knowledge, if the quick, linear :func:`newt_sc.tl.fuse` is
+    not enough. Attention is not an explanation: ask :func:`newt_sc.tl.explain`.
 
     Genes are the observations. The blocks of the modalities that know a gene are projected into one
-    space and summed, each weighted by an attention that the gene's own blocks decide on. Training
-    holds modalities out and asks the rest which gene they belong to (InfoNCE) and what they say
-    (cosine reconstruction), so any subset of modalities gives a vector. It starts from the
-    concatenation reduced by PCA: an untrained model is :func:`newt_sc.tl.fuse`.
+    space and summed. Attention, computed from the gene's own blocks, sets the weight of each block.
+    Training leaves modalities out. The others must then tell which gene they belong to (InfoNCE)
+    and what the missing one says (cosine reconstruction). So any subset of modalities gives a
+    vector. The model starts from the concatenation reduced by PCA: untrained, it is
+    :func:`newt_sc.tl.fuse`.
 
-    The model works on an aligned copy of the blocks; what it was set up with is not changed.
+    The model works on an aligned copy of the blocks and does not change its input.
 
     Parameters
     ----------

@@ -59,16 +59,18 @@ _N_NOISE = 1000
 
 @with_docs
 class TargetPredictor:
-    r"""Predict which proteins a compound binds from what it does to expression.
+    r"""Predict which proteins a compound binds, from the changes of expression that it causes.
 
-    Kronecker ridge regression on the pairs of a compound and a target. Compounds: ranked,
-    standardised and partly whitened signatures in a radial kernel of their cosine, which also
-    compares strengths and, if wanted, structures (Tanimoto of Morgan fingerprints). Targets:
-    identity, plus a mixture of cosines and radial kernels of a gene embedding and its blocks, plus,
-    for targets that were trained on, the cosine of their compounds. The weights of the mixture are
-    learned from which targets of *different* families share compounds, so targets that no training
-    compound has can be ranked, too. Labels are (Y - p) / sqrt(p), p the share of compounds that
-    have the target.
+    :func:`newt_sc.tl.predict_targets` is the simple way to use it.
+
+    The model is Kronecker ridge regression on pairs of a compound and a target. Compounds are
+    compared by ranked, standardised and partly whitened signatures, in a radial kernel of their
+    cosine. The kernel also compares strengths and, if wanted, structures (Tanimoto of Morgan
+    fingerprints). Targets are compared by identity, by a mixture of cosines and radial kernels of a
+    gene embedding and its blocks, and, if the target was trained on, by the cosine of their
+    compounds. The weights of the mixture are learned from the targets of *different* families that
+    share compounds. So targets without any training compound can be ranked, too. Labels are (Y - p)
+    / sqrt(p), where p is the share of compounds that have the target.
 
     Parameters
     ----------

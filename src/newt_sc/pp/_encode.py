@@ -39,11 +39,12 @@ def encode(
     key_added: str | None = None,
     copy: bool = False,
 ) -> Written[MuData]:
-    """Encode each modality of knowledge as one spectral block.
+    """Turn each kind of gene knowledge into a block of vectors, one vector per gene.
 
-    Sets and regulons are weighted by TF-IDF, networks by PPMI, expression is standardised within
-    each data set; then a truncated SVD, centred over the genes that the modality knows, with rows
-    of length one.
+    This is the step before :func:`newt_sc.tl.fuse` and :class:`newt_sc.models.NEWT`. Sets and
+    regulons are weighted by TF-IDF, networks by PPMI. Expression is standardised within each data
+    set. A truncated SVD then reduces each modality. Vectors are centred over the genes that the
+    modality knows, and scaled to length one.
 
     Parameters
     ----------

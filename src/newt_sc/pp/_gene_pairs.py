@@ -18,9 +18,8 @@ __all__ = ["gene_pairs"]
 def gene_pairs(data: MuData | AnnData, *, modality: str = "interaction") -> pd.DataFrame:
     """List the pairs of genes that the networks of a modality join.
 
-    Features of ``var["kind"]`` ``"partner"`` are genes; their names are brought to approved
-    symbols. What
-    :meth:`newt_sc.models.NEWT.train` takes as ``pairs``.
+    :meth:`newt_sc.models.NEWT.train` takes them as ``pairs``. Features whose ``var["kind"]`` is
+    ``"partner"`` are genes. Their names are changed to approved symbols.
 
     Parameters
     ----------

@@ -28,9 +28,10 @@ def shared_genes(
     *,
     n_top_genes: Count | None = 2000,
 ) -> tuple[AnnData, AnnData]:
-    """Bring a query and a reference, of either species, to the genes that both measure.
+    """Reduce a query and a reference to the genes that both measure, across species if need be.
 
-    :func:`newt_sc.tl.map_to_reference` does so by itself; this is for other tools.
+    :func:`newt_sc.tl.map_to_reference` does this by itself. Use this function to prepare data for
+    other tools.
 
     Parameters
     ----------

@@ -54,24 +54,23 @@ def signatures(
     key: str | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> AnnData:
-    r"""Make signatures, a signed z of each gene for each perturbation, from one's own data.
+    r"""Make signatures of perturbations from your own data: a signed z of each gene.
 
     From **cells** (``groupby`` and ``reference``), such as Perturb-seq, each perturbation is
     compared with the control:
 
     - ``wilcoxon``, ``t-test`` and ``t-test_overestim_var`` are the ``scores`` of
       :func:`scanpy.tl.rank_genes_groups`: z of the rank sum, or Welch's t.
-    - ``pseudobulk`` takes the mean of the cells of each replicate, then the difference of the means
-      over replicates divided by its pooled standard error, a t which is turned into the z of the
-      same p. Replicates, not cells, are what repeats in an experiment: take it where there are
-      enough, at least three in all.
+    - ``pseudobulk`` takes the mean of the cells of each replicate. The difference of the means over
+      replicates is divided by its pooled standard error. This t is turned into the z of the same p.
+      Use it where there are at least three replicates in all, because replicates, not cells, are
+      the units of an experiment.
 
-    From **results that are there already**: ``key`` names what :func:`scanpy.tl.rank_genes_groups`
-    left in ``uns``, and a DataFrame holds one gene of one perturbation a row, with a score, or with
-    an effect and its p-value, from which
-    :math:`z = \mathrm{sign}(effect)\,\Phi^{-1}(1 - p / 2)`.
+    From **results that exist already**: ``key`` names what :func:`scanpy.tl.rank_genes_groups` left
+    in ``uns``. Or pass a DataFrame with one row per gene and perturbation. It has a score, or an
+    effect and its p-value, from which :math:`z = \mathrm{sign}(effect)\,\Phi^{-1}(1 - p / 2)`.
 
-    No z is infinite: \|z\| is at most 37.5, what the smallest p that is not zero gives.
+    No z is infinite: \|z\| is at most 37.5, which is what the smallest p above zero gives.
 
     Parameters
     ----------

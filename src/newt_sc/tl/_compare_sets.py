@@ -40,16 +40,20 @@ def compare_sets(
     organism: Organism = "auto",
     random_state: Whole = 0,
 ) -> pd.DataFrame:
-    r"""Compare every set of genes in ``a`` with every set in ``b``.
+    r"""Find gene sets of similar function, even if they have no gene in common.
 
-    Two sets may be alike without a gene in common. ``score`` is their best-match similarity: each
-    gene of one is given the cosine of the gene of the other that is most like it, and the mean over
-    the genes of both is taken. Larger sets find better matches, so ``z`` says how many standard
-    deviations the score is above that of random sets of the same two sizes.
+    Every set in ``a`` is compared with every set in ``b``. Use it to match clusters to pathways, or
+    gene modules between studies and species. If the sets share many genes, a test of overlap is
+    enough.
 
-    ``z`` and ``p`` are against sets of *random genes*. Genes of a real set are like each other, so
-    two sets that have nothing to do with each other are more often alike, or unlike, than two
-    random ones: take the largest ``z`` as a ranking, and a small ``fdr`` for no more than it is.
+    ``score`` is the best-match similarity. Each gene is compared with the most similar gene of the
+    other set, by the cosine of their vectors. The score is the mean over the genes of both sets.
+    Larger sets find better matches by chance. So ``z`` counts how many standard deviations the
+    score lies above that of random sets of the same two sizes.
+
+    Read ``z`` as a ranking. ``z``, ``p`` and ``fdr`` compare with sets of *random genes*. The genes
+    of a real set resemble each other, so even two unrelated real sets differ from chance more often
+    than two random ones. A small ``fdr`` alone proves little.
 
     Parameters
     ----------

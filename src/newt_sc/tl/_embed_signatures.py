@@ -42,13 +42,15 @@ def embed_signatures(
     key_added: str | None = None,
     copy: bool = False,
 ) -> Written[MuData | ad.AnnData]:
-    r"""Project perturbation signatures into the space of the genes, signed, and up and down apart.
+    r"""Place perturbation signatures among the genes, as points in the space of the gene vectors.
 
-    With x a signature after ``transform``, on the genes that were measured, changed and have a
-    vector, and E their vectors: signed ``x E / \|x\|``; and for its up and its down genes apart the
-    mean of their vectors, weighted by the size of x. What is NaN was not measured and counts for
-    nothing, in the norm either. The projection places signatures among genes; to tell how alike two
-    signatures on the same genes are, the signatures themselves serve no worse.
+    Use it to ask which genes or pathways a signature points to. To compare two signatures on the
+    same genes, use the signatures themselves: they do no worse.
+
+    Let x be a signature after ``transform``, on the genes that were measured, changed and have a
+    vector, and E their vectors. The signed projection is ``x E / \|x\|``. Its up-regulated and its
+    down-regulated genes are also projected apart: each is the mean of their vectors, weighted by
+    the size of x. A NaN means "not measured": that gene is left out, also of the norm.
 
     Parameters
     ----------

@@ -45,21 +45,23 @@ def explain(
     key_added: str | None = None,
     copy: bool = False,
 ) -> Written[AnnData]:
-    r"""Explain gene vectors by their modalities and features.
+    r"""Explain which kinds of knowledge, and which features, determine the vector of a gene.
 
-    The effect of a modality on a gene is what leaving it out does: 1 - the cosine between the
-    gene's vector with and without it. The effect on neighbours is the fraction of its nearest genes
-    that are lost when it alone, but no other gene, is without the modality. Attention is only a
-    weight in a sum; where the two disagree, believe the effect.
+    Use it instead of attention. Attention is only a weight in a sum. Where the two disagree,
+    believe the effect.
 
-    Vectors without a modality come from ``model``; the shipped model is found without being named.
-    Without a model the fusion must be linear, as that of :func:`newt_sc.tl.fuse` is: the part of
+    The effect of a modality on a gene is what leaving it out changes: 1 - the cosine between the
+    gene's vector with and without the modality. The effect on neighbours is the share of the
+    nearest genes that are lost when this gene alone is without the modality.
+
+    Vectors without a modality come from ``model``. The shipped model is found without being named.
+    Without a model the fusion must be linear, as that of :func:`newt_sc.tl.fuse` is. The part of
     each modality is then found by least squares of the vectors on the blocks.
 
-    With ``knowledge``, a feature contributes its weight in the encoding of the gene (TF-IDF, PPMI
-    or z-score) times the cosine of the gene's vector with the weighted centroid of the other genes
-    that have the feature: what the encoder put in, as far as the fused vector still shows it. A
-    feature that no other gene has contributes nothing.
+    With ``knowledge``, single features are explained too. The contribution of a feature is its
+    weight in the encoding of the gene (TF-IDF, PPMI or z-score), times a cosine: that of the gene's
+    vector with the weighted centroid of the other genes that have the feature. A feature that no
+    other gene has contributes nothing.
 
     Parameters
     ----------

@@ -39,10 +39,13 @@ def fuse(
     power: Number = 0.5,
     random_state: Whole = 0,
 ) -> ad.AnnData:
-    """Fuse the blocks of several modalities into a gene embedding.
+    """Combine several kinds of gene knowledge into one vector per gene.
 
-    ``spectral``: blocks with rows of length one, weighted, concatenated and reduced by PCA. A gene
-    that a modality does not know is zero there, where the modality's vectors were centred.
+    This is the quick, linear way: no training. :class:`newt_sc.models.NEWT` starts from it and
+    learns how much each modality should count for each gene.
+
+    ``spectral``: blocks with rows of length one are weighted, concatenated and reduced by PCA. A
+    gene that a modality does not know has zeros there, which is the centre of that modality.
 
     Parameters
     ----------

@@ -41,18 +41,19 @@ def joint_map(
     n_neighbors: Annotated[int, "from 2 up"] = 15,
     random_state: Whole = 0,
 ) -> AnnData:
-    """Show two data sets in one UMAP, and say how well they mix there.
+    """Show two data sets in one UMAP, and measure how well they mix.
 
-    A shared space does not mean that the cells of both sides mix: with ``"aligned"`` labels carry
-    from one side to the other, but a map mostly shows two islands. So the share of each cell's
-    neighbours that are of the other side comes with the map.
+    Use it for a picture. To carry labels over, use :func:`newt_sc.tl.map_to_reference`. A shared
+    space does not mean that the cells of both sides mix. With ``"aligned"``, labels carry over, but
+    the map often shows two islands. So the result also gives the share of each cell's neighbours
+    that come from the other side.
 
-    - ``"rotated"``: for a picture of two data sets that hold the same types in like shares. Mixes
-      best without batch correction.
-    - ``"aligned"``: keeps apart what differs, so that unlike mixtures are not forced together.
-    - ``"shared"``: PCA of both on the genes that both measure, if there are such.
-    - ``"harmony"``: ``"aligned"``, then Harmony, which mixes both sides whether they are alike or
-      not. Needs ``pip install harmonypy``.
+    - ``"rotated"``: for two data sets with the same cell types in similar proportions. Mixes best
+      without batch correction.
+    - ``"aligned"``: keeps different cell types apart, even if the proportions differ.
+    - ``"shared"``: PCA of both on the genes that both measure, if there are such genes.
+    - ``"harmony"``: ``"aligned"``, then Harmony, which mixes both sides whether or not they are
+      similar. Needs ``pip install harmonypy``.
 
     Parameters
     ----------

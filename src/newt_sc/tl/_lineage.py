@@ -55,22 +55,24 @@ def lineage(
     key_added: str | None = None,
     copy: bool = False,
 ) -> Written[AnnData]:
-    """Arrange groups of cells in a hierarchy, with support for each branch.
+    """Arrange groups of cells in a tree, with a measure of support for each branch.
 
-    A group stands for its centroid, less the mean of all centroids, so that large groups do not
-    pull the origin to themselves. Distances are taken over genes: those of the cell cycle and of
-    housekeeping (GO and Hallmark, about 3,300; mouse genes by their orthologs) are left out, and
-    the mean of two distances is taken, over the 2,000 highly variable genes of the rest and over
-    the 2,000 whose centroids vary most. Give all measured genes, log-normalised. Two trees are made
-    of the distances:
+    Give it all measured genes, log-normalised. It uses expression, not the gene vectors. It makes
+    two trees:
 
-    - a *hierarchy*, in which groups are leaves: for cell types that part ways;
-    - a *minimum spanning tree*, in which groups are inner nodes as well: for stages that follow on
-      each other, such as sorted progenitors.
+    - a *hierarchy*, in which groups are leaves: for cell types that diverge;
+    - a *minimum spanning tree*, in which groups are also inner nodes: for stages that follow each
+      other, such as sorted progenitors.
 
-    Support is the share of bootstrap samples whose tree makes the same split of the groups (has the
-    same edge). Cells are drawn anew within their groups. A group of one cell cannot be drawn anew:
-    where there is one, the genes (the dimensions of ``use_rep``) are drawn as well, for all groups.
+    Support is the share of bootstrap samples whose tree has the same branch. Each sample draws
+    cells anew within their groups. A group of one cell cannot be drawn anew. If there is such a
+    group, the genes (the dimensions of ``use_rep``) are drawn as well, for all groups.
+
+    A group is represented by the mean of its cells, less the mean of all groups, so that large
+    groups do not dominate. Genes of the cell cycle and of housekeeping are left out (GO and
+    Hallmark, about 3,300 genes; :func:`newt_sc.genes.nuisance`). The distance is the mean of two:
+    one over the 2,000 most variable of the other genes, one over the 2,000 genes whose group means
+    vary most.
 
     Parameters
     ----------
@@ -209,16 +211,18 @@ def lineage_programs(
     key: str | None = None,
     copy: bool = False,
 ) -> AnnData | None:
-    """Ask which gene sets and transcription factors separate the children of a lineage branch.
+    """Find the gene sets and transcription factors that separate the two sides of a lineage branch.
 
-    For a node of the hierarchy with the children A and B, a gene's score is its mean in B less its
-    mean in A, groups counting alike, over its standard deviation in the cells below the node; a
-    set's is the mean over its genes (of a regulon, times the sign of its weights). The null is
-    drawn by exchanging cells between the groups below the node, which keeps how genes go together,
-    and is scaled to the spread that genes have in the data, so that a set stands out only if it
-    differs more than genes do at large (restandardisation). Where every group is one cell, groups
-    are exchanged. Cells count as independent, which cells of one donor are not: p ranks programs,
-    it is no proof.
+    Use the p-values to rank programs, not as proof: cells count as independent, and cells of one
+    donor are not.
+
+    For a node with the children A and B, the score of a gene is its mean in B less its mean in A,
+    divided by its standard deviation in the cells below the node. Groups count equally. The score
+    of a set is the mean over its genes; for a regulon, each gene is multiplied by the sign of its
+    weight. The null distribution exchanges cells between the groups below the node, which keeps the
+    correlation of genes. It is rescaled to the spread of all genes in the data (restandardisation).
+    So a set stands out only if it differs more than genes in general do. If every group is one
+    cell, groups are exchanged.
 
     Parameters
     ----------

@@ -75,22 +75,22 @@ def map_to_reference(
 ) -> Written[AnnData]:
     """Carry cell types and pseudotime from a reference to new cells, of the same genes or others.
 
-    Give both sides as scanpy leaves them, log-normalised; nothing has to be embedded before. The
-    two may be measured on the same genes, on gene panels that share few genes or none, or in human
-    and mouse. Each cell takes the label that most of its nearest reference cells carry, or it
-    abstains.
+    Give both sides as scanpy leaves them, log-normalised. You need not embed them before. The two
+    may be measured on the same genes, on gene panels that share few genes or none, or in human and
+    mouse. Each cell takes the label that most of its nearest reference cells have. If too few
+    agree, it gets no label.
 
-    How both sides come into one space (``via``):
+    ``via`` says how both sides come into one space. Leave it at ``"auto"`` unless you know better:
 
     - ``"shared"``: PCA of both on the genes that both measure. Best where there are such genes.
-    - ``"aligned"``: each side by its own variable genes, its components turned into the space of
-      the gene vectors (:func:`newt_sc.tl.embed`). For panels that share few genes or none.
+    - ``"aligned"``: each side by its own variable genes, with its components turned into the space
+      of the gene vectors (:func:`newt_sc.tl.embed`). For panels that share few genes or none.
     - ``"rotated"``: the query's components turned onto those of the reference. Better than
-      ``"aligned"`` where both sides hold the same types in like shares, as two halves of one
-      experiment do, and worse where they do not.
-    - ``"auto"``: chosen without labels of the query, by the number of shared genes, by how well
-      halves of the reference tell each other's labels, and by how alike the mixtures of types look.
-      ``uns`` says what was chosen and why.
+      ``"aligned"`` if both sides have the same types in similar proportions, such as two halves of
+      one experiment. Worse if they do not.
+    - ``"auto"``: chosen without labels of the query, from the number of shared genes, from how well
+      halves of the reference predict each other's labels, and from how similar the proportions of
+      types look. ``uns`` records what was chosen and why.
 
     Parameters
     ----------
@@ -334,8 +334,8 @@ def save_reference(
 ) -> None:
     """Save a reference as one small file that others can map their cells to.
 
-    The file holds means, loadings, labels and positions of groups of a few like cells, a few
-    megabytes whatever the number of cells. It holds no cell and no count, and names the embedding
+    The file holds means, loadings, labels and the positions of small groups of similar cells: a few
+    megabytes for any number of cells. It holds no single cell and no count. It names the embedding
     that it needs by its hash.
 
     Parameters

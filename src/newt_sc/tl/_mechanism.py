@@ -48,16 +48,17 @@ def mechanism(
     key_added: str | None = None,
     copy: bool = False,
 ) -> Written[MuData | ad.AnnData]:
-    """Call the mechanism of each compound by those of the compounds that it is like, or abstain.
+    """Predict a compound's mechanism from its most similar compounds, with no answer when unsure.
 
-    A mechanism scores the summed similarity of a compound to the drugs that have it, over their
-    number plus two; its own drug, under whatever name, is left out. How often such calls are right
-    is measured on the compounds whose mechanism is known, and turned into a confidence, which for
-    these compounds is cross-fitted by drug. Most calls are wrong, as most mechanisms leave no mark
-    that tells them from others: ask for a confidence.
+    Most predictions are wrong, because most mechanisms leave no signature of their own. Ask for a
+    high confidence. Confidence is measured on the compounds whose mechanism is known. For these it
+    is cross-fitted by drug.
 
-    ``annotation`` is the one column of ``obs`` that has to be there. ``name``, ``pert_iname`` or
-    ``hub_name`` are shown as names where they are there, and else ``obs_names``.
+    ``annotation`` is the only column of ``obs`` that must exist. Compounds are shown by ``name``,
+    ``pert_iname`` or ``hub_name`` if there is such a column, and by ``obs_names`` otherwise.
+
+    The score of a mechanism is the summed similarity to the drugs that have it, divided by their
+    number plus two. The compound's own drug, under any name, is left out.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ def nearest_genes(
     knowledge: MuData | None = None,
     n_features: Count = 5,
 ) -> pd.DataFrame:
-    r"""Find the nearest genes by cosine of centred vectors, and what each modality does for it.
+    r"""Find the genes with the most similar vectors, and which knowledge makes them similar.
 
     Parameters
     ----------

@@ -63,12 +63,13 @@ def pharmacology_network(
     key_added: str | None = None,
     copy: bool = False,
 ) -> Written[MuData | ad.AnnData]:
-    """Build a network of compounds and targets, with communities and what these are enriched in.
+    """Build a network of compounds and their targets, and find its communities.
 
-    Compounds are linked if they are more alike than chance, compounds and targets if the labels
-    know the pair or it is predicted, and targets if their genes are of like function.
-    :func:`newt_sc.get.network` gives the graph,
-    :func:`newt_sc.pl.network` a figure and :func:`newt_sc.pl.network_html` a page for the browser.
+    Compounds are linked if their signatures are more similar than chance. A compound is linked to a
+    target if the labels say so or if the model predicts it. Targets are linked if their genes have
+    similar functions. Each community lists what it is enriched in. See the result with
+    :func:`newt_sc.get.network` (a graph), :func:`newt_sc.pl.network` (a figure) or
+    :func:`newt_sc.pl.network_html` (a page for the browser).
 
     Parameters
     ----------

@@ -40,12 +40,13 @@ def pool_signatures(
     weights: Weights = "agreement",
     modality: str = "compound",
 ) -> ad.AnnData:
-    """Pool the signatures of each compound into one, those that agree counting most.
+    """Combine all signatures of each compound into one.
 
-    Use it on Level-5 data of L1000, where a compound has a signature per cell line, dose, time and
-    replicate, before :func:`newt_sc.tl.pharmacology_network`, :func:`newt_sc.tl.mechanism` and
-    :func:`newt_sc.tl.repurpose`. :func:`newt_sc.tl.predict_targets` pools by itself
-    (``groupby``). Do not use it where cell lines are to be compared.
+    Use it on Level-5 data of L1000, where a compound has one signature per cell line, dose, time
+    and replicate. Call it before :func:`newt_sc.tl.pharmacology_network`,
+    :func:`newt_sc.tl.mechanism` and :func:`newt_sc.tl.repurpose`.
+    :func:`newt_sc.tl.predict_targets` pools by itself (``groupby``). Do not use it to compare cell
+    lines. Signatures that agree with the others of their compound count more.
 
     Parameters
     ----------

@@ -60,14 +60,17 @@ def predict_targets(
     key_added: str | None = None,
     copy: bool = False,
 ) -> Written[MuData | ad.AnnData]:
-    """Predict which proteins compounds bind from what they do to expression.
+    """Predict which proteins compounds bind, from the changes of expression that they cause.
 
-    Where there are labels, a :class:`newt_sc.models.TargetPredictor` is trained on these
-    signatures, and each compound is scored by a model that has not seen its drug (cross-fitted; see
-    ``known_targets`` for the other way). Without labels the shipped model ``l1000-human`` scores.
-    Ranks go by z, the score of a pair against those of other compounds; how often a target is hit
-    at all (its prior) stands beside it. :func:`newt_sc.get.targets` gives the table,
-    :func:`newt_sc.pl.targets` the plot.
+    Use it to rank candidates for a test in the laboratory. The first target is wrong for most
+    compounds, so look at the reliability of each answer.
+
+    If there are labels, a :class:`newt_sc.models.TargetPredictor` is trained on these signatures.
+    Each compound is scored by a model that has not seen it (cross-fitting; ``known_targets`` has
+    the other way). Without labels, the shipped model ``l1000-human`` scores. Targets are ranked by
+    z: how strongly the signature resembles those of known binders, compared with all other
+    compounds. The prior stands beside it: how often the target is hit by any compound. See the
+    result with :func:`newt_sc.get.targets` (a table) or :func:`newt_sc.pl.targets` (a plot).
 
     Parameters
     ----------

@@ -42,12 +42,15 @@ def rank_sets(
     organism: Organism = "auto",
     random_state: Whole = 0,
 ) -> pd.DataFrame:
-    """Find gene sets with related genes at the top or the bottom of a ranking.
+    """Find gene sets whose genes, or genes similar to them, are at the top or bottom of a ranking.
 
-    As gene set enrichment analysis, but by likeness: each ranked gene counts by the cosine of the
-    member of the set that is most like it, less the mean over the ranking. ``score`` is the sum of
-    these from the top, where it is furthest from 0: positive if what is like the set ranks high,
-    negative if it ranks low. No ranked gene need be a member.
+    Use it like gene set enrichment analysis, if few or no genes of a set were ranked. If they were,
+    ordinary enrichment analysis does the job.
+
+    Each ranked gene counts by its cosine with the most similar member of the set, less the mean of
+    that over the ranking. ``score`` is the sum of these from the top, taken where it is furthest
+    from 0. It is positive if similar genes rank high, and negative if they rank low. No ranked gene
+    has to be a member of the set.
 
     Parameters
     ----------

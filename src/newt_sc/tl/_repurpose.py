@@ -58,15 +58,15 @@ def repurpose(
     random_state: Whole = 0,
     key: str | None = None,
 ) -> pd.DataFrame:
-    """Rank compounds for an indication or a set of disease genes, with evidence and its accuracy.
+    """Rank compounds for a disease or a set of disease genes, with the evidence and its accuracy.
 
-    These are hypotheses to test and no more: how well such lists find what is known already stands
-    in every row, and for indications that is little better than chance once drugs of the same
-    mechanism are set aside.
+    The results are hypotheses to test. Every row says how well such lists find indications that are
+    already known. That is little better than chance once drugs of the same mechanism are set aside.
 
-    An indication is looked up in the column ``annotation`` of ``obs``, which then has to be there;
-    the column ``mechanism`` is read where it is there. Genes need neither. ``name``, ``pert_iname``
-    or ``hub_name`` are shown as names where they are there, and else ``obs_names``.
+    A disease is looked up in the column ``annotation`` of ``obs``, which must then exist. The
+    column ``mechanism`` is used if it exists. A set of genes needs neither. Compounds are shown by
+    ``name``, ``pert_iname`` or ``hub_name`` if there is such a column, and by ``obs_names``
+    otherwise.
 
     Parameters
     ----------

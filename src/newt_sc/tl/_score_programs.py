@@ -44,13 +44,16 @@ def score_programs(
     key_added: str | None = None,
     copy: bool = False,
 ) -> Written[ad.AnnData]:
-    """Score gene programs in each cell by their genes, or by like ones if too few are measured.
+    """Score gene programs in each cell, also if none of their genes is measured.
 
-    A program of which ``min_genes`` genes or more are measured gets the score of
-    :func:`scanpy.tl.score_genes`, with its defaults: the mean of its genes less that of control
-    genes of like expression. A program of which none is measured, as happens with gene panels, gets
-    the same score of its *relatives*: the 20 measured genes whose vectors are nearest, by cosine,
-    to the mean vector of the program. In between it gets the mean of the two scores.
+    Use it for gene panels, where programs are measured in part or not at all. If most genes are
+    measured, it is :func:`scanpy.tl.score_genes`.
+
+    A program with ``min_genes`` measured genes or more gets the score of scanpy with its defaults:
+    the mean of its genes, less that of control genes of similar expression. A program without any
+    measured gene gets the same score of its *relatives*: the 20 measured genes whose vectors are
+    nearest, by cosine, to the mean vector of the program. Between the two, a program gets the mean
+    of both scores.
 
     Parameters
     ----------
