@@ -50,13 +50,13 @@ SHARED = {
     "modality": (
         """
         modality
-            Modality of the compounds; not asked of an AnnData."""
+            Modality of the compounds. Not used for an AnnData."""
     ),
     "whitening": (
         """
         whitening
-            Exponent of the partial whitening of signatures; 0, none, is better for small screens of
-            few kinds of compounds."""
+            Exponent of the partial whitening of signatures; 0 (none) is better for small screens
+            with few kinds of compounds."""
     ),
     "targets_key": (
         """

@@ -79,7 +79,7 @@ SIDE: Final = "newt_side"
 """``obs`` column of :func:`newt_sc.tl.joint_map`: the side that a cell is of."""
 
 OTHER_SIDE: Final = "newt_other_side"
-"""``obs`` column there, too: the share of a cell's neighbours that are of the other side."""
+"""``obs`` column there, too: the share of a cell's neighbours from the other side."""
 
 SEPARATOR: Final = "; "
 """What stands between the groups below a branch in the tables of :func:`newt_sc.tl.lineage`."""

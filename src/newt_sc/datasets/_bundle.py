@@ -79,11 +79,12 @@ def bundle(
 
     Returns
     -------
-    MuData with genes (approved human symbols) as the shared observations and one modality for each
-    kind of knowledge: ``X`` is genes x features (float32; NaN where not measured),
-    ``var["source"]`` the file a feature is from and ``var["kind"]`` what it is: ``set``,
+    MuData with genes (approved human symbols) as the shared observations and one
+    modality for each kind of knowledge: ``X`` is genes x features (float32; NaN where not
+    measured), ``var["source"]`` the file a feature is from and ``var["kind"]`` what it is: ``set``,
     ``partner``, ``regulator``, ``target`` or ``condition`` (of the data set ``var["group"]``). A
-    gene that a modality does not know is absent from it. ``uns["newt_bundle"]`` holds the manifest.
+    gene that a modality does not cover is absent from it. ``uns["newt_bundle"]`` holds the
+    manifest.
 
     Raises
     ------
@@ -92,9 +93,9 @@ def bundle(
     FormatError
         If the manifest or a file is malformed.
     ChecksumError
-        If a file is not the one that the manifest names.
+        If the sha256 of a file differs from that of the manifest.
     DataUnavailableError
-        If a file is nowhere.
+        If a file cannot be found or fetched.
     ValueError
         If a modality asked for is not in the manifest, ``organism`` is not known, or no file or
         gene is left.

@@ -54,18 +54,18 @@ def l1000(
     Parameters
     ----------
     name
-        ``"l1000"``: what comes with the package. ``"l1000-sources"``, or the path of a manifest:
-        the files themselves, found and checked as those of :func:`bundle` are: in
+        ``"l1000"``: the data that come with the package. ``"l1000-sources"``, or the path of a
+        manifest: the files themselves, found and checked as those of :func:`bundle` are: in
         ``settings.data_dir``, in the cache, or fetched from ``settings.data_url``. Formats of a
         manifest, each at most once and the first always: ``l1000_zscores`` (compounds x Entrez
         ids), ``drugbank_vocabulary``, ``drugbank_compounds``, ``repurposing_hub``,
         ``compound_binds_gene``, ``drugbank_proteins``, ``l1000_changes`` (one row per signature and
         gene), ``l1000_sets`` (GMT of ``gene,weight``) and ``l1000_genes``.
     redistributable_only
-        Keep what a model that is shipped may be trained on: files that are redistributable and, of
-        files that state a licence for each row (option ``licence_column``), rows under CC BY, CC
-        BY-SA or CC0. What such a row has from DrugBank (actions, and DrugBank among its sources) is
-        left out, too. So it is of what comes with the package.
+        Keep only what may be used to train a model that is shipped: files that are redistributable
+        and, of files that state a licence for each row (option ``licence_column``), rows under CC
+        BY, CC BY-SA or CC0. What such a row has from DrugBank (actions, and DrugBank among its
+        sources) is also left out. The data that come with the package were made in this way.
     progress
         Show a progress bar while downloading.
 
@@ -110,9 +110,9 @@ def l1000(
         If the manifest or a file is malformed, a format comes twice, there is no file of
         ``l1000_zscores``, or one of ``repurposing_hub`` without ``drugbank_compounds``.
     ChecksumError
-        If a file is not the one that the manifest names.
+        If the sha256 of a file differs from that of the manifest.
     DataUnavailableError
-        If a file is nowhere.
+        If a file cannot be found or fetched.
 
     Notes
     -----

@@ -99,14 +99,14 @@ def align(
     names
         Names to find.
     reference
-        Names to find them in. Their organism is told as ``"auto"`` does; where no name speaks for
-        one, it is that of ``names``.
+        Names to find them in. Their species is found as by ``"auto"``. If no name decides, it is
+        that of ``names``.
     organism
         Organism of ``names``: ``"human"``, ``"mouse"`` or ``"auto"``.
     what
-        What errors and warnings call the names.
+        The word for the names in errors and warnings.
     quiet
-        Do not warn of names that may be meant otherwise.
+        Do not warn about names with a second meaning.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def align(
     Warns
     -----
     NewtWarning
-        If ``names`` are decided that may be meant otherwise; see :func:`resolve`.
+        If ``names`` have a second meaning; see :func:`resolve`.
 
     Examples
     --------

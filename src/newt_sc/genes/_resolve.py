@@ -231,8 +231,9 @@ def resolve(names: Names, *, organism: Organism = "auto") -> pd.DataFrame:
     synonym of NCBI Gene, which counts previous symbols among them) and ``case_insensitive`` again
     (a synonym in other letter case). The human gene is the ortholog that most sources of HCOP
     support; a tie goes to the ortholog that is called the same but for letter case, else the name
-    is ambiguous. A mouse gene without ortholog stays without, even if a human gene is called alike.
-    Several mouse genes may have the same ortholog. Names of the other organism are not mapped.
+    is ambiguous. A mouse gene without ortholog stays without, even if a human gene has the same
+    name. Several mouse genes may have the same ortholog. Names of the other organism are not
+    mapped.
 
     The strings that other programs write for a missing value (``NA``, ``NaN`` and the like) are no
     genes, though two genes have such aliases: they are unmapped, with a warning that counts them.
@@ -245,21 +246,22 @@ def resolve(names: Names, *, organism: Organism = "auto") -> pd.DataFrame:
         Names of any of these kinds, also mixed: list, array, :class:`pandas.Index` or
         :class:`pandas.Series`.
     organism
-        ``"human"``, ``"mouse"``, or ``"auto"``: told from ``names`` as a whole. It is the one whose
-        symbols, in their letter case, and Ensembl ids occur more often; mouse by one in a hundred
-        names. If that is not mouse, letter case is left aside: symbols of mouse in capitals are
-        told, with a warning, by at least two more names that are symbols of mouse than are symbols,
-        previous ones too, of human. On a tie it is human, hence for ids that are all digits, with a
+        ``"human"``, ``"mouse"``, or ``"auto"``: decided from all ``names``. It is the species whose
+        symbols, in their letter case, and Ensembl ids occur more often. Mouse needs a lead of one
+        in a hundred names. Otherwise letter case is ignored: the names are mouse symbols in
+        capitals, with a warning, if at least two more of them are symbols of mouse than are
+        symbols, or previous symbols, of human. A tie gives human. So do ids of digits alone, with a
         warning.
 
     Returns
     -------
-    One row for each name, numbered from 0: ``query``, ``gene`` (missing if there is none), ``rule``
-    (``ambiguous`` or ``unmapped`` if there is none), ``candidates`` (tuple of the symbols that a
-    name may mean if these are several, the one that was taken first) and ``hint`` (``date``,
-    ``species_prefix``, ``product``, ``other_organism``, ``joined``, ``made_unique``, ``float``,
-    ``missing`` or ``empty`` where that may be why there is none, else an empty string).
-    ``attrs["organism"]`` is the organism, ``attrs["table_release"]`` the release of the tables.
+    One row for each name, numbered from 0: ``query``, ``gene`` (missing if there is
+    none), ``rule`` (``ambiguous`` or ``unmapped`` if there is none), ``candidates`` (tuple of the
+    symbols that a name may mean if these are several, the one that was taken first) and ``hint``
+    (``date``, ``species_prefix``, ``product``, ``other_organism``, ``joined``, ``made_unique``,
+    ``float``, ``missing`` or ``empty`` if that may be the reason why no gene was found, otherwise
+    an empty string). ``attrs["organism"]`` is the organism, ``attrs["table_release"]`` the release
+    of the tables.
 
     Raises
     ------
@@ -273,7 +275,7 @@ def resolve(names: Names, *, organism: Organism = "auto") -> pd.DataFrame:
     Warns
     -----
     NewtWarning
-        If names are decided that may be meant otherwise: ids that are all digits, symbols of mouse
+        If names have a second meaning: ids of digits alone, symbols of mouse
         in capitals, previous symbols that are an alias of another gene, and strings for missing
         values.
 

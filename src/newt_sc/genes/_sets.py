@@ -63,12 +63,12 @@ def gene_sets(
     sets
         A mapping from the name of a set to its genes; the path of a GMT file; a network as
         decoupler has them, a DataFrame with the columns ``source`` and ``target`` (a ``weight``
-        tells nothing of membership and is not read); or an AnnData after
+        does not affect membership and is not read); or an AnnData after
         :func:`scanpy.tl.rank_genes_groups`, whose groups become sets.
     key
         Key of ``uns`` with the ranked genes; for an AnnData only.
     n_genes
-        At most so many genes of each group, best score first; for an AnnData only.
+        Largest number of genes per group, best score first; for an AnnData only.
     fdr
         Largest adjusted p of a gene, and its score must be above 0; for an AnnData only. Methods
         without p, such as logistic regression, are cut by ``n_genes`` alone.
@@ -88,7 +88,7 @@ def gene_sets(
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file is no GMT file, or has two sets of one name.
+        If the file is no GMT file, or has two sets with the same name.
 
     Warns
     -----
@@ -260,7 +260,7 @@ def align_sets(
     reference
         Names to find them in.
     organism
-        Organism of the sets, told from all of their genes together by ``"auto"``: ``"human"`` or
+        Organism of the sets, decided from all of their genes together by ``"auto"``: ``"human"`` or
         ``"mouse"``.
     what
         What errors and warnings call the sets.

@@ -36,22 +36,23 @@ def explanation(
     gene
         The gene, by any identifier.
     kind
-        ``"modalities"``: what each modality means for the gene. ``"features"``: which terms,
-        pathways, regulators or partners do; they are found where ``explain`` had ``knowledge``.
+        ``"modalities"``: the effect of each modality on the gene. ``"features"``: the contributions
+        of terms, pathways, regulators or partners, if ``explain`` was given ``knowledge``.
     key
         Its ``key_added``.
     names
-        What to call features instead, such as the ids of terms and their names. The source before
+        Names to show for features, such as names of terms for their ids. The source before
         ``|`` is kept.
 
     Returns
     -------
-    One row for each modality that knows the gene: ``modality``; ``effect`` and ``neighbor_effect``;
-    beside them ``attention``, NaN where there is none; ``agree``, whether the modality has the same
-    rank by attention and by effect, missing where one of the two is; and ``features``, joined by
-    ``"; "``, the largest contribution first. Largest effect first, whatever the attention says.
+    One row for each modality that knows the gene: ``modality``; ``effect`` and
+    ``neighbor_effect``; beside them ``attention``, NaN where there is none; ``agree``, whether the
+    modality has the same rank by attention and by effect, missing if one of the two is missing; and
+    ``features``, joined by ``"; "``, the largest contribution first. The largest effect comes
+    first.
 
-    Of features one row each, modality by modality, largest contribution first: ``modality``,
+    For features: one row per feature, by modality, largest contribution first: ``modality``,
     ``feature``, ``kind``, ``contribution``, ``weight``, ``similarity`` and ``n_genes``.
 
     Raises

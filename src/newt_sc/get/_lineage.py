@@ -36,10 +36,11 @@ def lineage(
 
     Returns
     -------
-    One row per node of the hierarchy: ``node`` (leaves first), ``parent`` (-1 for the root),
-    ``name`` (of a leaf), ``length`` of the branch above it, ``support`` (NaN where any tree has the
-    split), ``n_groups``, ``n_cells``, and ``groups`` below it, joined by ``"; "``. Of the spanning
-    tree one row an edge: ``parent``, ``child``, ``distance``, ``support``, ``in_paga``.
+    One row per node of the hierarchy: ``node`` (leaves first), ``parent`` (-1 for
+    the root), ``name`` (of a leaf), ``length`` of the branch above it, ``support`` (NaN where any
+    tree has the split), ``n_groups``, ``n_cells``, and ``groups`` below it, joined by ``"; "``. For
+    the spanning tree, one row per edge: ``parent``, ``child``, ``distance``, ``support``,
+    ``in_paga``.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def lineage_programs(
     fdr
         Largest false discovery rate.
     top
-        At most so many sets a branch, largest absolute ``z`` first.
+        Largest number of sets per branch, largest absolute ``z`` first.
 
     Returns
     -------

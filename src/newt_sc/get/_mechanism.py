@@ -32,23 +32,23 @@ def mechanism(
         MuData, or an AnnData of signatures, after :func:`newt_sc.tl.mechanism`.
     compound
         A compound, by its id or name: get its nearest compounds of known mechanism instead of all
-        calls.
+        predictions.
     modality
-        Modality of the compounds; not asked of an AnnData.
+        Modality of the compounds. Not used for an AnnData.
     key
         ``key_added`` of :func:`newt_sc.tl.mechanism`.
 
     Returns
     -------
-    One row per compound: ``compound``, ``name``, ``mechanism``, ``confidence``, ``answered``,
-    ``score``, ``margin``, ``known``. Of one compound, a row for each neighbour: ``compound``,
-    ``rank``, ``neighbor``, ``name``, ``similarity``, ``mechanism``. ``attrs["accuracy"]`` says how
-    often calls are right, by confidence, as a dict of lists.
+    One row per compound: ``compound``, ``name``, ``mechanism``, ``confidence``,
+    ``answered``, ``score``, ``margin``, ``known``. For one compound, one row per neighbour:
+    ``compound``, ``rank``, ``neighbor``, ``name``, ``similarity``, ``mechanism``.
+    ``attrs["accuracy"]`` says how often predictions are right, by confidence, as a dict of lists.
 
     Raises
     ------
     KeyError
-        If there are no calls under this key, or no such compound or modality.
+        If there are no predictions under this key, or no such compound or modality.
 
     Examples
     --------

@@ -32,12 +32,12 @@ def network(
     mdata
         MuData, or an AnnData of signatures, after :func:`newt_sc.tl.pharmacology_network`.
     compound
-        A compound, by its id, name or synonym: take it, what it is linked to, and the links among
-        these alone.
+        A compound, by its id, name or synonym: take only this compound, its neighbours, and the
+        links among them.
     kinds
-        Kinds of edges to take: ``"similar"``, ``"known"``, ``"predicted"``, ``"gene"``.
+        Kinds of edges to include: ``"similar"``, ``"known"``, ``"predicted"``, ``"gene"``.
     modality
-        Modality of the compounds; not asked of an AnnData.
+        Modality of the compounds. Not used for an AnnData.
     key
         ``key_added`` of :func:`newt_sc.tl.pharmacology_network`.
 

@@ -39,25 +39,25 @@ def targets(
     top
         Targets of each compound; ``None`` for all.
     modality
-        Modality of the compounds; not asked of an AnnData.
+        Modality of the compounds. Not used for an AnnData.
     key
         ``key_added`` of :func:`newt_sc.tl.predict_targets`.
     sort_by
-        ``"z"``: how far out the score is among pairs that do not bind.
-        ``"probability"``: also by how often the target is hit at all, which puts the same few
-        targets first for most compounds.
+        ``"z"``: where the score stands among pairs that do not bind. ``"probability"``: includes
+        how often the target is hit by any compound, which puts the same few targets first for most
+        compounds.
 
     Returns
     -------
-    One row per compound and target: ``compound``; ``name``, to show; ``rank``, from 1; ``target``;
-    ``z``; ``fdr``; ``probability``; ``prior`` (share of training compounds with the target);
-    ``lift``, probability over prior; ``connectivity`` (if there are genetic signatures);
+    One row per compound and target: ``compound``; ``name``, to show; ``rank``, from
+    1; ``target``; ``z``; ``fdr``; ``probability``; ``prior`` (share of training compounds with the
+    target); ``lift``, probability over prior; ``connectivity`` (if there are genetic signatures);
     ``n_compounds`` and ``auroc`` of the target in training; ``reliability`` of the compound's first
     target by z; ``answered``, whether that is enough; ``known_to_model``, whether the model was
-    trained on the compound, and ``told``, whether on this pair: then the score recalls; ``known``,
-    whether the labels have the pair (if there are labels). Compounds stay in their
-    order, and those that are not answered are there, too. One without a usable signature has a
-    single row of rank 0, without a target.
+    trained on the compound, and ``told``, whether on this pair: then the score repeats what the
+    model was trained with; ``known``, whether the labels have the pair (if there are labels).
+    Compounds stay in their order. Compounds that are not answered are included. A compound without
+    a usable signature has a single row of rank 0, without a target.
 
     Raises
     ------

@@ -51,14 +51,14 @@ def read_edges(
     weight
         Name of the column with the weight, or ``None`` to give every edge the weight 1.
     sep
-        Separator, one character; ``" "`` stands for any run of white space. The default is told
-        from the header: tab, comma, semicolon or white space.
+        Separator, one character; ``" "`` stands for any run of white space. By default, the header
+        decides: tab, comma, semicolon or white space.
 
     Returns
     -------
-    One row an edge, in the order of the file: ``source`` and ``target`` (strings), ``weight``
+    One row per edge, in the order of the file: ``source`` and ``target`` (strings), ``weight``
     (float32), then the other columns under their own names, as numbers where all values are
-    numbers. A column without a name, as row names get, is left out. Edges are neither merged nor
+    numbers. A column without a name, such as row names, is left out. Edges are neither merged nor
     mirrored. An Entrez id ``7157.0`` is read as ``7157``.
 
     Raises

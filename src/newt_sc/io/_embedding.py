@@ -114,8 +114,8 @@ def read_embedding(
     path
         File (text may be gzip, recognised by its first bytes) or zarr directory.
     format
-        Format of the file. The default is told from its first bytes, its suffix and, for text, its
-        first line.
+        Format of the file. By default, its first bytes, its suffix and, for text, its first line
+        decide.
     tensor
         For ``safetensors``, the name of the table. The default is ``X``, ``embedding``,
         ``embeddings``, ``vectors``, ``encoder.embedding.weight`` (scGPT),
@@ -198,7 +198,7 @@ def write_embedding(
     path
         File to write, or directory for zarr. Text is gzip if the name ends in ``.gz``.
     format
-        See :func:`newt_sc.io.read_embedding`. The default is told from the suffix: ``.csv``,
+        See :func:`newt_sc.io.read_embedding`. By default, the suffix decides: ``.csv``,
         ``.tsv``, ``.npz``, ``.safetensors``, ``.h5ad``, ``.zarr``; ``.txt``, ``.vec`` and ``.w2v``
         for word2vec.
 

@@ -155,7 +155,7 @@ def read_gctx(
     path
         File to read.
     lazy
-        Whether ``X`` shall be a dask array; ``False`` reads it into memory, whatever its size.
+        Make ``X`` a dask array. ``False`` reads it into memory, whatever its size.
     obs_columns, var_columns
         Metadata of signatures and of genes to read beside the ids: a list of names, ``"all"``, or
         ``None`` for all if there are at most 100,000 signatures (genes), otherwise none.

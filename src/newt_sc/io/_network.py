@@ -107,7 +107,7 @@ def write_graphml(graph: nx.Graph, path: str | PathLike[str]) -> None:
         left out, those that are no text, number or truth value are written as text, and characters
         that XML forbids are dropped.
     path
-        File to write; it appears complete or not at all.
+        File to write. It appears only when it is complete.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def write_cytoscape(graph: nx.Graph, path: str | PathLike[str]) -> None:
         Network, such as of :func:`newt_sc.get.network`. Attributes that are missing (None, NaN) are
         left out; ``x`` and ``y`` of nodes become their ``position``.
     path
-        File to write; it appears complete or not at all.
+        File to write. It appears only when it is complete.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def write_network_html(
         perhaps ``community``, ``mechanism``, ``synonyms`` (joined by ``|``), ``drugbank_id`` and
         ``pert_id``; edges with ``kind`` and ``weight``.
     path
-        File to write; it appears complete or not at all.
+        File to write. It appears only when it is complete.
     title
         Heading of the page.
 

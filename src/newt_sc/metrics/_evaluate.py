@@ -176,8 +176,8 @@ def evaluate(
     genes
         Score these genes only, such as those that several embeddings share.
     max_items
-        Score at most so many diseases or terms, chosen by the hash of their names; ``None`` for
-        all.
+        Largest number of diseases or terms to score, chosen by the hash of their names; ``None``
+        for all.
     n_jobs
         Processes that share diseases or folds.
     random_state
@@ -197,7 +197,7 @@ def evaluate(
     LeakageError
         If the embedding was made from what the task asks for.
     DataUnavailableError
-        If the task's data are nowhere.
+        If the task's data cannot be found or fetched.
     ChecksumError
         If they are of another version.
     FormatError

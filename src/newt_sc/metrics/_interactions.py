@@ -366,7 +366,7 @@ def without_interactions(mdata: MuData) -> MuData:
     ValueError
         If a modality is encoded already: its block still holds the pairs.
     DataUnavailableError
-        If the networks are nowhere.
+        If the networks cannot be found or fetched.
     ChecksumError
         If they are of another version.
 

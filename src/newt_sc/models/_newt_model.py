@@ -54,19 +54,19 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     Parameters
     ----------
     adata
-        What :meth:`setup_mudata` or :meth:`setup_anndata` was called with.
+        The object that :meth:`setup_mudata` or :meth:`setup_anndata` was called with.
     n_latent
         Dimensions of the fused vector; fewer where the blocks together have fewer.
     n_private
-        How many of the ``n_latent`` are the PCA of the blocks and stay it. Training keeps what
-        modalities tell of each other; these keep what one knows alone.
+        Number of the ``n_latent`` dimensions that stay as the PCA of the blocks. Training keeps
+        what modalities have in common. Private dimensions keep what only one modality knows.
     private_weight
-        Length of the private part of a vector, where there is one; the other part has length one.
+        Length of the private part of a vector, if there is one. The other part has length one.
     fusion
         ``"attention"``, or ``"mean"`` for equal weights.
     weights
-        Weights of modalities in the PCA; what is not named weighs 1. By default those of
-        :func:`newt_sc.tl.fuse`.
+        Weights of modalities in the PCA; a modality that is not named has weight 1. By default
+        those of :func:`newt_sc.tl.fuse`.
     power
         Exponent of the singular values of the PCA, as in :func:`newt_sc.tl.fuse`.
     n_key

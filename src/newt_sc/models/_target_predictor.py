@@ -95,7 +95,7 @@ class TargetPredictor:
         Shares of the identity and of the compounds' cosine (by default .1, with ``known_targets``
         0) in the kernel of targets; the rest is the embedding's.
     strength_weight
-        How much compounds of unlike strength differ.
+        How strongly a difference in strength makes two compounds differ.
     structure_weight, structure_gamma
         Share of structures in the kernel of compounds, and sharpness of theirs.
     whitening

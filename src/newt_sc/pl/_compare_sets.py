@@ -33,7 +33,7 @@ def compare_sets(
     show: bool | None = None,
     return_fig: bool | None = None,
 ) -> Figure | Axes | list[Axes] | None:
-    """Plot how alike sets of genes are as a clustered map of z.
+    """Plot how similar sets of genes are, as a clustered map of z.
 
     Rows are sets of ``a``, columns sets of ``b``: those with the largest z, ordered so that alike
     ones stand together. A dot marks pairs below the false discovery rate, grey pairs that have no

@@ -80,7 +80,7 @@ def network(
     targets
         Draw targets, too.
     modality
-        Modality of the compounds; not asked of an AnnData.
+        Modality of the compounds. Not used for an AnnData.
     key
         ``key_added`` of :func:`newt_sc.tl.pharmacology_network`.
     ax
@@ -147,11 +147,11 @@ def network_html(
     mdata
         MuData, or an AnnData of signatures, after :func:`newt_sc.tl.pharmacology_network`.
     path
-        File to write; it appears complete or not at all.
+        File to write. It appears only when it is complete.
     title
         Heading of the page.
     modality
-        Modality of the compounds; not asked of an AnnData.
+        Modality of the compounds. Not used for an AnnData.
     key
         ``key_added`` of :func:`newt_sc.tl.pharmacology_network`.
 

@@ -62,7 +62,7 @@ def targets(
     sort_by
         ``"z"`` or ``"probability"``, as in :func:`newt_sc.get.targets`.
     modality
-        Modality of the compounds; not asked of an AnnData.
+        Modality of the compounds. Not used for an AnnData.
     key
         ``key_added`` of :func:`newt_sc.tl.predict_targets`.
     ax
@@ -197,7 +197,7 @@ def target_reliability(
     mdata
         MuData, or an AnnData of signatures, after :func:`newt_sc.tl.predict_targets` with labels.
     modality
-        Modality of the compounds; not asked of an AnnData.
+        Modality of the compounds. Not used for an AnnData.
     key
         ``key_added`` of :func:`newt_sc.tl.predict_targets`.
     ax

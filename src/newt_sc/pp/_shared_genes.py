@@ -39,7 +39,7 @@ def shared_genes(
     ref
         The reference, log-normalised.
     n_top_genes
-        Keep so many of the reference's highly variable genes (flavour ``"seurat"`` of
+        Number of the reference's highly variable genes to keep (flavour ``"seurat"`` of
         :func:`scanpy.pp.highly_variable_genes`); ``None`` for all.
 
     Returns

@@ -65,28 +65,29 @@ def compare_sets(
     %(embedding)s
     exclude_overlap
         Leave the genes that both sets of a pair have out of both, and compare with random sets of
-        the sizes that are left and that share no gene. What remains is what an overlap cannot tell.
+        the sizes that are left and that share no gene. What remains is similarity beyond shared
+        genes.
     min_size, max_size
-        Only sets with so many genes that have a vector.
+        Sets with fewer or more genes that have a vector are left out.
     background_a, background_b
         Genes that random sets are drawn from; genes of sets that are not among them are left out.
         By default the genes of all sets of the side that have a vector; if these are fewer than ten
         times the largest set, all genes of the embedding.
     n_permutations
-        Random orders of the genes, of which all random sets are prefixes.
+        Number of random orders of the genes. Random sets are their first genes.
     organism
-        Organism of the sets: ``"human"``, ``"mouse"`` or ``"auto"``.
+        Species of the sets: ``"human"``, ``"mouse"`` or ``"auto"``.
     %(random_state)s
 
     Returns
     -------
-    One row per pair, largest ``z`` first: ``a`` and ``b`` (categorical), ``score`` and ``z``
-    (float32), ``p``, ``fdr``, ``n_a`` and ``n_b`` (genes with a vector), ``overlap`` (how many
-    genes both have). ``p`` is the upper tail at ``z`` of Pearson's type III distribution with the
-    skewness of the random sets: it does not end at 1 / ``n_permutations``, and beyond it is
-    extrapolated. ``fdr`` is by Benjamini and Hochberg over all pairs. A pair of which one side has
-    no gene left without the overlap, or whose random sets are all alike, has NaN and stands last.
-    ``attrs`` counts sets and genes of each side.
+    One row per pair, largest ``z`` first: ``a`` and ``b`` (categorical), ``score``
+    and ``z`` (float32), ``p``, ``fdr``, ``n_a`` and ``n_b`` (genes with a vector), ``overlap`` (how
+    many genes both have). ``p`` is the upper tail at ``z`` of Pearson's type III distribution with
+    the skewness of the random sets: it can be smaller than 1 / ``n_permutations``, by
+    extrapolation. ``fdr`` is by Benjamini and Hochberg over all pairs. A pair has NaN and stands
+    last if a side has no gene left without the overlap, or if all its random sets have the same
+    score. ``attrs`` counts sets and genes of each side.
 
     Raises
     ------

@@ -102,8 +102,8 @@ def embed(
         ``var_names``, or ``None`` for all. By default ``"highly_variable"`` where present;
         otherwise all, with a warning.
     organism
-        Species of the gene names; ``"auto"`` decides by what they match. Not asked where
-        :func:`newt_sc.pp.map_genes` was run.
+        Species of the gene names; ``"auto"`` decides by what they match. Not used after
+        :func:`newt_sc.pp.map_genes`.
     random_state
         Seed of ``aligned``. Results repeat on the same machine.
     key_added
@@ -124,12 +124,12 @@ def embed(
       were matched; ``n_genes_used``, those chosen that have a vector; ``variance`` of each
       component, or of each dimension of a projection; and ``alignment``: how much better E's axes
       fit these cells than if its rows were shuffled over the genes. About 1 means that the
-      embedding knows nothing of how these genes vary together. Of ``aligned``, ``choice`` says how
-      ``n_comps`` came about: ``by`` (``"given"``, ``"held-out genes"`` or ``"too few to choose"``),
-      what was ``tried`` and its ``error``, the share of variance that was not predicted. Of
-      ``project``, ``center`` tells by which means it was centred: ``by`` (``"data"``, ``"AnnData"``
-      or ``"Series"``), ``n_genes``, and a ``fingerprint`` of 16 numbers that is the same for the
-      same means.
+      embedding knows nothing about how these genes vary together. For ``aligned``, ``choice`` says
+      how ``n_comps`` was chosen: ``by`` (``"given"``, ``"held-out genes"`` or ``"too few to
+      choose"``), what was ``tried`` and its ``error``, the share of variance that was not
+      predicted. For ``project``, ``center`` says which means it was centred on: ``by`` (``"data"``,
+      ``"AnnData"`` or ``"Series"``), ``n_genes``, and a ``fingerprint`` of 16 numbers that is the
+      same for the same means.
 
     Raises
     ------

@@ -66,22 +66,22 @@ def embed_signatures(
         Layer to use instead of ``X``.
     transform
         ``"rank"``: signed normal scores, by the rank of \|z\| among the genes of the signature that
-        changed; heavy tails do no harm, and signs stay. ``"clip"``: cut at ``max_value``. ``None``:
+        changed; outliers do no harm, and signs stay. ``"clip"``: cut at ``max_value``. ``None``:
         as it is.
     max_value
         Where ``transform="clip"`` cuts \|z\|.
     weights
-        ``"background"``: times how much more alike the gene is to the other up genes (or down
-        genes) than to all genes of the embedding, ``clip((c - mean) / sd, 0, 1)``, where c is its
-        mean cosine to the list and mean and sd are of its cosines to all genes (FRoGS).
+        ``"background"``: multiply by how much more similar the gene is to the other up genes (or
+        down genes) than to all genes of the embedding, ``clip((c - mean) / sd, 0, 1)``, where c is
+        its mean cosine to the list and mean and sd are of its cosines to all genes (FRoGS).
     center
         Centre the vectors on their mean over the genes of the data that have one. ``False`` takes
         them as they are, and a vector added to all of them changes the projection.
     up_down
-        Write the up and down parts, too.
+        Also write the projections of the up and of the down genes.
     organism
-        Species of the gene names; ``"auto"`` decides by what they match. Not asked where
-        :func:`newt_sc.pp.map_genes` was run.
+        Species of the gene names; ``"auto"`` decides by what they match. Not used after
+        :func:`newt_sc.pp.map_genes`.
     key_added
         Key in ``uns`` and, in place of ``X_newt``, in ``obsm``.
     copy
@@ -109,7 +109,7 @@ def embed_signatures(
         If ``embedding`` is neither a name nor a file.
     ValueError
         If the MuData does not share genes, a parameter is out of range, a value is infinite, or
-        there is nothing to embed.
+        no value is left to embed.
     GeneMatchError
         If no gene of a modality has a vector.
 

@@ -72,9 +72,9 @@ def explain(
     genes
         Genes to explain, by any identifier; all by default. Others are NaN.
     knowledge
-        What the blocks were made of, as :func:`newt_sc.datasets.bundle` returns it.
+        The knowledge that the blocks were made from, as :func:`newt_sc.datasets.bundle` returns it.
     n_neighbors
-        How many nearest genes to compare.
+        Number of nearest genes to compare.
     n_features
         Features kept for each gene and modality.
     random_state

@@ -57,14 +57,14 @@ def fuse(
     modalities
         Which modalities, in this order; all by default.
     weights
-        Weight of modalities in the concatenation; what is not named weighs 1. By default 0.7 for
-        ``lineage``, ``regulon`` and ``interaction``. ``{}`` for equal weights.
+        Weight of each modality in the concatenation. A modality that is not named has weight 1. By
+        default 0.7 for ``lineage``, ``regulon`` and ``interaction``. ``{}`` for equal weights.
     n_comps
         Dimensions of the fused vector; fewer where the blocks have fewer.
     power
-        Exponent of the singular values of the PCA. 1 gives principal component scores, best for
-        telling genes apart; less gives the first components less weight, better for projecting
-        cells (``docs/notes/encoders.md``).
+        Exponent of the singular values of the PCA. 1 gives principal component scores, which are
+        best for distinguishing genes. A smaller value gives the first components less weight, which
+        is better for projecting cells (``docs/notes/encoders.md``).
     random_state
         Seed of the randomised SVD.
 

@@ -63,8 +63,8 @@ def joint_map(
     via
         How both sides come into one space.
     label
-        Column of ``ref.obs`` with types, by which ``"shared"`` tells a shift between sides from
-        other mixtures.
+        Column of ``ref.obs`` with types, which help ``"shared"`` to distinguish a batch effect from
+        different proportions of types.
     %(embedding)s
     modalities, n_comps, layer, mask_var, organism, orthologs
         As in :func:`newt_sc.tl.map_to_reference`.
@@ -77,11 +77,11 @@ def joint_map(
     A new AnnData of the cells of both sides, without a matrix:
 
     - ``obs``: the columns of both, ``"newt_side"`` (``"query"`` or ``"reference"``) and
-      ``"newt_other_side"``, the share of a cell's neighbours that are of the other side;
+      ``"newt_other_side"``, the share of a cell's neighbours from the other side;
     - ``obsm["X_newt"]``, the cells in one space, and ``obsm["X_umap"]``; ``obsp`` and
       ``uns["neighbors"]`` of scanpy;
     - ``uns["newt_joint"]``: ``params``, ``mixing``, the mean of that share, and
-      ``mixing_expected``, what it would be if both sides were one.
+      ``mixing_expected``, its value if both sides were one data set.
 
     Raises
     ------

@@ -80,21 +80,21 @@ def lineage(
     groupby
         Column of ``obs`` with the groups. Cells without one (missing, or ``"NA"``) are left out.
     root
-        Group that the trees start from, such as the stem cells. Without it the hierarchy is as it
-        was agglomerated (``"nj"``: rooted in the last branch) and the spanning tree starts at its
-        most central group, which says nothing of time.
+        Group that the trees start from, such as the stem cells. Without it, the hierarchy keeps the
+        root of the clustering (``"nj"``: the last branch). The spanning tree starts at its most
+        central group, which says nothing about time.
     use_rep
-        Key of ``obsm`` to take distances in, instead of genes.
+        Key of ``obsm`` to compute distances in, instead of genes.
     method
-        How the hierarchy is made: a linkage of :func:`scipy.cluster.hierarchy.linkage`, or
+        Method of clustering: a linkage of :func:`scipy.cluster.hierarchy.linkage`, or
         ``"nj"``, neighbour joining, whose branches need not be equally long.
     metric
         Distance between centroids; ``"correlation"`` of genes and ``"cosine"`` in ``use_rep`` by
-        default. ``"ward"`` needs ``"euclidean"``. A group near the mean of all has no clear
-        direction, and its cosine distances are unsure, which its support shows; ``"euclidean"``
-        puts it in the middle.
+        default. ``"ward"`` needs ``"euclidean"``. A group near the mean of all groups has no clear
+        direction. Its cosine distances are uncertain, as its support shows. ``"euclidean"`` puts
+        such a group in the middle.
     n_resamples
-        How many bootstrap samples; 0 for no support.
+        Number of bootstrap samples; 0 for no support.
     n_neighbors
         Neighbours of a cell in the graph that PAGA is computed from, where ``adata.uns["paga"]`` is
         not that of ``groupby``.
@@ -229,8 +229,7 @@ def lineage_programs(
     %(adata)s Log-normalised expression, after :func:`newt_sc.tl.lineage`.
     gene_sets
         A mapping of names to genes, a GMT file, a network with ``source`` and ``target``, or ranked
-        markers: whatever
-        :func:`newt_sc.genes.gene_sets` takes.
+        markers: anything that :func:`newt_sc.genes.gene_sets` reads.
     regulons
         Network of factors: ``source``, ``target`` and, for its sign, ``weight``, as decoupler has
         them.
@@ -239,7 +238,7 @@ def lineage_programs(
     min_size
         Sets with fewer measured genes are left out.
     n_permutations
-        Permutations; the null is pooled over the sets of a branch.
+        Number of permutations. The null is pooled over the sets of a branch.
     %(random_state)s
     key
         Key of the lineage, ``"newt_lineage"`` by default.

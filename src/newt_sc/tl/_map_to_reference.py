@@ -107,13 +107,13 @@ def map_to_reference(
         How both sides come into one space.
     types
         Labels that may be assigned: a list of them, ``"all"``, or ``"auto"``. ``"auto"`` matters
-        without shared genes: if the query looks like some of the types only, by the directions in
-        which its cells vary and the levels of its genes, only those are called, and a warning names
-        the others. That helps where the query has one to three types, and can lose rare ones.
+        without shared genes: if the query seems to hold only some of the types, by the directions
+        in which its cells vary and the levels of its genes, only those are assigned. A warning
+        names the others. This helps if the query has one to three types, but can lose rare types.
     genes
-        Genes to read from the reference, such as ones that the query lacks, by their names in
-        ``ref.var_names``: the weighted mean of the neighbours that vote. Give ``ref.var_names`` for
-        all. Not of a saved reference.
+        Genes to impute from the reference, such as genes that the query lacks, named as in
+        ``ref.var_names``. The value is the weighted mean of the neighbours that vote. Give
+        ``ref.var_names`` for all. Not available for a saved reference.
     %(embedding)s
     modalities
         Blocks of the embedding instead of its fused vectors.
@@ -125,16 +125,16 @@ def map_to_reference(
         Genes to use on both sides: a column of ``var``, or ``None`` for all. By default
         ``"highly_variable"`` where present, otherwise the 2,000 most variable genes.
     organism
-        Species of the gene names, if both are of one; ``"auto"`` decides for each side.
+        Species of the gene names, if both have the same; ``"auto"`` decides for each side.
     orthologs
         A table of your own for any species: the first column has genes as ``adata`` or ``ref``
         names them, the second human symbols. A DataFrame, a mapping or a file with a header
         (tab-separated, or .csv). Genes that are in it take the human name, others keep theirs.
     n_neighbors
-        How many reference cells vote.
+        Number of reference cells that vote.
     min_confidence
-        Cells of smaller confidence get no label. ``"auto"`` is 0.7 for shared genes of like
-        experiments, 0.45 for those of unlike ones, 0.6 for ``"rotated"`` and 0.45 for
+        Cells of smaller confidence get no label. ``"auto"`` is 0.7 for shared genes of similar
+        experiments, 0.45 for shared genes of different ones, 0.6 for ``"rotated"`` and 0.45 for
         ``"aligned"``. 0 labels every cell.
     %(random_state)s
     key_added
@@ -148,9 +148,9 @@ def map_to_reference(
     - ``obs["newt_mapping_label"]``: the label, missing where the cell abstains, with the
       reference's categories;
     - ``obs["newt_mapping_votes"]``: share of the weighted votes for it, also of cells that abstain;
-    - ``obs["newt_mapping_confidence"]``: from 0 to 1, two parts cosine with the nearest centre of a
-      type, one part votes, both averaged over the cell and its neighbours in the query. Cells of
-      types that the reference lacks tend to get low values. It is no probability.
+    - ``obs["newt_mapping_confidence"]``: from 0 to 1, two thirds the cosine with the nearest centre
+      of a type, one third the votes, both averaged over the cell and its neighbours in the query.
+      Cells of types that the reference lacks tend to get low values. It is not a probability.
     - ``obs["newt_mapping_pseudotime"]``, NaN where the cell abstains, and
       ``obs["newt_mapping_pseudotime_sd"]``, the weighted standard deviation among the neighbours;
     - ``obs["newt_mapping_similarity"]``: mean cosine with the neighbours;
@@ -158,8 +158,8 @@ def map_to_reference(
       units of the reference; NaN where the cell abstains. Columns are their names, with ``_`` in
       place of ``/``;
     - ``obs["newt_mapping_abstained"]``: true if the cell got no label and no pseudotime;
-    - ``uns["newt_mapping"]``: ``params``, with the ``via`` that was used; ``choice``, why, and the
-      figures that it was chosen by; ``types`` that could be called; numbers of cells; and the
+    - ``uns["newt_mapping"]``: ``params``, with the ``via`` that was used; ``choice``: why, with the
+      figures it was based on; ``types`` that could be assigned; numbers of cells; and the
       ``embedding``.
 
     Raises

@@ -70,7 +70,7 @@ def mechanism(
     n_neighbors
         Compounds with a known mechanism to list for each compound, the most similar ones.
     min_confidence
-        Below it no mechanism is called.
+        With a lower confidence, no mechanism is predicted.
     groups
         Columns of ``obs``, where they are there: compounds that share a value in any of them, or
         the same signature, are one drug.
@@ -85,16 +85,16 @@ def mechanism(
     -------
     ``None``, or the copy. Written into the modality, or the AnnData:
 
-    - ``obs["newt_mechanism"]``: the mechanism called, empty where there is none;
-      ``obs["newt_mechanism_confidence"]``: probability that the call is right, NaN without a usable
-      signature.
+    - ``obs["newt_mechanism"]``: the predicted mechanism, empty where there is none;
+      ``obs["newt_mechanism_confidence"]``: probability that the prediction is right, NaN without a
+      usable signature.
     - ``uns["newt_mechanism"]``: ``params``; ``calls`` (``compound``, ``name``, ``mechanism``: the
-      best one, called or not, ``confidence``, ``answered``, ``score``, ``margin`` over the second,
-      ``known``: what is known already); ``neighbors`` (``compound``, ``rank``, ``neighbor``,
-      ``name``, ``similarity``, ``mechanism``); ``accuracy`` (``min_confidence``, ``answered``:
-      share of compounds with a known mechanism, ``n`` compounds, ``accuracy`` among them, and
-      ``most_frequent``: accuracy of always naming the most frequent mechanism).
-      :func:`newt_sc.get.mechanism` gives both for a compound.
+      best one, whether or not it is confident enough, ``confidence``, ``answered``, ``score``,
+      ``margin`` over the second, ``known``: what is known already); ``neighbors`` (``compound``,
+      ``rank``, ``neighbor``, ``name``, ``similarity``, ``mechanism``); ``accuracy``
+      (``min_confidence``, ``answered``: share of compounds with a known mechanism, ``n`` compounds,
+      ``accuracy`` among them, and ``most_frequent``: accuracy of always naming the most frequent
+      mechanism). :func:`newt_sc.get.mechanism` gives both for a compound.
 
     Raises
     ------
@@ -109,8 +109,8 @@ def mechanism(
     Warns
     -----
     NewtWarning
-        If compounds have no usable signature, or too few mechanisms are known to tell how often
-        calls are right; then there is no confidence and no call.
+        If compounds have no usable signature, or if too few mechanisms are known to measure how
+        often predictions are right. Then there is no confidence and no prediction.
 
     Examples
     --------

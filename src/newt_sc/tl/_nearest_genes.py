@@ -46,13 +46,13 @@ def nearest_genes(
     genes
         Genes, by any identifier that :func:`newt_sc.genes.resolve` knows.
     n_neighbors
-        How many for each gene.
+        Number of neighbours per gene.
     model
         The model that made the embedding: the model, its folder, or the name of a shipped one.
     knowledge
-        What the blocks were made of, as :func:`newt_sc.datasets.bundle` returns it.
+        The knowledge that the blocks were made from, as :func:`newt_sc.datasets.bundle` returns it.
     n_features
-        At most so many shared features of each modality.
+        Largest number of shared features to list per modality.
 
     Returns
     -------

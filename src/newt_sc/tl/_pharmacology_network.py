@@ -79,31 +79,31 @@ def pharmacology_network(
         ``"signature"``: cosine of ranked, standardised, partly whitened signatures. ``"profile"``:
         cosine of the profiles of z that :func:`newt_sc.tl.predict_targets` wrote, standardised and
         partly whitened. ``"both"``: the mean of the two, each scaled to mean 0 and standard
-        deviation 1 over pairs. Cross-fitted profiles have not seen a compound's own labels, but
-        have seen those of others.
+        deviation 1 over pairs. Cross-fitted profiles have not seen the compound's own labels, but
+        those of other compounds.
     fdr
         Largest false discovery rate of links between compounds, between genes, and of predicted
         targets.
     n_neighbors
-        Links of each compound to keep, the strongest; one that either end keeps stays.
+        Number of links to keep per compound, the strongest. A link stays if either end keeps it.
     max_targets
         Predicted targets of each compound to keep, the best by z among those whose ``fdr`` in
-        :func:`newt_sc.tl.predict_targets` is small enough. Without predictions there are known
-        targets alone.
-    %(embedding)s Its cosines link targets; ``gene_neighbors=0`` asks for none.
+        :func:`newt_sc.tl.predict_targets` is small enough. Without predictions, only known targets
+        are shown.
+    %(embedding)s Its cosines link targets; ``gene_neighbors=0`` leaves such links out.
     gene_neighbors
-        Links of each target to other targets to keep.
+        Number of links to other targets to keep per target.
     annotations
         Columns of ``obs`` to test communities for, several values in a field joined by ``|``. Of
-        ``atc_codes`` the first four characters count (pharmacological subgroup). Columns that are
-        not there are passed over. The first is the mechanism that is shown.
+        ``atc_codes`` the first four characters count (pharmacological subgroup). Missing columns
+        are skipped. The first column is the mechanism that is shown.
     groups
         Columns of ``obs``: compounds that share a value in any of them, or the same signature, are
         one drug. They are never linked, and count once in tests.
     resolution
         Of the Leiden communities.
     n_rewirings
-        Rewired graphs to compare the whole network with.
+        Number of rewired graphs to compare the whole network with.
     %(whitening)s
     %(random_state)s
     %(targets_key)s
@@ -145,23 +145,23 @@ def pharmacology_network(
 
     Notes
     -----
-    *Links of compounds.* The null is the similarity of compounds after each column of the whitened
-    matrix was permuted among compounds on its own: every gene keeps its values, what two compounds
-    share beyond single genes is gone. p is the share of null pairs that are at least as similar,
-    corrected by Benjamini and Hochberg over all pairs.
+    *Links of compounds.* The null is the similarity of compounds after each column of
+    the whitened matrix was permuted among compounds on its own. Every gene keeps its values;
+    similarity beyond single genes is lost. p is the share of null pairs that are at least as
+    similar, corrected by Benjamini and Hochberg over all pairs.
 
     *Targets.* Edges go by z, which compares a compound with those that do not bind the target, and
-    not by probability, which counts how often a target is hit: by that the same few targets are
-    linked to most compounds. Their ``fdr`` is against signatures with permuted genes. *Genes.*
-    Cosines of vectors, centred over all genes, against the same null as compounds: columns permuted
-    among the targets.
+    not by probability, which counts how often a target is hit: by probability, the same few targets
+    would be linked to most compounds. Their ``fdr`` is against signatures with permuted genes.
+    *Genes.* Cosines of vectors, centred over all genes, against the same null as compounds: columns
+    permuted among the targets.
 
-    *Enrichment.* Labels are permuted among drugs of like degree, in up to ten strata:
+    *Enrichment.* Labels are permuted among drugs of similar degree, in up to ten strata:
     well-connected drugs are in large communities and are well annotated, too. The distribution of
     the count is a convolution of hypergeometric ones, so p is exact. *Organisation.* The share of
     links whose two drugs share a label, and the modularity, against graphs rewired by double-edge
-    swaps, which keep the degree of each compound. Similarity by profiles has seen labels of other
-    compounds; ``similarity="signature"`` has seen none.
+    swaps, which keep the degree of each compound. Similarity of profiles has used labels of other
+    compounds; ``similarity="signature"`` uses none.
 
     References
     ----------

@@ -81,34 +81,35 @@ def predict_targets(
     %(modality)s
     genetic
         Modalities of genetic perturbations, such as ``["overexpression", "knockdown"]``, with
-        ``obs["target"]``. How alike a compound is to the loss of each target is written as evidence
-        of its own and never blended into z.
+        ``obs["target"]``. The similarity of a compound to the loss of each target is written as
+        separate evidence. It never enters z.
     structure
-        Column of ``obs`` with SMILES (needs RDKit, extra ``chem``), which the model shall use, too.
+        Column of ``obs`` with SMILES (needs RDKit, extra ``chem``), which the model then uses as
+        well.
     targets
         Labels, as of :class:`newt_sc.models.TargetPredictor`: a DataFrame with the columns
-        ``compound`` and ``target``, or its key in ``uns``. By default ``uns["targets"]`` where it
-        is there.
+        ``compound`` and ``target``, or its key in ``uns``. By default ``uns["targets"]``, if it
+        exists.
     known_targets
-        Ask for *further* targets of compounds with known ones: what is known of a compound counts,
-        too, and cross-fitting leaves out the family of the target instead of the compound's drug.
+        Predict *further* targets of compounds that have known ones. The known targets of a compound
+        then count, and cross-fitting leaves out the family of the target instead of the compound.
         Needs labels.
-    %(embedding)s It has to be the one that ``model`` was trained with.
+    %(embedding)s It must be the one that ``model`` was trained with.
     groupby
         Columns of ``obs`` that name the compound; several are joined by ``|``. Its signatures over
-        cell lines, doses, times and replicates are pooled as by
-        :func:`newt_sc.tl.pool_signatures`, and each of them gets what the pooled one gets.
-        ``"auto"``: ``pert_iname``, or else ``pert_id``, where it is there. ``None``: each signature
-        is a compound. Labels name groups, or signatures in them.
+        cell lines, doses, times and replicates are pooled as by :func:`newt_sc.tl.pool_signatures`,
+        and each of them gets what the pooled one gets. ``"auto"``: ``pert_iname``, or else
+        ``pert_id``, if there is such a column. ``None``: each signature is a compound. Labels name
+        groups, or signatures in them.
     model
         A trained model, its directory, or the name of a shipped one, instead of training. Labels in
-        ``uns["targets"]`` then only say what is known. Compounds that a model in memory was trained
-        on, with the same signature, are cross-fitted; a model on disk does not know them any more.
+        ``uns["targets"]`` then only mark what is known. Compounds that a model in memory was
+        trained on, with the same signature, are cross-fitted; a model on disk no longer has them.
     among
         Targets to score: ``"seen"``, those that were trained on; ``"all"``, every gene of the
         embedding; or genes.
     min_reliability
-        Below it, the compound counts as not answered.
+        With a lower reliability, a compound counts as not answered.
     %(random_state)s
     key_added
         Key instead of ``newt_targets``, in every slot.
@@ -119,26 +120,27 @@ def predict_targets(
     -------
     ``None``, or the copy. Written into the modality, or the AnnData, only when all is computed:
 
-    - ``obsm["newt_targets"]``: signatures x targets, z, float32: how far out the score is among
-      pairs that do not bind, as a normal score; NaN where a signature is all zero, constant or not
+    - ``obsm["newt_targets"]``: signatures x targets, z, float32: where the score stands among pairs
+      that do not bind, as a normal score; NaN where a signature is all zero, constant or not
       measured.
     - ``obsm["newt_targets_fdr"]``: false discovery rate over the targets of a compound, float32,
-      against signatures whose genes are permuted (Benjamini and Hochberg). It tells that the
-      signature says something of a target, not that the compound binds it.
-    - ``obsm["newt_targets_probability"]``: calibrated probabilities, float32, which count the
+      against signatures whose genes are permuted (Benjamini and Hochberg). A small value means that
+      the signature says something about a target, not that the compound binds it.
+    - ``obsm["newt_targets_probability"]``: calibrated probabilities, float32, which include the
       prior.
     - ``obsm["newt_targets_connectivity"]``, with ``genetic``: mean correlation of ranks with the
       signatures of the target over the genes measured in both (10 at least), gain of function with
-      the opposite sign, so that positive is like loss of the target; NaN where there is none.
+      the opposite sign, so that a positive value resembles loss of the target; NaN where there is
+      none.
     - ``uns["newt_targets"]``: of each target ``targets`` (its symbol), ``prior`` (share of training
       compounds), ``n_compounds`` and ``auroc`` (over compounds, cross-validated); of each signature
       ``signatures`` (its name), ``compound`` (its group, or itself), ``reliability`` (calibrated
       probability that the first target by z, of those that were trained on and asked for, is
       right), ``strength`` (log mean absolute value), ``nearest`` (largest kernel to a training
       compound), ``answered``, ``cross_fitted`` and ``known_to_model`` (the model was trained on it,
-      and recalls); ``labels``, what is known; ``told``, the pairs that the model was told;
-      ``model``, ``embedding``, ``sources`` (licences and sources of the labels that were trained
-      on) and ``params``.
+      so it recalls the answer); ``labels``, what is known; ``told``, the pairs that the model was
+      trained with; ``model``, ``embedding``, ``sources`` (licences and sources of the labels that
+      were trained on) and ``params``.
 
     Raises
     ------

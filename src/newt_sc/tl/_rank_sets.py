@@ -56,8 +56,8 @@ def rank_sets(
     ----------
     ranked_genes
         All genes that were measured: a Series of scores by gene, whose largest value ranks first; a
-        list of genes in order; an AnnData after :func:`scanpy.tl.rank_genes_groups`, one ranking a
-        group; or a table with ``names``, ``scores`` and, for several groups, ``group``, as
+        list of genes in order; an AnnData after :func:`scanpy.tl.rank_genes_groups`, one ranking
+        per group; or a table with ``names``, ``scores`` and, for several groups, ``group``, as
         :func:`scanpy.get.rank_genes_groups_df` gives. Only the order counts.
     gene_sets
         Sets of genes, as in :func:`newt_sc.tl.compare_sets`.
@@ -65,11 +65,11 @@ def rank_sets(
     key
         Key of ``uns`` with the ranked genes, for an AnnData.
     min_size, max_size
-        Only sets with so many genes that have a vector.
+        Sets with fewer or more genes that have a vector are left out.
     background
         Genes that random sets are drawn from; see :func:`newt_sc.tl.compare_sets`.
     n_permutations
-        Random orders of the genes, of which all random sets are prefixes.
+        Number of random orders of the genes. Random sets are their first genes.
     organism
         Organism of ranked genes and sets: ``"human"``, ``"mouse"`` or ``"auto"``.
     %(random_state)s
@@ -80,7 +80,7 @@ def rank_sets(
     ``score``, ``z`` against random sets of the same size, ``p`` (two-sided, the share of random
     sets further out on the side of ``z``, doubled; at least 2 / (``n_permutations`` + 1)), ``fdr``
     (Benjamini-Hochberg, within the group), ``n`` (genes with a vector) and ``peak`` (ranked genes
-    until the sum is furthest from 0). ``z`` is NaN where all random sets are alike.
+    until the sum is furthest from 0). ``z`` is NaN where all random sets have the same score.
 
     Raises
     ------

@@ -84,8 +84,8 @@ def repurpose(
         Column of ``obs`` with indications, several joined by ``|``, empty where none is known. Your
         own, or that of :func:`newt_sc.io.read_repurposing_hub`.
     mechanism
-        Column of ``obs`` with mechanisms, likewise, to measure accuracy beyond the same mechanism;
-        without it that is not measured.
+        Column of ``obs`` with mechanisms, likewise, to measure accuracy beyond the same mechanism.
+        Without it, that is not measured.
     top
         Compounds to return; ``None`` for all.
     include_known
@@ -100,17 +100,17 @@ def repurpose(
 
     Returns
     -------
-    One row per compound, best first: ``rank``, ``compound``, ``name``, ``score``, ``evidence`` (up
-    to three paths, joined by ``"; "``: like which drugs with the indication, or by which predicted
-    or known target to which gene), ``known`` (has it already), and how good the whole list is, the
-    same in each row: ``auroc``, over drugs of which something is known, each scored without its own
-    labels, with a 95 % bootstrap interval over drugs (``auroc_low``, ``auroc_high``), and, for
-    indications, ``auroc_beyond_mechanism``, where drugs do not count as evidence for one of the
-    same mechanism. For genes, it is the area for compounds with one of them as a known target: it
-    tells how well targets are found, not whether hitting them helps. NaN where fewer than two drugs
-    are positive. ``attrs["accuracy"]`` has, for indications, also ``mean_auroc`` over all
-    indications of five drugs or more, ``mean_low``, ``mean_high`` (bootstrap over indications),
-    ``mean_beyond_mechanism`` and ``n_indications``.
+    One row per compound, best first: ``rank``, ``compound``, ``name``, ``score``,
+    ``evidence`` (up to three paths, joined by ``"; "``: like which drugs with the indication, or by
+    which predicted or known target to which gene), ``known`` (has it already), and how good the
+    whole list is, the same in each row: ``auroc``, over drugs of which something is known, each
+    scored without its own labels, with a 95 % bootstrap interval over drugs (``auroc_low``,
+    ``auroc_high``), and, for indications, ``auroc_beyond_mechanism``, where drugs do not count as
+    evidence for one of the same mechanism. For genes, it is the area for compounds with one of them
+    as a known target: it measures how well targets are found, not whether hitting them helps. NaN
+    where fewer than two drugs are positive. ``attrs["accuracy"]`` has, for indications, also
+    ``mean_auroc`` over all indications of five drugs or more, ``mean_low``, ``mean_high``
+    (bootstrap over indications), ``mean_beyond_mechanism`` and ``n_indications``.
 
     Raises
     ------

@@ -66,13 +66,13 @@ def score_programs(
     %(embedding)s
     min_genes
         How many genes of a program must vary in the data to be scored without relatives. In the
-        benchmark of this package relatives helped up to two. 1 takes relatives only where none
-        varies, 0 never.
+        benchmark of this package, relatives helped with up to two such genes. 1 uses relatives only
+        if no gene varies; 0 never uses them.
     layer
         Layer to use instead of ``X``.
     organism
-        Species of the genes of ``adata``; ``"auto"`` decides by what they match. Not asked where
-        :func:`newt_sc.pp.map_genes` was run.
+        Species of the genes of ``adata``; ``"auto"`` decides by what they match. Not used after
+        :func:`newt_sc.pp.map_genes`.
     random_state
         Seed by which scanpy draws control genes.
     key_added
