@@ -16,6 +16,7 @@ from newt_sc._warn import warn
 from newt_sc.errors import FormatError
 
 from ._table import clean_label, clean_name, read_strings, some, warn_missing
+from ._text import encoding_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,8 +78,8 @@ def read_repurposing_hub(
     FileNotFoundError
         If there is no such file.
     FormatError
-        If a column is missing, a drug comes twice, or a row is malformed. Older releases are not
-        UTF-8: convert them with ``iconv -f latin1 -t utf-8``.
+        If a column is missing, a drug comes twice, or a row is malformed. UTF-8 and Latin-1 are
+        read: several releases are in the latter.
 
     Warns
     -----
@@ -152,7 +153,9 @@ def read_drugbank_targets(path: StrPath) -> pd.DataFrame:
     >>> nt.tl.predict_targets(adata, targets=labels)  # doctest: +SKIP
     """
     columns = ("Gene Name", "UniProt ID", "Species", "Drug IDs")
-    table = _read(path, columns, f"DrugBank offers it as 'Drug target identifiers': {_DRUGBANK}")
+    table = _read(
+        path, columns, f"DrugBank offers it as 'Drug target identifiers': {_DRUGBANK}", sep=","
+    )
     human = table[table["Species"].map(clean_label).isin(_SPECIES)]
     if human.empty:
         found = some(dict.fromkeys(table["Species"]))
@@ -169,10 +172,12 @@ def read_drugbank_targets(path: StrPath) -> pd.DataFrame:
     return pairs.astype(str).drop_duplicates(ignore_index=True)
 
 
-def _read(path: StrPath, columns: tuple[str, ...], offered: str, **how: str | None) -> pd.DataFrame:
+def _read(path: StrPath, columns: tuple[str, ...], offered: str, **how: str) -> pd.DataFrame:
     """Read the table of strings; where there is none, say who offers it."""
     try:
-        return read_strings(path, expected=columns, **{"sep": ",", **how})
+        if how.pop("encoding", "") == "any":
+            how["encoding"] = encoding_of(path)
+        return read_strings(path, expected=columns, **how)
     except FileNotFoundError as error:
         message = f"no such file; {offered}"
         raise FileNotFoundError(errno.ENOENT, message, fspath(path)) from error
@@ -181,7 +186,7 @@ def _read(path: StrPath, columns: tuple[str, ...], offered: str, **how: str | No
 def _read_hub(path: StrPath, columns: tuple[str, ...], kind: str) -> pd.DataFrame:
     """Read one of the two files of the Hub, without rows that name no drug."""
     offered = f"the Repurposing Hub offers it as repurposing_{kind}_*.txt: {_HUB}"
-    table = _read(path, columns, offered, sep="\t", comment="!")
+    table = _read(path, columns, offered, sep="\t", comment="!", encoding="any")
     name = table["pert_iname"].map(clean_label)
     warn_missing(path, int((name == "").sum()), f"names of {kind}")
     return table.assign(pert_iname=name)[name != ""]

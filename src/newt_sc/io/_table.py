@@ -141,6 +141,7 @@ def open_table(
     quoted: bool = True,
     comment: str | None = None,
     expected: Iterable[str] = (),
+    encoding: str = "utf-8-sig",
 ) -> Iterator[tuple[list[str], Iterator[Row]]]:
     """Open a table with a header, every row of it as long as the header.
 
@@ -154,6 +155,8 @@ def open_table(
         Lines that start with it are skipped.
     expected
         Columns that have to be there.
+    encoding
+        See :func:`open_text`.
 
     Yields
     ------
@@ -177,7 +180,7 @@ def open_table(
                 raise FormatError(path, number, message)
             yield number, row
 
-    with open_text(path) as text:
+    with open_text(path, encoding) as text:
         lines: Iterator[str] = text
         if comment is not None:  # a blank line in their place, so that lines are counted right
             lines = ("\n" if line.startswith(comment) else line for line in text)
@@ -200,6 +203,7 @@ def read_strings(
     sep: str | None = None,
     comment: str | None = None,
     expected: Iterable[str] = (),
+    encoding: str = "utf-8-sig",
 ) -> pd.DataFrame:
     """Read a table with a header as strings without white space around them.
 
@@ -207,7 +211,8 @@ def read_strings(
     :func:`open_table`.
     """
     known: dict[str, str] = {}  # one object for each distinct string
-    with open_table(path, sep=sep, comment=comment, expected=expected) as (names, rows):
+    table = open_table(path, sep=sep, comment=comment, expected=expected, encoding=encoding)
+    with table as (names, rows):
         lines: list[int] = []
         columns: list[list[str]] = [[] for _ in names]
         while block := list(islice(rows, _BLOCK)):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import gzip
 import io
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from os import PathLike, fspath
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TextIO, cast
@@ -23,6 +24,7 @@ __all__ = [
     "check_field",
     "create_text",
     "damage_named",
+    "encoding_of",
     "is_gzip",
     "iter_lines",
     "open_binary",
@@ -31,6 +33,7 @@ __all__ = [
 
 StrPath = str | PathLike[str]
 
+_BLOCK = 2**20
 _GZIP = b"\x1f\x8b"
 _FORBIDDEN = frozenset("\t\n\r\0\ufeff")
 _OTHER_COMPRESSION = {
@@ -121,9 +124,22 @@ def is_gzip(path: StrPath) -> bool:
         return file.read(2) == _GZIP
 
 
+def encoding_of(path: StrPath) -> str:
+    """Name the encoding of a text file of which old releases are Latin-1: that, or UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with open_binary(path) as binary, suppress(EOFError, OSError, zlib.error):
+        try:
+            while block := binary.read(_BLOCK):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "latin-1"
+    return "utf-8-sig"  # damaged gzip data, too: who reads it says so
+
+
 @contextmanager
-def open_text(path: StrPath) -> Iterator[TextIO]:
-    """Open a UTF-8 text file, plain or gzip, for reading as a stream.
+def open_text(path: StrPath, encoding: str = "utf-8-sig") -> Iterator[TextIO]:
+    """Open a text file, plain or gzip, for reading as a stream.
 
     A byte order mark is dropped and every kind of line end is read as a newline.
 
@@ -131,6 +147,8 @@ def open_text(path: StrPath) -> Iterator[TextIO]:
     ----------
     path
         The file.
+    encoding
+        Its encoding, UTF-8 unless its owners use another.
 
     Yields
     ------
@@ -160,7 +178,7 @@ def open_text(path: StrPath) -> Iterator[TextIO]:
                 raise FormatError(
                     path, 1, "found NUL bytes, expected UTF-8 text: this is a binary or UTF-16 file"
                 )
-            with io.TextIOWrapper(binary, encoding="utf-8-sig") as text:
+            with io.TextIOWrapper(binary, encoding=encoding) as text:
                 yield text
         except _BROKEN as error:
             where = _find_broken_line(path)
