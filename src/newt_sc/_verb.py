@@ -310,7 +310,7 @@ def _check_writable(name: str, data: Any, *, copy: bool) -> None:
     if parts is not None and backed:
         msg = (
             f"{name} has backed modalities {backed}, expected ones that can be"
-            f" {'copied' if copy else 'written to'}; read it without backed= first."
+            f" {'copied' if copy else 'written to'}; read it by mudata.read_h5mu(path) first."
         )
         raise ValueError(msg)
 

@@ -9,9 +9,28 @@ from typing import Final
 
 from newt_sc.errors import NewtWarning
 
-__all__ = ["warn"]
+__all__ = ["takes", "warn"]
 
 _HOME: Final = str(Path(__file__).parent)
+# Frames that stand between a user and a verb: the runner of verbs, and commands.
+_BETWEEN: Final = (str(Path(_HOME, "_verb.py")), str(Path(_HOME, "cli")))
+
+
+def takes(parameter: str) -> bool:
+    """Whether the function that the user called has such a parameter.
+
+    What verbs share asks this before it advises to pass one. The function is that of the outermost
+    frame within newt_sc.
+    """
+    called, frame = None, sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith(_HOME) and not file.startswith(_BETWEEN):
+            called = frame.f_code
+        frame = frame.f_back  # type: ignore[assignment]
+    if called is None:
+        return False
+    return parameter in called.co_varnames[: called.co_argcount + called.co_kwonlyargcount]
 
 
 def warn(text: str) -> None:

@@ -21,7 +21,6 @@ from newt_sc.cli._words import in_files_and_options
     [
         ("embed", "If they are human, pass organism='human'.", "pass --organism human."),
         ("embed", "If they are not, pass organism=.", "pass --organism."),
-        ("explain", "If not, pass organism='human', or give ids.", "If not, give ids."),
         ("embed", "layer 'x' is not in adata.layers", "--layer 'x' is not in layers of in.h5ad"),
         ("embed", "n_comps is 0, expected 1 or more.", "--n-comps is 0, expected"),
         ("embed", "adata.obs['a b'] holds numbers", "obs['a b'] of in.h5ad holds numbers"),

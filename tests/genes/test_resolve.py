@@ -464,7 +464,7 @@ def test_bad_names(names: Any, error: type[Exception], match: str) -> None:
 
 
 def test_bad_organism() -> None:
-    with pytest.raises(ValueError, match="'rat' is not known; expected 'auto', 'human' or 'mouse'"):
+    with pytest.raises(ValueError, match="organism is 'rat', expected 'auto', 'human' or 'mouse'"):
         nt.genes.resolve(["TP53"], organism="rat")  # type: ignore[arg-type]
 
 

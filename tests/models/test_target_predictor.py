@@ -1154,7 +1154,7 @@ def test_known_targets_explain(problem: Problem, make: Callable[..., TargetPredi
 def test_known_targets_are_refused_elsewhere(
     make: Callable[..., TargetPredictor], tmp_path: Any
 ) -> None:
-    with pytest.raises(ValueError, match="known_targets=False"):
+    with pytest.raises(ValueError, match="known targets are compared, too"):
         make(known_targets=True, n_inducing=10)
     with pytest.raises(ValueError, match="number of families of targets"):
         make(known_targets=True).train(n_folds=1000)

@@ -54,8 +54,6 @@ def in_files_and_options(text: str, verb: Verb, options: Namespace) -> str:
         given = [keyword(one, every=True) for one in _KEYWORD.finditer(match[2] or "")]
         return " ".join([f"newt-sc {_COMMANDS[match[1]]}", *given])
 
-    if "organism" not in known:
-        text = re.sub(r"pass organism=\S*,? (?:or )?", "", text)
     text = _KEYWORD.sub(keyword, _CALL.sub(call, _ONLY_PYTHON.sub("", text)))
     for name, file in files.items():
         shown = file.replace("\\", r"\\")

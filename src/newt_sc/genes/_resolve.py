@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc._missing import MISSING
-from newt_sc._warn import warn
+from newt_sc._warn import takes, warn
 from newt_sc.errors import GeneMatchError
 
 from ._lookup import human, mouse, table_release
@@ -326,7 +326,7 @@ def resolve_names(
         Do not warn.
     """
     if organism not in ("auto", "human", "mouse"):
-        msg = f"organism={organism!r} is not known; expected 'auto', 'human' or 'mouse'"
+        msg = f"organism is {organism!r}, expected 'auto', 'human' or 'mouse'."
         raise ValueError(msg)
     query = check_names(names, what)
     bare = [_REGISTRY.sub("", name.strip(), count=1) for name in query]
@@ -397,6 +397,7 @@ _MANY_IDS, _ID_SHARE = 100, 0.95
 def _messages(found: Resolution, what: str, *, capitals: bool, asked: bool) -> Iterator[str]:
     """Say what was decided that may be meant otherwise."""
     n = len(found.name)
+    advice = "pass organism={}, or give" if takes("organism") else "give"
     names = "names" if what == "names" else f"names of {what}"
     digits = [_DIGITS.fullmatch(name) is not None for name in found.name]
     n_digits, n_genes = sum(digits), sum(map(bool, found.gene))
@@ -405,12 +406,12 @@ def _messages(found: Resolution, what: str, *, capitals: bool, asked: bool) -> I
     if not asked and not found.evident and n_digits > n / 2 and not sure:
         yield (
             f"{n_digits} of {n} names are all digits and are taken as Entrez ids of"
-            f" {found.organism} genes. If they are not, pass organism=, or give symbols."
+            f" {found.organism} genes. If they are not, {advice.format('')} symbols."
         )
     if capitals:
         yield (
             f"The {n} {names} are taken as symbols of mouse in capitals: more of them are symbols"
-            " of mouse than of human. If they are human, pass organism='human', or give ids."
+            f" of mouse than of human. If they are human, {advice.format(repr('human'))} ids."
         )
     lost = [name for name in found.name if name in MISSING]
     if lost:

@@ -79,7 +79,9 @@ def explanation(
     found = _features(info, embedding.obs_names[row], names or {})
     if kind == "features":
         if found is None:
-            msg = "The explanation has no features: run newt_sc.tl.explain with knowledge=."
+            msg = (
+                "The explanation has no features: run newt_sc.tl.explain(embedding, knowledge=...)."
+            )
             raise KeyError(msg)
         return found
     out = _modalities(info, embedding, row)
@@ -101,8 +103,8 @@ def _modalities(info: Mapping[str, Any], embedding: AnnData, row: int) -> pd.Dat
     out = out[[bool(np.isfinite(embedding.obsm[name][row]).all()) for name in modalities]]
     if len(out) > 1 and not np.isfinite(out["effect"]).any():
         msg = (
-            f"Gene {embedding.obs_names[row]!r} was not explained: name it in genes= of"
-            " newt_sc.tl.explain."
+            f"Gene {embedding.obs_names[row]!r} was not explained: name it in"
+            " newt_sc.tl.explain(embedding, genes=...)."
         )
         raise ValueError(msg)
     ranks = out[["attention", "effect"]].dropna().rank(ascending=False)

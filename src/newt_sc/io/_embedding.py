@@ -171,7 +171,7 @@ def read_embedding(
         return _check(path, *read_safetensors(path, tensor=tensor, vocab=vocab))
     if tensor is not None or vocab is not None:
         raise ValueError(
-            f"tensor= and vocab= are for safetensors, found a file in the format {kind!r}; leave"
+            f"tensor and vocab are for safetensors, found a file in the format {kind!r}; leave"
             " them out"
         )
     if kind in ("h5ad", "zarr"):

@@ -129,8 +129,8 @@ def _choose(
     if not known:
         message = (
             f"found {len(tables)} tables of numbers ({some(tables) or 'none'}) and none with a name"
-            f" that is known, such as {TENSOR_NAMES[0]!r} or {TENSOR_NAMES[4]!r}; say by tensor="
-            " which one holds the gene vectors"
+            f" that is known, such as {TENSOR_NAMES[0]!r} or {TENSOR_NAMES[4]!r}; say which one"
+            " holds the gene vectors: newt_sc.io.read_embedding(path, tensor=...)"
         )
         raise FormatError(path, None, message)
     return known[0]
@@ -168,8 +168,8 @@ def _find_genes(
                 return candidate, _parse(candidate, text.read())
     message = (
         f"found no genes: neither {_GENES!r} in its metadata nor {beside[0].name} or"
-        f" {beside[1].name} beside it; give the JSON file of genes in the order of the rows, or of"
-        " gene -> row, by vocab="
+        f" {beside[1].name} beside it; put one there, or give the JSON file of genes in the order"
+        " of the rows, or of gene -> row: newt_sc.io.read_embedding(path, vocab=...)"
     )
     raise FormatError(path, None, message)
 

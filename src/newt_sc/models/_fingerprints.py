@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from newt_sc._warn import warn
+from newt_sc._warn import takes, warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +50,8 @@ def morgan_fingerprints(
         from rdkit import Chem, DataStructs, rdBase
         from rdkit.Chem import rdFingerprintGenerator
     except ImportError as error:
-        msg = "Structures need RDKit: pip install 'newt-sc[chem]', or use structure=None."
+        without = ", or use structure=None" if takes("structure") else ""
+        msg = f"Structures need RDKit: pip install 'newt-sc[chem]'{without}."
         raise ImportError(msg) from error
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=radius, fpSize=n_bits)
     out = np.zeros((len(smiles), n_bits), dtype=np.uint8)

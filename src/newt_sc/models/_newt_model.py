@@ -574,8 +574,8 @@ class NEWT(BaseModelClass):  # type: ignore[misc]  # scvi-tools has no types
     def _own(self) -> Blocks:
         if self.adata is None:
             raise ValueError(
-                "The model was loaded without data: load it with adata=, or give data to this"
-                " method."
+                "The model was loaded without data, which this needs: load it by"
+                " newt_sc.models.NEWT.load(directory, adata=...)."
             )
         return _data(self.adata)
 

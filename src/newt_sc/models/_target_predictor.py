@@ -684,11 +684,11 @@ def _check_params(params: dict[str, Any], structure: str | None) -> None:
         raise ValueError(f"Found {sizes}; expected numbers above 0.")
     if not -1 <= params["whitening"] <= 0 or params["n_inducing"] < 0:
         raise ValueError(
-            f"Found whitening={params['whitening']} and n_inducing={params['n_inducing']};"
+            f"Found whitening {params['whitening']} and n_inducing {params['n_inducing']};"
             " expected an exponent from -1 to 0 and a number of points."
         )
     if params["n_inducing"] and (structure or params["known_weight"]):
         raise ValueError(
-            "n_inducing is for signatures alone; set structure=None and known_targets=False, or"
-            " leave n_inducing."
+            f"n_inducing is {params['n_inducing']}, expected 0 where structures or known targets"
+            " are compared, too; leave one or the other out."
         )
