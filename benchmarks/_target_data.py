@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SETS = ("drugbank", "binds")
 TITLES = {"drugbank": "DrugBank targets", "binds": "compound binds gene"}
 N_FOLDS, MIN_DRUGS, N_BOOTSTRAP = 5, 5, 500
+STRENGTHS = ("weakest third", "middle third", "strongest third")
 SOURCE = _common.ROOT / "src" / "newt_sc"
 
 
@@ -62,6 +63,15 @@ def folds(strict: bool = True) -> np.ndarray:
 
 
 @cache
+def thirds() -> np.ndarray:
+    """Third of each compound by the strength of its signature, 0 for the weakest; cut at those of
+    the folds that are not the hold-out.
+    """
+    strength = read_compounds(data(), data().var_names).strength
+    return np.digitize(strength, np.quantile(strength[folds() != N_FOLDS - 1], [1 / 3, 2 / 3]))
+
+
+@cache
 def asked(label_set: str) -> pd.Index:
     """Targets with at least five drugs."""
     Y = labels(label_set)
@@ -83,11 +93,15 @@ def state() -> str:
     return _cache.code_hash(*rooms, *models, here / "_target_peers.py", here / "_peers.py")
 
 
-def area(S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """AUROC of each column with weighted rows, pairs compared within folds; ``weight`` is
-    replicates x rows.
-    """
-    won, pairs = np.zeros((len(weight), S.shape[1])), np.zeros((len(weight), S.shape[1]))
+def won(
+    S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of a compound with and one without each target: weight of those in the right order, and
+    of all.
+
+    Pairs are compared within folds (``where``); ``weight`` is replicates x rows, and so are both
+    results with targets as columns. A pair with the same score counts one half."""
+    right, pairs = np.zeros((len(weight), S.shape[1])), np.zeros((len(weight), S.shape[1]))
     for fold in np.unique(where):
         at = np.flatnonzero(where == fold)
         for j in range(S.shape[1]):
@@ -95,12 +109,22 @@ def area(S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray) ->
             if np.isnan(s).any() or not y.any():
                 continue
             up, low = weight[:, at[y]], weight[:, at[~y]]
-            above = (
-                0.5 + np.sign(s[y][:, None] - s[~y]) / 2
-            )  # 1 for a pair in the right order, 0.5 for a tie
-            won[:, j] += ((up @ above) * low).sum(axis=1)
+            above = 0.5 + np.sign(s[y][:, None] - s[~y]) / 2
+            right[:, j] += ((up @ above) * low).sum(axis=1)
             pairs[:, j] += up.sum(axis=1) * low.sum(axis=1)
-    return np.divide(won, pairs, out=np.full(won.shape, np.nan), where=pairs > 0)
+    return right, pairs
+
+
+def share(right: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """AUROC of each target, NaN where there is no pair."""
+    return np.divide(right, pairs, out=np.full(right.shape, np.nan), where=pairs > 0)
+
+
+def area(S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """AUROC of each column with weighted rows, pairs compared within folds; ``weight`` is
+    replicates x rows.
+    """
+    return share(*won(S, Y, weight, where))
 
 
 @cache

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 import newt_sc as nt
-from benchmarks import _cache, _common
+from benchmarks import _cache, _common, _network_hubs
 from benchmarks._target_data import N_FOLDS, SETS, data, drawn, drugs, folds, labels, state
 from newt_sc import _kernels
 from newt_sc.models._target_predictor import read_compounds
@@ -455,6 +455,7 @@ def main() -> None:
         communities()
         mechanisms()
         indications()
+        _network_hubs.report()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,118 @@
+"""Whether the predicted edges of a network go to popular targets more often than labels do.
+
+The null keeps the degree of each compound: its edges go to as many other targets that are not known
+of it, drawn by how many compounds have them in the labels."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control, spearmanr
+
+import newt_sc as nt
+from benchmarks import _common
+from benchmarks._target_data import data
+
+N_GRAPHS, N_POPULAR, N_SHOWN, FDR = 2000, 10, 8, 0.05
+
+
+@cache
+def edges() -> tuple[np.ndarray, np.ndarray, pd.Index]:
+    """Predicted edges and known pairs, compounds x targets that were trained on, and the targets'
+    names.
+    """
+    adata = data().copy()
+    nt.tl.predict_targets(adata)
+    nt.tl.pharmacology_network(adata, gene_neighbors=0, n_rewirings=0)
+    names = pd.Index(adata.uns["newt_targets"]["targets"])
+    table = adata.uns["newt_network"]["edges"]
+    out = []
+    for kind in ("predicted", "known"):
+        some = table[table["kind"] == kind]
+        found = np.zeros((adata.n_obs, len(names)), dtype=bool)
+        column = names.get_indexer(some["target"].str.removeprefix("gene:"))
+        row = adata.obs_names.get_indexer(some["source"])
+        found[row[column >= 0], column[column >= 0]] = True
+        out.append(found)
+    return out[0], out[1], names
+
+
+def drawn(k: np.ndarray, known: np.ndarray, popular: np.ndarray, n_graphs: int) -> np.ndarray:
+    """Degrees of the targets in random graphs: graphs x targets.
+
+    Parameters
+    ----------
+    k
+        Edges of each compound.
+    known
+        Pairs that are no edges, compounds x targets.
+    popular
+        Compounds of each target in the labels: what targets are drawn by, without replacement.
+    n_graphs
+        How many graphs.
+    """
+    rng = np.random.default_rng(0)
+    degree = np.zeros((n_graphs, known.shape[1]), dtype=np.int64)
+    log = np.log(np.where(popular > 0, popular, 1e-9))
+    for i in np.flatnonzero(k):
+        # The k largest of log weight + Gumbel noise are a draw without replacement by weight.
+        noisy = log + rng.gumbel(size=degree.shape)
+        noisy[:, known[i]] = -np.inf
+        first = np.argpartition(-noisy, k[i] - 1, axis=1)[:, : k[i]]
+        np.add.at(degree, (np.arange(n_graphs)[:, None], first), 1)
+    return degree
+
+
+def measures(degree: np.ndarray, popular: np.ndarray) -> dict[str, float]:
+    """What is compared between a graph and random ones."""
+    top = np.argsort(-popular, kind="stable")[:N_POPULAR]
+    by_degree = np.sort(degree)[::-1]
+    return {
+        f"share of edges to the {N_POPULAR} most popular targets": degree[top].sum() / degree.sum(),
+        "rank correlation of edges and popularity": float(spearmanr(degree, popular).statistic),
+        "targets with an edge": float((degree > 0).sum()),
+        "most edges of one target": float(by_degree[0]),
+        f"share of edges to the {N_POPULAR} targets with most": by_degree[:N_POPULAR].sum()
+        / degree.sum(),
+    }
+
+
+def report() -> None:
+    """Print and write the tables."""
+    predicted, known, names = edges()
+    popular = known.sum(axis=0)
+    degree, k = predicted.sum(axis=0), predicted.sum(axis=1)
+    null = drawn(k, known, popular, N_GRAPHS)
+    observed = measures(degree, popular)
+    random = pd.DataFrame([measures(one, popular) for one in null])
+    rows = []
+    for name, value in observed.items():
+        form = ".3f" if value < 1 else ",.0f"
+        x = random[name].to_numpy()
+        rows.append([name, f"{value:{form}}", f"{x.mean():{form}} ± {x.std():{form}}"])
+    p = (1 + (null >= degree).sum(axis=0)) / (N_GRAPHS + 1)
+    above = (false_discovery_control(p) <= FDR) & (degree > 0)
+    over = np.maximum(degree - null.mean(axis=0), 0)
+    rows.append(["targets with more edges than expected", str(int(above.sum())), ""])
+    share = f"{degree[above].sum() / degree.sum():.3f}"
+    rows.append(["share of edges to these", share, f"{_share(null, above):.3f}"])
+    shown = [i for i in np.argsort(-over) if above[i]][:N_SHOWN]
+    told = ", ".join(f"{names[i]} {degree[i]} ({null[:, i].mean():.1f})" for i in shown)
+    _common.report(
+        "network-hubs",
+        "Networks: targets with many predicted edges",
+        ["predicted edges", "observed", "random graphs"],
+        rows,
+        f"`tl.pharmacology_network` after `tl.predict_targets`, both with defaults:"
+        f" {int(degree.sum()):,} predicted edges of {int((k > 0).sum())} compounds, known pairs"
+        f" left out. Random: {N_GRAPHS:,} graphs in which each compound has as many edges, to"
+        " targets that are not known of it, drawn by their popularity, the number of compounds"
+        f" that have them in the labels. More than expected: at a false discovery rate of"
+        f" {FDR:.0%} over targets. The furthest above, with what is expected: {told}.",
+    )
+
+
+def _share(null: np.ndarray, above: np.ndarray) -> float:
+    return float((null[:, above].sum(axis=1) / null.sum(axis=1)).mean())
