@@ -46,20 +46,15 @@ def labels(label_set: str) -> pd.DataFrame:
 
 
 @cache
-def drugs(strict: bool = True) -> np.ndarray:
-    """Drug of each compound: same name or skeleton; if strict, also the same signature."""
-    compounds = read_compounds(data(), data().var_names)
-    if strict:
-        return drug_groups(data(), compounds, ("name", "inchikey"))
-    obs = data().obs
-    skeleton = obs["inchikey"].astype(str).str.split("|").str[0].str[:14]
-    return _kernels.joined_groups(obs.index, obs["name"].astype(str).str.lower(), skeleton)
+def drugs() -> np.ndarray:
+    """Drug of each compound: the same name, skeleton or signature."""
+    return drug_groups(data(), read_compounds(data(), data().var_names), ("name", "inchikey"))
 
 
 @cache
-def folds(strict: bool = True) -> np.ndarray:
+def folds() -> np.ndarray:
     """Fold of each compound."""
-    return _kernels.grouped_folds(drugs(strict), N_FOLDS)
+    return _kernels.grouped_folds(drugs(), N_FOLDS)
 
 
 @cache
@@ -128,9 +123,9 @@ def area(S: np.ndarray, Y: np.ndarray, weight: np.ndarray, where: np.ndarray) ->
 
 
 @cache
-def draws(strict: bool = True) -> np.ndarray:
+def draws() -> np.ndarray:
     """Bootstrap weights of compounds, by drug; the first row is 1."""
-    return drawn(drugs(strict), N_BOOTSTRAP)
+    return drawn(drugs(), N_BOOTSTRAP)
 
 
 def drawn(group: np.ndarray, n: int) -> np.ndarray:

@@ -71,18 +71,14 @@ def target_folds(families: bool) -> pd.Series:
     return pd.Series(_kernels.grouped_folds(group, N_FOLDS), index=every())
 
 
-def parts(
-    split: str, *, final: bool, strict: bool = True
-) -> list[tuple[np.ndarray, np.ndarray, pd.Index, pd.Index]]:
+def parts(split: str, *, final: bool) -> list[tuple[np.ndarray, np.ndarray, pd.Index, pd.Index]]:
     """Training compounds, test compounds, targets not to be trained on and targets to score, for
     each part.
     """
     scored = [N_FOLDS - 1] if final else list(range(N_FOLDS - 1))
     n = data().n_obs
     everyone = np.arange(n)
-    rows = [
-        (np.flatnonzero(folds(strict) != f), np.flatnonzero(folds(strict) == f)) for f in scored
-    ]
+    rows = [(np.flatnonzero(folds() != f), np.flatnonzero(folds() == f)) for f in scored]
     if split == "compound":
         return [(train, test, pd.Index([]), every()) for train, test in rows]
     family = "family" in split
@@ -160,42 +156,40 @@ PAIRS = (
 
 
 @cache
-def scores(name: str, split: str, *, final: bool, strict: bool = True) -> pd.DataFrame:
+def scores(name: str, split: str, *, final: bool) -> pd.DataFrame:
     """Scores of all compounds (rows) for the targets asked of; NaN where a fold is not scored."""
 
     def compute() -> tuple[pd.Index, np.ndarray]:
         S = pd.DataFrame(np.nan, index=data().obs_names, columns=every())
-        for train, test, hidden, out in parts(split, final=final, strict=strict):
+        for train, test, hidden, out in parts(split, final=final):
             S.iloc[test, S.columns.get_indexer(out)] = METHODS[name][0](
                 train, test, hidden, out, split
             )
         return S.index, S.to_numpy()
 
-    _, X = _cache.vectors([state(), name, split, final, strict], compute)
+    _, X = _cache.vectors([state(), name, split, final], compute)
     return pd.DataFrame(X, index=data().obs_names, columns=every())
 
 
 # -- scores ----------------------------------------------------------------------------------------
 
 
-def replicates(
-    name: str, split: str, label_set: str, *, final: bool, strict: bool = True
-) -> np.ndarray:
+def replicates(name: str, split: str, label_set: str, *, final: bool) -> np.ndarray:
     """Mean AUROC over targets: of the data, then of bootstrap replicates."""
     columns = asked(label_set)
-    S = scores(name, split, final=final, strict=strict)[columns]
+    S = scores(name, split, final=final)[columns]
     Y = labels(label_set)[columns].to_numpy()
     by_compound = split in ("compound", "both", "both, family")
-    where = folds(strict) if by_compound else np.zeros(len(Y), dtype=int)
+    where = folds() if by_compound else np.zeros(len(Y), dtype=int)
     use = S.notna().any(axis=1).to_numpy()
-    key = [state(), name, split, label_set, final, strict, N_BOOTSTRAP, "area 1"]
+    key = [state(), name, split, label_set, final, N_BOOTSTRAP, "area 1"]
 
     def compute() -> pd.DataFrame:
         some = S.columns[S[use].notna().all()] if not by_compound else columns
         A = area(
             S.loc[use, some].to_numpy(),
             Y[use][:, columns.get_indexer(some)],
-            draws(strict)[:, use],
+            draws()[:, use],
             where[use],
         )
         return pd.DataFrame({"mean": np.nanmean(A, axis=1)})
@@ -221,15 +215,6 @@ def table(label_set: str, names: list[str], *, final: bool) -> list[list[str]]:
         print("; ".join(cells), flush=True)
         rows.append(cells)
     return rows
-
-
-def loose(label_set: str) -> str:
-    """Say what comes out if one signature under two compound names may be in two folds."""
-    found = replicates("NEWT, defaults", "compound", label_set, final=False, strict=False)
-    return (
-        " Grouped by name and InChIKey alone, so that one signature under two names may be in two"
-        f" folds, NEWT with its defaults has unseen compound {_common.interval_text(found)}."
-    )
 
 
 def family_rows() -> list[list[str]]:
@@ -295,8 +280,7 @@ def areas(names: list[str], *, final: bool) -> None:
             " benchmarks/target_families.tsv, made by this benchmark). A method that learns"
             " nothing of targets has no figure for unseen ones, and one that learns nothing at all"
             " the same for seen and unseen compounds. Known targets: those of the compound that"
-            " are trained on. Intervals: 95 % bootstrap over drugs; differences are paired."
-            + ("" if final else loose(label_set)),
+            " are trained on. Intervals: 95 % bootstrap over drugs; differences are paired.",
         )
 
 
