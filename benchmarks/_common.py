@@ -25,6 +25,8 @@ import anndata as ad
 import numpy as np
 from scipy import sparse
 
+from benchmarks import _pages
+from benchmarks._pages import markdown_table
 from newt_sc import _kernels
 from newt_sc.errors import NewtWarning
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCS = ROOT / "docs" / "benchmarks"
+DOCS = _pages.DOCS
 BUILD = ROOT / "build" / "benchmarks"
 N_TOP_GENES = 2000
 N_PRIVATE = 128  # private dimensions of the model that is shipped
@@ -273,50 +275,6 @@ def panels(name: str, n: int = 2, height: float = 3.0, **more: Any) -> Iterator[
     plt.close(figure)
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Markdown table with aligned columns, the first to the left, the others to the right."""
-    cells = [[str(value).replace("|", "\\|") for value in row] for row in rows]
-    for row in cells:
-        if len(row) != len(header):
-            msg = f"a row has {len(row)} cells, the header {len(header)}: {row}"
-            raise ValueError(msg)
-    width = [max(3, *(len(row[i]) for row in [list(header), *cells])) for i in range(len(header))]
-
-    def line(row: Sequence[str]) -> str:
-        padded = [
-            row[0].ljust(width[0]),
-            *(value.rjust(size) for value, size in zip(row[1:], width[1:], strict=True)),
-        ]
-        return "| " + " | ".join(padded) + " |"
-
-    rules = ["-" * (size + 1) for size in width]
-    rule = f"|:{'|'.join([rules[0], *(text + ':' for text in rules[1:])])}|"
-    return "\n".join([line(list(header)), rule, *(line(row) for row in cells)])
-
-
-def write_section(path: Path, name: str, text: str, *, title: str | None = None) -> None:
-    """Put text between the markers ``<!-- begin NAME -->`` and ``<!-- end NAME -->`` of a Markdown
-    file.
-
-    What stands there is replaced; markers, and the file with its title, are made where they are not
-    there yet."""
-    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-    old = path.read_text(encoding="utf-8") if path.exists() else f"# {title or name}\n"
-    section = f"{begin}\n\n{text.strip()}\n\n{end}"
-    if begin in old and end in old.partition(begin)[2]:
-        before, _, rest = old.partition(begin)
-        new = before + section + rest.partition(end)[2]
-    elif begin in old or end in old:
-        msg = f"{path} has only one of the markers {begin} and {end}: restore or remove it."
-        raise ValueError(msg)
-    else:
-        new = f"{old.rstrip()}\n\n{section}\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(new, encoding="utf-8")
-    temporary.replace(path)
-
-
 def git_commit(root: Path = ROOT) -> str:
     """Short hash of the commit that is checked out; ``"unknown"`` outside a checkout."""
     found = subprocess.run(
@@ -350,11 +308,14 @@ def report(
 ) -> None:
     """Print a table and put it, with notes and how it was made, into ``docs/benchmarks/<path or
     name>.md``; ``above`` stands before it.
+
+    ``_pages.LAYOUTS`` says which rows a reader sees first; the others are behind a fold.
     """
-    parts = [above, markdown_table(header, rows), notes, run_metadata()]
-    text = "\n\n".join(part for part in parts if part)
-    print(text, flush=True)
-    write_section(DOCS / f"{path or name}.md", name, text, title=title)
+    cells = [[str(value) for value in row] for row in rows]
+    below = "\n\n".join(part for part in (notes, run_metadata()) if part)
+    parts = (above, markdown_table(header, cells), below)
+    print("\n\n".join(part for part in parts if part), flush=True)
+    _pages.write(DOCS / f"{path or name}.md", name, above, header, cells, below, title=title)
 
 
 def machine() -> str:

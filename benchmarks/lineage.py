@@ -26,7 +26,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 import newt_sc as nt
-from benchmarks import _cache, _common, _spaces
+from benchmarks import _cache, _common, _pages, _spaces
 from newt_sc._kernels import _lineage as trees
 
 DRAWS = range(100, 110)
@@ -432,7 +432,8 @@ def pictures() -> None:
         " below."
     )
     page = _common.DOCS / "lineage.md"
-    _common.write_section(page, "pictures", f"## Two hierarchies\n\n{notes}\n\n{images}")
+    text = _pages.fold("Two hierarchies, drawn", f"{notes}\n\n{images}")
+    _pages.write_section(page, "pictures", text)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from benchmarks import _common, _spaces
+from benchmarks import _common, _pages, _spaces
 
 FACTS = _common.CellSet("made_up", "human", "counts", "type", "order")
 
@@ -100,10 +100,10 @@ def test_markdown_table() -> None:
 
 def test_section_is_replaced_between_its_markers(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "cells.md"
-    _common.write_section(path, "cells", "first", title="Cells")
+    _pages.write_section(path, "cells", "first", title="Cells")
     path.write_text(path.read_text() + "\nwritten by hand\n")
-    _common.write_section(path, "other", "apart")
-    _common.write_section(path, "cells", "second")
+    _pages.write_section(path, "other", "apart")
+    _pages.write_section(path, "cells", "second")
     text = path.read_text()
     assert text.startswith("# Cells\n\n<!-- begin cells -->\n\nsecond\n\n<!-- end cells -->\n")
     assert "first" not in text
@@ -111,7 +111,7 @@ def test_section_is_replaced_between_its_markers(tmp_path: Path) -> None:
     assert "apart" in text
     path.write_text("<!-- begin cells -->")
     with pytest.raises(ValueError, match="only one of the markers"):
-        _common.write_section(path, "cells", "third")
+        _pages.write_section(path, "cells", "third")
     assert path.read_text() == "<!-- begin cells -->"
 
 
