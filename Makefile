@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo house test lint docs readme baseline dist matrix mutate fuzz slow nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-network bench-panels bench-programs bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
+.PHONY: help demo house test lint docs screenshots readme baseline dist matrix mutate fuzz slow nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-network bench-panels bench-programs bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,9 +35,13 @@ lint: $(VENV)/.stamp-dev ## Check style, format, types and the direction of impo
 house: ## Count the code, now and at another commit (HOUSE_ARGS='--against COMMIT')
 	$(PYTHON) .ci/house.py $(HOUSE_ARGS)
 
-docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warnings being errors, and check its links
+docs: $(VENV)/.stamp-docs ## Build the documentation into docs/_build/html, warnings being errors; check links and, in Chromium, pages
 	$(BIN)/python -m sphinx -q -W -n --keep-going -b html docs docs/_build/html
 	$(BIN)/python docs/check_site.py docs/_build/html
+	$(BIN)/python docs/check_pages.py docs/_build/html
+
+screenshots: docs ## Take pictures of the main pages, wide and narrow, light and dark, into docs/_build/screenshots
+	$(BIN)/python docs/check_pages.py docs/_build/html --screenshots docs/_build/screenshots
 
 readme: $(VENV)/.stamp-readme ## Execute the code of README.md and docs/index.md where only the package is installed
 	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(VENV)/readme/bin/python .ci/readme.py README.md docs/index.md

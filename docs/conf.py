@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from importlib.metadata import metadata
 from importlib.metadata import version as get_version
 from pathlib import Path
 
@@ -19,7 +20,13 @@ project = "newt_sc"
 author = "the newt_sc developers"
 copyright = f"2026, {author}"
 release = get_version("newt-sc")
-version = release
+version = release.partition("+")[0]  # of a state between two commits, without their hash
+# Addresses are those of pyproject.toml, [project.urls]; what is not stated there is not shown.
+urls = {
+    label.lower(): address
+    for stated in metadata("newt-sc").get_all("Project-URL") or ()
+    for label, _, address in [stated.partition(", ")]
+}
 
 extensions = [
     "myst_nb",
@@ -36,6 +43,7 @@ extensions = [
     "house",
     "mathml",
     "prose_sections",
+    "published",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "generated/extra", "**.ipynb_checkpoints"]
@@ -101,8 +109,23 @@ html_math_renderer = "mathml"
 html_title = "newt_sc"
 html_static_path = ["_static"]
 html_css_files = ["newt_sc.css"]
+html_favicon = "_static/logo.svg"
+html_baseurl = urls.get("documentation", "")
+html_sidebars = {
+    "**": [
+        *("navbar-logo.html", "version.html"),
+        *("icon-links.html", "search-button-field.html", "sbt-sidebar-nav.html"),
+    ]
+}
 html_theme_options = {
     "home_page_in_toc": False,
+    "logo": {
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo-dark.svg",
+        "text": "newt_sc",
+    },
+    "repository_url": urls.get("repository", ""),
+    "use_repository_button": "repository" in urls,
     "navbar_persistent": [],
     "show_navbar_depth": 1,
     "show_toc_level": 2,
