@@ -61,10 +61,9 @@ class Compare:
         kept = [i for i in kept if i != 3 or named]
         names = ["quantity", "ours", "control", "best alternative"]
         text = markdown_table([names[i] for i in kept], [[row[i] for i in kept] for row in out])
-        told = f"*Ours*: {_plain(self.ours)}."
-        return f"{text}\n\n{told}" + (
-            f" *Control*: {_plain(self.control)}." if self.control else ""
-        )
+        told = {"Ours": self.ours, "Control": self.control}
+        named = (f"*{kind}*: `{_plain(name)}`." for kind, name in told.items() if name)
+        return f"{text}\n\n{' '.join(named)}"
 
 
 @dataclass(frozen=True)

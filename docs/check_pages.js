@@ -92,13 +92,15 @@ function wide(page, width) {
   for (const part of parts) {
     if (part.scrollWidth <= part.clientWidth + 1) continue;
     const edge = part.getBoundingClientRect().left + part.clientWidth;
-    const culprit = [...part.querySelectorAll("*")].find((one) => {
+    const beyond = [...part.querySelectorAll("*")].filter((one) => {
       const box = one.getBoundingClientRect();
       if (box.right <= edge + 1 || !one.checkVisibility()) return false;
       for (let up = one.parentElement; up && up !== part; up = up.parentElement)
         if (getComputedStyle(up).overflowX !== "visible") return false;
       return true;
     });
+    const reach = Math.max(...beyond.map((one) => one.getBoundingClientRect().right));
+    const culprit = beyond.findLast((one) => one.getBoundingClientRect().right === reach);
     const what = culprit ? `, by ${name(culprit)} "${culprit.textContent.trim().slice(0, 30)}"` : "";
     faults.push(`${name(part)} is ${part.scrollWidth} px wide, ${part.clientWidth} fit${what}`);
   }

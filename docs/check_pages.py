@@ -52,9 +52,9 @@ PICTURED = {
     "index.html": "The landing page: what it is, the picture of the demo, code that runs.",
     "tutorials.html": "The list of tutorials, each with its question.",
     "generated/gallery/index.html": "Every plot as a thumbnail.",
-    "generated/api/tl.embed.html": "A verb on cells: parameters, returns, example.",
-    "generated/api/tl.map_to_reference.html": "A verb on two data sets.",
-    "generated/api/models.NEWT.html": "A class with its methods.",
+    "generated/api/names/newt_sc.tl.embed.html": "A verb on cells: parameters, returns, example.",
+    "generated/api/names/newt_sc.tl.map_to_reference.html": "A verb on two data sets.",
+    "generated/api/names/newt_sc.models.NEWT.html": "A class with its methods.",
     "worth.html": "What it is worth: one table.",
     "benchmarks/panels.html": "A page of benchmarks: question, short table, verdict, folds.",
 }

@@ -79,7 +79,7 @@ def test_short_table_compares() -> None:
     assert rows[0] == ["quantity", "ours", "control", "best alternative"]
     assert rows[2] == ["all genes", "**0.831** (0.823 to 0.840)", "0.248", "0.722, PCA"]
     assert rows[3] == ["half of them", "**0.5**", "0.2", "0.61, weighted PCA"]
-    assert text.endswith("*Ours*: NEWT. *Control*: shuffled.")
+    assert text.endswith("*Ours*: `NEWT`. *Control*: `shuffled`.")
 
 
 @pytest.mark.parametrize("gone", [0, 1, 3])
