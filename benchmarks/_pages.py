@@ -310,7 +310,7 @@ LAYOUTS = {
             _FUSIONS,
         ),
     ),
-    "lineage": Layout("All ways to draw the tree", Pick((0, 6, 8, 10), (0, 1, 2, 3, 4, 5))),
+    "lineage": Layout("All ways to draw the tree", Pick((0, 6, 8, 10), (0, 1, 2, 3, 4))),
     "trees": Layout("Each tree: H, and what the default adds"),
     "parts": Layout("By depth and by tree"),
     "mapping": Layout(
