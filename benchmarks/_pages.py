@@ -311,7 +311,7 @@ LAYOUTS = {
         ),
     ),
     "lineage": Layout("All ways to draw the tree", Pick((0, 6, 8, 10), (0, 1, 2, 3, 4))),
-    "trees": Layout("Each tree: H, and what the default adds"),
+    "trees": Layout("Each tree"),
     "parts": Layout("By depth and by tree"),
     "mapping": Layout(
         "Other laboratories and species: all methods",

@@ -265,9 +265,10 @@ def table(only: list[str]) -> None:
             "instead, MB",
         ],
         rows,
-        "Synthetic data; each side in a process of its own, least of two runs after one on little."
-        " A number in brackets is how many were done of what the verb does in full: their time is"
-        " multiplied up to all of it, their memory is not. Memory: peak above what the process had"
+        "Synthetic data. Each side runs in a process of its own: the faster of two runs, after"
+        " a small first one. A number in brackets says how much of the whole task was done:"
+        " its time is scaled up to the whole, its memory is not. Memory: peak above what the"
+        " process had"
         " with its input.",
     )
 

@@ -141,8 +141,9 @@ def report_same(found: Found) -> None:
         ["components", "data sets", "cells with the same 15 neighbours",
          "largest difference of DPT", "of distances"],
         rows,
-        "`tl.embed` (`mode=\"aligned\"`) beside `sc.pp.pca` with as many components, at full "
-        "depth; the worst of the data sets. Neighbours by Euclidean distance, ties apart. "
+        "`tl.embed` (`mode=\"aligned\"`) compared with `sc.pp.pca` with the same number of"
+        " components, at full depth. Each row shows the worst data set. Neighbours are by"
+        " Euclidean distance, and ties do not count. "
         "Diffusion pseudotime with scanpy's defaults, from the first cell.",
         path="cells",
     )  # fmt: skip
@@ -161,11 +162,13 @@ def report_labels(found: Found, depths: list[str], n_seeds: int) -> None:
         TITLE,
         ["method", *(TITLES[d] for d in depths), "known orders"],
         rows,
-        "*Depths*: balanced leave-one-out accuracy of labels, 15 nearest cells by cosine; mean of"
-        " the sets, at full depth with 95 % bootstrap intervals over cells; the sets of counts"
-        f" only where counts are thinned ({n_seeds} times). *Known orders*: Spearman's rho of"
+        "*Depths*: balanced leave-one-out accuracy of labels by the 15 nearest cells (cosine),"
+        " mean of the sets. At full depth with 95 % bootstrap intervals over cells. Counts are"
+        f" thinned {n_seeds} times, in the sets that hold counts. *Known orders*: Spearman's"
+        " rho of"
         " diffusion pseudotime with four orders of three sets. All methods see the same 2,000"
-        " variable genes. *Weighted mean*: as GenePT makes cells of gene vectors.",
+        " variable genes. *Weighted mean*: the mean of gene vectors, weighted by expression,"
+        " as in GenePT.",
         path="cells",
     )
     names, rows = found.table.sets("full")

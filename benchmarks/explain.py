@@ -39,9 +39,10 @@ def main() -> None:
             *("attention", "effect", "neighbours lost"),
         ],
         rows,
-        "Effect: 1 - the cosine of a gene's vector with and without the modality; neighbours"
-        " lost: the share of its 15 nearest genes that go with it; means over the genes that"
-        " the modality knows. Shuffled: the attention of another gene that the same modalities"
+        "*Effect*: 1 - the cosine of a gene's vector with and without the modality."
+        " *Neighbours lost*: the share of its 15 nearest genes that change when the modality"
+        " is left out. Both are means over the genes that the modality knows. *Shuffled*: the"
+        " attention of another gene that the same modalities"
         " know.",
     )
 

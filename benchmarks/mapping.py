@@ -448,9 +448,9 @@ def mixing() -> None:
         TITLE,
         ["joint map of halves", "mean", *MIXED],
         [[via, *(f"{value:.2f}" for value in (np.mean(row), *row))] for via, row in found.items()],
-        "Share of a cell's 15 neighbours that are of the other side, in `tl.joint_map` of two"
-        " halves of the cells with two halves of the genes; a half would be one set. *Aligned* axes"
-        " can be compared, and cells are not mixed.",
+        "Share of a cell's 15 neighbours that come from the other side, in `tl.joint_map` of"
+        " two halves of the cells with two halves of the genes. In one data set, fully mixed,"
+        " it is a half. *Aligned*: axes can be compared, but cells are not mixed.",
         path="mapping",
     )
 

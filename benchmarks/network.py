@@ -301,8 +301,9 @@ def _report_similarity(
         f"Mean average precision over {n[0]} compounds with a mechanism that another drug has (Drug"
         f" Repurposing Hub) and {n[1]} with a DrugBank target that another has, of"
         f" {'the fifth fold' if final else 'four of five folds'} of drugs, each against all others"
-        " of which something is known. Names of one drug are no neighbours; with them left in,"
-        f" same mechanism is {loose[0]:.3f} by the raw cosine and {loose[1]:.3f} whitened."
+        " of which something is known. Two names of one drug are not neighbours. With them"
+        f" left in, same mechanism is {loose[0]:.3f} by the raw cosine and {loose[1]:.3f}"
+        " whitened."
         " Intervals: 95 % bootstrap over drugs. Chance: signatures dealt to other compounds, mean"
         f" ± standard deviation of {N_NULL} (3 for the row with a choice). *Predicted profiles* of"
         " a pair come from one model that has seen no label of either's fold, so the first four"
@@ -363,9 +364,10 @@ def communities() -> None:
         "`tl.pharmacology_network(similarity='signature')`, which has seen no label:"
         f" {int((info['edges']['kind'] == 'similar').sum()):,} links of {adata.n_obs:,} compounds"
         f" at a false discovery rate of 5 %, {n} Leiden communities. Rewired: 100 graphs with the"
-        " same degrees (double-edge swaps), communities found anew. Links that share a label: of"
-        " those whose two compounds both have some. Enrichment: labels permuted among drugs of"
-        " like degree (exact), false discovery rate 5 % over all tests; a drug is one.",
+        " same degrees (double-edge swaps), with their own communities. Links that share a"
+        " label are counted among links whose two compounds both have labels. Enrichment:"
+        " labels are permuted among drugs of similar degree (exact), with a false discovery"
+        " rate of 5 % over all tests. A drug under two names counts once.",
     )
 
 
@@ -440,9 +442,10 @@ def indications() -> None:
         "Networks: drugs of the same indication",
         ["evidence", "AUROC", "chance", "p"],
         rows,
-        f"`tl.repurpose(indication=...)`: mean area over {int(often.sum())} indications of five"
-        f" drugs or more (Drug Repurposing Hub), among {len(told)} drugs of which some indication"
-        " is known, each once and its own labels left out. Intervals: 95 % bootstrap over"
+        f"`tl.repurpose(indication=...)`: mean AUROC over {int(often.sum())} indications with"
+        f" at least five drugs (Drug Repurposing Hub), among {len(told)} drugs with a known"
+        " indication. Each drug counts once, and its own labels are left out. Intervals: 95 %"
+        " bootstrap over"
         " indications. Chance: signatures dealt to other compounds, mean ± standard deviation of"
         f" {N_DEALT}.",
     )

@@ -183,11 +183,13 @@ def report_genes(names: list[str], n_seeds: int) -> None:
             *(f"{name}, none" for name in _common.short(names)),
         ],
         rows,
-        "Genes that one half of the cells lacks, read from the other half (`genes=`): Pearson's r"
-        f" over cells, mean of about 1,000 genes, both ways, of {n_seeds} random splits of cells"
-        " and of 2,000 variable genes, and of the sets; with none, 50 or 200 of the genes on both"
-        " sides. *R2*: median gene. The last columns are set by set, with no shared gene. *All"
-        " genes of the query shared*: what neighbours reach where both sides measure these. Single"
+        "Genes that one half of the cells lacks, read from the other half (`genes=`):"
+        f" Pearson's r over cells. Mean over about 1,000 genes, both directions, {n_seeds}"
+        " random splits of cells and of 2,000 variable genes, and the sets. None, 50 or 200 of"
+        " the genes are on both sides. *R2*: median gene. The last columns are set by set,"
+        " with no shared gene. *All"
+        " genes of the query shared*: what neighbours reach when both sides measure all of"
+        " them. Single"
         " cells are noisy. In `goolam_embryo_mouse` genes of one family have one human name, and"
         ' `via="auto"` takes these for shared.',
         path="panels",
@@ -237,11 +239,13 @@ def report_labels(names: list[str], protocols: list[str], n_seeds: int) -> None:
         ["method", *(PROTOCOLS[column] for column in protocols)],
         table.rows(protocols),
         f"Balanced accuracy of labels carried by the {_spaces.N_NEIGHBORS} nearest cells (cosine),"
-        f" which were measured on other genes; mean of the sets with two classes of {LEAST} cells"
-        f" or more, these classes only, and of {n_seeds} random splits of cells and genes. In"
-        " brackets 95 % bootstrap intervals over cells. *Own variable genes*: all genes are split,"
-        " and each side marks its own 2,000. *2,000 counts*, *500 counts*: sets of counts, thinned"
-        " before. *Shuffled rows*: each gene has the vector of another; *random rows*: vectors of"
+        f" which were measured on other genes. Mean over the sets and over {n_seeds} random"
+        f" splits of cells and genes. Only classes of {LEAST} cells or more count, in sets with"
+        " at least two of them. In brackets: 95 % bootstrap intervals over cells. *Own"
+        " variable genes*: all genes are split,"
+        " and each side marks its own 2,000. *2,000 counts*, *500 counts*: sets of counts,"
+        " thinned first. *Shuffled rows*: each gene has the vector of another; *random rows*:"
+        " vectors of"
         " noise. Joint PCA has no gene to work on.",
     )
     own, rows = table.sets(protocols[0])

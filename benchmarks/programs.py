@@ -235,8 +235,8 @@ def _report_none(wide: pd.DataFrame) -> None:
         " ones of these, mean of three draws. *Shuffled rows*: each gene has the vector of another,"
         " mean of five shuffles. *Without lineage*: fused without that block, which holds marker"
         " sets of cell types. *Other genes of an atlas's list*: scanpy's score of the long list of"
-        " the same type in the Human Cell Landscape or CellNet, less the markers, for who has such"
-        " a list. Pairs of one set are not independent.",
+        " the same type in the Human Cell Landscape or CellNet, less the markers, for those"
+        " who have such a list. Pairs of one set are not independent.",
     )
 
 
@@ -265,9 +265,9 @@ def _report_few(wide: pd.DataFrame) -> None:
         "Programs of cell types",
         ["score", *columns],
         rows,
-        "Some genes of a program are measured, drawn at random (mean of three draws), beside all"
-        " genes of no program. *Markers alone* is scanpy's `score_genes`, which `tl.score_programs`"
-        " gives to 1e-6.",
+        "Some genes of a program are measured, drawn at random (mean of three draws), together"
+        " with all genes that are in no program. *Markers alone* is scanpy's `score_genes`;"
+        " `tl.score_programs` agrees with it to 1e-6.",
         path="programs",
     )
 

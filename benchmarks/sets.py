@@ -326,13 +326,14 @@ def recovery() -> None:
         ["method", "AUROC", "MRR", "recall@1"],
         rows,
         f"Each of {len(names_a)} Reactome sets (10 to 300 genes) ranks {len(names_b)} WikiPathways"
-        " sets; right is what has an equal normalised name, if without the genes that both have at"
-        f" least 3 are left on each side. Controls are means of {N_CONTROLS} draws. Means over the"
-        " Reactome sets with 95 % bootstrap over them. But for the last two rows the genes that"
-        " both sets of a pair have are left out of both, so overlap knows nothing. `pathway` was"
-        " trained on these very sets, hence an embedding with it leaks. GO imports annotations"
-        " from Reactome: the row without `function`, too, is the one free of both; `interaction`"
-        " is STRING with its channel of curated databases left out in the manifest. Names are"
+        " sets; a match is right if both names are equal after normalisation. Common genes are"
+        " left out of both sets of a pair, except in the last two rows, so overlap has nothing"
+        " to count. At least 3 genes must be left on each side. Controls are means of"
+        f" {N_CONTROLS} draws. Figures are means over the Reactome sets, with 95 % bootstrap"
+        " intervals over them. `pathway` was trained on these very sets, so an embedding with"
+        " it already contains the answer. GO imports annotations from Reactome, so only the"
+        " row without `pathway` and `function` is free of both. `interaction` is STRING"
+        " without its channel of curated databases. Names are"
         " normalised by lower case and sorted words without "
         + ", ".join(sorted(FILLER))
         + f".\n\nThe {len(pairs)} pairs:\n\n{listed}",
@@ -398,12 +399,13 @@ def weak_signal(n_sets: int, n_null: int) -> None:
             *("Fisher, the same half", "Fisher, the whole set"),
         ],
         rows,
-        "Reactome sets are cut in two random halves. A query has as many genes as one half, of"
-        " which the share in the second column is from that half and the others are random genes"
-        " of Reactome; it is compared with the *other* half, with which it shares nothing but by"
-        f" chance. Power: share of queries whose score is above the 95 % point of {n_null} random"
-        " queries of the same size a set, with 95 % bootstrap over sets. Fisher's test with the"
-        " whole set is what one has if membership is already known, and needs no embedding.",
+        "Reactome sets are cut in two random halves. A query has as many genes as one half."
+        " The share in the second column comes from that half, and the others are random genes"
+        " of Reactome. The query is compared with the *other* half, with which it shares genes"
+        " only by chance. Power is the share of queries whose score is above the 95 % point of"
+        f" random queries of the same size ({n_null} per set), with 95 % bootstrap intervals"
+        " over sets. Fisher's test with the whole set needs no embedding: it shows what is"
+        " possible when membership is already known.",
     )
 
 
