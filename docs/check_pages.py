@@ -30,6 +30,7 @@ WIDTHS = {1280: 4000, 390: 6000}
 """Widths of a laptop and of a phone, each with the longest picture that is taken, in pixels."""
 THREE_SCREENS = 3 * 800
 TIMEOUT = 600
+"""Seconds after which Chromium is given up."""
 INJECTED = """<script>
 window.__errors = [];
 addEventListener("error", (e) => __errors.push(e.message || `cannot load ${e.target.src || e.target.href}`), true);
@@ -137,11 +138,16 @@ def command(profile: str, *options: str) -> list[str]:
 
 def look(site: Path, pages: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return what Chromium finds on each page: faults, and its height at each width."""
-    with served(site, pages) as (address, handler), tempfile.TemporaryDirectory() as profile:
+    with (
+        served(site, pages) as (address, handler),
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+    ):
         call = command(profile, "--remote-debugging-port=0", f"{address}/__driver__")
         process = subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            handler.done.wait(TIMEOUT)
+            for _ in range(TIMEOUT):
+                if handler.done.wait(1) or process.poll() is not None:
+                    break
         finally:
             process.terminate()
             process.wait()
@@ -181,7 +187,10 @@ def screenshots(site: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     told, lines = pictured(site), ["# Screenshots", ""]
     heights = {page: found["heights"] for page, found in look(site, list(told)).items()}
-    with served(site, []) as (address, _), tempfile.TemporaryDirectory() as profile:
+    with (
+        served(site, []) as (address, _),
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+    ):
         for page, text in told.items():
             for width, most in WIDTHS.items():
                 height = min(heights[page].get(str(width), most), most)
