@@ -34,7 +34,8 @@ class Compare:
     ours, control
         Rows of the whole table; ``control`` may be empty.
     best
-        Rows among which the best is shown, with their names if these say too little.
+        Rows among which the best is shown, with their names if these say too little. Those that
+        the whole table lacks are passed over.
     """
 
     columns: Mapping[str, str]
@@ -45,10 +46,11 @@ class Compare:
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         """Return the short table of a whole one."""
         found = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
-        named = self.best if isinstance(self.best, dict) else {name: name for name in self.best}
-        wanted = [name for name in (self.ours, self.control, *named) if name]
-        if set(wanted) - set(found) or set(self.columns) - set(header):
-            return ""  # only a part of the methods was run
+        given = self.best if isinstance(self.best, dict) else {name: name for name in self.best}
+        named = {name: text for name, text in given.items() if name in found}
+        wanted = {name for name in (self.ours, self.control) if name}
+        if wanted - set(found) or set(self.columns) - set(header):
+            return ""
         out = []
         for column, quantity in self.columns.items():
             scored = [name for name in named if _NUMBER.match(found[name][column])]
@@ -62,8 +64,8 @@ class Compare:
         names = ["quantity", "ours", "control", "best alternative"]
         text = markdown_table([names[i] for i in kept], [[row[i] for i in kept] for row in out])
         told = {"Ours": self.ours, "Control": self.control}
-        named = (f"*{kind}*: `{_plain(name)}`." for kind, name in told.items() if name)
-        return f"{text}\n\n{' '.join(named)}"
+        told = {kind: f"*{kind}*: `{_plain(name)}`." for kind, name in told.items() if name}
+        return f"{text}\n\n{' '.join(told.values())}"
 
 
 @dataclass(frozen=True)
@@ -224,9 +226,12 @@ def write(
     *,
     title: str | None = None,
 ) -> None:
-    """Write a section and its short table into a page."""
+    """Write a section and its short table into a page.
+
+    A short table that cannot be made any more, because a row has gone, is emptied: it would say
+    something else than the whole one."""
     first = short(name, header, rows)
-    if first:
+    if first or (path.exists() and f"<!-- begin {name}-short -->" in path.read_text("utf-8")):
         write_section(path, f"{name}-short", first, title=title)
     write_section(path, name, section(name, above, header, rows, below), title=title)
 
@@ -404,6 +409,15 @@ LAYOUTS = {
     "target-abstention": Layout("All shares answered", Pick((0, 2, 6, 7, 9, 13), (0, 1, 2, 5, 7))),
     "target-calibration": Layout("", Pick((0, 4, 9), (0, 1, 2))),
     "target-ranking": Layout("All ways to rank", Pick((0, 2, 3, 8, 10, 11), (0, 1, 2, 3, 5, 7))),
+    "target-counts": Layout("", Pick((0, 1, 4, 5, 6, 9), (0, 1, 3, 5, 6, 7))),
+    "target-deals": Layout("", Pick((0, 2, 5, 7, 9, 12), (0, 1, 2, 3, 4, 5))),
+    "target-families": Layout("All labels and compounds", Pick((0, 2, 3, 5), (0, 1, 2, 3, 4))),
+    "target-first-binds": Layout(
+        "All groups of compounds, compound binds gene", Pick((0, 1, 3), (0, 1, 2, 3, 4, 5))
+    ),
+    "target-first-drugbank": Layout(
+        "All groups of compounds, DrugBank targets", Pick((0, 1, 3, 13), (0, 1, 2, 3, 4, 5))
+    ),
     "targets-binds": Layout("All methods and differences", _TARGETS),
     "targets-drugbank": Layout("All methods and differences", _TARGETS),
     "targets-binds-holdout": Layout("All methods and differences", _HOLDOUT),
