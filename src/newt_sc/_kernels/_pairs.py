@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import lapack
 from scipy.optimize import nnls
 from scipy.sparse.csgraph import connected_components
 from scipy.special import ndtri
@@ -37,6 +38,9 @@ __all__ = [
 
 _FLAT = 1e-12
 """Standard deviation over mean up to which values are the same but for rounding."""
+
+_PANEL = 64
+"""Columns that LAPACK takes at once, where it has the memory to."""
 
 
 @takes_arrays
@@ -104,7 +108,9 @@ def whitening(
     Z = (X - mean) / sd
     values, vectors = np.linalg.eigh(Z.T @ Z / len(Z))
     values = np.maximum(values, 0)
-    return mean, sd, (vectors * (values + max(values.mean(), 1e-12)) ** power) @ vectors.T
+    # A product of a matrix with itself takes half the time of another.
+    half = vectors * (values + max(values.mean(), 1e-12)) ** (power / 2)
+    return mean, sd, half @ half.T
 
 
 @takes_arrays
@@ -272,7 +278,8 @@ class PairRidge:
 
     Minimises the squared error of ``K A G`` to Y plus ``penalty`` times the norm of A in the
     product of both spaces (Pahikkala et al. 2013, Machine Learning 93:321). Both kernels are
-    decomposed once for all penalties and labels.
+    reduced once for all penalties and labels: G to its eigenvalues, K to a tridiagonal matrix,
+    which takes a third of the time and serves as well.
 
     Parameters
     ----------
@@ -291,11 +298,16 @@ class PairRidge:
     """
 
     def __init__(self, K: NDArray[np.floating], G: NDArray[np.floating]) -> None:
-        self._k, self._Q = _decompose(K)
-        self._g, self._P = _decompose(G)
+        values, self._P = np.linalg.eigh(np.asarray(G, dtype=np.float64))
+        self._g = np.maximum(values, 0)
+        # K = Q T Q': LAPACK leaves the reflectors that make Q below the diagonal of T.
+        packed, self._diagonal, self._beside, self._tau, _ = lapack.dsytrd(
+            np.asarray(K, dtype=np.float64), lower=1, lwork=_PANEL * len(K)
+        )
+        self._reflectors = np.asfortranarray(packed[1:, :-1])
 
     def project(self, Y: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Turn labels into both eigenbases.
+        """Turn labels into both bases.
 
         Parameters
         ----------
@@ -306,7 +318,7 @@ class PairRidge:
         -------
         Array of n x t.
         """
-        return self._Q.T @ np.asarray(Y, dtype=np.float64) @ self._P
+        return self._turn(np.asarray(Y, dtype=np.float64) @ self._P, "T")
 
     def coefficients(self, projected: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
         """Take A, n x t.
@@ -322,12 +334,30 @@ class PairRidge:
         -------
         Array of n x t.
         """
-        return self._Q @ (projected / (self._k[:, None] * self._g[None] + penalty)) @ self._P.T
+        # Each eigenvalue g of G has its own system, (g T + penalty) x = y. All go through one
+        # elimination, row by row; its pivots are at least the penalty, for T has no eigenvalue
+        # below 0 but for rounding.
+        X, pivot = np.array(projected, dtype=np.float64, order="C"), np.empty(projected.shape)
+        beside = self._beside[:, None] * self._g
+        pivot[0] = np.maximum(self._g * self._diagonal[0] + penalty, penalty)
+        for i in range(1, len(X)):
+            step = beside[i - 1] / pivot[i - 1]
+            pivot[i] = self._g * self._diagonal[i] + penalty - step * beside[i - 1]
+            np.maximum(pivot[i], penalty, out=pivot[i])
+            X[i] -= step * X[i - 1]
+        X[-1] /= pivot[-1]
+        for i in range(len(X) - 2, -1, -1):
+            X[i] = (X[i] - beside[i] * X[i + 1]) / pivot[i]
+        return self._turn(X, "N") @ self._P.T
 
-
-def _decompose(K: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    values, vectors = np.linalg.eigh(np.asarray(K, dtype=np.float64))
-    return np.maximum(values, 0), vectors
+    def _turn(self, X: NDArray[np.float64], how: str) -> NDArray[np.float64]:
+        """Multiply by Q, or for ``"T"`` by its transpose; the first row and column are the unit."""
+        out = np.array(X, order="F")
+        if len(X) > 1:
+            out[1:], _, _ = lapack.dormqr(
+                "L", how, self._reflectors, self._tau, out[1:], lwork=_PANEL * X.shape[1]
+            )
+        return out
 
 
 def joined_groups(*labels: Sequence[str]) -> NDArray[np.intp]:

@@ -13,6 +13,8 @@ import numba
 import numpy as np
 from scipy import sparse
 
+from newt_sc._progress import progress
+
 from ._plain import takes_arrays
 from ._threaded import threaded
 
@@ -315,7 +317,7 @@ def best_match_null(
     n_threads = numba.get_num_threads()
     sums = np.zeros((n_threads, 3, row.max() + 1, m))
     batch = max(1, min(8 * n_threads, _NULL_BYTES // (4 * n * m)))
-    for some in _batches(n_permutations, batch):
+    for some in progress(_batches(n_permutations, batch), "random sets", n_permutations, int):
         S = np.empty((some, n, m), dtype=np.float32)
         for i in range(some):
             a, b = _draw(pool_a, pool_b, n, m, disjoint, rng)
@@ -542,7 +544,7 @@ def rank_deviation_null(
     rows = max(n, _RANK_BYTES // (4 * len(ranked)))
     batch = n_permutations if rows >= len(pool) else max(1, rows // n)
     done = 0
-    for some in _batches(n_permutations, batch):
+    for some in progress(_batches(n_permutations, batch), "random sets", n_permutations, int):
         orders = np.stack([rng.choice(len(pool), n, replace=False) for _ in range(some)])
         used, at = np.unique(orders, return_inverse=True)
         S = U32[pool[used]] @ left  # genes of random sets x ranked genes

@@ -6,6 +6,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from newt_sc._progress import shown
+
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -317,7 +319,7 @@ def encoded_bundle(options: Namespace, progress: Callable[[str], None]) -> MuDat
         modalities=getattr(options, "modalities", None),
         redistributable_only=options.redistributable_only,
         protein_coding_only=not options.all_genes,
-        progress=not options.quiet,
+        progress=shown(),
     )
     for name, mod in knowledge.mod.items():
         progress(f"  {name}: {mod.n_obs:,} genes x {mod.n_vars:,} features")

@@ -13,11 +13,12 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from typing import Any
 
 from newt_sc import __version__
+from newt_sc._progress import hidden
 from newt_sc._settings import logger, settings
 
 from ._parser import build_parser, check_command
@@ -42,7 +43,7 @@ def run(arguments: list[str]) -> int:
         options = _parse(arguments)
         if options is None:
             return 0
-        with _terminable(), _logged(options, warned):
+        with _terminable(), _logged(options, warned), hidden() if options.quiet else nullcontext():
             module, _, function = options.verb.run.partition(".")
             command = getattr(import_module(f".{module}", __package__), function)
             report = command(options.verb, options, _print if not options.json else _no_print)

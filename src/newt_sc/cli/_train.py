@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from newt_sc._progress import shown
 from newt_sc.datasets._embedding import resolve_embedding
 
 from . import _files
@@ -96,7 +97,7 @@ def _fit(model: NEWT, pairs: DataFrame | None, options: Namespace) -> None:
                 **epochs,
                 pairs=pairs,
                 accelerator=options.accelerator,
-                enable_progress_bar=not options.quiet,
+                enable_progress_bar=shown(),
             )
     except SystemExit as error:  # what lightning makes of Ctrl-C
         raise KeyboardInterrupt from error

@@ -246,13 +246,18 @@ def _rising_logistic(X: Array, y: Mask) -> Array:
     if y.all() or not y.any():
         return _constant(y, X.shape[1])
     scale = _spread(X)
-    X = X / scale
+    columns = np.ascontiguousarray((X / scale).T)  # some hundred thousand pairs, many times
+    hits = np.r_[y.sum(), columns[:, y].sum(axis=1)]
 
     def loss(w: Array) -> tuple[float, Array]:
-        odds = _dot(w, X)
-        value = np.logaddexp(0, odds).sum() - odds[y].sum() + _RIDGE * (w[1:] ** 2).sum()
-        off = expit(odds) - y
-        return float(value), np.r_[off.sum(), X.T @ off + 2 * _RIDGE * w[1:]]
+        odds = w[1:] @ columns + w[0]
+        small = np.exp(-np.abs(odds))
+        # log(1 + exp(odds)), and the share of hits, both of an exponential that cannot overflow
+        likely = np.maximum(odds, 0).sum() + np.log1p(small).sum()
+        share = np.where(odds >= 0, 1, small) / (1 + small)
+        slope = np.r_[share.sum(), columns @ share] - hits
+        slope[1:] += 2 * _RIDGE * w[1:]
+        return float(likely - hits @ w + _RIDGE * (w[1:] ** 2).sum()), slope
 
     start = np.r_[np.log(y.mean()), np.full(X.shape[1], 0.1)]
     bounds = [(None, None), *[(0, None)] * X.shape[1]]

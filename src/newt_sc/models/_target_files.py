@@ -151,7 +151,9 @@ def restored(
     calibration = Calibration(**{name: value for name, value in parts.items() if name})
     if wrong := calibration.wrong():
         raise ValueError(f"the calibration has {wrong}")
-    return Fit(space, train, centers, arrays["R"], arrays["own"], members), calibration
+    units = None if train is None else space.unit(train)
+    fit = Fit(space, train, centers, arrays["R"], arrays["own"], members, units)
+    return fit, calibration
 
 
 def _expect(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:

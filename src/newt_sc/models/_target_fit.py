@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from newt_sc import _kernels
+from newt_sc._progress import progress
 from newt_sc.models._target_space import Compounds, SignatureSpace
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ __all__ = [
     "chunks",
     "cross_fit",
     "fit_pairs",
+    "gene_moments",
     "moments",
 ]
 
@@ -33,7 +36,9 @@ _SPACE = (
     *("whitening", "known_weight", "memory"),
 )
 _TINY = 1e-6
+_FLAT = 1e-12
 _CHUNK = 2048
+_MOST_AT_ONCE = 5000  # compounds: each fold then takes a gigabyte
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class Fit:
     members
         Names of the training compounds, or of those of each inducing point, joined by ``|``; none
         of a model that was loaded without.
+    units
+        Unit signatures and strengths of ``train``, which all that is asked is compared with.
     """
 
     space: SignatureSpace
@@ -103,12 +110,13 @@ class Fit:
     R: Array
     own: Array
     members: Sequence[str] = ()
+    units: tuple[Array, Array] | None = None
 
     def rows(self, compounds: Compounds) -> Array:
         """Kernel to what was trained on, or to inducing points."""
         if self.centers is not None:
             return self.space.unit_kernel(self.space.unit(compounds), self.centers)
-        return self.space.kernel(compounds, cast("Compounds", self.train))
+        return self.space.kernel(compounds, cast("Compounds", self.train), self.units)
 
     def nearest(self, compounds: Compounds, K: Array) -> Array:
         """Largest of these rows; where a compound is a training compound, that to another."""
@@ -158,16 +166,17 @@ def fit_pairs(problem: Problem) -> Fit:
     params, train, Y = problem.params, problem.compounds, problem.Y
     space = problem.space(train, **{name: params[name] for name in _SPACE})
     centers, members, back = None, list(problem.names), None
+    units = space.unit(train)
     if params["n_inducing"]:
         # Nystroem: K is features' features; ``back`` takes coefficients to the inducing points.
         centers, groups = space.inducing_points(train, params["n_inducing"], params["random_state"])
         square = space.unit_kernel(centers, centers)
         chol = np.linalg.cholesky(square + _TINY * np.eye(len(square)))
-        features = np.linalg.solve(chol, space.unit_kernel(centers, space.unit(train)))
+        features = np.linalg.solve(chol, space.unit_kernel(centers, units))
         K, back = features.T @ features, np.linalg.solve(chol.T, features)
         members = ["|".join(problem.names[some]) for some in groups]
     else:
-        K = space.kernel(train, train)
+        K = space.kernel(train, train, units)
     own = params["identity"] * np.eye(Y.shape[1])
     own = own + params["profile"] * _kernels.profile_cosine(Y != 0)
     share = max(1 - params["identity"] - params["profile"], _TINY)
@@ -175,8 +184,9 @@ def fit_pairs(problem: Problem) -> Fit:
     ridge = _kernels.PairRidge(K, own + share * problem.G)
     A = ridge.coefficients(ridge.project((Y - p) / np.sqrt(p)), params["penalty"])
     A = A if back is None else back @ A
-    kept = None if params["n_inducing"] else train
-    return Fit(space, kept, centers, share * A, own / share, members)
+    if params["n_inducing"]:
+        return Fit(space, None, centers, share * A, own / share, members)
+    return Fit(space, train, None, share * A, own / share, members, units)
 
 
 def cross_fit(problem: Problem, n_folds: int, fit: Fit, families: Rows | None) -> CrossFit:
@@ -198,19 +208,23 @@ def cross_fit(problem: Problem, n_folds: int, fit: Fit, families: Rows | None) -
     units = problem.groups if families is None else families
     folds = _kernels.grouped_folds(units, n_folds, random_state=problem.params["random_state"])
     U, seen, prior, near = np.zeros(Y.shape), np.zeros(Y.shape), np.zeros(Y.shape), np.zeros(len(Y))
-    for fold in range(n_folds):
+
+    def score(fold: int) -> None:
         test = folds == fold
         if families is not None:
             part = problem.part(columns=~test)
             one = fit_pairs(part)
             seen[:, test] = one.rows(part.compounds) @ one.R @ G[~test][:, test]
-            continue
+            return
         one = fit_pairs(problem.part(~test))
         asked = problem.compounds[test]
         K = one.rows(asked)
         U[test], near[test] = K @ one.R, one.nearest(asked, K)
         seen[test] = U[test] @ (G + one.own)
         prior[test] = (Y[~test] != 0).mean(axis=0)
+
+    for _ in progress(_at_once(score, n_folds, len(Y)), "training", n_folds):
+        pass
     if families is not None:
         K = fit.rows(problem.compounds)
         same = problem.groups[:, None] == problem.groups[None]
@@ -219,10 +233,25 @@ def cross_fit(problem: Problem, n_folds: int, fit: Fit, families: Rows | None) -
     return CrossFit(U, seen, prior, near, folds)
 
 
-def moments(
-    found: CrossFit, y: Mask, rows: Rows, n_genes: int, kernel: Callable[[Any], Array]
-) -> tuple[Array, Array]:
-    """Mean and standard deviation of the scores of every gene, over compounds that do not bind it.
+def _at_once(score: Callable[[int], None], n_folds: int, n_compounds: int) -> Iterator[None]:
+    """Go through the folds, as many at once as BLAS has threads.
+
+    The decompositions of a fold leave most threads waiting, whole folds do not. Folds of many
+    compounds use threads well, and memory for one at a time is what one has.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    blas = ThreadpoolController().select(user_api="blas")
+    n_threads = max((one["num_threads"] for one in blas.info()), default=1)
+    if n_threads == 1 or n_compounds > _MOST_AT_ONCE:
+        yield from map(score, range(n_folds))
+        return
+    with blas.limit(limits=1), ThreadPoolExecutor(min(n_threads, n_folds)) as pool:
+        yield from pool.map(score, range(n_folds))
+
+
+def moments(found: CrossFit, y: Mask) -> tuple[Array, Array]:
+    """Mean and standard deviation of the scores of each target, over compounds without it.
 
     Parameters
     ----------
@@ -230,24 +259,33 @@ def moments(
         Cross-fitted scores.
     y
         Which compounds have which of the targets.
-    rows
-        Genes that were trained on.
+    """
+    others = np.where(y.all(axis=0), True, ~y)  # of a target that all have, all
+    n = others.sum(axis=0)
+    mean = (found.seen * others).sum(axis=0) / n
+    sd = np.sqrt((((found.seen - mean) ** 2) * others).sum(axis=0) / n)
+    return mean, np.maximum(sd, _FLAT)
+
+
+def gene_moments(U: Array, n_genes: int, kernel: Callable[[Any], Array]) -> tuple[Array, Array]:
+    """Mean and standard deviation of the scores of every gene, over all compounds.
+
+    Parameters
+    ----------
+    U
+        Cross-fitted scores before the kernel of genes.
     n_genes
         How many there are.
     kernel
         Gives that of the targets to some genes.
     """
     mean, sd = np.empty(n_genes), np.empty(n_genes)
-    center, cov = found.U.mean(axis=0), np.cov(found.U, rowvar=False, bias=True)
+    center, cov = U.mean(axis=0), np.cov(U, rowvar=False, bias=True)
     for some in chunks(n_genes):
         G = kernel(some)
         mean[some] = center @ G
         sd[some] = np.sqrt(np.maximum(np.einsum("ij,ij->j", G, cov @ G), 0))
-    others = np.where(y.all(axis=0), True, ~y)  # of a target that all have, all
-    n = others.sum(axis=0)
-    mean[rows] = (found.seen * others).sum(axis=0) / n
-    sd[rows] = np.sqrt((((found.seen - mean[rows]) ** 2) * others).sum(axis=0) / n)
-    return mean, np.maximum(sd, 1e-12)
+    return mean, np.maximum(sd, _FLAT)
 
 
 def chunks(n: int) -> Iterator[Rows]:

@@ -160,9 +160,10 @@ def label_matrix(
             f"None of the compounds of targets, such as {targets['compound'].iloc[0]!r}, is among"
             f" the signatures, such as {compounds[0]!r}."
         )
-    found = genes.align(targets["target"].to_numpy(), gene_names)
-    require_overlap(found, targets["target"], gene_names, what="targets['target']")
-    lost = targets["target"][found.index < 0].nunique()
+    code, names = pd.factorize(targets["target"].to_numpy())  # each name is looked up once
+    found = genes.align(names, gene_names)
+    require_overlap(found, names, gene_names, what="targets['target']")
+    lost = int((found.index < 0).sum())
     if lost:
         what = "1 target has" if lost == 1 else f"{lost:,} targets have"
         warn(f"{what} no vector in the embedding: left out.")
@@ -170,8 +171,8 @@ def label_matrix(
     if "label_set" in targets:
         labelled = read_labels(targets["label_set"], "targets['label_set']")
         kind = labelled.fillna("").to_numpy(dtype=object)
-    pairs = pd.DataFrame({"row": row, "gene": found.index, "set": kind})
-    pairs = pairs[(row >= 0) & (found.index >= 0)].drop_duplicates()
+    pairs = pd.DataFrame({"row": row, "gene": found.index[code], "set": kind})
+    pairs = pairs[(row >= 0) & (pairs["gene"] >= 0)].drop_duplicates()
     rows, column = np.unique(pairs["gene"], return_inverse=True)
     Y = np.zeros((len(compounds), len(rows)))
     np.add.at(Y, (pairs["row"].to_numpy(), column), 1 / max(pairs["set"].nunique(), 1))

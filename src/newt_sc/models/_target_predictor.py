@@ -33,6 +33,7 @@ from newt_sc.models._target_fit import (
     chunks,
     cross_fit,
     fit_pairs,
+    gene_moments,
     moments,
 )
 from newt_sc.models._target_known import Trained
@@ -310,14 +311,15 @@ class TargetPredictor:
     def _calibrate(self, found: CrossFit) -> None:
         """Learn from cross-fitted scores what scores mean."""
         rows, y = self._rows, self._problem.Y != 0
-        mean, sd = moments(found, y, rows, len(self.gene_names), self._gene_kernel)
-        scores = (found.seen - mean[rows]) / sd[rows]
+        mean, sd = moments(found, y)
+        scores = (found.seen - mean) / sd
         by_drug = None if self.known_targets else found.folds
         self._auroc = _kernels.column_auroc(scores, y, by_drug)
-        noise = (self._of_noise() - mean[rows]) / sd[rows]
+        noise = (self._of_noise() - mean) / sd
         strength = self._compounds.strength
         self.calibration = Calibration.fit(scores, found.prior, y, strength, found.near, noise)
-        self._mean, self._sd, self._oof = mean, sd, found
+        self._mean, self._sd = np.full((2, len(self.gene_names)), np.nan)
+        self._mean[rows], self._sd[rows], self._oof = mean, sd, found
 
     def _of_noise(self) -> Array:
         """Scores of signatures with permuted genes, some thousand, for the targets trained on."""
@@ -334,6 +336,22 @@ class TargetPredictor:
             number=None if compounds.number is None else np.full(len(some), -1),
         )
         return np.asarray(fit.rows(noise) @ fit.R @ (self._problem.G + fit.own))
+
+    def _moments(self, columns: Rows | slice = slice(None)) -> tuple[Array, Array] | None:
+        """Mean and standard deviation of the scores of genes, once the model is calibrated.
+
+        Those of genes that were not trained on are computed when one of them is first asked for.
+        """
+        if self._mean is None or self._sd is None:
+            return None
+        if self._oof is not None and np.isnan(self._mean[columns]).any():
+            mean, sd = gene_moments(self._oof.U, len(self.gene_names), self._gene_kernel)
+            known = np.isfinite(self._mean)
+            self._mean, self._sd = (
+                np.where(known, self._mean, mean),
+                np.where(known, self._sd, sd),
+            )
+        return self._mean[columns], self._sd[columns]
 
     def _gene_kernel(self, columns: Rows) -> Array:
         return self._kernel.kernel(self._rows, columns, self._weights).astype(np.float64)
@@ -378,7 +396,8 @@ class TargetPredictor:
                 "A model with known_targets holds the labels of its compounds and is not saved:"
                 " train it where you are."
             )
-        fit, kept = self._fit, {"score_mean": self._mean, "score_sd": self._sd}
+        mean, sd = cast("tuple[Array, Array]", self._moments())
+        fit, kept = self._fit, {"score_mean": mean, "score_sd": sd}
         arrays = _target_files.as_arrays(fit, self.calibration, dtype)
         arrays |= {
             name: np.asarray(value, dtype=np.float32)
@@ -567,6 +586,7 @@ class TargetPredictor:
         """Scores of genes, z where the model is calibrated; ``seen`` are those of targets."""
         out = np.empty((len(U), len(columns)), dtype=np.float32)
         own = U @ cast("Fit", self._fit).own.astype(np.float32)
+        scale = self._moments(columns)
         for some in chunks(len(columns)):
             part = U @ self._kernel.kernel(self._rows, columns[some], self._weights)
             hit = at[some] >= 0
@@ -574,8 +594,8 @@ class TargetPredictor:
                 part[:, hit] += own[:, at[some][hit]]
             else:
                 part[:, hit] = seen[:, at[some][hit]]
-            if self._mean is not None and self._sd is not None:
-                part = (part - self._mean[columns[some]]) / self._sd[columns[some]]
+            if scale is not None:
+                part = (part - scale[0][some]) / scale[1][some]
             out[:, some] = part if self.calibration is None else self.calibration.normal(part)
         return out
 

@@ -111,12 +111,22 @@ class SignatureSpace:
         m[known] = (compounds.strength[known] - self.strength_mean) / self.strength_sd
         return U, m
 
-    def kernel(self, a: Compounds, b: Compounds) -> Array:
+    def kernel(
+        self, a: Compounds, b: Compounds, unit_b: tuple[Array, Array] | None = None
+    ) -> Array:
         """Kernel of compounds, a x b.
 
         It is 0 between compounds of which no shared kind of data is known.
+
+        Parameters
+        ----------
+        a, b
+            Compounds.
+        unit_b
+            What :meth:`unit` gives of b, where it is known already.
         """
-        K = self.unit_kernel(self.unit(a), self.unit(b))
+        unit_b = self.unit(b) if unit_b is None else unit_b
+        K = self.unit_kernel(unit_b if a is b else self.unit(a), unit_b)
         if self.structure_weight and a.fingerprints is not None and b.fingerprints is not None:
             T = np.exp(
                 -self.structure_gamma * (1 - _kernels.tanimoto(a.fingerprints, b.fingerprints))

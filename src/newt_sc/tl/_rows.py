@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from newt_sc import _kernels
 from newt_sc._kernels._plain import plain
+from newt_sc._progress import progress
 from newt_sc._settings import settings
 from newt_sc._warn import warn
 from newt_sc.io._backed import read_rows
@@ -269,6 +270,9 @@ class Rows:
             return cls(adata.X, f"{what}.X")
         return cls(adata.layers[layer], f"layer {layer!r}")
 
+    def _watched(self, blocks: Iterable[Any]) -> Iterator[Any]:
+        return progress(blocks, self.name, self.shape[0], lambda block: int(block.shape[0]))
+
     # -- blocks ------------------------------------------------------------------------------------
 
     def blocks(self, genes: NDArray[np.intp] | None = None, *, dense: bool = True) -> Iterator[Any]:
@@ -315,7 +319,7 @@ class Rows:
         workers = max(1, min(workers, numba.get_num_threads()))
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[T]] = deque()
-            for given in _beside(blocks, along):
+            for given in _beside(self._watched(blocks), along):
                 waiting.append(pool.submit(function, *given))
                 if len(waiting) > workers:
                     yield waiting.popleft().result()
@@ -339,12 +343,13 @@ class Rows:
         DataFrame of one row per cell, it gets the block's rows of that as well.
         """
         if not self.is_dask:
-            yield from starmap(function, _beside(self.blocks(genes, dense=dense), along))
+            blocks = self._watched(self.blocks(genes, dense=dense))
+            yield from starmap(function, _beside(blocks, along))
             return
         import dask
 
         tasks = self._tasks(function, genes, along)
-        for i in range(0, len(tasks), _AT_ONCE):
+        for i in progress(range(0, len(tasks), _AT_ONCE), self.name):
             yield from dask.compute(*tasks[i : i + _AT_ONCE])
 
     def reduce(
