@@ -72,10 +72,12 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
             without = ("X", "layers", "raw") if options.embedding_only else ()
             _store.copy_elements(source, target, without=(*without, *stale))
             _store.write_element(target, f"uns/{uns}", info)
+            n_comps = int(target[f"obsm/{slot}"].shape[1])
     report = info["genes"]
     say(
         f"{output}: {adata.n_obs:,} cells, {report['n_matched']:,} of {report['n_genes']:,} genes"
-        f" matched, {info['n_genes_used']:,} used, {time.perf_counter() - started:.1f} s"
+        f" matched, {info['n_genes_used']:,} used, {n_comps} components,"
+        f" {time.perf_counter() - started:.1f} s"
     )
     told = {"rows": adata.n_obs, "columns": adata.n_vars, "written": sorted(written)}
     return Report(told | {uns: facts(info)}, [output])

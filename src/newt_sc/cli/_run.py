@@ -16,6 +16,7 @@ from newt_sc._settings import logger
 from . import _files
 from ._options import option_name
 from ._parser import offered
+from ._shown import first_rows, has_rows
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -79,7 +80,19 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         )
         slots = f"; {', '.join(one['written'])}" if one.get("written") else ""
         say(f"{path}: {text}{slots}, {seconds:.1f} s")
+    for line in _first_rows(verb, results[0], options, of_table):
+        say(line)
     return Report(told[0] if len(told) == 1 else told, outputs)
+
+
+def _first_rows(
+    verb: Verb, result: Any, options: Namespace, of_table: list[Parameter]
+) -> list[str]:
+    """Say what is best in the table of a result, whatever was written."""
+    if options.json or options.quiet or not has_rows(verb.name):
+        return []
+    table = _shape(verb, result, Path("shown.tsv"), options, of_table)
+    return first_rows(verb.name, table)
 
 
 def _check_paths(verb: Verb, options: Namespace, outputs: list[Path]) -> None:

@@ -13,6 +13,7 @@ from newt_sc._settings import logger
 
 from . import _files, _run
 from ._parser import offered
+from ._shown import first_rows
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_SHOWN = 20  # compounds that are kept to be shown, of each block
 _WHOLE = ("targets", "genetic", "known_targets", "compound")
 
 
@@ -31,6 +33,7 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Repo
     The table is one of signatures.
     """
     from newt_sc import get, tl
+    from newt_sc.tl._levels import warn_of_levels
     from newt_sc.tl._pool_signatures import GROUPS
 
     path = Path(options.mdata)
@@ -50,7 +53,8 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> _run.Repo
         data = _files.read_signatures(path)
         pooled = data.obs.columns.intersection(GROUPS).size and defaults["groupby"] is not None
         if "targets" not in data.uns and not pooled:
-            return _stream(data, defaults, options.output, say)
+            warn_of_levels(data)
+            return _stream(data, defaults, options, say)
         if data.isbacked:
             data.file.close()
     return _run.run(verb, options, say)
@@ -68,12 +72,15 @@ def _check(given: dict[str, Any]) -> None:
 
 
 def _stream(
-    data: AnnData, given: dict[str, Any], output: Path, say: Callable[[str], None]
+    data: AnnData, given: dict[str, Any], options: Namespace, say: Callable[[str], None]
 ) -> _run.Report:
+    import pandas as pd
+
     from newt_sc.io._text import create_text
 
-    started = time.perf_counter()
+    started, output = time.perf_counter(), options.output
     n = answered = rows = 0
+    best: DataFrame | None = None
     with create_text(output) as file:
         for table in _tables(data, given):
             table.to_csv(file, sep="\t", index=False, header=n == 0, float_format="%.6g")
@@ -83,11 +90,16 @@ def _stream(
                 answered + int(first["answered"].sum()),
                 rows + len(table),
             )
+            best = pd.concat([first] if best is None else [best, first])
+            best = best.nlargest(_SHOWN, "reliability")
             logger.info("%d compounds, %.0f s", n, time.perf_counter() - started)
     say(
         f"{output}: {rows:,} rows, {len(table.columns)} columns, {n:,} compounds, {answered:,}"
         f" answered, {time.perf_counter() - started:.1f} s"
     )
+    if best is not None and not options.quiet and not options.json:
+        for line in first_rows("targets", best):
+            say(line)
     told = {"rows": rows, "columns": len(table.columns), "names": list(table.columns)}
     return _run.Report(told | {"compounds": n, "answered": answered}, [output])
 

@@ -17,6 +17,7 @@ from newt_sc._missing import MISSING, read_labels, read_pairs
 from newt_sc._verb import modality_of
 from newt_sc._warn import warn
 from newt_sc.models._target_table import Predictions, shown_names
+from newt_sc.tl._levels import warn_of_levels
 from newt_sc.tl._pool_signatures import warn_of_several
 from newt_sc.tl._predict_targets import dense, find_labels
 
@@ -102,6 +103,7 @@ class CompoundSpace:
         mod = modality_of(mdata, modality)
         expect_unique(mod.obs_names)
         warn_of_several(mod)
+        warn_of_levels(mod)
         if mod.n_obs > _MOST:
             msg = (
                 f"There are {mod.n_obs:,} signatures; at most {_MOST:,} are compared, pair by pair."

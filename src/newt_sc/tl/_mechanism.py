@@ -109,8 +109,9 @@ def mechanism(
     Warns
     -----
     NewtWarning
-        If compounds have no usable signature, or if too few mechanisms are known to measure how
-        often predictions are right. Then there is no confidence and no prediction.
+        If compounds have no usable signature, if values look like intensities (Levels 2 and 3 of
+        L1000), or if too few mechanisms are known to measure how often predictions are right. Then
+        there is no confidence and no prediction.
 
     Examples
     --------

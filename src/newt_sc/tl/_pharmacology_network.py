@@ -141,7 +141,8 @@ def pharmacology_network(
     Warns
     -----
     NewtWarning
-        If compounds have no usable signature, or fewer than 20 have one.
+        If compounds have no usable signature, fewer than 20 have one, or values look like
+        intensities (Levels 2 and 3 of L1000), not like signatures.
 
     Notes
     -----

@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from newt_sc._missing import read_labels
 from newt_sc._verb import checked, modality_of
 from newt_sc._warn import warn
+from newt_sc.tl._levels import warn_of_levels
 from newt_sc.tl._rows import Rows
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ def pool_signatures(
     ValueError
         If a signature has no compound, or values are infinite.
 
+    Warns
+    -----
+    NewtWarning
+        If the values look like intensities (Levels 2 and 3 of L1000), not like signatures.
+
     References
     ----------
     Subramanian et al. (2017), Cell 171:1437, on moderated z-scores.
@@ -85,6 +91,7 @@ def pool_signatures(
     >>> compounds = nt.tl.pool_signatures(nt.io.read_gctx("level5.gctx"))  # doctest: +SKIP
     """
     mod = modality_of(data, modality)
+    warn_of_levels(mod)
     groups = Groups.of(mod, groupby if groupby is not None else _first_column(mod))
     X, agreement = groups.pooled(mod, weights)
     obs = pd.DataFrame(index=groups.names)

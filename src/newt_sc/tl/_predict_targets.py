@@ -25,6 +25,7 @@ from newt_sc.genes._annotated import align_var
 from newt_sc.models._target_labels import expect_unique
 from newt_sc.models._target_table import pairs_told
 from newt_sc.tl._connectivity import connectivity
+from newt_sc.tl._levels import warn_of_levels
 from newt_sc.tl._pool_signatures import GROUPS, Groups, group_names
 from newt_sc.tl._rows import Rows
 
@@ -161,8 +162,9 @@ def predict_targets(
     Warns
     -----
     NewtWarning
-        If signatures are unusable, landmark genes of the model are missing, SMILES cannot be read,
-        or labels of several label sets leave every compound unanswered.
+        If signatures are unusable or look like intensities (Levels 2 and 3 of L1000), landmark
+        genes of the model are missing, SMILES cannot be read, or labels of several label sets leave
+        every compound unanswered.
 
     References
     ----------
@@ -368,6 +370,7 @@ def _pool(
     mod: ad.AnnData, groupby: str | Sequence[str] | None, structure: str | None
 ) -> tuple[Groups, ad.AnnData]:
     """Compound of each signature, and the compounds x genes."""
+    warn_of_levels(mod)
     columns = group_names(groupby)
     if groupby == "auto":
         columns = [name for name in GROUPS if name in mod.obs][:1]
@@ -506,7 +509,8 @@ def _known(labels: pd.DataFrame, data: ad.AnnData, model: TargetPredictor) -> pd
         {name: some[name].to_numpy(dtype=object) for name in ("compound", "target")}
     )
     if len(pairs):
-        found = genes.align(pairs["target"].to_numpy(), model.gene_names)
-        pairs["target"] = found.gene
-        pairs = pairs[found.index >= 0]
+        code, names = pd.factorize(pairs["target"].to_numpy())  # each name is looked up once
+        found = genes.align(names, model.gene_names)
+        pairs["target"] = found.gene[code]
+        pairs = pairs[found.index[code] >= 0]
     return pairs.drop_duplicates(ignore_index=True)

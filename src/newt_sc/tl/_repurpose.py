@@ -128,8 +128,9 @@ def repurpose(
     Warns
     -----
     NewtWarning
-        If compounds have no usable signature, some genes are unknown, or predictions are not
-        cross-fitted, so that their accuracy cannot be measured.
+        If compounds have no usable signature, values look like intensities (Levels 2 and 3 of
+        L1000), some genes are unknown, or predictions are not cross-fitted, so that their accuracy
+        cannot be measured.
 
     Examples
     --------
