@@ -223,7 +223,8 @@ def test_write_takes_every_array_type(tmp_path, array_type):
 def test_write_backed_in_several_blocks(tmp_path, monkeypatch):
     values = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     ad.AnnData(values).write_h5ad(tmp_path / "a.h5ad")
-    monkeypatch.setattr(_gct, "_BLOCK_BYTES", 7 * 16)
+    for name in ("_BLOCK_BYTES", "_LAZY_BYTES"):
+        monkeypatch.setattr(_gct, name, 7 * 16)
     monkeypatch.setattr(_gct, "_CHUNK_BYTES", 3 * 16)
     backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
     write_gctx(backed, tmp_path / "a.gctx")
@@ -482,7 +483,7 @@ def test_a_million_signatures_open_in_the_time_of_their_ids(tmp_path):
     assert adata.shape == (n, n_genes)
     assert adata.obs_names[-1] == "999999"
     assert all(rows % 85 == 0 for rows in adata.X.chunks[0][:-1])
-    assert max(adata.X.chunks[0]) * n_genes * 4 <= _gct._BLOCK_BYTES
+    assert max(adata.X.chunks[0]) * n_genes * 4 <= _gct._LAZY_BYTES
     np.testing.assert_array_equal(dense(adata[-2:, :4]), [[0, 0, 0, 0], [1, 2, 3, 0]])
 
 

@@ -39,7 +39,8 @@ _MATRIX: Final = "0/DATA/0/matrix"
 _META: Final = {"obs": "0/META/COL", "var": "0/META/ROW"}
 _WHAT: Final = {"obs": "column", "var": "row"}
 _CELLS: Final = 1 << 21  # numbers of a text file that are parsed at once
-_BLOCK_BYTES: Final = 1 << 26  # of a block of a lazy matrix
+_LAZY_BYTES: Final = 1 << 24  # of a block of a lazy matrix, of which whole ones are read
+_BLOCK_BYTES: Final = 1 << 26  # of a block that is written
 _CHUNK_BYTES: Final = 1 << 20
 _MAX_METADATA: Final = 100_000
 _MAX_MEMORY: Final = 1 << 31
@@ -141,7 +142,7 @@ def read_gctx(
     """Open the signatures of a GCTX file, the matrix by default as a dask array.
 
     A lazy ``X`` is read from the file when it is computed, in blocks of whole signatures of about
-    64 MiB that follow the chunks of the file. The file is open only while a block is read: no
+    16 MiB that follow the chunks of the file. The file is open only while a block is read: no
     handle stays behind, the AnnData can be sent to other processes, and the file must stay in
     place. ``adata[names].to_memory()`` reads a part. Without dask (extra ``dask``), matrices of up
     to 2 GiB are read into memory.
@@ -218,7 +219,7 @@ def read_gctx(
             raise FormatError(path, None, message)
         transposed = dataset.shape != shape
         chunk = dataset.chunks[int(transposed)] if dataset.chunks else 1
-    step = max(1, _BLOCK_BYTES // (4 * max(1, shape[1])))
+    step = max(1, _LAZY_BYTES // (4 * max(1, shape[1])))
     step = step // chunk * chunk or (chunk if chunk <= 4 * step else step)
     X = _Matrix(path, shape, transposed)
     values = _to_dask(X, step) if lazy else X.read(step)
@@ -477,18 +478,20 @@ class _Matrix:
         self._stamp = self._get_stamp()
 
     def __getitem__(self, key: tuple[Any, Any]) -> np.ndarray:
-        with open_hdf5(self.path, "GCTX") as file:
-            if self._get_stamp() != self._stamp:
-                raise FormatError(
-                    self.path, None, "the file has changed since it was opened; open it again"
-                )
+        if self._get_stamp() != self._stamp:
+            raise FormatError(
+                self.path, None, "the file has changed since it was opened; open it again"
+            )
+        # It is the file that read_gctx has checked, which need not be done for each block.
+        with damage_named(self.path, "GCTX"), h5py.File(self.path, "r") as file:
             dataset = _find(file, self.path, _MATRIX)
-            with damage_named(self.path, "GCTX"):
-                part = dataset[key[::-1]].T if self._transposed else dataset[key]
+            part = dataset[key[::-1]].T if self._transposed else dataset[key]
         out: np.ndarray = np.ascontiguousarray(part, dtype=np.float32)
         return out
 
     def read(self, step: int) -> np.ndarray:
+        if not self._transposed:  # in one go, without a second copy of any of it
+            return self[:, :]
         X = np.empty(self.shape, dtype=np.float32)
         for start in range(0, len(X), step):
             X[start : start + step] = self[start : start + step, :]
