@@ -21,7 +21,7 @@ from benchmarks import _common
 from benchmarks._timing import best, make, peak_above, slope
 from benchmarks.sets import andes
 
-GENES, LANDMARKS, PROGRAMS = 18_000, 978, 20
+GENES, MEASURED, LANDMARKS, PROGRAMS = 18_000, 12_328, 978, 20
 
 
 class Work(NamedTuple):
@@ -161,23 +161,46 @@ def compare_sets(n: int, ours: bool) -> Work:
 
 
 def read_gctx(n: int, ours: bool) -> Work:
-    """A thousand signatures of a GCTX file of n x 978, or all of it read by h5py into pandas, and
-    these taken.
-    """
-    folder = Path(tempfile.mkdtemp())
-    path = folder / "x.gctx"
-    nt.io.write_gctx(signatures(n), path)
+    """A thousand signatures of a GCTX file of n x 978, spread over it."""
     wanted = [f"s{i}" for i in range(0, n, max(1, n // 1_000))][:1_000]
+    return _read(signatures(n), ours, wanted)
+
+
+def read_rows(n: int, ours: bool) -> Work:
+    """A hundred signatures in a row of a GCTX file of n x 978."""
+    return _read(signatures(n), ours, [f"s{i}" for i in range(n // 2, min(n // 2 + 100, n))])
+
+
+def read_all(n: int, ours: bool) -> Work:
+    """All of a GCTX file of n x 978, into memory."""
+    return _read(signatures(n), ours)
+
+
+def read_landmarks(n: int, ours: bool) -> Work:
+    """The landmark genes of a GCTX file of n x 12,328, spread over it."""
+    X = np.random.default_rng(0).standard_normal((n, MEASURED), dtype=np.float32)
+    var = pd.DataFrame(index=names(MEASURED))
+    adata = ad.AnnData(X, obs=pd.DataFrame(index=[f"s{i}" for i in range(n)]), var=var)
+    return _read(adata, ours, columns=names(MEASURED)[:: MEASURED // LANDMARKS][:LANDMARKS])
+
+
+def _read(
+    adata: ad.AnnData, ours: bool, rows: list[str] | None = None, columns: list[str] | None = None
+) -> Work:
+    """Some of a GCTX file, or all of it read by h5py into pandas, and this taken."""
+    path = Path(tempfile.mkdtemp()) / "x.gctx"
+    nt.io.write_gctx(adata, path)
+    at = (slice(None) if rows is None else rows, slice(None) if columns is None else columns)
+    lazy = rows is not None
     if ours:
-        return Work(lambda: np.asarray(nt.io.read_gctx(path)[wanted].X))
+        return Work(lambda: np.asarray(nt.io.read_gctx(path, lazy=lazy)[at].X))
     import h5py
 
     def script() -> np.ndarray:
         with h5py.File(path) as file:
             values = file["0/DATA/0/matrix"][:]
-            rows = file["0/META/COL/id"][:].astype(str)
-            columns = file["0/META/ROW/id"][:].astype(str)
-        return pd.DataFrame(values, index=rows, columns=columns).loc[wanted].to_numpy()
+            names = (file[f"0/META/{axis}/id"][:].astype(str) for axis in ("COL", "ROW"))
+            return pd.DataFrame(values, *names).loc[at].to_numpy()
 
     return Work(script)
 
@@ -212,6 +235,24 @@ VERBS: dict[str, tuple[Callable[[int, bool], Work], int, str, str]] = {
         read_gctx,
         50_000,
         "1,000 of 50,000 signatures x 978",
+        "h5py into pandas, all",
+    ),
+    "io.read_gctx, a stretch": (
+        read_rows,
+        50_000,
+        "100 of 50,000 signatures x 978",
+        "h5py into pandas, all",
+    ),
+    "io.read_gctx, all": (
+        read_all,
+        20_000,
+        "20,000 signatures x 978, lazy=False",
+        "h5py into pandas, all",
+    ),
+    "io.read_gctx, landmarks": (
+        read_landmarks,
+        2_000,
+        "978 genes of 2,000 signatures x 12,328, lazy=False",
         "h5py into pandas, all",
     ),
 }

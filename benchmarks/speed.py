@@ -1,8 +1,8 @@
 """Verbs against what a user would pick instead: ratios in one run, on the machine at hand.
 
-``python -m benchmarks.speed`` writes three tables: the projection against scipy's ``X @ E`` and
+``python -m benchmarks.speed`` writes four tables: the projection against scipy's ``X @ E`` and
 dense BLAS, beside the machine's own copy bandwidth and GEMM peak; each verb against its
-alternative; and growth with the number of rows."""
+alternative; growth with the number of rows; and compounds from a GCTX file to the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pandas as pd
 from scipy import sparse
 
 import newt_sc as nt
-from benchmarks import _common, _verbs, import_time
+from benchmarks import _common, _compounds, _verbs, import_time
 from benchmarks._timing import best, make, peak_above
 
 N_CELLS, N_GENES, N_DIMS, REPEAT = 20_000, 18_000, 256, 5
@@ -151,6 +151,7 @@ def main() -> None:
         density=DENSITIES,
         verbs=tuple(_verbs.VERBS),
         rows=[1_000, 10_000, 100_000],
+        compounds=[500, 2_000],
         child=None,
         folder=None,
     )
@@ -164,6 +165,8 @@ def main() -> None:
         _verbs.table(list(options.verbs))
     if options.rows:
         _verbs.growth(options.rows)
+    if options.compounds:
+        _compounds.table(options.compounds)
 
 
 if __name__ == "__main__":

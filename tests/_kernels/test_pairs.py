@@ -249,6 +249,17 @@ def test_pair_ridge_with_identity_is_ridge_of_each_column(rng: np.random.Generat
     np.testing.assert_allclose(ridge.coefficients(ridge.project(Y), 2.0), expected, atol=1e-10)
 
 
+def test_pair_ridge_of_one_row_and_of_a_kernel_without_rank() -> None:
+    one = _kernels.PairRidge(np.array([[2.0]]), np.array([[3.0]]))
+    A = one.coefficients(one.project(np.array([[5.0]])), 4.0)
+    np.testing.assert_allclose(A, [[0.5]])  # 5 / (2 * 3 + 4)
+    # K is of rank one, with eigenvalues that are below 0 by rounding
+    k, Y = np.arange(1.0, 30)[:, None], np.ones((29, 2))
+    ridge = _kernels.PairRidge(k @ k.T, np.eye(2))
+    A = ridge.coefficients(ridge.project(Y), 1e-5)
+    np.testing.assert_allclose(k @ k.T @ A, k @ (k.T @ Y) / (k.T @ k), rtol=1e-6)
+
+
 # -- groups and folds ------------------------------------------------------------------------------
 
 
