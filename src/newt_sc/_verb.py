@@ -65,6 +65,20 @@ _UNTOLD = ("embedding", "key_added", "copy")  # of params: these have places of 
 _NAMES = ("key_added", "label")  # of slots and columns; what names a label may be a number
 _NUMBERS = {int: (int, np.integer), float: (int, float, np.integer, np.floating)}
 _WORD = re.compile(r"\w+")
+# What a word of an annotation takes, where it does not take anything: one value, or several.
+_ONE = {
+    "str": "a name",
+    "PathLike": "a path",
+    "AnnData": "an AnnData",
+    "MuData": "a MuData",
+    "Series": "a Series",
+    "DataFrame": "a DataFrame",
+    "Axes": "Axes",
+    "NEWT": "a NEWT",
+    "TargetPredictor": "a TargetPredictor",
+}
+_SEVERAL = {"Sequence": "a list", "Iterable": "a list", "Collection": "a list", "Mapping": "a dict"}
+_LOOSE = (list, tuple, set, frozenset, dict)
 _RANGE = re.compile(r"(from|above) (\S+)(?: to (\S+))?")
 
 
@@ -252,6 +266,7 @@ def _checker(function: Callable[..., Any]) -> Callable[[Any, Any], dict[str, Any
             }:
                 modality_of(value, given["modality"], name)
             _check_value(name, value, kinds[name])
+            _check_kind(name, value, told[name])
         first, layer = next(iter(given)), given.get("layer")
         if layer is not None and hasattr(given[first], "layers"):
             check_layer(given[first], layer, first)
@@ -268,6 +283,25 @@ def _check_value(name: str, value: object, kinds: list[Any] | None) -> None:
         error = TypeError if {*kinds} <= {bool, str, None} else ValueError
         msg = f"{name} is {value!r}, expected {_say(kinds)}."
         raise error(msg)
+
+
+def _check_kind(name: str, value: object, annotation: str) -> None:
+    """Refuse a number, a list or an object where the annotation has nothing that may be one.
+
+    What is of the right kind, but wrong, is for the verb to refuse: it says more. Numbers may name
+    a label or a column.
+    """
+    words = [*_WORD.findall(re.sub(r"Literal\[[^]]*\]", "", annotation))]
+    taken = [word for word in words if word not in ("None", "Literal", "pd", "ad", "os", "md")]
+    if not taken or not {*taken} <= _ONE.keys() | _SEVERAL.keys():
+        return
+    is_number = isinstance(value, bool | int | float | np.generic) and not isinstance(value, str)
+    loose = isinstance(value, _LOOSE) and not {*taken} & _SEVERAL.keys()
+    number = is_number and {*taken} != {"str"}
+    if number or loose or isinstance(value, bytes) or type(value) is object:
+        told = dict.fromkeys({**_ONE, **_SEVERAL}[word] for word in taken)
+        msg = f"{name} is {type(value).__name__} {repr(value)[:80]}, expected {' or '.join(told)}."
+        raise TypeError(msg)
 
 
 def check_anndata(name: str, value: object) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 import newt_sc as nt
 from newt_sc.cli import main
 from newt_sc.io import _atomic
+from tests.tl import _planted
 
 COMMANDS = {
     "embed": "cells.h5ad out.h5ad --embedding genes.h5ad --mask-var none --n-comps 3",
@@ -79,6 +81,58 @@ def test_termination_leaves_what_was(
     assert {path.name: path.stat().st_mtime_ns for path in files.iterdir()} == before
     assert capsys.readouterr().err.endswith("newt-sc: terminated\n")
     assert signal.getsignal(signal.SIGTERM) is handler
+
+
+FULL = """
+import resource, signal, sys
+from newt_sc.cli import main
+from newt_sc.io import _atomic
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+name = _atomic.uuid4
+
+def full_from_here():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+    return name()
+
+_atomic.uuid4 = full_from_here  # which names the temporary output
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits are those of POSIX")
+@pytest.mark.parametrize("limit", [0, 200, 5000])
+def test_a_full_disk_is_one_line_and_leaves_what_was(files: Path, limit: int) -> None:
+    """Stood for by the largest file that a process may write."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _planted.knowledge().write("knowledge.h5mu")
+    calls = {
+        "out.h5ad": f"embed {COMMANDS['embed']}",
+        "out.zarr": f"embed {COMMANDS['embed to zarr']}",
+        "out.tsv": f"map-genes {COMMANDS['map-genes']}",
+        "out.h5mu": "encode knowledge.h5mu out.h5mu --n-comps 4",
+    }
+    for name, call in calls.items():
+        old = files / name
+        if name.endswith("zarr"):
+            old.mkdir()
+            (old / ".zgroup").write_text("old")
+        else:
+            old.write_text("old")
+        before = {path: path.stat().st_mtime_ns for path in files.rglob("*")}
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", FULL, str(limit), *call.split(), "-q"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if limit == 5000 and name.endswith(("tsv", "zarr")):  # there is room for these
+            continue
+        assert done.returncode == 1, (name, done.stderr)
+        assert "error: [Errno 27] File too large: make room; what stood there" in done.stderr, name
+        assert f"/{name}" in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert {path: path.stat().st_mtime_ns for path in files.rglob("*")} == before
 
 
 def test_interrupted_while_training(

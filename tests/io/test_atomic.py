@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -234,6 +235,36 @@ def test_mode_of_a_file_that_is_replaced_stays(tmp_path, mode):
         new.write_text("new")
     assert path.stat().st_mode & 0o777 == mode
     assert path.read_text() == "new"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+@pytest.mark.parametrize("swap", [True, False])
+@pytest.mark.parametrize("mode", [0o700, 0o2750, 0o555])
+def test_mode_of_a_store_that_is_replaced_stays(tmp_path, monkeypatch, mode, swap):
+    if not swap:
+        monkeypatch.setattr(_atomic, "_swap", lambda *_: False)
+    path = tmp_path / "a.zarr"
+    path.mkdir()
+    (path / "zarr.json").write_text("old")
+    path.chmod(mode)
+    with atomic_path(path) as new:
+        new.mkdir()
+        (new / "zarr.json").write_text("new")
+    assert path.stat().st_mode & 0o7777 == mode
+    assert (path / "zarr.json").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_there_is_no_room_the_error_names_the_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(OSError, match=r"No space left.*: make room.*a\.txt") as caught:
+        with atomic_path(path) as new:
+            new.write_text("part")
+            raise OSError(errno.ENOSPC, "No space", str(new))
+    assert caught.value.errno == errno.ENOSPC
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")

@@ -338,7 +338,8 @@ def spectrum_distance(first: NDArray[np.floating], second: NDArray[np.floating])
     0.0
     """
     k = min(_COMPONENTS, len(first), len(second))
-    return float(np.abs(first[:k] / first[:k].sum() - second[:k] / second[:k].sum()).sum())
+    shares = [part[:k] / (part[:k].sum() or 1.0) for part in (first, second)]  # 0 if all are equal
+    return float(np.abs(shares[0] - shares[1]).sum())
 
 
 @takes_arrays

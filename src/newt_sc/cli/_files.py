@@ -157,6 +157,8 @@ def read_signatures(path: Path) -> Any:
 
 def write(data: Any, path: Path) -> None:
     """Write a table, an AnnData or a MuData; ``path`` is one that nothing stands at yet."""
+    from newt_sc.io._hdf5 import create_hdf5, hdf5_sink
+
     if hasattr(data, "columns"):
         named = data.index.name is not None or not data.index.equals(
             type(data.index)(range(len(data)))
@@ -166,10 +168,17 @@ def write(data: Any, path: Path) -> None:
         )
     elif path.suffix == ".zarr":
         data.write_zarr(path)
-    else:
-        with warnings.catch_warnings():  # mudata's, of itself
+    elif hasattr(data, "mod"):
+        import mudata
+
+        with warnings.catch_warnings(), hdf5_sink(path) as sink:  # mudata's, of itself
             warnings.simplefilter("ignore", FutureWarning)
-            data.write(path)
+            mudata.write_h5mu(sink, data)
+    else:
+        from anndata.io import write_elem
+
+        with create_hdf5(path) as file:
+            write_elem(file, "/", data)
 
 
 # Columns of each role, the first that is there: without it a row says nothing.

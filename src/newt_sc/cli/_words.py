@@ -20,7 +20,7 @@ _KEYWORD = re.compile(r"\b([a-z]\w*)=('[^']*'|\[[^\]]*\]|[\w.]*\w)?")
 # Advice that only Python can follow, where other advice stands beside it.
 _ONLY_PYTHON = re.compile(
     r", as in \w+\.[\w.]+(?:\(.*\)| = \w+)|set \S+ = \S+ and call \S+, or |, or pass an? AnnData\b"
-    r"|, such as newt_sc\.datasets\.\w+\(\) \w+|; newt_sc\.io\.read_repurposing_hub .*?=\w+\.obs"
+    r"|, such as newt_sc\.datasets\.\w+\(\) \w+|; newt_sc\.io\.read_repurposing_hub\(.*?indications"
 )
 _COMMANDS = {verb.calls[0]: name for name, verb in VERBS.items() if verb.calls}
 

@@ -28,9 +28,9 @@ def partner_symbols(mod: AnnData) -> pd.Series:
 
 def partner_graph(mod: AnnData, features: NDArray[np.bool_]) -> sparse.csr_array:
     """Genes x genes, ones, symmetric."""
-    coo = sparse.coo_array(mod.X)
+    coo = sparse.coo_array(mod.X != 0)  # of any type of numbers, which scipy has not all
     to = np.where(features, mod.obs_names.get_indexer(partner_symbols(mod)), -1)[coo.col]
-    keep = (to >= 0) & (to != coo.row) & (coo.data != 0)
+    keep = (to >= 0) & (to != coo.row)
     ends = np.concatenate([coo.row[keep], to[keep]]), np.concatenate([to[keep], coo.row[keep]])
     A = sparse.csr_array((np.ones(ends[0].size, np.int32), ends), shape=(mod.n_obs, mod.n_obs))
     A.sum_duplicates()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from newt_sc import _keys
+from newt_sc._verb import Count, Share, checked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["lineage", "lineage_info", "lineage_programs"]
 
 
+@checked
 def lineage(
     adata: AnnData,
     *,
@@ -62,13 +64,14 @@ def lineage(
     return table.reset_index(drop=True).copy()
 
 
+@checked
 def lineage_programs(
     adata: AnnData,
     *,
     key: str | None = None,
     branch: int | None = None,
-    fdr: float | None = None,
-    top: int | None = None,
+    fdr: Share | None = None,
+    top: Count | None = None,
 ) -> pd.DataFrame:
     """Get the gene sets and factors that separate the children of branches.
 

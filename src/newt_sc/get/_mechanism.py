@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from newt_sc import _keys
-from newt_sc._verb import modality_of
+from newt_sc._verb import checked, modality_of
 from newt_sc.models._target_table import own_name
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["mechanism"]
 
 
+@checked
 def mechanism(
     mdata: MuData | AnnData,
     *,

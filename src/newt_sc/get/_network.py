@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from newt_sc._verb import checked
 from newt_sc.io._network import network_graph, network_tables, node_of
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = ["network"]
 _KINDS = ("similar", "known", "predicted", "gene")
 
 
+@checked
 def network(
     mdata: MuData | AnnData,
     *,

@@ -8,6 +8,7 @@ import glob
 import os
 import shutil
 import stat
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,10 +22,13 @@ __all__ = ["ZARR_MARKS", "atomic_path", "names_in", "recover"]
 
 ZARR_MARKS = {"zarr.json", ".zgroup", ".zarray", ".zattrs"}
 _TRIES = 100
+_WAIT = 0.2  # seconds
 # What moving says when another writer came between looking and moving: look again.
 _RACES = {errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}
 # What exchanging says where the system or the file system (NFS, for one) cannot.
 _CANNOT = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
+# What writing says where there is no room: on the disk, for one file, for one user.
+_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD; RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
 
 
@@ -45,8 +49,8 @@ def atomic_path(
     ----------
     path
         Where the result shall be. A symbolic link is followed. An existing file is replaced, its
-        mode staying as it is; an existing directory only as ``check`` has it, and only by a
-        directory. What is neither, such as a pipe or ``/dev/stdout``, is written to.
+        mode staying as it is; an existing directory, too, but only as ``check`` has it, and only by
+        a directory. What is neither, such as a pipe or ``/dev/stdout``, is written to.
     check
         Raises where what stands at a path may not be replaced. By default a directory may be, if it
         is empty or a zarr store.
@@ -61,6 +65,8 @@ def atomic_path(
         If the directory of ``path`` does not exist, or nothing was written to the temporary path.
     FileExistsError
         If ``path`` is a directory with other content.
+    OSError
+        If there is no room; it names ``path``.
     """
     if _is_stream(Path(path)):
         with TemporaryDirectory() as folder:
@@ -77,18 +83,29 @@ def atomic_path(
     left = _taken_away(target)  # by writers that died after their last step
     check(target)
     temporary = target.with_name(f".{uuid4().hex}{''.join(target.suffixes[-2:])}")
+    written = False
     try:
         yield temporary
         if not temporary.exists():
             raise FileNotFoundError(
                 errno.ENOENT, "nothing was written to the temporary path", str(temporary)
             )
-        if target.is_file() and temporary.is_file():
+        if target.exists() and target.is_dir() == temporary.is_dir():
             with suppress(FileNotFoundError):  # another writer was faster
                 temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        written = True
         _move(temporary, target, check)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        text = f"{os.strerror(error.errno)}: make room; what stood there is as it was"
+        raise OSError(error.errno, text, str(target)) from error
     finally:
+        folder = temporary.is_dir() and not written
         _remove(temporary)
+        if folder:  # zarr writes in threads, of which some go on after another has failed
+            time.sleep(_WAIT)
+            _remove(temporary)
     for old in left:
         _remove(old)
 
@@ -199,6 +216,8 @@ def _swap(one: Path, other: Path) -> bool:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
+        with suppress(OSError):  # in one that is read only, nothing can be removed
+            path.chmod(0o700)
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):

@@ -103,9 +103,10 @@ def bootstrap_interval(
     """
     tables = _tables(values, other, statistic)
     check_count("n_resamples", n_resamples, 1)
-    if not 0 < confidence_level < 1:
+    check_count("random_state", random_state, 0)
+    if not isinstance(confidence_level, float | np.floating) or not 0 < confidence_level < 1:
         msg = (
-            f"confidence_level is {confidence_level}; expected a number between 0 and 1, such as"
+            f"confidence_level is {confidence_level!r}; expected a number between 0 and 1, such as"
             " 0.95."
         )
         raise ValueError(msg)

@@ -246,7 +246,7 @@ def evaluate(
 
 
 def _task(name: str) -> Task:
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         msg = f"No task {name!r}; expected one of {list(TASKS)}."
         raise ValueError(msg)
     return TASKS[name]

@@ -171,6 +171,7 @@ def triplet_accuracy(
     D, path = _both(X, names, tree, metric, least=3)
     check_count("max_groups", max_groups, 3)
     if len(D) > max_groups:
+        check_count("random_state", random_state, 0)
         drawn = np.random.default_rng(random_state).choice(len(D), max_groups, replace=False)
         D, path = D[np.ix_(drawn, drawn)], path[np.ix_(drawn, drawn)]
     three = np.array(list(combinations(range(len(D)), 3)))
@@ -254,6 +255,7 @@ def _interval(
 ) -> Interval:
     """Percentile interval of a statistic of weighted groups."""
     check_count("n_resamples", n_resamples, 1)
+    check_count("random_state", random_state, 0)
     weights = _kernels.bootstrap_weights(n, n_resamples, random_state=random_state)
     replicates = np.array([statistic(weight) for weight in weights])
     return Interval(statistic(np.ones(n)), *_kernels.percentile_interval(replicates), replicates)

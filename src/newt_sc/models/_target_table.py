@@ -79,7 +79,8 @@ class Predictions:
         """
         slot = key or _keys.TARGETS
         info: Any = mod.uns.get(slot)
-        if not isinstance(info, Mapping) or "told" not in info or slot not in mod.obsm:
+        slots = {slot, f"{slot}_probability", f"{slot}_fdr"}
+        if not isinstance(info, Mapping) or "told" not in info or not slots <= {*mod.obsm}:
             msg = (
                 f"No predicted targets under {slot!r}: run newt_sc.tl.predict_targets"
                 f" first{otherwise}."
@@ -239,6 +240,7 @@ def called(mod: AnnData) -> dict[str, int]:
 
 def own_name(mod: AnnData, name: str) -> str:
     """Name of the row of a compound by any of its names; as it is if there is none."""
+    name = str(name)
     if name in mod.obs_names:
         return name
     row = called(mod).get(name.strip().lower(), -1)

@@ -71,7 +71,7 @@ def encode(
     Raises
     ------
     TypeError
-        If ``mdata`` is no MuData.
+        If ``mdata`` is no MuData, or values are no numbers.
     KeyError
         If a modality has no ``var["kind"]``.
     ValueError
@@ -162,6 +162,11 @@ def _networks(name: str, X: Any, var: pd.DataFrame) -> tuple[NDArray[np.intp], A
 
 
 def _finite(name: str, X: Any) -> sparse.csr_array:
+    if X.dtype.kind not in "fiub":
+        msg = f"Modality {name!r} has an X of dtype {X.dtype}, expected numbers."
+        raise TypeError(msg)
+    if X.dtype == np.float16:  # not known to scipy
+        X = X.astype(np.float32)
     part = sparse.csr_array(X, copy=True)
     part.eliminate_zeros()
     if not np.isfinite(part.data).all():

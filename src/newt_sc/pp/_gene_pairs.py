@@ -38,11 +38,12 @@ def gene_pairs(data: MuData | AnnData, *, modality: str = "interaction") -> pd.D
     Raises
     ------
     TypeError
-        If ``data`` is neither.
+        If ``data`` is neither, or values are no numbers.
     KeyError
         If there is no such modality, or its ``var`` has no ``"kind"`` or ``"source"``.
     ValueError
-        If there is no partner among the features, no pair, or a value that is NaN or infinite.
+        If there is no partner among the features, no pair, a value that is NaN or infinite, or
+        a gene comes more than once.
 
     Examples
     --------
@@ -70,6 +71,12 @@ def gene_pairs(data: MuData | AnnData, *, modality: str = "interaction") -> pd.D
     if not partner.any():
         kinds = sorted(set(mod.var["kind"].astype(str)))
         msg = f"The modality is no network: its features are of kind {kinds}, expected 'partner'."
+        raise ValueError(msg)
+    if (kind := getattr(mod.X, "dtype", np.dtype(object))).kind not in "fiub":
+        msg = f"The modality has an X of dtype {kind}, expected numbers."
+        raise TypeError(msg)
+    if not mod.obs_names.is_unique:
+        msg = "obs_names are not unique, expected each gene once; call obs_names_make_unique()."
         raise ValueError(msg)
     if not np.isfinite(mod.X.data if sparse.issparse(mod.X) else np.asarray(mod.X)).all():
         msg = (

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["most_variable", "shared_genes"]
 
+_LARGEST = float(np.log(np.finfo(np.float32).max))
+"""A logarithm of which scanpy, which takes the exponential, makes infinite values from here on."""
+
 
 @checked
 def shared_genes(
@@ -88,6 +91,9 @@ def shared_genes(
     )
     query, reference = sparse.csr_array(X) @ joined, sparse.csr_array(R)[:, shared]
     if n_top_genes is not None and n_top_genes < shared.size:
+        if reference.size and (largest := float(reference.max())) > _LARGEST:
+            msg = f"ref.X reaches {largest:.4g}, expected logarithms: run sc.pp.log1p first."
+            raise ValueError(msg)
         top = most_variable(reference, int(n_top_genes))
         query, reference, shared = query[:, top], reference[:, top], shared[top]
     out = []

@@ -42,8 +42,8 @@ WHITENING = -0.4
 _PROFILE_WHITENING = -0.25
 _ANNOTATE = (
     "name the column that has them, or write one of your own, several values joined by '|', empty"
-    " where none is known; newt_sc.io.read_repurposing_hub gives mechanisms ('moa') and indications"
-    " for compounds=adata.obs."
+    " where none is known; newt_sc.io.read_repurposing_hub(drugs, compounds=adata.obs) gives"
+    " mechanisms ('moa') and indications."
 )
 Exponent = Annotated[float, "from -1 to 0"]
 # Fewer tell nothing of what is usual; of more, pairs fill the memory: 20,000 x 20,000 is 3 GB.
