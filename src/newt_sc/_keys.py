@@ -110,7 +110,7 @@ def written(data: Any, key: str | None, own: str, entry: str) -> dict[str, Any]:
     KeyError
         If it wrote nothing under this key, or not this entry.
     """
-    info: Any = data.uns.get(key or own)
+    info: Any = data.uns.get(key or own) if isinstance(key, str | None) else None
     if not isinstance(info, Mapping) or entry not in info:
         verb = own.removeprefix("newt_")
         msg = f"No {verb} in adata.uns[{key or own!r}]: run newt_sc.tl.{verb} first."

@@ -70,7 +70,6 @@ _ONE = {
     "str": "a name",
     "PathLike": "a path",
     "AnnData": "an AnnData",
-    "MuData": "a MuData",
     "Series": "a Series",
     "DataFrame": "a DataFrame",
     "Axes": "Axes",
@@ -288,15 +287,19 @@ def _check_value(name: str, value: object, kinds: list[Any] | None) -> None:
 def _check_kind(name: str, value: object, annotation: str) -> None:
     """Refuse a number, a list or an object where the annotation has nothing that may be one.
 
-    What is of the right kind, but wrong, is for the verb to refuse: it says more. Numbers may name
-    a label or a column.
+    What is of the right kind, but wrong, is for the verb to refuse, and so is what is no MuData: it
+    says more. Numbers may name a label or a column.
     """
-    words = [*_WORD.findall(re.sub(r"Literal\[[^]]*\]", "", annotation))]
+    while (outer := re.sub(r"\[[^][]*\]", "", annotation)) != annotation:
+        annotation = outer
+    words = _WORD.findall(annotation)
     taken = [word for word in words if word not in ("None", "Literal", "pd", "ad", "os", "md")]
-    if not taken or not {*taken} <= _ONE.keys() | _SEVERAL.keys():
+    if not taken or "MuData" in taken or not {*taken} <= _ONE.keys() | _SEVERAL.keys():
         return
     is_number = isinstance(value, bool | int | float | np.generic) and not isinstance(value, str)
-    loose = isinstance(value, _LOOSE) and not {*taken} & _SEVERAL.keys()
+    several = {*taken} & _SEVERAL.keys()
+    loose = isinstance(value, _LOOSE) and not (several - {"Mapping"} or isinstance(value, dict))
+    loose |= isinstance(value, dict) and not several
     number = is_number and {*taken} != {"str"}
     if number or loose or isinstance(value, bytes) or type(value) is object:
         told = dict.fromkeys({**_ONE, **_SEVERAL}[word] for word in taken)

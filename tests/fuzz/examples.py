@@ -16,9 +16,11 @@ import numpy as np
 import pandas as pd
 from mudata import MuData
 
-from newt_sc import datasets, io, models
+from newt_sc import datasets, io, models, tl
 from newt_sc.cli import _files
 from newt_sc.io import _store
+from newt_sc.tl._sides import read_orthologs
+from tests.tl import _sides
 
 GENES = ["TP53", "MDM2", "EGFR", "KRAS", "7157"]
 
@@ -206,6 +208,19 @@ def make(folder: Path, *, with_models: bool = True) -> dict[str, Example]:
             return _files.read(kind, [str(path)] if kind == "names" else path)
 
         add(kind, path, given)
+    cells = _sides.cells(_sides.vectors(), "AABBCC" * 6)[:, :100].copy()
+    (folder / "o.tsv").write_text("name\thuman\n" + "".join(f"{x}\t{x}\n" for x in GENES))
+    add("read_orthologs", folder / "o.tsv", lambda path: read_orthologs(path, cells))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        how = {"embedding": _sides.vectors(), "label": "type"}
+        tl.save_reference(cells, folder / "r.safetensors", n_comps=3, **how)
+    add(
+        "map_to_reference",
+        folder / "r.safetensors",
+        lambda path: tl.map_to_reference(cells, path, copy=True, **how),
+        cost=10,
+    )
     (folder / "m.tsv").write_text(MANIFEST)
     add("read_manifest", folder / "m.tsv", datasets.read_manifest)
     if not with_models:

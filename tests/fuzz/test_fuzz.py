@@ -6,16 +6,21 @@ from __future__ import annotations
 
 import csv
 import gzip
+import inspect
 import io as streams
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
@@ -23,9 +28,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import newt_sc as nt
 from newt_sc import datasets, io
+from newt_sc._warn import warn
 from newt_sc.cli import _files
 from newt_sc.errors import FormatError
+from tests.fuzz import verbs
 from tests.fuzz.damage import in_time, run
 from tests.fuzz.examples import Example, make
 
@@ -70,18 +78,65 @@ def test_every_reader_has_an_example(examples: dict[str, Example]) -> None:
     assert set(READ_BY.values()) - reads == {"NEWT.load"}  # in the long run, as it takes long
 
 
+N_FILES, N_INPUTS = 1_900, 100  # a tenth of `make fuzz`
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_draw_of_damaged_files(examples: dict[str, Example]) -> None:
-    faults = {}
-    total = 0
-    for name, one in examples.items():
-        if h5py.is_hdf5(one.damaged):  # in the long run alone: libhdf5 loops on some
-            continue
-        n, _, found = run(one, range(max(1, 8 // one.cost)))
+    """Of every kind, in the proportions of the long run."""
+    # In the long run alone, where each is read in a process of its own: libhdf5 loops on some.
+    chosen = {name: one for name, one in examples.items() if not h5py.is_hdf5(one.damaged)}
+    share = N_FILES / sum(1 / one.cost for one in chosen.values())
+    faults, total = {}, 0
+    for name, one in chosen.items():
+        n, _, found = run(one, range(max(1, round(share / one.cost))))
         total += n
         faults |= {f"{name}, seed {seed}": fault for fault, seed in found.items()}
     assert not faults
-    assert total > 200
+    assert total >= N_FILES - len(chosen)
+
+
+def test_a_draw_of_inputs_of_verbs() -> None:
+    chosen = [*verbs.verbs()]
+    with verbs.place():
+        found = {
+            f"{name}, seed {seed}": outcome
+            for name in chosen
+            for seed, outcome in verbs.tried(name, range(-(-N_INPUTS // len(chosen))))
+        }
+    assert {case: what for case, what in found.items() if what not in ("right", "refused")} == {}
+    assert len(found) >= N_INPUTS
+    assert min(map([*found.values()].count, ("right", "refused"))) > 20  # neither says it of all
+
+
+def test_every_verb_has_inputs() -> None:
+    public = {
+        f"{room}.{name}"
+        for room in verbs.ROOMS
+        for name in getattr(nt, room).__all__
+        if inspect.isfunction(getattr(getattr(nt, room), name))
+    }
+    assert {*verbs.verbs()} == public
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda adata: adata.obs.insert(0, "x", 1) or 1 / 0, "inputs changed"),
+        (lambda _: 1 / 0, "ZeroDivisionError"),
+        (lambda _: np.random.normal(), "drew from the random numbers"),  # noqa: NPY002
+        (lambda _: np.array([np.inf]), "infinite"),
+        (lambda _: np.array([np.nan]), "NaN"),
+        (lambda _: np.log(np.zeros(1)), "warns at"),
+        (lambda adata: nt.pp.map_genes(adata, column="no"), "not among Raises|refused"),
+        (lambda _: warn("pass nosuch=1"), "advises nosuch"),
+        (lambda _: None, "right"),
+    ],
+)
+def test_faults_of_verbs_are_seen(function: Callable[[Any], Any], expected: str) -> None:
+    adata = ad.AnnData(np.ones((2, 2), np.float32))
+    with verbs.place():
+        assert re.search(expected, verbs.outcome(verbs.Call("x", function, (adata,), {})))
 
 
 def test_truncated_binary_files_are_refused(examples: dict[str, Example], tmp_path: Path) -> None:

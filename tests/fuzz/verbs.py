@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -323,7 +323,8 @@ def numbers(X: Any, draw: Draw) -> Any:
         if draw.random() < 0.2:
             X[...] = wrong
         else:
-            X[np.array([draw.random() < 0.1 for _ in range(X.size)]).reshape(X.shape)] = wrong
+            at = np.array([draw.random() < 0.1 for _ in range(X.size)], dtype=bool)
+            X[at.reshape(X.shape)] = wrong
     elif how == 6:
         X = np.rint(np.nan_to_num(X) * 10)
     elif how == 7:
@@ -433,10 +434,8 @@ def of_anndata(adata: ad.AnnData, draw: Draw) -> ad.AnnData:
     out = adata.copy()
     if how < 3 and out.X is not None:
         X = numbers(out.X, draw)
-        try:
+        with suppress(ValueError, TypeError):  # AnnData does not take it
             out.X = X
-        except (ValueError, TypeError):  # AnnData does not take it
-            pass
     elif how == 3:
         rows = draw.choice((0, 1, 2, out.n_obs))
         out = out[:rows, : draw.choice((0, 1, 2, out.n_vars))].copy()
@@ -478,10 +477,8 @@ def _of_slots(out: ad.AnnData, draw: Draw) -> None:
             slot[key] = changed
     else:
         changed = numbers(slot[key], draw)
-        try:
+        with suppress(ValueError, TypeError):
             slot[key] = changed
-        except (ValueError, TypeError):
-            pass
 
 
 def of_mudata(mdata: md.MuData, draw: Draw) -> Any:
@@ -563,16 +560,21 @@ def of_any(value: Any, draw: Draw) -> Any:
 
 WIDE = {"n_permutations", "n_resamples", "n_rewirings", "n_jobs", "path", "show"}
 """Arguments whose other values take long, or lead to other files."""
+OF_PLOTS = {"ax", "return_fig", "size", "title", "titles", "top", "fdr", "scores", "kind", "color"}
+OF_PLOTS |= {"basis", "table"}
+"""Arguments of plots that are handed to matplotlib, say what is drawn or are a table that a verb
+gave: of plots, data alone is damaged."""
 
 
 def damaged(call: Call, draw: Draw) -> Call:
     """The call with one or two arguments damaged."""
     named = list(inspect.signature(call.function).parameters)
+    fixed = WIDE | OF_PLOTS if call.name.startswith("pl.") else WIDE
     args, kwargs = [*map(copied, call.args)], {name: copied(x) for name, x in call.kwargs.items()}
     for _ in range(draw.choice((1, 1, 1, 2))):
-        every = [i for i in range(len(args)) if named[i] not in WIDE]
-        places: list[Any] = 6 * every + 2 * [name for name in kwargs if name not in WIDE]
-        places += [name for name in named[len(args) :] if name not in {*kwargs, *WIDE}]
+        every = [i for i in range(len(args)) if named[i] not in fixed]
+        places: list[Any] = 6 * every + 2 * [name for name in kwargs if name not in fixed]
+        places += [name for name in named[len(args) :] if name not in {*kwargs, *fixed}]
         if not places:
             break
         at = draw.choice(places)
@@ -658,10 +660,15 @@ def _of_result(result: Any, call: Call) -> str:
     return ""
 
 
+def _state() -> str:
+    """Of the random numbers that all share, which are for the user to draw from."""
+    return repr(np.random.get_state())  # noqa: NPY002
+
+
 def outcome(call: Call) -> str:
     """What comes of a call: ``"right"``, ``"refused"``, or what is wrong with it."""
     before = digest([call.args, call.kwargs])
-    state = np.random.get_state()[1].tobytes()  # type: ignore[union-attr]
+    state = _state()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
@@ -671,7 +678,7 @@ def outcome(call: Call) -> str:
             return _of_error(error, call, before)
         except BaseException as error:
             return _told(error)
-    if np.random.get_state()[1].tobytes() != state:  # type: ignore[union-attr]
+    if _state() != state:
         return "drew from the random numbers of all"
     return _of_warnings(told, call) or _of_result(result, call) or "right"
 

@@ -258,10 +258,14 @@ def test_mode_of_a_store_that_is_replaced_stays(tmp_path, monkeypatch, mode, swa
 def test_where_there_is_no_room_the_error_names_the_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(OSError, match=r"No space left.*: make room.*a\.txt") as caught:
+
+    def write():
         with atomic_path(path) as new:
             new.write_text("part")
             raise OSError(errno.ENOSPC, "No space", str(new))
+
+    with pytest.raises(OSError, match=r"No space left.*: make room.*a\.txt") as caught:
+        write()
     assert caught.value.errno == errno.ENOSPC
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

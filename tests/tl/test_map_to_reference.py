@@ -967,7 +967,7 @@ def test_nothing_is_left_of_an_earlier_call(whole: ad.AnnData) -> None:
         ({"random_state": -1}, ValueError, "random_state is -1"),
         ({"key_added": ["a"]}, TypeError, "key_added is"),
         ({"label": ["type"]}, TypeError, "label is"),
-        ({"types": 3}, TypeError, "types is 3"),
+        ({"types": 3}, TypeError, "types is int 3, expected a list"),
         ({"min_confidence": None}, ValueError, "min_confidence is None"),
         ({"genes": ["no such gene"]}, KeyError, "no such gene"),
         ({"genes": []}, KeyError, "not in ref.var_names"),

@@ -132,7 +132,7 @@ def lineage_programs(
 def lineage_info(adata: AnnData, key: str | None) -> dict[str, Any]:
     """Find what :func:`newt_sc.tl.lineage` wrote."""
     slot = key or _keys.LINEAGE
-    info: Any = adata.uns.get(slot)
+    info: Any = adata.uns.get(slot) if isinstance(slot, str) else None
     if not isinstance(info, Mapping) or "branches" not in info:
         msg = f"No lineage in adata.uns[{slot!r}]: run newt_sc.tl.lineage first."
         raise KeyError(msg)

@@ -41,9 +41,9 @@ def mechanism(
 
     Returns
     -------
-    One row per compound: ``compound``, ``name``, ``mechanism``, ``confidence``,
-    ``answered``, ``score``, ``margin``, ``known``. For one compound, one row per neighbour:
-    ``compound``, ``rank``, ``neighbor``, ``name``, ``similarity``, ``mechanism``.
+    One row per compound: ``compound``, ``name``, ``mechanism``, ``confidence``, ``answered``,
+    ``score``, ``margin``, ``known``; NaN where nothing was predicted. For one compound, one row
+    per neighbour: ``compound``, ``rank``, ``neighbor``, ``name``, ``similarity``, ``mechanism``.
     ``attrs["accuracy"]`` says how often predictions are right, by confidence, as a dict of lists.
 
     Raises

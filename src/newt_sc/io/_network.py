@@ -85,6 +85,7 @@ def node_of(graph: nx.Graph, name: str) -> str:
     KeyError
         If there is none.
     """
+    name = str(name)
     if name in graph:
         return name
     wanted = name.strip().lower()
@@ -213,7 +214,7 @@ def write_network_html(
     )
     for sign in "<>&":  # nothing in the data can end the element that holds it
         data = data.replace(sign, f"\\u{ord(sign):04x}")
-    parts = {"{{title}}": escape(title), "{{data}}": data}
+    parts = {"{{title}}": escape(str(title)), "{{data}}": data}
     page = re.sub(
         r"\{\{(?:title|data)\}\}", lambda found: parts[found[0]], _PAGE.read_text(encoding="utf-8")
     )

@@ -143,6 +143,9 @@ def _tables(
     values: ArrayLike, other: ArrayLike | None, statistic: Statistic | None
 ) -> list[NDArray[np.float64]]:
     """Scores of the first and, if there is one, of the second method."""
+    if statistic is not None and not callable(statistic):
+        msg = f"statistic is {type(statistic).__name__}, expected a function of rows or None."
+        raise TypeError(msg)
     first = _rows("values", values)
     tables = [first]
     if other is not None:

@@ -109,7 +109,7 @@ def _score(
 
     # thousands of small fits
     with config_context(skip_parameter_validation=True, assume_finite=True):
-        model = SVC(C=cost, kernel="precomputed", class_weight="balanced")
+        model = SVC(C=cost, kernel="precomputed", class_weight="balanced", random_state=0)
         model.fit(K[np.ix_(train, train)], y[train])
         decision = model.decision_function(K[np.ix_(test, train)])
     return _kernels.auroc(decision, y[test] == 1)

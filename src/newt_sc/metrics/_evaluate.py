@@ -205,7 +205,8 @@ def evaluate(
     GeneMatchError
         If the embedding has no gene of the task.
     TypeError
-        If the embedding is no name, path or AnnData, or ``max_items`` no integer.
+        If the embedding is no name, path or AnnData, ``max_items`` or ``random_state`` no
+        integer, or ``holdout`` neither True nor False.
     ValueError
         If there is no such task, an option is not known, or the genes chosen leave nothing to
         score.
@@ -230,6 +231,10 @@ def evaluate(
         raise ValueError(msg)
     if max_items is not None:
         check_count("max_items", max_items, 1)
+    check_count("random_state", random_state, 0)
+    if not isinstance(holdout, bool):
+        msg = f"holdout is {holdout!r}, expected True or False."
+        raise TypeError(msg)
     given = _given(embedding)
     found = _leakage.find_conflicts(given, asked.rule)
     _leakage.check_conflicts(found, task, on_conflict)

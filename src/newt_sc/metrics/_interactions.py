@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import sparse
 
 from newt_sc import _kernels, _keys
+from newt_sc._kernels._plain import plain
 from newt_sc._settings import settings
 from newt_sc.datasets._bundle import bundle, canonical_symbols
 from newt_sc.datasets._partners import partner_graph, partner_symbols
@@ -360,7 +361,7 @@ def without_interactions(mdata: MuData) -> MuData:
     Raises
     ------
     TypeError
-        If ``mdata`` is no MuData.
+        If ``mdata`` is no MuData, or values of a network are no numbers.
     KeyError
         If ``uns["newt_bundle"]`` or a modality's ``var["kind"]`` or ``var["source"]`` is not there.
     ValueError
@@ -413,6 +414,9 @@ def without_interactions(mdata: MuData) -> MuData:
                 " newt_sc.pp.encode."
             )
             raise ValueError(msg)
+        if getattr(mod.X, "dtype", np.dtype(object)).kind not in "fiub":
+            msg = f"Modality {name!r} has an X of {type(mod.X).__name__}, expected numbers."
+            raise TypeError(msg)
         source = mod.var["source"].astype(str).to_numpy()
         cleaned |= {(name, s) for s in source[partner]}
         left = _without(mod, partner, partner & np.isin(source, TESTED), net)
@@ -433,7 +437,7 @@ def _without(
 ) -> AnnData:
     at = np.where(partner, net.genes.get_indexer(partner_symbols(mod)), -1)
     row = net.genes.get_indexer(canonical_symbols(mod.obs_names, protein_coding_only=False))
-    coo = sparse.coo_array(mod.X)
+    coo = sparse.coo_array(mod.X.astype(np.float32) if mod.X.dtype == np.float16 else plain(mod.X))
     g, p = row[coo.row], at[coo.col]
     known = (g >= 0) & (p >= 0)
     n = len(net.genes)

@@ -100,6 +100,10 @@ def pseudotime_spearman(
     points = check_points(X)
     check_length("order", order, len(points))
     check_count("n_neighbors", n_neighbors, 2)
+    check_count("random_state", random_state, 0)
+    if not np.isfinite(np.square(points).sum(axis=1, dtype=np.float32)).all():
+        msg = f"X reaches {np.abs(points).max():.3g}, too large for distances in float32; scale it."
+        raise ValueError(msg)
     try:
         rank = np.asarray(order, dtype=np.float64)
     except (TypeError, ValueError) as error:

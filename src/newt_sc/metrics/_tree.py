@@ -245,6 +245,9 @@ def _both(
             )
             raise ValueError(msg)
         D = points[np.ix_(at, at)]
+    elif not isinstance(metric, str) and not callable(metric):
+        msg = f"metric is {metric!r}, expected the name of a distance of scipy, or 'precomputed'."
+        raise TypeError(msg)
     else:
         D = squareform(np.nan_to_num(pdist(points[at], metric), nan=1.0))
     return D, path[np.ix_(at, at)]

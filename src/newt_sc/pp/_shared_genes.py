@@ -118,7 +118,7 @@ def _matrix(adata: AnnData, what: str) -> Any:
     if not np.isfinite(X.data if sparse.issparse(X) else X).all():
         msg = f"{what}.X has NaN or infinite values: remove or impute them first."
         raise ValueError(msg)
-    return plain(X)
+    return X.astype(np.float32) if X.dtype == np.float16 else plain(X)  # scipy has no float16
 
 
 def most_variable(X: Any, n_top_genes: int, *, log1p: Any = None) -> NDArray[np.intp]:

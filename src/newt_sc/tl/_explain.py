@@ -111,6 +111,8 @@ def explain(
         nor, without one, a linear map of the blocks.
     GeneMatchError
         If a gene is not in the embedding.
+    FileNotFoundError
+        If ``model`` is neither a directory nor the name of a shipped one.
 
     References
     ----------

@@ -237,6 +237,17 @@ def _ranks(rows: Rows, stats: Stats) -> _Array:
     return np.asarray(rankdata(mean, "min"))
 
 
+def _score(cells: ad.AnnData, names: pd.Index, random_state: int) -> None:
+    """Let scanpy score genes; it seeds the random numbers of all, which go on as they were."""
+    import scanpy as sc
+
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        sc.tl.score_genes(cells, names, score_name="score", random_state=random_state)
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
 def _weigh(chosen: Sequence[_Chosen], ranks: _Array, random_state: int) -> _Array:
     """Weight of each gene in scanpy's score of each program, genes x programs.
 
@@ -244,8 +255,6 @@ def _weigh(chosen: Sequence[_Chosen], ranks: _Array, random_state: int) -> _Arra
     a diagonal matrix whose columns have that order, and the weights are read off. The cells are
     then scored in one pass.
     """
-    import scanpy as sc
-
     names = pd.Index(np.arange(ranks.size).astype(str))
     diagonal = sparse.csr_matrix(sparse.diags_array(ranks.astype(np.float64)))
     cells = ad.AnnData(diagonal, var=pd.DataFrame(index=names))
@@ -254,7 +263,7 @@ def _weigh(chosen: Sequence[_Chosen], ranks: _Array, random_state: int) -> _Arra
         parts = [genes_ for genes_ in (one.measured, one.relatives) if genes_.size]
         for part in parts:
             try:
-                sc.tl.score_genes(cells, names[part], score_name="score", random_state=random_state)
+                _score(cells, names[part], random_state)
             except RuntimeError as error:
                 msg = (
                     f"None of the {ranks.size} genes of adata is left as a control of like"

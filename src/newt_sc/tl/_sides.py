@@ -18,6 +18,7 @@ from newt_sc import _kernels, _keys, genes
 from newt_sc._verb import check_layer
 from newt_sc._warn import warn
 from newt_sc.errors import FormatError
+from newt_sc.io._table import read_strings
 from newt_sc.pp._shared_genes import most_variable
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows, warn_values
@@ -216,6 +217,10 @@ def read_orthologs(orthologs: Orthologs | None, *sides: AnnData) -> pd.Series | 
     ------
     ValueError
         If there are not two columns, or no name with one other is left.
+    TypeError
+        If it is none of these.
+    FormatError
+        If the file is damaged.
     """
     if orthologs is None:
         return None
@@ -223,9 +228,14 @@ def read_orthologs(orthologs: Orthologs | None, *sides: AnnData) -> pd.Series | 
         table = pd.DataFrame(list(orthologs.items()), columns=["name", "symbol"])
     elif isinstance(orthologs, pd.DataFrame):
         table = orthologs
+    elif isinstance(orthologs, str | PathLike):
+        table = read_strings(orthologs, sep="," if ".csv" in Path(orthologs).suffixes else "\t")
     else:
-        sep = "," if ".csv" in Path(orthologs).suffixes else "\t"
-        table = pd.read_csv(orthologs, sep=sep, dtype=str, keep_default_na=False)
+        msg = (
+            f"orthologs is {type(orthologs).__name__}, expected a DataFrame, a dict or the path of"
+            " a table."
+        )
+        raise TypeError(msg)
     if table.shape[1] < 2:
         msg = (
             f"orthologs has {table.shape[1]} columns, expected two: the name in the data, the human"
