@@ -86,7 +86,7 @@ mutate: $(VENV)/.stamp-test $(VENV)/.stamp-mutate ## Change the numeric code in 
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore .ci/mutate.py $(MUTATE_ARGS)
 
 FUZZ_ARGS ?=
-fuzz: $(VENV)/.stamp-test ## Damage 19,000 files and read them: each is read or refused (FUZZ_ARGS="-n 500 --seed 1")
+fuzz: $(VENV)/.stamp-test ## Damage 19,000 files and 1,000 inputs of verbs: each is read or refused (FUZZ_ARGS="-n 500 --seed 1")
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 slow: $(VENV)/.stamp-test ## Run the tests that are too slow for every change

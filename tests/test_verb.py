@@ -18,7 +18,7 @@ import newt_sc as nt
 from newt_sc._verb import Count, Share, Whole, Written, checked, verb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from somewhere import Nowhere  # type: ignore[import-not-found]
 
@@ -33,6 +33,7 @@ def toy(
     share: Share = 0.5,
     above: Annotated[float, "above 0"] = 1.0,
     names: Sequence[str] = ("a", "b"),
+    weights: Mapping[str, float] | None = None,
     anything: Nowhere | str | None = None,
     flag: bool = False,
     layer: str | None = None,
@@ -70,7 +71,14 @@ def test_everything_is_written_under_the_slot_and_the_key() -> None:
     params = adata.uns["toy"].pop("params")
     assert adata.uns["toy"] == {"found": 3}
     assert params.pop("names").tolist() == ["a", "b"]
-    wanted = {"how": "plain", "n": 4, "n_more": "auto", "above": "much", "anything": ""}
+    wanted = {
+        "how": "plain",
+        "n": 4,
+        "n_more": "auto",
+        "above": "much",
+        "anything": "",
+        "weights": "",
+    }
     assert params == wanted | {"flag": False, "layer": "l"}
     assert type(params["n"]) is int
 
@@ -119,6 +127,11 @@ def test_what_fails_half_way_has_changed_nothing() -> None:
         ({"how": ["plain"]}, ValueError, "how is ['plain'], expected one of"),
         ({"flag": "yes"}, TypeError, "flag is 'yes', expected True or False."),
         ({"key_added": ""}, TypeError, "key_added is '', expected a name or None."),
+        ({"layer": ["l"]}, TypeError, "layer is list ['l'], expected a name."),
+        ({"layer": b"l"}, TypeError, "layer is bytes b'l', expected a name."),
+        ({"names": 3}, TypeError, "names is int 3, expected a list."),
+        ({"names": object()}, TypeError, "expected a list."),
+        ({"weights": ["a"]}, TypeError, "weights is list ['a'], expected a dict."),
         ({"layer": "z"}, KeyError, "layer 'z' is not in adata.layers, which has ['l']."),
         ({"nothing": 1}, TypeError, "unexpected keyword argument 'nothing'"),
     ],

@@ -10,7 +10,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import lru_cache, wraps
 from types import UnionType
 from typing import (
     TYPE_CHECKING,
@@ -290,21 +290,27 @@ def _check_kind(name: str, value: object, annotation: str) -> None:
     What is of the right kind, but wrong, is for the verb to refuse, and so is what is no MuData: it
     says more. Numbers may name a label or a column.
     """
-    while (outer := re.sub(r"\[[^][]*\]", "", annotation)) != annotation:
-        annotation = outer
-    words = _WORD.findall(annotation)
-    taken = [word for word in words if word not in ("None", "Literal", "pd", "ad", "os", "md")]
+    taken = _words_of(annotation)
     if not taken or "MuData" in taken or not {*taken} <= _ONE.keys() | _SEVERAL.keys():
         return
     is_number = isinstance(value, bool | int | float | np.generic) and not isinstance(value, str)
     several = {*taken} & _SEVERAL.keys()
-    loose = isinstance(value, _LOOSE) and not (several - {"Mapping"} or isinstance(value, dict))
-    loose |= isinstance(value, dict) and not several
+    fitting = several if isinstance(value, dict) else several - {"Mapping"}
+    loose = isinstance(value, _LOOSE) and not fitting
     number = is_number and {*taken} != {"str"}
     if number or loose or isinstance(value, bytes) or type(value) is object:
         told = dict.fromkeys({**_ONE, **_SEVERAL}[word] for word in taken)
         msg = f"{name} is {type(value).__name__} {repr(value)[:80]}, expected {' or '.join(told)}."
         raise TypeError(msg)
+
+
+@lru_cache
+def _words_of(annotation: str) -> tuple[str, ...]:
+    """Types that an annotation names, without what is within brackets."""
+    while (outer := re.sub(r"\[[^][]*\]", "", annotation)) != annotation:
+        annotation = outer
+    words = _WORD.findall(annotation)
+    return tuple(word for word in words if word not in ("None", "Literal", "pd", "ad", "os", "md"))
 
 
 def check_anndata(name: str, value: object) -> None:

@@ -34,7 +34,7 @@ from newt_sc._warn import warn
 from newt_sc.cli import _files
 from newt_sc.errors import FormatError
 from tests.fuzz import verbs
-from tests.fuzz.damage import in_time, run
+from tests.fuzz.damage import in_time, run, verdict
 from tests.fuzz.examples import Example, make
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="times itself by signals of POSIX")
@@ -215,6 +215,49 @@ def test_truncated_gzip_and_zip_are_named(examples: dict[str, Example], tmp_path
         refused(one, path, "zip|may be truncated or misnamed")
         path.write_bytes(content + b"Sj\xf6gren\n")
         refused(one, path, rf"{path.name}, line {content.count(10) + 1}: .*not UTF-8")
+
+
+def odd(text: bytes) -> dict[str, bytes]:
+    """What other programs and accidents make of a text."""
+    lines = text.split(b"\n")
+    packed = gzip.compress(text)
+    return {
+        "UTF-16": text.decode().encode("utf-16"),
+        "line ends of old Macs": text.replace(b"\n", b"\r"),
+        "blanks for tabs": text.replace(b"\t", b"    "),
+        "commas for tabs": text.replace(b"\t", b","),
+        "decimal commas": text.replace(b".", b","),
+        "lines in quotes": b"\n".join(b'"' + line + b'"' for line in lines),
+        "a quote left open": text + b'"a\tb\n',
+        "no header": b"\n".join(lines[1:]),
+        "nothing but the header": lines[0] + b"\n",
+        "two files in one": text + text,
+        "a comment first": b"# a comment\n" + text,
+        "a page of a server": b"<!DOCTYPE html><html><body>404</body></html>\n",
+        "a pointer of git lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:a\n",
+        "gzip in two parts": gzip.compress(text[:20]) + gzip.compress(text[20:]),
+        "gzip and more": packed + b"more",
+        "gzip in gzip": gzip.compress(packed),
+        "blank lines": b"\n" * 100,
+        "nothing": b"",
+    }
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_odd_text_is_read_or_refused(examples: dict[str, Example], tmp_path: Path) -> None:
+    found = {}
+    for name, one in examples.items():
+        if is_text(one):
+            path = copied(one, tmp_path)
+            for kind, content in odd(one.path.read_bytes()).items():
+                path.write_bytes(content)
+                found[name, kind] = verdict(lambda one=one, path=path: one.read(path))
+            path.unlink()
+            path.mkdir()
+            found[name, "a directory"] = verdict(lambda one=one, path=path: one.read(path))
+            path.rmdir()
+    assert len(found) > 400
+    assert {k: told for k, told in found.items() if told not in ("read", "refused")} == {}
 
 
 @pytest.mark.parametrize("what", ["_", " ", "\t", "(", "9", "gene", '"', "a,"])

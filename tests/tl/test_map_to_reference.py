@@ -254,6 +254,12 @@ def test_orthologs_that_fit_no_gene(whole: ad.AnnData, tmp_path: Path) -> None:
             mapped(query(), whole, orthologs=given)
     with pytest.raises(FileNotFoundError):
         mapped(query(), whole, orthologs=tmp_path / "absent.tsv")
+    for content in (b"", b"\x1f\x8b\x08", b"a\tb\nSj\xf6\tTP53\n", b"a\tb\nA\tTP53\tmore\n"):
+        (tmp_path / "one.tsv").write_bytes(content)
+        with pytest.raises(FormatError, match=r"one\.tsv"):
+            mapped(query(), whole, orthologs=tmp_path / "one.tsv")
+    with pytest.raises(TypeError, match="orthologs is int, expected a DataFrame"):
+        mapped(query(), whole, orthologs=3)  # type: ignore[arg-type]
 
 
 # -- which way -------------------------------------------------------------------------------------

@@ -394,10 +394,13 @@ def is_row_numbers(names: list[str]) -> bool:
 _MANY_IDS, _ID_SHARE = 100, 0.95
 
 
+def _advice(organism: str) -> str:
+    return f"pass organism={organism}, or give" if takes("organism") else "give"
+
+
 def _messages(found: Resolution, what: str, *, capitals: bool, asked: bool) -> Iterator[str]:
     """Say what was decided that may be meant otherwise."""
     n = len(found.name)
-    advice = "pass organism={}, or give" if takes("organism") else "give"
     names = "names" if what == "names" else f"names of {what}"
     digits = [_DIGITS.fullmatch(name) is not None for name in found.name]
     n_digits, n_genes = sum(digits), sum(map(bool, found.gene))
@@ -406,12 +409,12 @@ def _messages(found: Resolution, what: str, *, capitals: bool, asked: bool) -> I
     if not asked and not found.evident and n_digits > n / 2 and not sure:
         yield (
             f"{n_digits} of {n} names are all digits and are taken as Entrez ids of"
-            f" {found.organism} genes. If they are not, {advice.format('')} symbols."
+            f" {found.organism} genes. If they are not, {_advice('')} symbols."
         )
     if capitals:
         yield (
             f"The {n} {names} are taken as symbols of mouse in capitals: more of them are symbols"
-            f" of mouse than of human. If they are human, {advice.format(repr('human'))} ids."
+            f" of mouse than of human. If they are human, {_advice(repr('human'))} ids."
         )
     lost = [name for name in found.name if name in MISSING]
     if lost:

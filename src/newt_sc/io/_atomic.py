@@ -83,7 +83,7 @@ def atomic_path(
     left = _taken_away(target)  # by writers that died after their last step
     check(target)
     temporary = target.with_name(f".{uuid4().hex}{''.join(target.suffixes[-2:])}")
-    written = False
+    complete = False
     try:
         yield temporary
         if not temporary.exists():
@@ -93,7 +93,7 @@ def atomic_path(
         if target.exists() and target.is_dir() == temporary.is_dir():
             with suppress(FileNotFoundError):  # another writer was faster
                 temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        written = True
+        complete = True
         _move(temporary, target, check)
     except OSError as error:
         if error.errno not in _FULL:
@@ -101,9 +101,9 @@ def atomic_path(
         text = f"{os.strerror(error.errno)}: make room; what stood there is as it was"
         raise OSError(error.errno, text, str(target)) from error
     finally:
-        folder = temporary.is_dir() and not written
+        in_part = temporary.is_dir() and not complete
         _remove(temporary)
-        if folder:  # zarr writes in threads, of which some go on after another has failed
+        if in_part:  # zarr writes in threads, of which some go on after another has failed
             time.sleep(_WAIT)
             _remove(temporary)
     for old in left:

@@ -237,7 +237,12 @@ def _read_table(path: StrPath, roles: dict[str, int], direction: str | None) -> 
             " 'down'"
         )
         raise FormatError(path, 1, message)
-    with open_table(path) as (_, rows):
+    with open_table(path) as (names, rows):
+        if len(names) <= max(roles.values()):  # quotes around a whole line
+            message = (
+                f"found one column, {names[0][:80]!r}; take the quotes around whole lines away"
+            )
+            raise FormatError(path, 1, message)
         for number, row in rows:
             fields = {role: row[place].strip() for role, place in roles.items()}
             signature, gene = clean_label(fields["signature"]), clean_name(fields["gene"])
