@@ -469,8 +469,10 @@ def _of_slots(out: ad.AnnData, draw: Draw) -> None:
     if draw.random() < 0.25:
         del slot[key]
     elif where == "uns":
-        own = str(key).startswith("newt")  # not for users to change
-        slot[key] = draw.choice(ODD) if own else of_any(slot[key], draw)
+        if str(key).startswith("newt"):  # is there or not, but not for users to change
+            del slot[key]
+        else:
+            slot[key] = of_any(slot[key], draw)
     elif isinstance(slot[key], pd.DataFrame):
         changed = of_table(slot[key], draw)
         if len(changed) == out.n_obs:

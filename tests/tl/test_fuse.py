@@ -9,6 +9,7 @@ import mudata as md
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 import newt_sc as nt
 
@@ -283,3 +284,12 @@ def test_gene_twice(fused):
 def test_neither_mudata_nor_embedding(wrong):
     with pytest.raises(TypeError, match="expected a MuData or a gene embedding"):
         nt.tl.fuse(wrong)
+
+
+@pytest.mark.parametrize("to", [sparse.csr_array, lambda X: X.astype(str)])
+def test_blocks_that_are_no_dense_numbers_are_refused(to):
+    mdata = make()
+    name = next(iter(mdata.mod))
+    mdata.mod[name].obsm["X_block"] = to(np.nan_to_num(mdata.mod[name].obsm["X_block"]))
+    with pytest.raises(TypeError, match=rf"block of '{name}'.*expected a dense numpy array"):
+        nt.tl.fuse(mdata, n_comps=2)

@@ -186,14 +186,31 @@ def blocks_of(data: Any, block_key: str = _keys.BLOCK) -> dict[str, tuple[pd.Ind
         write there.
     block_key
         Key in ``obsm`` of each modality of a MuData.
+
+    Raises
+    ------
+    TypeError
+        If a block of a MuData is no dense array of numbers, genes x dimensions.
     """
     if hasattr(data, "mod"):
         mods = {name: mod for name, mod in data.mod.items() if block_key in mod.obsm}
+        for name, mod in mods.items():
+            if not _is_block(block := mod.obsm[block_key]):
+                told = f"{type(block).__name__} of {getattr(block, 'dtype', 'columns')}"
+                msg = (
+                    f"The block of {name!r}, obsm[{block_key!r}], is {told}, expected a dense numpy"
+                    " array of numbers, genes x dimensions."
+                )
+                raise TypeError(msg)
         return {name: (mod.obs_names, mod.obsm[block_key]) for name, mod in mods.items()}
-    arrays = {name: block for name, block in data.obsm.items() if isinstance(block, np.ndarray)}
+    arrays = {name: block for name, block in data.obsm.items() if _is_block(block)}
     others = [name for name in arrays if not name.startswith(_WRITTEN)]
     named = origin_of(data).get("modalities", others)
     return {str(name): (data.obs_names, arrays[name]) for name in named if name in arrays}
+
+
+def _is_block(block: Any) -> bool:
+    return isinstance(block, np.ndarray) and block.dtype.kind in "fiub" and block.ndim == 2
 
 
 def centered(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
