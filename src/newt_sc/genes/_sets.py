@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ._resolve import Names, Organism
 
-__all__ = ["AlignedSets", "align_sets", "gene_sets", "ranked_groups"]
+__all__ = ["AlignedSets", "align_sets", "gene_sets", "ranked_groups", "rankings"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,6 +240,82 @@ def ranked_groups(adata: AnnData, key: str = "rank_genes_groups") -> dict[str, p
             "scores", ascending=False, kind="stable", ignore_index=True
         )
     return out
+
+
+def rankings(
+    ranked: pd.Series | pd.DataFrame | Sequence[str] | AnnData, key: str
+) -> dict[str | None, list[str]]:
+    """Names of genes in order, for each group or for the only ranking (``None``).
+
+    Parameters
+    ----------
+    ranked
+        Scores by gene, a table of them, a list in order, or an AnnData with ranked genes.
+    key
+        Key of ``uns`` with these.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    KeyError
+        If the table lacks a column or the AnnData the key.
+    ValueError
+        If a score or a group is missing.
+
+    Returns
+    -------
+    Group -> its genes, the highest rank first.
+    """
+    from anndata import AnnData
+
+    if isinstance(ranked, AnnData):
+        return {
+            group: table["names"].astype(str).tolist()
+            for group, table in ranked_groups(ranked, key).items()
+        }
+    if isinstance(ranked, pd.DataFrame):
+        return _of_table(ranked)
+    if isinstance(ranked, pd.Series):
+        return {None: _in_order(ranked, "ranked_genes")}
+    if isinstance(ranked, str | Mapping) or not isinstance(ranked, Iterable):
+        msg = (
+            f"ranked_genes is {type(ranked).__name__}, expected a Series of scores by gene, a table"
+            " with the columns names and scores, a list or an AnnData."
+        )
+        raise TypeError(msg)
+    return {None: list(ranked)}
+
+
+def _of_table(table: pd.DataFrame) -> dict[str | None, list[str]]:
+    if not {"names", "scores"} <= {*table}:
+        msg = (
+            f"ranked_genes has the columns {list(map(str, table))}, expected names and scores (and"
+            " group); rename them, or give a Series of scores by gene."
+        )
+        raise KeyError(msg)
+    scores = table.set_index("names")["scores"]
+    if "group" not in table:
+        return {None: _in_order(scores, "ranked_genes")}
+    if (missing := int(table["group"].isna().sum())) > 0:
+        msg = f"{missing} rows of ranked_genes have no group: drop them by dropna()."
+        raise ValueError(msg)
+    groups = table["group"].astype(str).to_numpy()
+    return {
+        str(name): _in_order(scores[groups == name], f"group {str(name)!r} of ranked_genes")
+        for name in pd.unique(groups)
+    }
+
+
+def _in_order(scores: pd.Series, what: str) -> list[str]:
+    """Genes, largest score first."""
+    if scores.dtype.kind not in "fiub":
+        msg = f"{what} is a Series of {scores.dtype}, expected scores by gene (or a list of genes)."
+        raise TypeError(msg)
+    if (missing := int(scores.isna().sum())) > 0:
+        msg = f"{missing} of the {scores.size} scores of {what} are missing: drop them by dropna()."
+        raise ValueError(msg)
+    return list(scores.sort_values(ascending=False, kind="stable").index)
 
 
 def align_sets(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +14,7 @@ from newt_sc._verb import Count, Organism, Whole, checked
 from newt_sc._warn import warn
 from newt_sc.datasets._embedding import resolve_embedding
 from newt_sc.genes._align import require_overlap, warn_coverage
-from newt_sc.genes._sets import ranked_groups
+from newt_sc.genes._sets import rankings
 
 from ._sets import LEAST_SD, Sets, SetsLike, read_side
 
@@ -111,7 +111,7 @@ def rank_sets(
     --------
     >>> nt.tl.rank_sets(scores, "reactome.gmt")  # doctest: +SKIP
     """
-    rankings = _rankings(ranked_genes, key)
+    orders = rankings(ranked_genes, key)
     reference = resolve_embedding(embedding)
     side = read_side(
         gene_sets,
@@ -124,7 +124,7 @@ def rank_sets(
     )
     U = _kernels.centered_cosine(np.asarray(reference.X))[0].astype(np.float32)
     tables = []
-    for group, names in rankings.items():
+    for group, names in orders.items():
         what = "ranked_genes" if group is None else f"group {group!r}"
         rows = _rows(names, reference, what, organism)
         table = _ranked(U, rows, side, n_permutations, random_state)
@@ -159,61 +159,6 @@ def _ranked(
     p = np.where(np.isnan(z), np.nan, np.minimum(2 * upper, 1))
     columns = {"set": side.names, "score": score, "z": z, "p": p, "fdr": _kernels.adjusted_p(p)}
     return pd.DataFrame(columns | {"n": side.size, "peak": peak})
-
-
-def _rankings(
-    ranked: pd.Series | pd.DataFrame | Sequence[str] | AnnData, key: str
-) -> dict[str | None, list[str]]:
-    """Names of genes in order, for each group or for the only ranking (``None``)."""
-    from anndata import AnnData
-
-    if isinstance(ranked, AnnData):
-        return {
-            group: table["names"].astype(str).tolist()
-            for group, table in ranked_groups(ranked, key).items()
-        }
-    if isinstance(ranked, pd.DataFrame):
-        return _of_table(ranked)
-    if isinstance(ranked, pd.Series):
-        return {None: _in_order(ranked, "ranked_genes")}
-    if isinstance(ranked, str | Mapping) or not isinstance(ranked, Iterable):
-        msg = (
-            f"ranked_genes is {type(ranked).__name__}, expected a Series of scores by gene, a table"
-            " with the columns names and scores, a list or an AnnData."
-        )
-        raise TypeError(msg)
-    return {None: list(ranked)}
-
-
-def _of_table(table: pd.DataFrame) -> dict[str | None, list[str]]:
-    if not {"names", "scores"} <= {*table}:
-        msg = (
-            f"ranked_genes has the columns {list(map(str, table))}, expected names and scores (and"
-            " group); rename them, or give a Series of scores by gene."
-        )
-        raise KeyError(msg)
-    scores = table.set_index("names")["scores"]
-    if "group" not in table:
-        return {None: _in_order(scores, "ranked_genes")}
-    if (missing := int(table["group"].isna().sum())) > 0:
-        msg = f"{missing} rows of ranked_genes have no group: drop them by dropna()."
-        raise ValueError(msg)
-    groups = table["group"].astype(str).to_numpy()
-    return {
-        str(name): _in_order(scores[groups == name], f"group {str(name)!r} of ranked_genes")
-        for name in pd.unique(groups)
-    }
-
-
-def _in_order(scores: pd.Series, what: str) -> list[str]:
-    """Genes, largest score first."""
-    if scores.dtype.kind not in "fiub":
-        msg = f"{what} is a Series of {scores.dtype}, expected scores by gene (or a list of genes)."
-        raise TypeError(msg)
-    if (missing := int(scores.isna().sum())) > 0:
-        msg = f"{missing} of the {scores.size} scores of {what} are missing: drop them by dropna()."
-        raise ValueError(msg)
-    return list(scores.sort_values(ascending=False, kind="stable").index)
 
 
 def _rows(names: list[str], reference: AnnData, what: str, organism: Organism) -> NDArray[np.intp]:
