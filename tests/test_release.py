@@ -38,6 +38,7 @@ def test_licences_are_declared_and_shipped() -> None:
     assert {
         "LICENSE",
         "newt-human.h5ad",
+        "newt-human.map.npz",
         "newt-human.model",
         "l1000-human.model",
         "l1000.h5mu",

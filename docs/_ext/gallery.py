@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -28,22 +30,42 @@ if TYPE_CHECKING:
 DPI = 60
 """Of the pictures that are compared."""
 
+THUMBNAIL = (180, 150)
+"""Width and height of the pictures at the top of the page, in pixels."""
+
 HEAD = """\
 # Gallery
 
-Every plot of {mod}`newt_sc.pl`, with the call that draws it. All take `ax=`, `show=` and
-`return_fig=`, and save through matplotlib: `nt.pl.maps(..., return_fig=True).savefig("maps.pdf")`.
-Colours are those of Okabe and Ito, and viridis, which colour-blind readers tell apart; markers
-repeat what colours say where there are many groups. The data are small and made up: `cells`,
-`compounds` and the others stand [at the end](#gallery-data).
+Every plot of {mod}`newt_sc.pl`, by the question that it answers, with the code that draws it.
+Copy the code as it stands, below these two lines:
+
+```python
+import newt_sc as nt
+import scanpy as sc
+```
+
+All data are real, and nothing has to be downloaded. Cells are the 700 blood cells of
+{func}`scanpy.datasets.pbmc68k_reduced`. Two data sets are halves of them that share no cell and
+no gene. Compounds are those of {func}`newt_sc.datasets.l1000`, mostly the first few hundred, to be
+quick. Genes have the vectors of {func}`newt_sc.datasets.embedding`.
+
+All plots take `ax=`, `show=` and `return_fig=`, and save through matplotlib:
+`nt.pl.lineage(cells, return_fig=True).savefig("lineage.pdf")`. Colours are those of Okabe and
+Ito, and viridis, which colour-blind readers tell apart. To draw cells in a UMAP, use scanpy:
+`sc.pl.embedding(cells, "umap", color=["bulk_labels", "CD3D"])`.
 
 """
 WORDS = {
     "attention_of_genes": "For some genes:",
+    "gene_map_of_sets": "Sets of genes on the map:",
     "lineage_spanning_tree": "The other tree, for stages that follow on each other:",
+    "map_to_reference_sankey": "Clusters by the labels that their cells got:",
     "network_of_one": "One compound with what it is linked to:",
-    "maps_of_numbers": "Coloured by numbers:",
+    "rank_sets_running": "Where in the ranking the first sets stand:",
+    "targets_waterfall": "All targets, with the known ones marked:",
 }
+PICTURES = {"network_html": "network_of_one"}
+"""The thumbnail of what is no picture itself."""
 
 
 def examples() -> dict[str, list[Callable[[], Any]]]:
@@ -77,43 +99,69 @@ def draw(function: Callable[[], Any], path: Path, *, dpi: int) -> tuple[float, f
 
 
 def source(function: Callable[..., Any]) -> str:
-    """Return the source of an example for the page."""
-    text = inspect.getsource(function)
-    return text.replace(" -> Any", "").replace("  # fmt: skip", "").rstrip()
+    """Return the code of an example as one copies it: its body, without ``return``."""
+    body = inspect.getsource(function).partition(":\n")[2]
+    text = textwrap.dedent(body).replace("return ", "").replace("  # fmt: skip", "").rstrip()
+    return text.replace(", path)", ', "network.html")')
+
+
+def thumbnail(picture: Path, path: Path) -> None:
+    """Make a small picture on a white ground, all of one size, so that they stand in rows."""
+    from PIL import Image
+
+    with Image.open(picture) as full:
+        small = full.convert("RGB")
+    small.thumbnail(THUMBNAIL, Image.Resampling.LANCZOS)
+    ground = Image.new("RGB", THUMBNAIL, "white")
+    ground.paste(small, tuple((a - b) // 2 for a, b in zip(THUMBNAIL, small.size, strict=True)))
+    ground.save(path, optimize=True)
+
+
+def anchor(plot: str) -> str:
+    """Return the label of a plot's section."""
+    return f"gallery-{plot.replace('_', '-')}"
+
+
+def section(plot: str, functions: list[Callable[[], Any]], widths: dict[str, int]) -> str:
+    """Return the text on one plot: what it is for, its pictures and their code."""
+    summary = (inspect.getdoc(getattr(nt.pl, plot)) or "").split("\n\n")[0].replace("\n", " ")
+    summary = re.sub(r":(?:py:)?(\w+):`", r"{\1}`", summary)
+    text = f"({anchor(plot)})=\n### {plot}\n\n{{func}}`newt_sc.pl.{plot}`: {summary}\n\n"
+    if plot == "network_html":
+        text += (
+            '<a href="../../gallery-network.html">Open the page</a>: find a compound by name,'
+            " click on it.\n\n"
+        )
+        return text + f"```python\n{source(functions[0])}\n```\n\n"
+    for function in functions:
+        name = function.__name__
+        if name in WORDS:
+            text += f"{WORDS[name]}\n\n"
+        options = f":alt: {plot}, drawn by the code below\n:width: {widths[name]}px"
+        text += f"```{{image}} {name}.png\n{options}\n```\n\n"
+        text += f"```python\n{source(function)}\n```\n\n"
+    return text
 
 
 def page(folder: Path) -> str:
     """Draw all examples into a folder and return the text of the page."""
-    text = HEAD
-    for plot, functions in examples().items():
-        summary = (inspect.getdoc(getattr(nt.pl, plot)) or "").partition("\n")[0]
-        text += (
-            f"(gallery-{plot.replace('_', '-')})=\n## {plot}\n\n{{func}}`newt_sc.pl.{plot}`:"
-            f" {summary}\n\n"
-        )
-        if plot == "network_html":
-            text += (
-                '<a href="../../gallery-network.html">Open the page</a>: find a compound by name,'
-                " click on it.\n\n"
-            )
-            text += f"```python\n{source(functions[0])}\n```\n\n"
-            continue
-        for function in functions:
-            name = function.__name__
+    found, widths, text = examples(), {}, HEAD
+    (folder / "small").mkdir(exist_ok=True)
+    for function in (one for functions in found.values() for one in functions):
+        if (name := function.__name__) != "network_html":
             width, _ = draw(function, folder / f"{name}.png", dpi=160)
-            if name in WORDS:
-                text += f"{WORDS[name]}\n\n"
-            options = f":alt: {plot}, drawn from made-up data\n:width: {round(width * 96)}px"
-            text += f"```{{image}} {name}.png\n{options}\n```\n\n"
-            text += f"```python\n{source(function)}\n```\n\n"
-    code = (
-        inspect.getsource(gallery_examples)
-        .partition("# -- pictures")[0]
-        .partition("from functools")
-    )
-    return (
-        text + f"(gallery-data)=\n## The data\n\n```python\n{(code[1] + code[2]).rstrip()}\n```\n"
-    )
+            widths[name] = round(width * 96)
+            thumbnail(folder / f"{name}.png", folder / "small" / f"{name}.png")
+    for question, plots in gallery_examples.QUESTIONS.items():
+        text += f"**{question}**\n\n"
+        for plot in plots:
+            picture = PICTURES.get(plot, found[plot][0].__name__)
+            text += f"[![{plot}](small/{picture}.png)](#{anchor(plot)})\n"
+        text += "\n"
+    for question, plots in gallery_examples.QUESTIONS.items():
+        text += f"## {question}\n\n"
+        text += "".join(section(plot, found[plot], widths) for plot in plots)
+    return text
 
 
 def write(app: Sphinx, config: Config) -> None:
@@ -146,7 +194,7 @@ def show(
     if what == "function" and plot != name and plot != "network_html" and examples().get(plot):
         picture = examples()[plot][0].__name__
         lines += ["", ".. rubric:: Picture", "", f".. image:: /generated/gallery/{picture}.png"]
-        lines += [f"   :alt: {plot}, drawn from made-up data", "   :width: 60%", ""]
+        lines += [f"   :alt: {plot}, drawn from real data", "   :width: 60%", ""]
         lines += [f"From :ref:`the gallery <gallery-{plot.replace('_', '-')}>`, with the code.", ""]
 
 

@@ -206,11 +206,14 @@ def _draw(
     The latter is drawn for real and for shuffled vectors.
     """
     import matplotlib.pyplot as plt
+    import scanpy as sc
     from sklearn.metrics import ConfusionMatrixDisplay
 
-    from newt_sc import pl
     from newt_sc.io._atomic import atomic_path
+    from newt_sc.pl._style import palette
 
+    # in a random order, so that no half lies over the other
+    mixed = joint[np.random.default_rng(0).permutation(joint.n_obs)].copy()
     figure, grid = plt.subplots(2, 2, figsize=(10.4, 8.4), layout="constrained")
     titles = {
         "half": (
@@ -220,7 +223,11 @@ def _draw(
         "cell type": "The same map, by cell type",
     }
     for ax, (color, title) in zip(grid[0], titles.items(), strict=True):
-        pl.maps(joint, basis="X_tsne", color=color, titles=[title], size=14, ax=ax, show=False)
+        sc.pl.embedding(
+            mixed, "tsne", color=color, title="", size=56, ax=ax, show=False, frameon=False,
+            palette=palette(joint.obs[color].nunique()), legend_fontsize=8,
+        )  # fmt: skip
+        ax.set_title(title, fontsize=10, loc="left")
     for ax, way in zip(grid[1], ("newt_sc", "shuffled vectors"), strict=True):
         truth, found = np.concatenate(pairs[way], axis=1)
         table = ConfusionMatrixDisplay.from_predictions(

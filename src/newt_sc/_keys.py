@@ -102,8 +102,8 @@ def mean(slot: str) -> str:
     return f"{slot}_mean"
 
 
-def written(data: Any, key: str | None, own: str, entry: str) -> dict[str, Any]:
-    """Get what a verb of ``tl`` wrote into ``uns``; the verb is named by its own key.
+def written(data: Any, key: str | None, own: str, entry: str, verb: str = "") -> dict[str, Any]:
+    """Get what a verb of ``tl`` wrote into ``uns``; the verb is named by its own key, or given.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def written(data: Any, key: str | None, own: str, entry: str) -> dict[str, Any]:
     """
     info: Any = data.uns.get(key or own) if isinstance(key, str | None) else None
     if not isinstance(info, Mapping) or entry not in info:
-        verb = own.removeprefix("newt_")
+        verb = verb or own.removeprefix("newt_")
         msg = f"No {verb} in adata.uns[{key or own!r}]: run newt_sc.tl.{verb} first."
         raise KeyError(msg)
     return dict(info)

@@ -99,7 +99,18 @@ def test_shown(joint: ad.AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_size(joint: ad.AnnData) -> None:
     ax = nt.pl.joint_map(joint, size=7.0)
-    assert {float(s) for part in ax.collections for s in part.get_sizes()} == {7.0}
+    drawn = [part for part in ax.collections if len(part.get_offsets())]  # others are the legend
+    assert {float(s) for part in drawn for s in part.get_sizes()} == {7.0}
+
+
+def test_colours_of_ones_own_are_used(joint: ad.AnnData) -> None:
+    joint.uns["type_colors"] = ["#111111", "#22AA22", "#3333BB"]
+    ax = nt.pl.joint_map(joint, color="type")[1]
+    drawn = next(part for part in ax.collections if len(part.get_offsets()))
+    found = {mpl.colors.to_hex(tone) for tone in drawn.get_facecolors()}
+    assert found == {tone.lower() for tone in joint.uns["type_colors"]}
+    with pytest.raises(KeyError, match=r"\['other'\] are not in joint\.obs"):
+        nt.pl.joint_map(joint, color="other")
 
 
 def test_what_is_refused(joint: ad.AnnData) -> None:

@@ -37,6 +37,9 @@ def test_groups_sizes_and_scores(adata: ad.AnnData, kind: Any, scores: Any) -> N
     assert sorted(labels) == ["a (30)", "b (20)", "c (10)", "d (15)", "e (25)"]
     if scores is not None:
         shade = axes.images[0].get_array()
+        bar = figure.axes[1]
+        assert [label.get_text() for label in bar.get_yticklabels()] == ["lowest", "highest"]
+        assert "each column on its own" in bar.get_ylabel()
         assert shade.shape == (5, 2 if scores == "programs" else 1)
         order = [label[0] for label in labels]
         np.testing.assert_allclose(

@@ -73,6 +73,25 @@ def test_bars_are_the_table(predicted: Any, sort_by: str) -> None:
     inside(left.figure)
 
 
+def test_waterfall_shows_all_targets_and_names_the_known(predicted: Any) -> None:
+    table = nt.get.targets(predicted, compound="drug9", top=None)
+    ax: Any = nt.pl.targets(predicted, "drug9", kind="waterfall")
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), table["z"], rtol=1e-5)
+    known = table[table["known"]]
+    np.testing.assert_allclose(ax.lines[2].get_xdata(), known["rank"])
+    named = [text.get_text() for text in ax.texts]
+    assert {f"{row.target} ({row.rank:,})" for row in known[["target", "rank"]].itertuples()} <= {
+        *named
+    }
+    assert {f"{name} ({i + 1})" for i, name in enumerate(table["target"][:3])} <= {*named}
+    bold = [text.get_text() for text in ax.texts if text.get_fontweight() == "bold"]
+    assert len(bold) == len(known)
+    assert f"{len(known)} known" in ax.get_xlabel()
+    inside(ax.figure)
+    with pytest.raises(ValueError, match="kind is 'pie'"):
+        nt.pl.targets(predicted, "drug9", kind="pie")  # type: ignore[arg-type]
+
+
 def test_title_tells_what_is_not_answered(predicted: Any) -> None:
     table = nt.get.targets(predicted, top=1)
     mod = predicted["compound"].copy()

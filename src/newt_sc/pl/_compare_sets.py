@@ -9,18 +9,14 @@ import pandas as pd
 
 from newt_sc._docs import with_docs
 
-from ._style import LABEL, MISSING, SCALE, SMALL, canvas, dress, finish
+from ._style import LABEL, MISSING, SCALE, SMALL, canvas, dress, finish, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 __all__ = ["compare_sets"]
-
-_WIDTH = 34
 
 
 @with_docs
@@ -93,9 +89,13 @@ def compare_sets(
     dark = values[y, x] < largest / 2
     ax.scatter(x, y, s=5, c=np.where(dark, "white", "black"), linewidths=0)
     ax.set_xticks(
-        range(z.shape[1]), _labels(z.columns), rotation=45, ha="right", rotation_mode="anchor"
+        range(z.shape[1]),
+        [*map(shortened, z.columns)],
+        rotation=45,
+        ha="right",
+        rotation_mode="anchor",
     )
-    ax.set_yticks(range(z.shape[0]), _labels(z.index))
+    ax.set_yticks(range(z.shape[0]), [*map(shortened, z.index)])
     dress(ax, spines=(), length=0)
     ax.tick_params(labelsize=SMALL)
     bar = figure.colorbar(image, ax=ax, shrink=0.6, aspect=18)
@@ -137,7 +137,3 @@ def _order(z: NDArray[np.floating]) -> NDArray[np.intp]:
 
     filled = np.where(np.isfinite(z), z, 0)
     return np.asarray(leaves_list(linkage(filled, "average", optimal_ordering=True)), dtype=np.intp)
-
-
-def _labels(names: Sequence[str]) -> list[str]:
-    return [name if len(name) <= _WIDTH else f"{name[: _WIDTH - 1]}…" for name in names]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from newt_sc import _keys
 from newt_sc._docs import with_docs
 
-from ._maps import maps
-from ._style import canvas, finish
+from ._style import LABEL, canvas, dress, finish, palette
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -31,7 +32,9 @@ def joint_map(
 ) -> Figure | Axes | list[Axes] | None:
     """Plot two data sets in one map, by side and by what you name.
 
-    The title says how well they mix.
+    The title says how well they mix: compare the share of neighbours of the other side with what it
+    would be if both were one set. :func:`scanpy.pl.embedding` draws the panels, with the colours in
+    ``uns`` where there are some, and cells in a random order, so that no side hides the other.
 
     Parameters
     ----------
@@ -58,6 +61,8 @@ def joint_map(
     --------
     >>> nt.pl.joint_map(nt.tl.joint_map(adata, ref), color="cell_type")  # doctest: +SKIP
     """
+    import scanpy as sc
+
     if _keys.JOINT not in joint.uns:
         msg = f"uns[{_keys.JOINT!r}] is missing: run newt_sc.tl.joint_map."
         raise KeyError(msg)
@@ -65,8 +70,22 @@ def joint_map(
     columns = [_keys.SIDE, *([color] if isinstance(color, str) else color)]
     title = f"{told['params']['via']}: {told['mixing']:.0%} of neighbours are of the other side\n"
     titles = [f"{title}({told['mixing_expected']:.0%} if both were one set)", *columns[1:]]
+    missing = [column for column in columns if column not in joint.obs]
+    if missing:
+        msg = f"{missing} are not in joint.obs, which has {list(joint.obs.columns)}."
+        raise KeyError(msg)
     n = len(columns)
     figure, axes = canvas(ax, n=n, what=f"{n} maps", figsize=(4.6 * n, 3.6))
+    order = np.random.default_rng(0).permutation(joint.n_obs)
+    size = size or float(np.clip(20_000 / max(joint.n_obs, 1), 1, 60))
+    shown = joint[order].copy()  # scanpy writes colours into what it draws
     for one, column, text in zip(axes, columns, titles, strict=True):
-        maps(joint, basis="X_umap", color=column, titles=[text], size=size, ax=one, show=False)
+        own = f"{column}_colors" in shown.uns
+        sc.pl.embedding(
+            shown, "umap", color=column, title="", size=size, ax=one, show=False,
+            palette=None if own else palette(shown.obs[column].nunique()), legend_fontsize=LABEL,
+        )  # fmt: skip
+        dress(one, title=text, spines=("left", "bottom", "top", "right"))
+        one.set(xlabel="", ylabel="")
+        one.spines[:].set(color="#DDDDDD", linewidth=0.6)
     return finish(figure, axes, show=show, return_fig=return_fig)

@@ -42,8 +42,9 @@ def lineage(
     """Plot a lineage with the support of its branches, sizes of groups and scores beside them.
 
     A dot on a branch is filled where its support is at least 0.9, half-tone from 0.5, hollow below;
-    numbers of cells stand behind the groups. Scores are means of each group, each column on its own
-    scale from lowest to highest.
+    numbers of cells stand behind the groups. Scores are means of each group. Each column is scaled
+    on its own, from its lowest mean to its highest, as the colour bar says: compare groups within a
+    column, not columns with each other.
 
     Parameters
     ----------
@@ -87,12 +88,13 @@ def lineage(
     groups = [str(name) for name in info["groups"]]
     sizes = dict(zip(groups, np.asarray(info["sizes"]).tolist(), strict=True))
     table = _scores(adata, info, groups, scores)
-    width = 3.5 + (0.0 if table is None else 0.3 + 0.17 * table.shape[1])
-    figure, (ax,) = canvas(ax, figsize=(width, _ROW * len(groups) + 0.9))
+    width = 3.5 + (0.0 if table is None else 1.6 + 0.17 * table.shape[1])
+    above = 0.0 if table is None else 0.055 * max(len(str(name)) for name in table.columns)
+    figure, (ax,) = canvas(ax, figsize=(width, _ROW * len(groups) + 0.9 + above))
     order = _hierarchy(ax, info, groups) if kind == "hierarchy" else _spanning(ax, info, groups)
     right = ax.get_xlim()[1]
     if table is not None:
-        right = _strip(ax, table.loc[order], right)
+        right = _strip(figure, ax, table.loc[order], right)
     ax.set_yticks(range(len(order)), [f"{name} ({sizes[name]:,})" for name in order])
     ax.yaxis.tick_right()
     ax.set_ylim(len(order) - 0.4, -0.6)
@@ -214,14 +216,14 @@ def _scores(
     return values.astype(float).groupby(of).mean().reindex(groups)
 
 
-def _strip(ax: Axes, table: pd.DataFrame, start: float) -> float:
-    """Draw scores beside the tree; where they end."""
+def _strip(figure: Figure, ax: Axes, table: pd.DataFrame, start: float) -> float:
+    """Draw scores beside the tree, with a colour bar; where they end."""
     low, high = table.min(), table.max()  # NaN, and no warning, where nothing has a score
     shade = ((table - low) / (high - low).where(high > low, 1.0)).to_numpy(float)
     left = ax.get_xlim()[0]
     step = (start - left) * 0.06
     first = start + step / 2
-    ax.imshow(
+    image = ax.imshow(
         np.ma.masked_invalid(shade), aspect="auto", cmap=SCALE, vmin=0, vmax=1,
         interpolation="nearest",
         extent=(first, first + step * shade.shape[1], len(table) - 0.5, -0.5),
@@ -236,8 +238,13 @@ def _strip(ax: Axes, table: pd.DataFrame, start: float) -> float:
             ha="center",
             va="bottom",
         )
+    bar = figure.colorbar(image, ax=ax, shrink=min(1.0, 6 / len(table)), aspect=10, ticks=[0, 1])
+    bar.ax.set_yticklabels(["lowest", "highest"], fontsize=SMALL)
+    bar.set_label("mean of the group,\neach column on its own", fontsize=SMALL)
+    bar.outline.set_visible(False)
     end: float = first + step * shade.shape[1]
     ax.set_xlim(left, end)
+    ax.locator_params(axis="x", nbins=5)
     ticks = [value for value in ax.get_xticks() if 0 <= value <= start]
     ax.set_xticks(ticks)
     return end

@@ -27,7 +27,8 @@ __all__ = [
     "dress",
     "finish",
     "legend_below",
-    "point_size",
+    "palette",
+    "shortened",
     "styles",
 ]
 
@@ -128,9 +129,15 @@ def finish(
     return axes[0] if len(axes) == 1 else list(axes)
 
 
-def point_size(n: int) -> float:
-    """Area of a dot, in points squared, for n cells."""
-    return float(np.clip(8_000 / max(n, 1), 0.5, 40))
+def palette(n: int) -> list[str] | None:
+    """Colours of n groups for scanpy; ``None``, its own, where there are more than we have."""
+    return list(COLORS[:n]) if n <= len(COLORS) else None
+
+
+def shortened(name: object, most: int = 34) -> str:
+    """Cut a long name in its middle: names of one kind often differ at their end."""
+    text = str(name)
+    return text if len(text) <= most else f"{text[: most - 11]}…{text[-10:]}"
 
 
 def legend_below(figure: Figure, handles: Sequence[Any], title: str) -> None:

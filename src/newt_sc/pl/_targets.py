@@ -12,7 +12,18 @@ from newt_sc._verb import Count, checked, modality_of
 from newt_sc._warn import warn
 from newt_sc.models._target_table import Predictions
 
-from ._style import COLORS, INK, LABEL, MISSING, TITLE, canvas, dress, finish, legend_below
+from ._style import (
+    COLORS,
+    INK,
+    LABEL,
+    MISSING,
+    TITLE,
+    canvas,
+    dress,
+    finish,
+    legend_below,
+    shortened,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +38,6 @@ __all__ = ["target_reliability", "targets"]
 
 # Nearly all pairs have a probability of about 0: the most probable 1 % are those one would believe.
 _BINS, _TOP_PAIRS = 10, 0.01
-_LONGEST = 34
 
 
 @checked
@@ -37,19 +47,23 @@ def targets(
     *,
     top: Count = 10,
     sort_by: Literal["z", "probability"] = "z",
+    kind: Literal["bars", "waterfall"] = "bars",
     modality: str = "compound",
     key: str | None = None,
     ax: Axes | Sequence[Axes] | None = None,
     show: bool | None = None,
     return_fig: bool | None = None,
 ) -> Figure | Axes | list[Axes] | None:
-    """Plot the ranked targets of a compound with the evidence beside them.
+    """Plot the predicted targets of a compound: the first ones with their evidence, or all.
 
     Bars are z; those of targets that the labels have already are orange and hatched. Beside them,
     on a log scale: the prior, which is how often the target is hit by any compound, and the
     calibrated probability; and, where there are genetic signatures, the connectivity to them
     (positive: like loss of the target). The title says how reliable the first target by z is, and
     whether the compound counts as answered.
+
+    ``kind="waterfall"`` shows all targets instead, from the highest z to the lowest. Known targets
+    are marked and named with their rank, so that one sees at once whether the model finds them.
 
     Parameters
     ----------
@@ -58,15 +72,17 @@ def targets(
     compound
         Name of a signature, or of a group where these were pooled.
     top
-        Targets to show.
+        Targets to show, or to name in a waterfall.
     sort_by
-        ``"z"`` or ``"probability"``, as in :func:`newt_sc.get.targets`.
+        ``"z"`` or ``"probability"``, as in :func:`newt_sc.get.targets`. A waterfall goes by z.
+    kind
+        ``"bars"`` or ``"waterfall"``.
     modality
         Modality of the compounds. Not used for an AnnData.
     key
         ``key_added`` of :func:`newt_sc.tl.predict_targets`.
     ax
-        Axes to draw on: two, or three with genetic signatures.
+        Axes to draw on: two, or three with genetic signatures; one for a waterfall.
     %(show)s
 
     Returns
@@ -87,15 +103,21 @@ def targets(
     >>> nt.pl.targets(mdata, "clozapine")  # doctest: +SKIP
     """
     found = Predictions.of(modality_of(mdata, modality), key)
-    table = found.table(found.rows([compound]), top=top, sort_by=sort_by)
-    told = ["name", "reliability", "answered", "known_to_model"]
-    name, reliability, answered, recalled = table[told].iloc[0]
+    waterfall = kind == "waterfall"
+    table = found.table(
+        found.rows([compound]),
+        top=None if waterfall else top,
+        sort_by="z" if waterfall else sort_by,
+    )
     if not table["rank"].any():
         msg = (
             f"{compound!r} has no usable signature, so no target: it is all zero, constant or not"
             " measured."
         )
         raise ValueError(msg)
+    title = _title(table)
+    if waterfall:
+        return finish(*_waterfall(table, top, title, ax), show=show, return_fig=return_fig)
     n_axes = 3 if "connectivity" in table else 2
     figure, axes = canvas(
         ax,
@@ -113,13 +135,6 @@ def targets(
         dress(one, spines=["bottom"] if one in axes[2:] else ["left", "bottom"])
         one.tick_params(axis="y", length=0, labelleft=one is axes[0])
         one.set_ylim(len(table) - 0.4, -0.6)
-    short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
-    sure = f"reliability {reliability:.2f}"
-    if recalled:
-        sure = "the model was trained on it"
-    elif not answered:
-        sure = f"not answered ({sure})"
-    title = f"{short}\n{sure}"
     if ax is None:
         figure.suptitle(title, fontsize=TITLE, x=0.01, ha="left")
         if "known" in table and table["known"].any():
@@ -127,6 +142,51 @@ def targets(
     else:
         axes[0].set_title(title, fontsize=TITLE, loc="left")
     return finish(figure, axes, show=show, return_fig=return_fig)
+
+
+def _title(table: pd.DataFrame) -> str:
+    """Write the name of the compound, and how far to trust its first target."""
+    told = ["name", "reliability", "answered", "known_to_model"]
+    name, reliability, answered, recalled = table[told].iloc[0]
+    sure = f"reliability {reliability:.2f}"
+    if recalled:
+        sure = "the model was trained on it"
+    elif not answered:
+        sure = f"not answered ({sure})"
+    return f"{shortened(name)}\n{sure}"
+
+
+def _waterfall(table: pd.DataFrame, top: int, title: str, ax: Any) -> tuple[Figure, list[Axes]]:
+    """All targets from the highest z down: the first ones and the known ones named."""
+    table = table[table["z"].notna()].reset_index(drop=True)
+    rank, z = np.arange(1, len(table) + 1), table["z"].to_numpy()
+    known = table["known"].to_numpy(dtype=bool) if "known" in table else rank < 0
+    figure, (ax,) = canvas(ax, what="a waterfall", figsize=(4.6, 3.2))
+    ax.fill_between(rank, z, step="mid", color=COLORS[0], alpha=0.25, linewidth=0)
+    ax.plot(rank, z, color=COLORS[0], linewidth=1)
+    ax.axhline(0, color=INK, linewidth=0.6)
+    ax.plot(rank[known], z[known], "o", color=COLORS[1], markersize=5, mec=INK, mew=0.5, zorder=4)
+    ax.set_xlim(-0.02 * len(table), 1.02 * len(table))
+    named = np.flatnonzero(known | (rank <= min(top, 3)))[: max(top, 3)]
+    low, high = z.min(), z.max()
+    # Names stand in a column at the right of the curve, each at least a line below the last.
+    line, place = 0.075 * (high - low), high
+    wide = len(table)
+    for i in named:
+        place = min(z[i], place)
+        beside = max(rank[i] + 0.06 * wide, 0.3 * wide)
+        text = f"{table['target'].iloc[i]} ({rank[i]:,})"
+        ax.annotate(
+            text, (rank[i], z[i]), xytext=(beside, place),
+            fontsize=LABEL, va="center", color=INK, zorder=5,
+            fontweight="bold" if known[i] else "normal",
+            arrowprops={"arrowstyle": "-", "color": "#888888", "linewidth": 0.5, "shrinkB": 2,
+                        "relpos": (0, 0.5)},
+        )  # fmt: skip
+        place -= line
+    told = f"; {known.sum()} known (orange, bold)" if known.any() else ""
+    dress(ax, title=title, x=f"rank among {len(table):,} targets{told}", y="z")
+    return figure, [ax]
 
 
 def _known_patch() -> Patch:
