@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo house test lint docs screenshots readme baseline dist matrix mutate fuzz slow nightly tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-network bench-panels bench-programs bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
+.PHONY: help demo house test lint docs screenshots readme baseline dist matrix mutate fuzz slow nightly recipes tutorials bench-genes bench-cells bench-explain bench-lineage bench-mapping bench-network bench-panels bench-programs bench-scale bench-sets bench-speed bench-targets bench-training bench-vectors clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ readme: $(VENV)/.stamp-readme ## Execute the code of README.md and docs/index.md
 	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(VENV)/readme/bin/python .ci/readme.py README.md docs/index.md
 
 tutorials: export NEWT_SC_DATA_DIR ?= $(abspath $(wildcard ../shared/data))
-tutorials: $(VENV)/.stamp-package $(VENV)/.stamp-tutorials ## Execute the tutorials into docs/tutorials (TUTORIAL_ARGS=--shipped: without data)
+tutorials: $(VENV)/.stamp-package $(VENV)/.stamp-tutorials ## Execute the tutorials into docs/tutorials (TUTORIAL_ARGS=--check: compare with those shown; --shipped: without data)
 	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/python tutorials/run.py $(TUTORIAL_ARGS)
 
 baseline: $(VENV)/.stamp-test ## Draw the pictures that the image tests compare with, after a change that is meant
@@ -92,7 +92,11 @@ fuzz: $(VENV)/.stamp-test ## Damage 19,000 files and 1,000 inputs of verbs: each
 slow: $(VENV)/.stamp-test ## Run the tests that are too slow for every change
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m slow $(PYTEST_ARGS)
 
-nightly: dist matrix mutate fuzz slow ## What is too slow for every change: the wheel, tested where nothing else is installed; mutants; damaged files
+RECIPE_ARGS ?= --record
+recipes: $(VENV)/.stamp-package ## Execute the recipes of docs/ecosystem.md with other packages, and write its table (RECIPE_ARGS=squidpy: one of them)
+	OMP_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(BIN)/python .ci/recipes.py $(RECIPE_ARGS)
+
+nightly: dist matrix mutate fuzz slow recipes ## What is too slow for every change: the wheel, tested where nothing else is installed; mutants; damaged files; other packages
 
 clean: ## Remove .venv and everything that was built
 	rm -rf $(VENV) build dist demo_output docs/_build docs/generated

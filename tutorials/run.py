@@ -2,9 +2,12 @@
 
 ``python tutorials/run.py`` runs every ``tutorials/*.md`` from top to bottom in a new kernel, in a
 folder of its own that is removed afterwards, and prints how long each took. Names run some of them;
-``--shipped`` runs those that need no more data than comes with the packages; ``--prose`` executes
-nothing and brings text that was changed into notebooks whose code was not. The others read
+``--shipped`` runs those that need no more data than comes with the packages; the others read
 ``NEWT_SC_DATA_DIR``.
+
+``--prose`` executes nothing: it brings changed text, or code in a new format, into the notebooks.
+``--check`` writes nothing: it executes and compares with the notebooks. Words must be the same,
+numbers within 1 % or a step of the last digit shown, pictures nearly so; what differs is printed.
 
 A tutorial fails if a cell fails, if anything but a warning of newt_sc is written to stderr, if an
 output has a path of this machine in it, or if a picture is larger than 300 kB or has no alternative
@@ -13,8 +16,11 @@ text."""
 from __future__ import annotations
 
 import argparse
+import ast
 import base64
+import html
 import io
+import itertools
 import json
 import os
 import re
@@ -37,6 +43,16 @@ FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 OPTION = re.compile(r"^:(\w+): *(.*)$", re.MULTILINE)
+NUMBER = re.compile(
+    r"(?<![\w.])(?P<sign>[-+\u2212]?)(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?P<rest>\.\d+)?(?P<power>[eE][-+]?\d+)?(?![\w])"
+)
+"""A number; digits in a name, such as CD3E or GSE72857, are none."""
+TOLERANCE = 0.01
+"""How far a number may be from the one shown, as a share of it. Counts below 100 are thus exact."""
+WIDTH = 150
+"""Pictures are compared at this width: text and points that moved by a pixel then do not count."""
+MAX_RMS = 0.03
+"""Largest root mean square difference of two pictures, 1 being that of black and white."""
 SETUP = """\
 import logging
 import warnings
@@ -95,6 +111,12 @@ def code(cell: dict[str, Any]) -> str:
     return "".join(cell["source"])
 
 
+def meaning(cell: dict[str, Any]) -> tuple[str, bool]:
+    """Return what a cell does, whatever its format; a semicolon at the end shows nothing."""
+    source = code(cell)
+    return ast.dump(ast.parse(source)), source.rstrip().endswith(";")
+
+
 def faults(done: dict[str, Any]) -> list[str]:
     """Return what is wrong with the outputs of an executed notebook."""
     found = []
@@ -127,6 +149,87 @@ def faults(done: dict[str, Any]) -> list[str]:
                         ' {"alt": ...}}'
                     )
     return found
+
+
+def said(cell: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what a cell put out: kind and text, or kind and picture; a stream is one text."""
+    found: list[tuple[str, str]] = []
+    for output in cell.get("outputs", []):
+        data = output.get("data", {})
+        if "text" in output:
+            kind, value = output["name"], "".join(output["text"])
+            if found and found[-1][0] == kind:
+                value = found.pop()[1] + value
+        elif "image/png" in data:
+            kind, value = "picture", "".join(data["image/png"])
+        elif "text/html" in data:  # a table as text may leave out columns
+            page = re.sub(r"<style.*?</style>", "", "".join(data["text/html"]), flags=re.DOTALL)
+            kind, value = "table", html.unescape(re.sub(r"<[^>]+>", " ", page))
+        else:
+            kind, value = "result", "".join(data.get("text/plain", ""))
+        found.append((kind, value))
+    return found
+
+
+def value_of(number: re.Match[str]) -> tuple[float, float]:
+    """Return the value of a number and what one step of its last digit is."""
+    rest, power = number["rest"] or "", number["power"] or ""
+    plain = number["whole"].replace(",", "") + rest + power
+    sign = -1.0 if number["sign"] in ("-", "\u2212") else 1.0
+    step = 10.0 ** -max(len(rest) - 1, 0) * float(f"1{power}") if rest or power else 0.0
+    return sign * float(plain), step
+
+
+def text_difference(shown: str, found: str) -> str:
+    """Return how a text differs from the one shown, or nothing."""
+    shown, found = (" ".join(text.split()) for text in (shown, found))
+    words, others = (NUMBER.sub("#", text) for text in (shown, found))
+    if words != others:
+        pairs = enumerate(itertools.zip_longest(words, others))
+        at = next(place for place, (one, other) in pairs if one != other)
+        start = max(0, at - 30)
+        return f"{others[start : at + 50]!r}, shown is {words[start : at + 50]!r} (# is a number)"
+    for old, new in zip(NUMBER.finditer(shown), NUMBER.finditer(found), strict=True):
+        (wanted, step), (value, _) = value_of(old), value_of(new)
+        if abs(value - wanted) > max(TOLERANCE * abs(wanted), 1.01 * step):
+            before = shown[max(0, old.start() - 40) : old.start()]
+            return f"{new[0]}, shown is {old[0]}, after {before!r}"
+    return ""
+
+
+def picture_difference(shown: str, found: str) -> str:
+    """Return how a picture, base64, differs from the one shown, or nothing."""
+    import numpy as np
+    from PIL import Image
+
+    old, new = (Image.open(io.BytesIO(base64.b64decode(x))).convert("RGB") for x in (shown, found))
+    if any(abs(a - b) > 0.02 * a for a, b in zip(old.size, new.size, strict=True)):
+        return f"a picture of {new.size} pixels, shown is one of {old.size}"
+    size = (WIDTH, max(1, round(WIDTH * old.height / old.width)))
+    one, other = (
+        np.asarray(image.resize(size, Image.Resampling.BOX), dtype=float) / 255
+        for image in (old, new)
+    )
+    rms = float(np.sqrt(((one - other) ** 2).mean()))
+    return f"a picture that differs by {rms:.3f}, at most {MAX_RMS}" if rms > MAX_RMS else ""
+
+
+def differences(shown: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Return what an executed notebook puts out otherwise than the one that is shown."""
+    old, new = ([c for c in book["cells"] if c["cell_type"] == "code"] for book in (shown, found))
+    if [code(cell) for cell in old] != [code(cell) for cell in new]:
+        return ["the code is not the one that is shown: execute the tutorial without --check"]
+    differ = []
+    for number, (one, other) in enumerate(zip(old, new, strict=True), 1):
+        before, after = said(one), said(other)
+        if (kinds := [kind for kind, _ in after]) != (wanted := [kind for kind, _ in before]):
+            differ.append(f"[{number}] puts out {kinds}, shown is {wanted}")
+            continue
+        for (kind, was), (_, now) in zip(before, after, strict=True):
+            compare = picture_difference if kind == "picture" else text_difference
+            if difference := compare(was, now):
+                differ.append(f"[{number}] {difference}")
+    return differ
 
 
 def small(picture: str) -> str:
@@ -173,11 +276,12 @@ def execute(source: str) -> dict[str, Any]:
 
 
 def prose(source: str, done: dict[str, Any]) -> dict[str, Any]:
-    """Return an executed notebook with the text of the source, whose code must be the same."""
+    """Return an executed notebook with the text of the source, whose code must be the same but
+    for its format and comments."""
     new = notebook(source)
     old = [cell for cell in done["cells"] if cell["cell_type"] == "code"]
     fresh = [cell for cell in new["cells"] if cell["cell_type"] == "code"]
-    if [code(cell) for cell in old] != [code(cell) for cell in fresh]:
+    if [meaning(cell) for cell in old] != [meaning(cell) for cell in fresh]:
         raise ValueError("the code was changed, too: execute the tutorial")
     for cell, executed in zip(fresh, old, strict=True):
         cell |= {key: executed[key] for key in ("execution_count", "outputs")}
@@ -209,7 +313,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--prose", action="store_true", help="bring in changed text, execute nothing"
     )
-    parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, compare with what is shown"
+    )
     options = parser.parse_args(arguments)
     sources = {path.stem: path.read_text(encoding="utf-8") for path in sorted(SOURCES.glob("*.md"))}
     if unknown := set(options.names) - sources.keys():
@@ -236,6 +342,8 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             done = execute(sources[name])
             wrong = faults(done)
+            if options.check:
+                wrong += differences(json.loads(target.read_text(encoding="utf-8")), done)
         except Exception as error:  # of any cell: say which tutorial, and go on
             wrong = re.sub(r"\x1b\[[\d;]*m", "", str(error)).splitlines()
         if wrong:
