@@ -348,7 +348,8 @@ class PairRidge:
         X[-1] /= pivot[-1]
         for i in range(len(X) - 2, -1, -1):
             X[i] = (X[i] - beside[i] * X[i + 1]) / pivot[i]
-        return self._turn(X, "N") @ self._P.T
+        out: NDArray[np.float64] = self._turn(X, "N") @ self._P.T
+        return out
 
     def _turn(self, X: NDArray[np.float64], how: str) -> NDArray[np.float64]:
         """Multiply by Q, or for ``"T"`` by its transpose; the first row and column are the unit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -26,7 +26,7 @@ def warn_of_levels(mod: ad.AnnData) -> None:
 
     Only the first signatures are read.
     """
-    some = mod.X[:_ROWS] if mod.X is not None else np.empty(0)
+    some: Any = mod.X[:_ROWS] if mod.X is not None else np.empty(0)
     some = some.compute() if hasattr(some, "dask") else some
     values = np.asarray(some.toarray() if sparse.issparse(some) else some)
     if values.dtype.kind not in "fiu":
