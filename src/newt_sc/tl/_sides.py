@@ -19,6 +19,7 @@ from newt_sc._verb import check_layer
 from newt_sc._warn import warn
 from newt_sc.errors import FormatError
 from newt_sc.io._table import read_strings
+from newt_sc.io._text import is_gzip
 from newt_sc.pp._shared_genes import most_variable
 from newt_sc.tl._components import fit_components
 from newt_sc.tl._rows import Rows, warn_values
@@ -308,6 +309,8 @@ def read_side(path: str | PathLike[str], space: Space) -> tuple[Side, dict[str, 
     """
     from safetensors import SafetensorError, safe_open
 
+    if is_gzip(path):
+        raise FormatError(path, None, "it is compressed by gzip; unpack it first, by gunzip")
     try:
         with safe_open(path, framework="np") as file:
             told = json.loads((file.metadata() or {})["newt"])
