@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import anndata as ad
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from newt_sc.cli import _files, main
@@ -121,3 +123,28 @@ def test_what_a_dead_writer_took_away_is_read(tmp_path: Path) -> None:
     ad.AnnData(np.ones((2, 3), np.float32)).write_zarr(path)
     path.rename(tmp_path / ".a.zarr.1.old")
     assert _files.read("cells", path).shape == (2, 3)
+
+
+def test_h5ad_is_what_anndata_writes(tmp_path: Path) -> None:
+    adata = ad.AnnData(
+        np.eye(3, dtype=np.float32),
+        obs=pd.DataFrame({"a": ["x", "y", "x"], "n": [1, 2, 3]}, index=[*"abc"]),
+        layers={"l": np.eye(3)},
+        uns={"t": {"x": np.array(["a"])}},
+    )
+    for name, raw in (("plain", None), ("raw", adata)):
+        adata.raw = raw
+        adata.copy().write_h5ad(tmp_path / f"{name}1.h5ad")
+        _files.write(adata.copy(), tmp_path / f"{name}2.h5ad")
+        found = []
+        for i in (1, 2):
+            with h5py.File(tmp_path / f"{name}{i}.h5ad") as file:
+                parts: list[tuple[str, dict[str, object]]] = []
+                file.visititems(
+                    lambda key, one, parts=parts: parts.append(
+                        (key, {k: str(v) for k, v in one.attrs.items()})
+                    )
+                )
+                found.append((sorted(parts, key=str), sorted(map(str, file.attrs.items()))))
+        assert found[0] == found[1]
+        assert ad.read_h5ad(tmp_path / f"{name}2.h5ad", backed="r").shape == (3, 3)

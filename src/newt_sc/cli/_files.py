@@ -177,8 +177,14 @@ def write(data: Any, path: Path) -> None:
     else:
         from anndata.io import write_elem
 
+        # As AnnData.write_h5ad does, which takes no open file.
+        data.strings_to_categoricals()
+        if data.raw is not None:
+            data.strings_to_categoricals(data.raw.var)
         with create_hdf5(path) as file:
             write_elem(file, "/", data)
+            if data.raw is None and "raw" in file:
+                del file["raw"]
 
 
 # Columns of each role, the first that is there: without it a row says nothing.
