@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DPI = 60
 """Of the pictures that are compared."""
 
-THUMBNAIL = (180, 150)
+THUMBNAIL = (164, 140)
 """Width and height of the pictures at the top of the page, in pixels."""
 
 HEAD = """\

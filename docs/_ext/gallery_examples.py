@@ -44,13 +44,13 @@ def n_comps() -> Any:
 
 def lineage() -> Any:
     cells = sc.datasets.pbmc68k_reduced().raw.to_adata()
-    nt.tl.lineage(cells, "bulk_labels", use_rep="X_pca", root="CD34+", n_resamples=20)
+    nt.tl.lineage(cells, "bulk_labels", use_rep="X_pca", root="CD34+")
     return nt.pl.lineage(cells, scores=["S_score", "G2M_score", "percent_mito"])
 
 
 def lineage_spanning_tree() -> Any:
     cells = sc.datasets.pbmc68k_reduced().raw.to_adata()
-    nt.tl.lineage(cells, "bulk_labels", use_rep="X_pca", root="CD34+", n_resamples=20)
+    nt.tl.lineage(cells, "bulk_labels", use_rep="X_pca", root="CD34+")
     return nt.pl.lineage(cells, kind="spanning_tree")
 
 
@@ -102,7 +102,7 @@ def target_reliability() -> Any:
 def mechanism() -> Any:
     compounds = nt.datasets.l1000()["compound"]
     known = compounds.uns["targets"].groupby("compound")["target"].agg("|".join)
-    compounds.obs["target"] = known.reindex(compounds.obs_names).fillna("").to_numpy()
+    compounds.obs["target"] = known.reindex(compounds.obs_names).fillna("")
     nt.tl.mechanism(compounds, annotation="target", min_confidence=0.2)
     return nt.pl.mechanism(compounds)
 
