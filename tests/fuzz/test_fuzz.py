@@ -214,7 +214,9 @@ def test_truncated_gzip_and_zip_are_named(examples: dict[str, Example], tmp_path
         path.write_bytes(b"PK\x03\x04" + content)
         refused(one, path, "zip|may be truncated or misnamed")
         path.write_bytes(content + b"Sj\xf6gren\n")
-        refused(one, path, rf"{path.name}, line {content.count(10) + 1}: .*not UTF-8")
+        # Releases of the Hub are Latin-1: there the row is too short.
+        why = "found 1 fields" if one.reads == "read_repurposing_hub" else ".*not UTF-8"
+        refused(one, path, rf"{path.name}, line {content.count(10) + 1}: {why}")
 
 
 def odd(text: bytes) -> dict[str, bytes]:

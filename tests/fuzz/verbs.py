@@ -31,6 +31,8 @@ from newt_sc.errors import NewtError, NewtWarning
 from tests._advice import not_to_follow
 from tests.fuzz.damage import _is_ours, _told, in_time
 from tests.metrics import conftest as world
+from tests.pl.test_components import chosen
+from tests.pl.test_mapping import cells as carried
 from tests.test_every_verb import EMBEDDING, OTHERS, Kit, sets
 from tests.tl import _compounds, _planted, _sides
 
@@ -131,6 +133,15 @@ def _compared() -> pd.DataFrame:
     return nt.tl.compare_sets(given, embedding=_sides.vectors(), n_permutations=20)
 
 
+def _ranked() -> pd.DataFrame:
+    names = _sides.vectors().obs_names
+    return nt.tl.rank_sets(list(names), sets(names), embedding=_sides.vectors(), n_permutations=20)
+
+
+def _repurposed() -> pd.DataFrame:
+    return nt.tl.repurpose(pharmacology(), indication="ill 2", top=None)
+
+
 PROBABILITY, LABEL = np.linspace(0.02, 0.98, 40), np.arange(40) % 3 == 0
 SCENES: dict[str, Callable[[], Any]] = {
     "get.explanation": lambda: nt.get.explanation(explained(), _planted.GENES[3]),
@@ -157,7 +168,12 @@ SCENES: dict[str, Callable[[], Any]] = {
     "pl.gene_matching": lambda: nt.pl.gene_matching(mapped(), show=False),
     "pl.joint_map": lambda: nt.pl.joint_map(joined(), show=False),
     "pl.lineage": lambda: nt.pl.lineage(grown(), show=False),
-    "pl.maps": lambda: nt.pl.maps(joined(), basis="X_umap", color="type", show=False),
+    "pl.gene_map": lambda: nt.pl.gene_map(["GATA1", "KLF1", "CD3E"], show=False),
+    "pl.map_to_reference": lambda: nt.pl.map_to_reference(carried(), "type", show=False),
+    "pl.mechanism": lambda: nt.pl.mechanism(pharmacology(), show=False),
+    "pl.n_comps": lambda: nt.pl.n_comps(chosen([0.8, 0.7, 0.75]), show=False),
+    "pl.rank_sets": lambda: nt.pl.rank_sets(_ranked(), show=False),
+    "pl.repurpose": lambda: nt.pl.repurpose(_repurposed(), show=False),
     "pl.network": lambda: nt.pl.network(pharmacology(), compound="drug1", show=False),
     "pl.network_html": lambda: nt.pl.network_html(pharmacology(), "page.html"),
     "pl.target_reliability": lambda: nt.pl.target_reliability(pharmacology(), show=False),
