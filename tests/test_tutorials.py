@@ -297,6 +297,24 @@ def test_check_fails_where_the_outputs_differ(
     assert run.main(["--check", "--shipped"]) == 0
 
 
+def test_nothing_is_written_where_execution_stops_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def stop(source: str) -> dict[str, Any]:
+        if "two" in source:
+            raise RuntimeError
+        return prints("1")
+
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.md").write_text(f"---\n---\n{name}", encoding="utf-8")
+    monkeypatch.setattr(run, "SOURCES", tmp_path)
+    monkeypatch.setattr(run, "EXECUTED", tmp_path)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(run, "execute", stop)
+    assert run.main(["--shipped"]) == 1
+    assert [path.stem for path in tmp_path.glob("*.ipynb")] == ["one"]
+
+
 def test_prose_is_brought_in_only_where_the_code_is_the_same() -> None:
     old = "---\n---\n# A\n\n```{code-cell}\nx = 1\n```\n"
     done = run.notebook(old)

@@ -345,7 +345,8 @@ def main(arguments: list[str] | None = None) -> int:
             if options.check:
                 wrong += differences(json.loads(target.read_text(encoding="utf-8")), done)
         except Exception as error:  # of any cell: say which tutorial, and go on
-            wrong = re.sub(r"\x1b\[[\d;]*m", "", str(error)).splitlines()
+            message = f"{type(error).__name__}: {error}"  # some say nothing
+            wrong = re.sub(r"\x1b\[[\d;]*m", "", message).splitlines()
         if wrong:
             failed.append(name)
         elif not options.check:
