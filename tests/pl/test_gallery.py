@@ -91,6 +91,7 @@ def test_code_to_copy_runs_as_it_stands() -> None:
         assert max(map(len, lines)) <= 80, name  # what fits beside the contents
 
 
+@pytest.mark.filterwarnings("ignore:.*targets have no vector:newt_sc.errors.NewtWarning")
 def test_network_page(tmp_path: Path) -> None:
     (function,) = examples()["network_html"]
     function(tmp_path / "network.html")
