@@ -151,7 +151,7 @@ def main() -> None:
         density=DENSITIES,
         verbs=tuple(_verbs.VERBS),
         rows=[1_000, 10_000, 100_000],
-        compounds=[500, 2_000],
+        compounds=[500, 1_000, 2_000],
         child=None,
         folder=None,
     )

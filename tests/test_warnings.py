@@ -37,6 +37,14 @@ def silent() -> ad.AnnData:
     return out
 
 
+def intensities() -> ad.AnnData:
+    """Values as Level 3 of L1000 has them."""
+    out = Kit().compounds()
+    out.X = np.abs(out.X) + 8
+    out.obs["drug"] = out.obs_names
+    return out
+
+
 CELLS, VECTORS, DRUGS = Kit().cells, _sides.vectors(), _compounds.embedding()
 SETS = {"some": list(VECTORS.obs_names[:9]), "none": ["nobody"]}
 TRAINED = {"embedding": DRUGS, "model": _compounds.model()}
@@ -55,6 +63,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "tl.pharmacology_network": lambda: nt.tl.pharmacology_network(
         silent(), embedding=DRUGS, similarity="signature", n_rewirings=1
     ),
+    "tl.pool_signatures": lambda: nt.tl.pool_signatures(intensities(), groupby="drug"),
     "tl.predict_targets": lambda: nt.tl.predict_targets(silent(), **TRAINED),
     "tl.rank_sets": lambda: nt.tl.rank_sets(
         list(VECTORS.obs_names), SETS, embedding=VECTORS, n_permutations=9

@@ -124,7 +124,7 @@ def test_empty_and_wrong() -> None:
         nt.genes.align([], ["TP53"])
     with pytest.raises(TypeError, match=r"reference\[0\] is int"):
         nt.genes.align(["TP53"], [1])  # type: ignore[list-item]
-    with pytest.raises(ValueError, match="organism='rat'"):
+    with pytest.raises(ValueError, match="organism is 'rat'"):
         nt.genes.align(["TP53"], ["TP53"], organism="rat")  # type: ignore[arg-type]
 
 

@@ -204,7 +204,10 @@ def repurpose(
         msg = f"table lacks the columns {missing}: give what newt_sc.tl.repurpose returned."
         raise KeyError(msg)
     if table.empty:
-        msg = "table is empty, expected ranked compounds; ask for others, or include_known=True."
+        msg = (
+            "table is empty, expected ranked compounds; ask for others, or call"
+            " newt_sc.tl.repurpose(include_known=True)."
+        )
         raise ValueError(msg)
     some, areas = table.head(top), _areas(table)
     height = 1.5 + _ROW * (len(some) + len(areas))

@@ -69,7 +69,7 @@ def n_comps(
         }
         msg = (
             f"n_comps is {int(choice['n_comps'])} and {told[str(choice['by'])]}, expected a choice"
-            " by held-out genes; run newt_sc.tl.embed with n_comps='auto' and more cells."
+            " by held-out genes; call newt_sc.tl.embed(n_comps='auto') with more cells."
         )
         raise ValueError(msg)
     tried, error = np.asarray(choice["tried"]), np.asarray(choice["error"])
