@@ -46,26 +46,36 @@ class Compare:
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         """Return the short table of a whole one."""
         found = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
-        given = self.best if isinstance(self.best, dict) else {name: name for name in self.best}
-        named = {name: text for name, text in given.items() if name in found}
+        named = {name: text for name, text in self._alternatives().items() if name in found}
         wanted = {name for name in (self.ours, self.control) if name}
         if wanted - set(found) or set(self.columns) - set(header):
             return ""
-        out = []
-        for column, quantity in self.columns.items():
-            scored = [name for name in named if _NUMBER.match(found[name][column])]
-            top = max(scored, key=lambda name: _number(found[name][column]), default="")
-            best = f"{_estimate(found[top][column])}, {named[top]}" if top else "–"
-            ours = found[self.ours][column]
-            control = found[self.control][column] if self.control else ""
-            out.append([quantity, f"**{_estimate(ours)}** {_spread(ours)}".strip(), control, best])
-        kept = [i for i in range(4) if i != 2 or self.control]
-        kept = [i for i in kept if i != 3 or named]
+        out = [
+            [quantity, *self._row(column, found, named)]
+            for column, quantity in self.columns.items()
+        ]
+        kept = [0, 1, *([2] if self.control else []), *([3] if named else [])]
         names = ["quantity", "ours", "control", "best alternative"]
         text = markdown_table([names[i] for i in kept], [[row[i] for i in kept] for row in out])
-        told = {"Ours": self.ours, "Control": self.control}
-        told = {kind: f"*{kind}*: `{_plain(name)}`." for kind, name in told.items() if name}
-        return f"{text}\n\n{' '.join(told.values())}"
+        return f"{text}\n\n{self._legend()}"
+
+    def _alternatives(self) -> Mapping[str, str]:
+        return self.best if isinstance(self.best, dict) else {name: name for name in self.best}
+
+    def _legend(self) -> str:
+        named = {"Ours": self.ours, "Control": self.control}
+        return " ".join(f"*{kind}*: `{_plain(name)}`." for kind, name in named.items() if name)
+
+    def _row(
+        self, column: str, found: Mapping[str, Mapping[str, str]], named: Mapping[str, str]
+    ) -> list[str]:
+        """Ours, control and best alternative of one column."""
+        scored = [name for name in named if _NUMBER.match(found[name][column])]
+        top = max(scored, key=lambda name: _number(found[name][column]), default="")
+        best = f"{_estimate(found[top][column])}, {named[top]}" if top else "–"
+        ours = found[self.ours][column]
+        control = found[self.control][column] if self.control else ""
+        return [f"**{_estimate(ours)}** {_spread(ours)}".strip(), control, best]
 
 
 @dataclass(frozen=True)

@@ -75,14 +75,17 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
         ]
     seconds = time.perf_counter() - started
     for path, one in zip(outputs, told, strict=True):
-        text = ", ".join(
-            f"{value:,} {name}" for name, value in one.items() if isinstance(value, int)
-        )
-        slots = f"; {', '.join(one['written'])}" if one.get("written") else ""
-        say(f"{path}: {text}{slots}, {seconds:.1f} s")
+        say(f"{path}: {_counted(one)}, {seconds:.1f} s")
     for line in _first_rows(verb, results[0], options, of_table):
         say(line)
     return Report(told[0] if len(told) == 1 else told, outputs)
+
+
+def _counted(told: Mapping[str, Any]) -> str:
+    """Say how much is in a result, and where in it the new slots are."""
+    counts = [f"{value:,} {name}" for name, value in told.items() if isinstance(value, int)]
+    slots = f"; {', '.join(told['written'])}" if told.get("written") else ""
+    return ", ".join(counts) + slots
 
 
 def _first_rows(

@@ -147,13 +147,17 @@ def restored(
     signatures = arrays[base[0]], arrays[base[1]]
     centers = signatures if n_centers else None
     train = None if centers else Compounds(*signatures, arrays.get("train_fingerprints"))
-    parts = {name.partition("calibration_")[2]: value for name, value in arrays.items()}
-    calibration = Calibration(**{name: value for name, value in parts.items() if name})
-    if wrong := calibration.wrong():
-        raise ValueError(f"the calibration has {wrong}")
     units = None if train is None else space.unit(train)
     fit = Fit(space, train, centers, arrays["R"], arrays["own"], members, units)
-    return fit, calibration
+    return fit, _calibration(arrays)
+
+
+def _calibration(arrays: Mapping[str, NDArray[Any]]) -> Calibration:
+    parts = {name.partition("calibration_")[2]: value for name, value in arrays.items()}
+    out = Calibration(**{name: value for name, value in parts.items() if name})
+    if wrong := out.wrong():
+        raise ValueError(f"the calibration has {wrong}")
+    return out
 
 
 def _expect(arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]]) -> None:
