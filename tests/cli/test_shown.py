@@ -79,6 +79,28 @@ def test_shares_of_labels() -> None:
     assert _shown.first_rows("targets", targets(0)) == []
 
 
+def test_branches_with_most_support() -> None:
+    table = pd.DataFrame({"n_groups": [1, 2, 3, 4], "parent": [5, 6, 6, -1], "n_cells": 9})
+    table["support"], table["groups"] = [np.nan, 0.5, 0.9, np.nan], ["a", "a; b", "c; d; e", "all"]
+    rows = _shown.first_rows("lineage", table)[2:]
+    assert [row.split()[0] for row in rows] == ["0.9", "0.5"]  # neither leaves nor the root
+    edges = pd.DataFrame({"parent": ["a", "b"], "child": ["b", "c"], "support": [0.1, 0.2]})
+    assert [row.split()[1] for row in _shown.first_rows("lineage", edges)[2:]] == ["c", "b"]
+
+
+def test_programs_that_differ_most() -> None:
+    table = pd.DataFrame(
+        {"name": ["x", "y"], "z": [2.0, -3.0], "fdr": 0.1, "higher_in": ["A", "B"]}
+    )
+    rows = _shown.first_rows("lineage-programs", table)[2:]
+    assert [row.split() for row in rows] == [["y", "3", "0.1", "B"], ["x", "2", "0.1", "A"]]
+
+
+def test_range_of_scores() -> None:
+    table = pd.DataFrame({"T cell": [1.0, 3.0], "cell": ["a", "b"]})
+    assert _shown.first_rows("score-programs", table)[2].split() == ["T", "cell", "1", "2", "3"]
+
+
 @pytest.fixture
 def drugs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -95,7 +117,7 @@ def test_a_command_shows_rows_but_not_in_json_nor_when_quiet(
         assert main(["mechanism", "drugs.h5ad", out]) == 0
         said = capsys.readouterr().out.splitlines()
         assert said[0].startswith(f"{out}: ")
-        assert said[1] == "the most confident calls:"
+        assert said[1] == "the most confident predictions:"
         assert 3 < len(said) <= 11
         assert max(map(len, said[1:])) <= 80
     assert main(["mechanism", "drugs.h5ad", "called.tsv", "-q"]) == 0

@@ -83,7 +83,7 @@ def _mechanism(table: DataFrame) -> _Picked:
     if "confidence" not in table:  # the neighbours of one compound
         return "the nearest compounds", table[["name", "similarity", "mechanism"]]
     best = table.sort_values("confidence", ascending=False, kind="stable")
-    return "the most confident calls", best[["name", "mechanism", "confidence", "known"]]
+    return "the most confident predictions", best[["name", "mechanism", "confidence", "known"]]
 
 
 def _repurpose(table: DataFrame) -> _Picked:
@@ -101,7 +101,7 @@ def _rank_sets(table: DataFrame) -> _Picked:
 
 
 def _compare_sets(table: DataFrame) -> _Picked:
-    return "the pairs most alike", table[["a", "b", "z", "fdr", "overlap"]]
+    return "the most similar pairs", table[["a", "b", "z", "fdr", "overlap"]]
 
 
 def _nearest_genes(table: DataFrame) -> _Picked:
@@ -122,6 +122,27 @@ def _network(table: DataFrame) -> _Picked:
     return "edges", _counts(table["kind"], "kind", "edges")
 
 
+def _lineage(table: DataFrame) -> _Picked:
+    if "child" in table:
+        best = table.sort_values("support", ascending=False, kind="stable")
+        return "the best supported edges", best[["parent", "child", "support"]]
+    inner = table[(table["n_groups"] > 1) & (table["parent"] >= 0)]
+    best = inner.sort_values("support", ascending=False, kind="stable")
+    return "the best supported branches", best[["support", "n_cells", "groups"]]
+
+
+def _lineage_programs(table: DataFrame) -> _Picked:
+    # Its sign says which child is higher, and that is named.
+    best = table.assign(z=table["z"].abs()).sort_values("z", ascending=False, kind="stable")
+    return "the largest differences", best[["name", "z", "fdr", "higher_in"]]
+
+
+def _score_programs(table: DataFrame) -> _Picked:
+    numbers = table.select_dtypes("number")
+    found = numbers.agg(["min", "mean", "max"]).T.rename_axis("program").reset_index()
+    return "scores", found.rename(columns={"min": "lowest", "max": "highest"})
+
+
 def _counts(values: Any, name: str, of: str) -> DataFrame:
     """How many there are of each value, and their share."""
     counts = values.value_counts().rename_axis(name).reset_index(name=of)
@@ -138,4 +159,7 @@ _PICKED: dict[str, Callable[[DataFrame], _Picked]] = {
     "nearest-genes": _nearest_genes,
     "map-to-reference": _map_to_reference,
     "network": _network,
+    "lineage": _lineage,
+    "lineage-programs": _lineage_programs,
+    "score-programs": _score_programs,
 }

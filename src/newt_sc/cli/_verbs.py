@@ -96,8 +96,7 @@ _LISTED = (
     ),
     Verb(
         "score-programs",
-        "Score gene programs in each cell, by genes that are like theirs where these are not"
-        " measured.",
+        "Score gene programs in each cell, by related genes where their own are not measured.",
         ("tl.score_programs",),
         (Input("adata", "cells"), Input("gene_sets", "sets")),
         {"output": (*OBJECT, *TABLE)},
@@ -121,7 +120,7 @@ _LISTED = (
     ),
     Verb(
         "lineage-programs",
-        "Ask which gene sets and factors separate the branches of a lineage.",
+        "Find the gene sets and transcription factors that separate branches of a lineage.",
         ("tl.lineage_programs", "get.lineage_programs"),
         (Input("adata", "cells"),),
         {"output": (*OBJECT, *TABLE)},
