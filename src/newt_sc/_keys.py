@@ -102,16 +102,18 @@ def mean(slot: str) -> str:
     return f"{slot}_mean"
 
 
-def written(data: Any, key: str | None, own: str, entry: str, verb: str = "") -> dict[str, Any]:
+def written(
+    data: Any, key: str | None, own: str, entry: str, verb: str = "", *more: str
+) -> dict[str, Any]:
     """Get what a verb of ``tl`` wrote into ``uns``; the verb is named by its own key, or given.
 
     Raises
     ------
     KeyError
-        If it wrote nothing under this key, or not this entry.
+        If it wrote nothing under this key, or not this entry and what more is asked for.
     """
     info: Any = data.uns.get(key or own) if isinstance(key, str | None) else None
-    if not isinstance(info, Mapping) or entry not in info:
+    if not isinstance(info, Mapping) or not {entry, *more} <= info.keys():
         verb = verb or own.removeprefix("newt_")
         msg = f"No {verb} in adata.uns[{key or own!r}]: run newt_sc.tl.{verb} first."
         raise KeyError(msg)

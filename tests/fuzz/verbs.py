@@ -31,6 +31,7 @@ from newt_sc.errors import NewtError, NewtWarning
 from tests._advice import not_to_follow
 from tests.fuzz.damage import _is_ours, _told, in_time
 from tests.metrics import conftest as world
+from tests.pl.test_calls import called
 from tests.pl.test_components import chosen
 from tests.pl.test_mapping import cells as carried
 from tests.test_every_verb import EMBEDDING, OTHERS, Kit, sets
@@ -170,7 +171,7 @@ SCENES: dict[str, Callable[[], Any]] = {
     "pl.lineage": lambda: nt.pl.lineage(grown(), show=False),
     "pl.gene_map": lambda: nt.pl.gene_map(["GATA1", "KLF1", "CD3E"], show=False),
     "pl.map_to_reference": lambda: nt.pl.map_to_reference(carried(), "type", show=False),
-    "pl.mechanism": lambda: nt.pl.mechanism(pharmacology(), show=False),
+    "pl.mechanism": lambda: nt.pl.mechanism(called(), show=False),
     "pl.n_comps": lambda: nt.pl.n_comps(chosen([0.8, 0.7, 0.75]), show=False),
     "pl.rank_sets": lambda: nt.pl.rank_sets(_ranked(), show=False),
     "pl.repurpose": lambda: nt.pl.repurpose(_repurposed(), show=False),
@@ -578,21 +579,16 @@ def of_any(value: Any, draw: Draw) -> Any:
 
 WIDE = {"n_permutations", "n_resamples", "n_rewirings", "n_jobs", "path", "show"}
 """Arguments whose other values take long, or lead to other files."""
-OF_PLOTS = {"ax", "return_fig", "size", "title", "titles", "top", "fdr", "scores", "kind", "color"}
-OF_PLOTS |= {"basis", "table"}
-"""Arguments of plots that are handed to matplotlib, say what is drawn or are a table that a verb
-gave: of plots, data alone is damaged."""
 
 
 def damaged(call: Call, draw: Draw) -> Call:
     """The call with one or two arguments damaged."""
     named = list(inspect.signature(call.function).parameters)
-    fixed = WIDE | OF_PLOTS if call.name.startswith("pl.") else WIDE
     args, kwargs = [*map(copied, call.args)], {name: copied(x) for name, x in call.kwargs.items()}
     for _ in range(draw.choice((1, 1, 1, 2))):
-        every = [i for i in range(len(args)) if named[i] not in fixed]
-        places: list[Any] = 6 * every + 2 * [name for name in kwargs if name not in fixed]
-        places += [name for name in named[len(args) :] if name not in {*kwargs, *fixed}]
+        every = [i for i in range(len(args)) if named[i] not in WIDE]
+        places: list[Any] = 6 * every + 2 * [name for name in kwargs if name not in WIDE]
+        places += [name for name in named[len(args) :] if name not in {*kwargs, *WIDE}]
         if not places:
             break
         at = draw.choice(places)

@@ -74,7 +74,7 @@ def test_no_call() -> None:
         nt.pl.mechanism(adata)
     with pytest.raises(KeyError, match=r"run newt_sc\.tl\.mechanism first"):
         nt.pl.mechanism(adata, key="other")
-    with pytest.raises(ValueError, match="1 axes for accuracy and calls: expected 2"):
+    with pytest.raises(ValueError, match="1 Axes, expected 2 Axes for accuracy and calls"):
         nt.pl.mechanism(called(), ax=[plt.subplots()[1]])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -74,3 +76,26 @@ def test_errors() -> None:
         nt.pl.compare_sets(table().assign(z=np.nan))
     with pytest.raises(ValueError, match="top is 0"):
         nt.pl.compare_sets(table(), top=0)
+    with pytest.raises(ValueError, match="fdr is 2, expected a number from 0 to 1"):
+        nt.pl.compare_sets(table(), fdr=2)
+    with pytest.raises(TypeError, match="table is str 'x', expected a DataFrame; give what"):
+        nt.pl.compare_sets("x")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"table\['z'\] is object, expected numbers"):
+        nt.pl.compare_sets(table().astype({"z": object}))
+    with pytest.raises(ValueError, match="infinite"):
+        nt.pl.compare_sets(table().assign(z=np.inf))
+    with pytest.raises(ValueError, match=r"the columns \['z'\] more than once"):
+        nt.pl.compare_sets(pd.concat([table(), table()[["z"]]], axis=1))
+    with pytest.raises(ValueError, match="has the pair 'a4', 'b4' more than once"):
+        nt.pl.compare_sets(pd.concat([table(), table().iloc[[24]]]))
+
+
+@pytest.mark.parametrize("kind", ["Float64", np.float32, "Int64"])
+def test_numbers_of_other_types_are_drawn(kind: Any) -> None:
+    given = table()
+    given["z"] = given["z"].round().astype(kind)
+    given.loc[3, "z"] = None if kind == "Float64" else 1
+    image = nt.pl.compare_sets(given).images[0].get_array()
+    assert np.ma.compressed(image).sum() == given["z"].sum()
+    assert image.mask.sum() == (kind == "Float64")
+    plt.close("all")

@@ -88,7 +88,7 @@ def test_attention_on_ones_own_axes(weighed, plain) -> None:
     figure, axes = plt.subplots(1, 2)
     assert nt.pl.attention(weighed, ax=axes) == list(axes)
     assert nt.pl.attention(plain, ax=axes[0], return_fig=True) is figure
-    with pytest.raises(ValueError, match="2 axes for effect: expected 1"):
+    with pytest.raises(ValueError, match="ax has 2 Axes, expected 1 Axes for effect"):
         nt.pl.attention(plain, ax=axes)
 
 
@@ -99,4 +99,9 @@ def test_attention_errors(plain) -> None:
         nt.pl.attention(plain, [])
     with pytest.raises(nt.errors.GeneMatchError, match="1 of 2 genes"):
         nt.pl.attention(plain, [GENES[9], "nosuchgene"])
+    for changed in (plain.obsm["newt_effect"].iloc[:, :1], plain.obsm["newt_effect"].astype(str)):
+        other = plain.copy()
+        other.obsm["newt_effect"] = changed
+        with pytest.raises(KeyError, match=r"newt_effect.*expected numbers in each of .* run newt"):
+            nt.pl.attention(other)
     assert plt.get_fignums() == []

@@ -103,6 +103,21 @@ def test_size(joint: ad.AnnData) -> None:
     assert {float(s) for part in drawn for s in part.get_sizes()} == {7.0}
 
 
+def test_columns_that_may_lack_values(joint: ad.AnnData) -> None:
+    """As ``tl.joint_map`` writes them where one side alone has such a column."""
+    joint.obs["kept"] = pd.array([True, False, None] * (N // 3), dtype="boolean")
+    joint.obs["n"] = pd.array([5, None] * (N // 2), dtype="Int64")
+    joint.obs["told"] = pd.array(["a", "b", None] * (N // 3), dtype="string")
+    axes = nt.pl.joint_map(joint, color=["kept", "n", "told"])
+    legend = [text.get_text() for text in axes[1].get_legend().get_texts()]
+    assert legend[:2] == ["False", "True"]
+    assert [points(ax) for ax in axes] == [N] * 4
+    assert joint.obs["kept"].dtype == "boolean"
+    joint.obsm["X_umap"] = joint.obsm["X_umap"][:, :1]
+    with pytest.raises(ValueError, match="expected two columns of numbers; run newt_sc"):
+        nt.pl.joint_map(joint)
+
+
 def test_colours_of_ones_own_are_used(joint: ad.AnnData) -> None:
     joint.uns["type_colors"] = ["#111111", "#22AA22", "#3333BB"]
     ax = nt.pl.joint_map(joint, color="type")[1]
@@ -116,6 +131,15 @@ def test_colours_of_ones_own_are_used(joint: ad.AnnData) -> None:
 def test_what_is_refused(joint: ad.AnnData) -> None:
     with pytest.raises(KeyError, match="nothing"):
         nt.pl.joint_map(joint, color="nothing")
+    with pytest.raises(ValueError, match="size is 0, expected a number above 0"):
+        nt.pl.joint_map(joint, size=0)
+    for lacking in ({}, {"params": {"via": "rotated"}, "mixing": 0.3}, "mixing"):
+        joint.uns["newt_joint"] = lacking
+        with pytest.raises(KeyError, match=r"run newt_sc[.]tl[.]joint_map first"):
+            nt.pl.joint_map(joint)
+    joint.uns["newt_joint"] = {"params": {}, "mixing": "much", "mixing_expected": None}
+    with pytest.raises(ValueError, match="expected the method and two shares"):
+        nt.pl.joint_map(joint)
     del joint.uns["newt_joint"]
-    with pytest.raises(KeyError, match=r"uns\['newt_joint'\] is missing: run newt_sc.tl.joint_map"):
+    with pytest.raises(KeyError, match=r"No joint_map in adata.uns\['newt_joint'\]: run newt_sc"):
         nt.pl.joint_map(joint)

@@ -68,7 +68,32 @@ def test_bad_input(adata: ad.AnnData) -> None:
         nt.pl.lineage(adata, scores=["type"])
     with pytest.raises(ValueError, match="kind"):
         nt.pl.lineage(adata, kind="radial")  # type: ignore[arg-type]
+    adata.obsm["wide"] = np.zeros((adata.n_obs, 0))
+    for empty in ([], "wide"):
+        with pytest.raises(ValueError, match="scores is empty, expected columns with numbers"):
+            nt.pl.lineage(adata, scores=empty)
     plt.close("all")
+
+
+@pytest.mark.parametrize("name", ["branches", "spanning_tree"])
+def test_a_changed_tree_is_refused(adata: ad.AnnData, name: str) -> None:
+    written = adata.uns["newt_lineage"]
+    table = written[name]
+    for changed, found in (
+        (table.iloc[:0], "has 0 rows"),
+        (table.iloc[:3], "has 3 rows"),
+        (table.drop(columns="support"), "the columns"),
+        ({}, "has dict"),
+    ):
+        adata.uns["newt_lineage"] = {**written, name: changed}
+        with pytest.raises(ValueError, match=rf"\['{name}'\].*{found}.* run newt_sc\.tl"):
+            nt.pl.lineage(adata)
+    adata.uns["newt_lineage"] = {**written, "branches": written["branches"].assign(parent=0)}
+    with pytest.raises(ValueError, match="expected a tree from the last node down"):
+        nt.pl.lineage(adata)
+    del adata.uns["newt_lineage"]["sizes"]
+    with pytest.raises(KeyError, match="No lineage"):
+        nt.pl.lineage(adata)
 
 
 def test_what_has_no_score_is_left_blank(adata: ad.AnnData) -> None:

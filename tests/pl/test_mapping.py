@@ -105,7 +105,9 @@ def test_wrong_input() -> None:
         nt.pl.map_to_reference(adata, "type", key="other")
     with pytest.raises(KeyError, match=r"'leiden' is not in adata\.obs"):
         nt.pl.map_to_reference(adata, "leiden")
-    with pytest.raises(ValueError, match="kind is 'chord', expected 'confusion' or 'sankey'"):
+    with pytest.raises(KeyError, match=r"array\(.* is not in adata\.obs"):
+        nt.pl.map_to_reference(adata, np.array(["type", "b"]))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="kind is 'chord', expected one of 'confusion', 'sankey'"):
         nt.pl.map_to_reference(adata, "type", kind="chord")  # type: ignore[arg-type]
     adata.obs["none"] = pd.Categorical([None] * adata.n_obs, ["a"])
     with pytest.raises(ValueError, match=r"obs\['none'\] is missing for all cells"):

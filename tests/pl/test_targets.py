@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 import newt_sc as nt
 from newt_sc.errors import NewtWarning
@@ -119,7 +120,9 @@ def test_ones_own_axes(predicted: Any, with_evidence: Any) -> None:
     assert nt.pl.targets(predicted, "drug1", ax=axes[:2]) == list(axes[:2])
     assert axes[0].get_title("left").startswith("drug1\n")
     assert nt.pl.targets(with_evidence, "drug1", ax=axes, return_fig=True) is figure
-    with pytest.raises(ValueError, match="2 axes for z, prior and connectivity: expected 3"):
+    with pytest.raises(
+        ValueError, match="ax has 2 Axes, expected 3 Axes for z, prior and connectivity"
+    ):
         nt.pl.targets(with_evidence, "drug1", ax=axes[:2])
 
 
@@ -140,6 +143,19 @@ def test_errors(
     with pytest.raises(error, match=text):
         nt.pl.targets(predicted, compound, **options)
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("kind", [str, "narrow", "sparse"])
+def test_replaced_predictions_are_refused_or_read(predicted: Any, kind: Any) -> None:
+    mod = predicted["compound"].copy()
+    z = mod.obsm["newt_targets"]
+    if kind == "sparse":
+        mod.obsm["newt_targets"] = sparse.csr_matrix(np.nan_to_num(z))
+        assert nt.get.targets(mod, compound="drug1", top=1)["z"].item() == np.nanmax(z[1])
+        return
+    mod.obsm["newt_targets"] = z[:, :2] if kind == "narrow" else z.astype(str)
+    with pytest.raises(ValueError, match=r"obsm\['newt_targets'\] is .* run newt_sc\.tl\.predict"):
+        nt.pl.target_reliability(mod)
 
 
 def test_reliability(predicted: Any) -> None:
@@ -183,7 +199,7 @@ def test_reliability_is_of_cross_fitted_compounds(predicted: Any) -> None:
 def test_reliability_on_ones_own_axes_and_errors(predicted: Any) -> None:
     figure, axes = plt.subplots(1, 2)
     assert nt.pl.target_reliability(predicted, ax=axes, return_fig=True) is figure
-    with pytest.raises(ValueError, match="1 axes for precision and calibration"):
+    with pytest.raises(ValueError, match="1 Axes, expected 2 Axes for precision and calibration"):
         nt.pl.target_reliability(predicted, ax=axes[:1])
     plt.close(figure)
     mod = predicted["compound"].copy()

@@ -75,7 +75,7 @@ class Predictions:
         KeyError
             If there are none under this key.
         ValueError
-            If signatures were added since.
+            If signatures were added since, or the predictions are no longer numbers of targets.
         """
         slot = key or _keys.TARGETS
         info: Any = mod.uns.get(slot)
@@ -94,17 +94,17 @@ class Predictions:
                 " newt_sc.tl.predict_targets again."
             )
             raise ValueError(msg)
-        evidence = mod.obsm.get(f"{slot}_connectivity")
+        evidence, n = f"{slot}_connectivity", len(info["targets"])
         rows = ("reliability", "answered", "known_to_model", "cross_fitted")
         names = pd.Index(np.asarray(info["compound"], dtype=object)[at])
         return cls(
             signatures=mod.obs_names,
             names=names,
             targets=pd.Index(np.asarray(info["targets"], dtype=object)),
-            z=np.asarray(mod.obsm[slot]),
-            probability=np.asarray(mod.obsm[f"{slot}_probability"]),
-            fdr=np.asarray(mod.obsm[f"{slot}_fdr"]),
-            connectivity=None if evidence is None else np.asarray(evidence),
+            z=_numbers(mod, slot, n),
+            probability=_numbers(mod, f"{slot}_probability", n),
+            fdr=_numbers(mod, f"{slot}_fdr", n),
+            connectivity=_numbers(mod, evidence, n) if evidence in mod.obsm else None,
             of_targets={name: np.asarray(info[name]) for name in _OF_TARGETS},
             of_rows={name: np.asarray(info[name])[at] for name in rows},
             told=pd.DataFrame(info["told"]),
@@ -213,6 +213,19 @@ class Predictions:
         if self.labels is not None:
             columns["known"] = told(self.known(rows)[row, column], False)
         return pd.DataFrame(columns)
+
+
+def _numbers(mod: AnnData, slot: str, n: int) -> NDArray[Any]:
+    """Get a table of compounds x targets; people may have put another in its place."""
+    stored: Any = mod.obsm[slot]
+    found: NDArray[Any] = np.asarray(stored.toarray() if hasattr(stored, "toarray") else stored)
+    if found.dtype.kind not in "fiub" or found.shape[1:] != (n,):
+        msg = (
+            f"obsm[{slot!r}] is {found.dtype} of shape {found.shape}, expected numbers of {n}"
+            " targets; run newt_sc.tl.predict_targets again."
+        )
+        raise ValueError(msg)
+    return found
 
 
 def shown_names(mod: AnnData, own: pd.Index | None = None) -> NDArray[np.object_]:

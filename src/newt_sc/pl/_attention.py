@@ -9,7 +9,7 @@ import numpy as np
 
 from newt_sc import _keys
 from newt_sc import genes as gene_names
-from newt_sc._docs import with_docs
+from newt_sc._verb import checked
 from newt_sc.errors import GeneMatchError
 from newt_sc.genes._align import require_overlap
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["attention"]
 
 
-@with_docs
+@checked
 def attention(
     embedding: AnnData,
     genes: str | Sequence[str] | None = None,
@@ -61,7 +61,7 @@ def attention(
     Raises
     ------
     KeyError
-        If there is no explanation under this key.
+        If there is no explanation under this key, or not the numbers that belong to it.
     ValueError
         If the number of axes does not fit, or no gene is named.
     GeneMatchError
@@ -78,9 +78,9 @@ def attention(
         msg = f"No explanation in embedding.uns[{slot!r}]: run newt_sc.tl.explain first."
         raise KeyError(msg)
     names = [str(name) for name in info["modalities"]]
-    tables = {"effect": embedding.obsm[info["slots"]["effect"]][names]}
+    tables = {"effect": _table(embedding, info["slots"]["effect"], names)}
     if info["attention"]:
-        tables["attention"] = embedding.obsm[_keys.ATTENTION][names]
+        tables["attention"] = _table(embedding, _keys.ATTENTION, names)
     rows = (
         None
         if genes is None
@@ -99,6 +99,24 @@ def attention(
         if i:
             one.tick_params(axis="y", labelleft=False)
     return finish(figure, axes, show=show, return_fig=return_fig)
+
+
+def _table(embedding: AnnData, slot: str, names: list[str]) -> pd.DataFrame:
+    """Get a table of genes x modalities; people may have put another in its place."""
+    found: Any = embedding.obsm.get(slot)
+    have = list(getattr(found, "columns", ()))
+    twice = len({*have}) < len(have)
+    if (
+        twice
+        or not {*names} <= {*have}
+        or any(found[name].dtype.kind not in "fiub" for name in names)
+    ):
+        msg = (
+            f"obsm[{slot!r}] has the columns {have}, expected numbers in each of {names}; run"
+            " newt_sc.tl.explain again."
+        )
+        raise KeyError(msg)
+    return found[names].astype(float)
 
 
 def _rows(given: list[str], embedding: AnnData) -> list[int]:

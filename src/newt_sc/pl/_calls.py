@@ -10,6 +10,7 @@ import pandas as pd
 from newt_sc import _kernels, _keys
 from newt_sc._verb import Count, checked, modality_of
 
+from ._given import table_of
 from ._style import COLORS, INK, LABEL, MISSING, SMALL, canvas, dress, finish, shortened
 
 if TYPE_CHECKING:
@@ -198,15 +199,14 @@ def repurpose(
     >>> table = nt.tl.repurpose(mdata, indication="hypertension")  # doctest: +SKIP
     >>> nt.pl.repurpose(table)  # doctest: +SKIP
     """
-    wanted = ("name", "score", "known", "auroc", "auroc_low", "auroc_high")
-    missing = [name for name in wanted if name not in table]
-    if missing:
-        msg = f"table lacks the columns {missing}: give what newt_sc.tl.repurpose returned."
-        raise KeyError(msg)
+    numbers = ["score", "known", "auroc", "auroc_low", "auroc_high"]
+    if "auroc_beyond_mechanism" in table:
+        numbers.append("auroc_beyond_mechanism")
+    table = table_of(table, "repurpose", names=["name"], numbers=numbers)
     if table.empty:
         msg = (
-            "table is empty, expected ranked compounds; ask for others, or call"
-            " newt_sc.tl.repurpose(include_known=True)."
+            "table is empty, expected ranked compounds; ask newt_sc.tl.repurpose for others, or"
+            " for known ones by newt_sc.tl.repurpose(include_known=True)."
         )
         raise ValueError(msg)
     some, areas = table.head(top), _areas(table)

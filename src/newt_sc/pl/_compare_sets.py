@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from newt_sc._docs import with_docs
+from newt_sc._verb import Count, Share, checked
 
+from ._given import table_of
 from ._style import LABEL, MISSING, SCALE, SMALL, canvas, dress, finish, shortened
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["compare_sets"]
 
 
-@with_docs
+@checked
 def compare_sets(
     table: pd.DataFrame,
     *,
-    top: int = 20,
-    fdr: float = 0.05,
+    top: Count = 20,
+    fdr: Share = 0.05,
     ax: Axes | None = None,
     show: bool | None = None,
     return_fig: bool | None = None,
@@ -56,7 +57,7 @@ def compare_sets(
     KeyError
         If the table lacks a column.
     ValueError
-        If ``top`` is below 1 or no pair has a z.
+        If ``top`` is below 1, ``fdr`` is not a share, no pair has a z, or one stands twice.
 
     Examples
     --------
@@ -65,13 +66,7 @@ def compare_sets(
     """
     import matplotlib.pyplot as plt
 
-    missing = [name for name in ("a", "b", "z", "fdr") if name not in table]
-    if missing:
-        msg = f"table lacks the columns {missing}: give what newt_sc.tl.compare_sets returned."
-        raise KeyError(msg)
-    if top < 1:
-        msg = f"top is {top}, expected at least 1."
-        raise ValueError(msg)
+    table = table_of(table, "compare_sets", names=("a", "b"), numbers=("z", "fdr"))
     z, marked = _tables(table, top, fdr)
     rows, columns = z.shape
     figure, (ax,) = canvas(ax, figsize=(2.6 + 0.2 * columns, 1.9 + 0.2 * rows))
@@ -113,12 +108,22 @@ def _tables(table: pd.DataFrame, top: int, fdr: float) -> tuple[pd.DataFrame, pd
         .astype({"a": str, "b": str})
     )
     if pairs.empty:
-        raise ValueError("No pair of the table has a z.")
+        msg = "No pair of the table has a z, expected at least one; compare larger sets."
+        raise ValueError(msg)
     both = pairs
     if table.attrs.get("itself"):  # each pair stands once: draw it twice
         both = pd.concat([pairs, pairs.rename(columns={"a": "b", "b": "a"})]).sort_values(
             "z", ascending=False
         )
+    twice = both[both.duplicated(["a", "b"])]
+    if len(twice):
+        a, b = (shortened(twice[name].iloc[0]) for name in ("a", "b"))
+        msg = (
+            f"table has the pair {a!r}, {b!r} more than once, expected each pair once; give what"
+            " newt_sc.tl.compare_sets returned, of one collection or of two with names of their"
+            " own."
+        )
+        raise ValueError(msg)
     rows, columns = both["a"].unique()[:top], both["b"].unique()[:top]
     shown = both[both["a"].isin(rows) & both["b"].isin(columns)]
     z = shown.pivot(index="a", columns="b", values="z").reindex(index=rows, columns=columns)

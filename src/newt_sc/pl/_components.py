@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from newt_sc import _keys
-from newt_sc._docs import with_docs
+from newt_sc._verb import checked
 
 from ._style import COLORS, INK, LABEL, canvas, dress, finish
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["n_comps"]
 
 
-@with_docs
+@checked
 def n_comps(
     adata: AnnData,
     *,
@@ -69,7 +69,7 @@ def n_comps(
         }
         msg = (
             f"n_comps is {int(choice['n_comps'])} and {told[str(choice['by'])]}, expected a choice"
-            " by held-out genes; call newt_sc.tl.embed(n_comps='auto') with more cells."
+            " by held-out genes; run newt_sc.tl.embed(n_comps='auto') on more cells."
         )
         raise ValueError(msg)
     tried, error = np.asarray(choice["tried"]), np.asarray(choice["error"])

@@ -101,6 +101,8 @@ def gene_map(
         If no gene is named, there are more than 24 sets, or the embedding has fewer than ten genes.
     GeneMatchError
         If none of the genes is in the embedding.
+    FileNotFoundError, FormatError
+        If the embedding or the sets are no file, or cannot be read.
 
     Warns
     -----

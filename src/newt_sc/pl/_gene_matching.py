@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from newt_sc import _keys
-from newt_sc._docs import with_docs
+from newt_sc._verb import checked
 
 from ._style import COLORS, LABEL, canvas, dress, finish
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["gene_matching"]
 
 
-@with_docs
+@checked
 def gene_matching(
     adata: AnnData,
     *,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from newt_sc import _keys
-from newt_sc._docs import with_docs
+from newt_sc._verb import checked
 
 from ._style import COLORS, LABEL, MISSING, SCALE, SMALL, TITLE, canvas, dress, finish
 
@@ -25,9 +25,14 @@ _ROW = 0.19  # inches a group
 _STRONG, _FAIR = 0.9, 0.5
 _TREE = "#333333"
 _ENDS = ("child", "parent")
+_ENTRIES = ("groups", "sizes", "params", "spanning_tree")
+_COLUMNS = {
+    "branches": ("parent", "length", "support", "n_groups"),
+    "spanning_tree": (*_ENDS, "support", "in_paga"),
+}
 
 
-@with_docs
+@checked
 def lineage(
     adata: AnnData,
     *,
@@ -74,17 +79,16 @@ def lineage(
     KeyError
         If there is no lineage, or the scores are not there.
     ValueError
-        If ``kind`` is not known or scores are not numbers.
+        If ``kind`` is not known, scores are none or not numbers, or what
+        :func:`newt_sc.tl.lineage` wrote was changed.
 
     Examples
     --------
     >>> nt.tl.lineage(adata, "cell_type", root="HSC")  # doctest: +SKIP
     >>> nt.pl.lineage(adata)  # doctest: +SKIP
     """
-    info = _keys.written(adata, key, _keys.LINEAGE, "branches")
-    if kind not in ("hierarchy", "spanning_tree"):
-        msg = f"kind is {kind!r}, expected 'hierarchy' or 'spanning_tree'."
-        raise ValueError(msg)
+    info = _keys.written(adata, key, _keys.LINEAGE, "branches", "", *_ENTRIES)
+    _check_trees(info, key or _keys.LINEAGE)
     groups = [str(name) for name in info["groups"]]
     sizes = dict(zip(groups, np.asarray(info["sizes"]).tolist(), strict=True))
     table = _scores(adata, info, groups, scores)
@@ -114,6 +118,31 @@ def lineage(
         label += f"\nsupport: ● ≥ {_STRONG}, grey ≥ {_FAIR}, ○ below"
     ax.set_xlabel(label, fontsize=LABEL, loc="left")
     return finish(figure, [ax], show=show, return_fig=return_fig)
+
+
+def _check_trees(info: dict[str, Any], key: str) -> None:
+    """Refuse trees that are not as the verb wrote them."""
+    n = len(info["groups"])
+    for name, columns in _COLUMNS.items():
+        table = info[name]
+        have = list(getattr(table, "columns", ()))
+        least = n if name == "branches" else n - 1
+        if n == 0 or not {*columns} <= {*have} or len(table) < least or len(info["sizes"]) != n:
+            found = f"{len(table)} rows and the columns {have}" if have else type(table).__name__
+            msg = (
+                f"uns[{key!r}][{name!r}] has {found}, expected {max(least, 1)} rows or more and"
+                f" the columns {list(columns)}; run newt_sc.tl.lineage again."
+            )
+            raise ValueError(msg)
+    # A node stands before the one above it, and the root last: else there is no way down.
+    parent = np.asarray(info["branches"]["parent"])
+    known = parent.dtype.kind in "if"
+    if not (known and parent[-1] < 0 and (parent[:-1] > np.arange(len(parent) - 1)).all()):
+        msg = (
+            f"uns[{key!r}]['branches'] has the parents {parent.tolist()[:8]}, expected a tree from"
+            " the last node down; run newt_sc.tl.lineage again."
+        )
+        raise ValueError(msg)
 
 
 def _below(parent: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -209,6 +238,9 @@ def _scores(
             )
             raise KeyError(msg)
         values = adata.obs[names]
+    if not values.shape[1]:
+        msg = "scores is empty, expected columns with numbers; name one, or None for no scores."
+        raise ValueError(msg)
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in values.dtypes):
         msg = f"scores are {[str(kind) for kind in values.dtypes]}, expected numbers."
         raise ValueError(msg)

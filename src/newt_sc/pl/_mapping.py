@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from newt_sc import _keys
-from newt_sc._docs import with_docs
+from newt_sc._verb import checked
 
 from ._style import COLORS, INK, LABEL, MISSING, SMALL, TITLE, canvas, dress, finish, shortened
 
@@ -25,7 +26,7 @@ _CELL = 0.24  # inches of a row of the matrix
 _LEAST = 0.05  # share of a row that is written into the matrix
 
 
-@with_docs
+@checked
 def map_to_reference(
     adata: AnnData,
     truth: str,
@@ -78,12 +79,9 @@ def map_to_reference(
     _keys.written(adata, key, _keys.MAPPING, "n_abstained", "map_to_reference")
     column = f"{key or _keys.MAPPING}_label"
     for name in (column, truth):
-        if name not in adata.obs:
+        if not isinstance(name, Hashable) or name not in adata.obs:
             msg = f"{name!r} is not in adata.obs, which has {list(adata.obs.columns)}."
             raise KeyError(msg)
-    if kind not in ("confusion", "sankey"):
-        msg = f"kind is {kind!r}, expected 'confusion' or 'sankey'."
-        raise ValueError(msg)
     counts = _counts(adata.obs[truth], adata.obs[column])
     if counts.empty:
         msg = f"obs[{truth!r}] is missing for all cells, expected known types or clusters."

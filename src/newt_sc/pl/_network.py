@@ -127,6 +127,7 @@ def network(
     return finish(figure, [ax], show=show, return_fig=return_fig)
 
 
+@checked
 def network_html(
     mdata: MuData | AnnData,
     path: str | PathLike[str],

@@ -14,6 +14,7 @@ from newt_sc._verb import Count, Organism, Share, checked
 from newt_sc.datasets._embedding import resolve_embedding
 from newt_sc.genes._sets import align_sets, rankings
 
+from ._given import table_of
 from ._style import COLORS, INK, MISSING, SMALL, canvas, dress, finish, shortened
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def rank_sets(
         If the table is empty, has several groups and none is named, only one of ``ranked_genes``
         and ``gene_sets`` is given, they do not give the scores of the table, or the number of axes
         does not fit.
+    FileNotFoundError, FormatError
+        If the embedding or the sets are no file, or cannot be read.
 
     Examples
     --------
@@ -129,10 +132,8 @@ def _rows(
     table: pd.DataFrame, sets: str | Sequence[str] | None, group: str | None, top: int
 ) -> pd.DataFrame:
     """Rows of the table to show, in its order."""
-    missing = [name for name in ("set", "score", "z", "fdr", "peak") if name not in table]
-    if missing:
-        msg = f"table lacks the columns {missing}: give what newt_sc.tl.rank_sets returned."
-        raise KeyError(msg)
+    numbers = ("score", "z", "fdr", "peak")
+    table = table_of(table, "rank_sets", names=["set"], numbers=numbers)
     found = _of_group(table.dropna(subset="z"), group)
     if sets is not None:
         wanted = [sets] if isinstance(sets, str) else list(sets)
@@ -236,7 +237,8 @@ def _curves(
         best = (U[ranked] @ U[members[name]].T).max(axis=1, initial=-1).astype(np.float64)
         running = np.cumsum(best - best.mean())
         sums.append(running)
-        if at > running.size or not np.isclose(running[at - 1], score, rtol=_SAME, atol=1e-3):
+        inside = 1 <= at <= running.size
+        if not inside or not np.isclose(running[int(at) - 1], score, rtol=_SAME, atol=1e-3):
             found = running[np.abs(running).argmax()]
             msg = (
                 f"The running sum of {name!r} goes to {found:.3g}, expected {score:.3g} as in the"
@@ -252,7 +254,7 @@ def _curves(
         tone, row = COLORS[i % len(COLORS)], table.iloc[i]
         text = f"{shortened(row['set'])} (z {row['z']:.1f}, FDR {row['fdr']:.2g})"
         axes[0].plot(np.arange(1, running.size + 1), running, color=tone, lw=1.3, label=text)
-        axes[0].plot(at, running[at - 1], "o", color=tone, markersize=4)
+        axes[0].plot(at, running[int(at) - 1], "o", color=tone, markersize=4)
         where = np.flatnonzero(np.isin(ranked, members[row["set"]])) + 1
         axes[1].vlines(where, i - 0.4, i + 0.4, color=tone, linewidth=0.6)
     axes[0].axhline(0, color=MISSING, linewidth=0.8, zorder=0)

@@ -70,18 +70,28 @@ def canvas(
 
     Raises
     ------
+    TypeError
+        If what was given is not Axes.
     ValueError
         If the number of axes is not n; ``what`` says what is drawn on them.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.axes import Axes
 
     if ax is None:
         figure, grid = plt.subplots(n if rows else 1, 1 if rows else n, squeeze=False, **subplots)
         figure.set_layout_engine("constrained", w_pad=0.07, h_pad=0.07)
         return figure, list(grid.ravel())
-    axes = list(np.ravel(np.asarray(ax, dtype=object)))
+    axes = [ax] if isinstance(ax, str) else list(np.ravel(np.asarray(ax, dtype=object)))
+    wanted = f"{n} Axes{f' for {what}' if what else ''}"
+    advice = f"give {'it' if n == 1 else 'them'} as matplotlib.pyplot.subplots makes, or None"
+    wrong = [one for one in axes if not isinstance(one, Axes)]
+    if wrong:
+        found = f"{type(wrong[0]).__name__} {repr(wrong[0])[:80]}"
+        msg = f"ax is or has {found}, expected {wanted}; {advice}."
+        raise TypeError(msg)
     if len(axes) != n:
-        msg = f"{len(axes)} axes for {what}: expected {n}."
+        msg = f"ax has {len(axes)} Axes, expected {wanted}; {advice}."
         raise ValueError(msg)
     return cast("Figure", axes[0].figure), axes
 
