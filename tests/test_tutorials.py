@@ -280,6 +280,24 @@ def test_outputs_that_are_shown_are_compared(name: str) -> None:
     assert changed
 
 
+def test_a_map_may_turn_but_not_change_its_colours() -> None:
+    """Points of UMAP fall elsewhere on another processor."""
+
+    def told(image: Image.Image) -> str:
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        return base64.b64encode(buffer.getvalue()).decode()
+
+    image = Image.new("RGB", (300, 300), "white")
+    image.paste("navy", (20, 30, 120, 90))
+    turned = image.transpose(Image.Transpose.ROTATE_180)
+    assert run.picture_difference(told(image), told(turned))
+    assert not run.picture_difference(told(image), told(turned), moves=True)
+    other = image.copy()
+    other.paste("red", (20, 30, 120, 90))
+    assert run.picture_difference(told(image), told(other), moves=True)
+
+
 def test_check_fails_where_the_outputs_differ(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
