@@ -42,6 +42,7 @@ def targets(n: int) -> pd.DataFrame:
     first = pd.DataFrame({"name": names, "rank": 1, "target": "EGFR", "z": 5.0})
     first["probability"] = 0.5
     first["reliability"] = np.linspace(0.1, 0.9, n)
+    first["known_to_model"] = False
     return pd.concat([first, first.assign(rank=2, target="KIT")], ignore_index=True)
 
 
@@ -65,6 +66,28 @@ def test_groups_share_the_rows() -> None:
     assert [row.split()[1] for row in rows[:2]] == ["s1", "s3"]
     rows = _shown.first_rows("rank-sets", table.drop(columns="group"))[2:]
     assert [row.split()[0] for row in rows] == [f"s{i}" for i in range(8)]
+
+
+def test_compounds_that_the_model_was_trained_on_are_marked() -> None:
+    table = targets(3).assign(known_to_model=[True, False, False] * 2)
+    header, *rows = _shown.first_rows("targets", table)[1:]
+    assert header.split()[-2:] == ["trained", "on"]
+    assert [row.split()[-1] for row in rows] == ["no", "no", "yes"]
+
+
+def test_a_list_of_compounds_says_how_good_it_is() -> None:
+    table = pd.DataFrame({"rank": [1], "name": "x", "score": 0.1, "known": False})
+    table[["auroc", "auroc_low", "auroc_high"]] = [0.52, 0.4, 0.61]
+    title = _shown.first_rows("repurpose", table)[0]
+    assert title == "the first compounds (known ones: AUROC 0.52, 0.40 to 0.61):"
+    title = _shown.first_rows("repurpose", table.assign(auroc=np.nan))[0]
+    assert title == "the first compounds (accuracy not measured):"
+
+
+def test_mixing_of_a_joint_map() -> None:
+    table = pd.DataFrame({"newt_side": list("aab"), "newt_other_side": [0.2, 0.4, 0.5]})
+    rows = [row.split() for row in _shown.first_rows("joint-map", table)[2:]]
+    assert rows == [["a", "2", "0.3"], ["b", "1", "0.5"]]
 
 
 def test_shares_of_labels() -> None:

@@ -70,7 +70,7 @@ def test_no_call() -> None:
     right = nt.pl.mechanism(adata)[1]
     assert [text.get_text() for text in right.texts] == ["no compound"]
     adata.uns["newt_mechanism"]["calls"]["confidence"] = np.nan
-    with pytest.raises(ValueError, match="No call has a confidence"):
+    with pytest.raises(ValueError, match="No prediction has a confidence"):
         nt.pl.mechanism(adata)
     with pytest.raises(KeyError, match=r"run newt_sc\.tl\.mechanism first"):
         nt.pl.mechanism(adata, key="other")

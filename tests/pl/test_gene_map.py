@@ -15,7 +15,7 @@ import pytest
 
 import newt_sc as nt
 from newt_sc.datasets import _gene_map
-from newt_sc.errors import GeneMatchError
+from newt_sc.errors import GeneMatchError, NewtWarning
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,8 @@ def test_another_embedding_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delattr(_gene_map, "_plane")  # would fail if it were computed again
     second = _gene_map.gene_map(own())
     np.testing.assert_array_equal(first.xy, second.xy)
-    ax: Any = nt.pl.gene_map(["TP53", own().obs_names[3]], embedding=own())
+    with pytest.warns(NewtWarning, match="Not found: 'TP53'"):
+        ax: Any = nt.pl.gene_map(["TP53", own().obs_names[3]], embedding=own())
     assert len(ax.collections[0].get_offsets()) == 60
 
 
@@ -109,6 +110,13 @@ def test_titles_of_sets() -> None:
     assert _gene_map._title("GO:0000012", "single strand break repair") == (
         "single strand break repair"
     )
+
+
+def test_genes_that_are_not_there_are_named() -> None:
+    with pytest.warns(NewtWarning, match="nobody"):
+        nt.pl.gene_map(["TP53", "MDM2", "nobody"])
+    with pytest.warns(NewtWarning, match=r"sets \['c'\] have no gene in the embedding"):
+        nt.pl.gene_map({"p": ["TP53", "MDM2"], "c": ["nobody"]})
 
 
 def test_wrong_input() -> None:

@@ -99,6 +99,13 @@ def test_no_cell_has_a_label() -> None:
         assert ax.get_title("left") == "20 cells, 100% without a label"
 
 
+def test_numbers_of_clusters_are_not_compared() -> None:
+    adata = cells()
+    adata.obs["newt_mapping_label"] = adata.obs["cluster"]
+    ax = nt.pl.map_to_reference(adata, "cluster")
+    assert "right" not in ax.get_title("left")
+
+
 def test_wrong_input() -> None:
     adata = cells()
     with pytest.raises(KeyError, match=r"run newt_sc\.tl\.map_to_reference first"):

@@ -115,6 +115,11 @@ def test_errors_say_what_to_do() -> None:
         nt.tl.repurpose(adata, indication="ILL")
     with pytest.raises(KeyError, match="predict_targets first"):
         nt.tl.repurpose(adata, genes=["EGFR"], embedding=_compounds.embedding())
+    alone = adata.copy()
+    of_one = alone.obs["indication"].astype(str).str.contains("ill 1")
+    alone.obs["indication"] = np.where(of_one, "ill 1", "")
+    with pytest.raises(ValueError, match=r"no other indication than 'ill 1'.*Annotate other"):
+        nt.tl.repurpose(alone, indication="ill 1")
     with pytest.raises(ValueError, match="top is 0"):
         nt.tl.repurpose(adata, indication="ill 1", top=0)
     nt.tl.predict_targets(adata, model=_compounds.model(), embedding=_compounds.embedding())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import time
 from argparse import Namespace
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from newt_sc._settings import logger
 
@@ -72,12 +72,18 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
             without = ("X", "layers", "raw") if options.embedding_only else ()
             _store.copy_elements(source, target, without=(*without, *stale))
             _store.write_element(target, f"uns/{uns}", info)
-            n_comps = int(target[f"obsm/{slot}"].shape[1])
+            n_dims = int(target[f"obsm/{slot}"].shape[1])
     report = info["genes"]
     say(
         f"{output}: {adata.n_obs:,} cells, {report['n_matched']:,} of {report['n_genes']:,} genes"
-        f" matched, {info['n_genes_used']:,} used, {n_comps} components,"
+        f" matched, {info['n_genes_used']:,} used, {_dimensions(info, n_dims)},"
         f" {time.perf_counter() - started:.1f} s"
     )
     told = {"rows": adata.n_obs, "columns": adata.n_vars, "written": sorted(written)}
     return Report(told | {uns: facts(info)}, [output])
+
+
+def _dimensions(info: Mapping[str, Any], n_dims: int) -> str:
+    """Say how many principal components there were, and in how many dimensions they stand."""
+    turned = f"{n_dims} dimensions"
+    return f"{info['choice']['n_comps']} components in {turned}" if "choice" in info else turned

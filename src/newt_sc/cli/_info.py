@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["demo", "run"]
 
+_OTHERS = (
+    *(".gct", ".gctx", ".gmt", ".gz", ".h5mu", ".npz", ".safetensors"),
+    *(".csv", ".tsv", ".txt"),
+)
+"""What other commands read; one that is named wrongly is told by its content."""
+
 
 def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     """Say what a file holds."""
@@ -28,6 +34,9 @@ def run(_: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
     if not path.exists() and path.suffix:
         msg = f"{path} does not exist."
         raise FileNotFoundError(msg)
+    if path.is_file() and path.suffix in _OTHERS:
+        msg = f"{path} ends in {path.suffix}, expected .h5ad or .zarr: info reads no other file."
+        raise ValueError(msg)
     adata = (
         _files.read_cells(path, backed=True) if path.exists() else datasets.embedding(options.what)
     )

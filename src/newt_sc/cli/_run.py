@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "facts", "given", "of_vectors", "progress_from", "run"]
 
+_SLOTS = 6  # that are named of all that were written
 _OBJECTS = (".h5ad", ".zarr", ".h5mu")
 _EXPORTS = {".graphml": "write_graphml", ".cyjs": "write_cytoscape", ".html": "write_network_html"}
 
@@ -84,8 +85,10 @@ def run(verb: Verb, options: Namespace, say: Callable[[str], None]) -> Report:
 def _counted(told: Mapping[str, Any]) -> str:
     """Say how much is in a result, and where in it the new slots are."""
     counts = [f"{value:,} {name}" for name, value in told.items() if isinstance(value, int)]
-    slots = f"; {', '.join(told['written'])}" if told.get("written") else ""
-    return ", ".join(counts) + slots
+    slots = sorted(told.get("written", ()), key=lambda name: "newt" not in name)
+    more = [f"and {len(slots) - _SLOTS} more"] if len(slots) > _SLOTS else []
+    named = ", ".join([*slots[:_SLOTS], *more])
+    return ", ".join(counts) + (f"; {named}" if named else "")
 
 
 def _first_rows(
@@ -220,6 +223,8 @@ def _table(call: str, adata: Any, key: str | None) -> DataFrame:
         table = adata.obsm[key or _keys.PROGRAMS].rename_axis("cell")
     elif call == "tl.map_to_reference":
         table = adata.obs.filter(regex=f"^{key or _keys.MAPPING}_").rename_axis("cell")
+    elif call == "tl.joint_map":
+        table = adata.obs[[_keys.SIDE, _keys.OTHER_SIDE]].rename_axis("cell")
     else:
         table = adata.var.filter(regex=f"^{key or _keys.GENES}").rename_axis("gene")
     return table

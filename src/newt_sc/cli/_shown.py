@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from newt_sc import _keys
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -76,6 +78,9 @@ def _targets(table: DataFrame) -> _Picked:
     first = table[table["rank"] == 1].drop_duplicates(["name", "target"])
     first = first.sort_values("reliability", ascending=False, kind="stable")
     names = ["name", "target", "z", "probability", "reliability"]
+    if first["known_to_model"].any():  # there the model recalls what it was told
+        names.append("trained on")
+        first = first.rename(columns={"known_to_model": "trained on"})
     return "the most reliable compounds and their first target", first[names]
 
 
@@ -87,7 +92,10 @@ def _mechanism(table: DataFrame) -> _Picked:
 
 
 def _repurpose(table: DataFrame) -> _Picked:
-    return "the first compounds", table[["rank", "name", "score", "known"]]
+    area, low, high = table[["auroc", "auroc_low", "auroc_high"]].iloc[0]
+    worth = f"known ones: AUROC {area:.2f}, {low:.2f} to {high:.2f}"
+    title = f"the first compounds ({worth if area == area else 'accuracy not measured'})"
+    return title, table[["rank", "name", "score", "known"]]
 
 
 def _rank_sets(table: DataFrame) -> _Picked:
@@ -116,6 +124,13 @@ def _map_to_reference(table: DataFrame) -> _Picked:
         return "", table.iloc[:0]
     labels = table[names[0]].astype(object)
     return "labels", _counts(labels.where(labels.notna(), "(none: abstained)"), "label", "cells")
+
+
+def _joint_map(table: DataFrame) -> _Picked:
+    sides = table.groupby(_keys.SIDE, observed=True, sort=False)[_keys.OTHER_SIDE]
+    found = sides.agg(["size", "mean"]).reset_index()
+    found.columns = ["side", "cells", "share of neighbours from the other side"]
+    return "mixing", found
 
 
 def _network(table: DataFrame) -> _Picked:
@@ -158,6 +173,7 @@ _PICKED: dict[str, Callable[[DataFrame], _Picked]] = {
     "compare-sets": _compare_sets,
     "nearest-genes": _nearest_genes,
     "map-to-reference": _map_to_reference,
+    "joint-map": _joint_map,
     "network": _network,
     "lineage": _lineage,
     "lineage-programs": _lineage_programs,

@@ -80,8 +80,8 @@ def mechanism(
     calls: pd.DataFrame = info["calls"]
     if not calls["confidence"].notna().any():
         msg = (
-            "No call has a confidence, expected some; give the mechanisms of 20 drugs or more to"
-            " newt_sc.tl.mechanism."
+            "No prediction has a confidence, expected some: too few mechanisms are known, or too"
+            " few predictions are right; give newt_sc.tl.mechanism more known ones."
         )
         raise ValueError(msg)
     table = _answered(calls).head(top)
@@ -236,12 +236,14 @@ def repurpose(
 def _areas(table: pd.DataFrame) -> list[tuple[str, float, float, float]]:
     """Areas with their intervals: of this list, and of all indications beside it."""
     first, told = table.iloc[0], table.attrs.get("accuracy", {})
-    out = [("this list", first["auroc"], first["auroc_low"], first["auroc_high"])]
+    n = f", {told['n_known']:,.0f} known" if "n_known" in told else ""
+    out = [(f"this list{n}", first["auroc"], first["auroc_low"], first["auroc_high"])]
     if "auroc_beyond_mechanism" in first:
         out.append(("beyond the same mechanism", first["auroc_beyond_mechanism"], np.nan, np.nan))
     if "mean_auroc" in told:
         name = f"mean of {int(told['n_indications'])} indications"
-        out.append((name, told["mean_auroc"], told["mean_low"], told["mean_high"]))
+        ends = [told.get(end, np.nan) for end in ("mean_low", "mean_high")]
+        out.append((name, told["mean_auroc"], *ends))
     if "mean_beyond_mechanism" in told:
         out.append(("mean, beyond the mechanism", told["mean_beyond_mechanism"], np.nan, np.nan))
     return [(name, float(a), float(low), float(high)) for name, a, low, high in out]

@@ -11,6 +11,7 @@ import numpy as np
 
 from newt_sc import genes as gene_names
 from newt_sc._verb import Count, Organism, checked
+from newt_sc._warn import warn
 from newt_sc.datasets._embedding import resolve_embedding
 from newt_sc.datasets._gene_map import GeneMap
 from newt_sc.datasets._gene_map import gene_map as map_of
@@ -66,8 +67,8 @@ def gene_map(
 
     Genes that know of each other lie close. Regions carry the name of the pathway or process that
     is most enriched in them; where none stands out they have no name. Without genes of your own the
-    regions are coloured. With them, all others are grey, each set has a colour and a marker, and
-    the genes are named if there are at most ``top`` of them.
+    regions are coloured. With them, all others are grey, each set has a colour (from the ninth on
+    another marker, too), and the genes are named if there are at most ``top`` of them.
 
     Take the map to see where genes lie, and not as a measure: a plane cannot keep all distances.
     :func:`newt_sc.tl.nearest_genes` and :func:`newt_sc.tl.compare_sets` measure in full.
@@ -163,7 +164,7 @@ def _sets(genes: Any, names: pd.Index, organism: Organism) -> dict[str, NDArray[
             raise ValueError(msg)
         found = gene_names.align(given, names, organism=organism)
         require_overlap(found, given, names, what="genes")
-        warn_coverage(found, what="genes")
+        warn_coverage(found, 1.0, what="your list")
         return {"": np.unique(found.index[found.index >= 0])}
     sets = gene_names.gene_sets(genes)
     if len(sets) > _MOST:
@@ -171,6 +172,8 @@ def _sets(genes: Any, names: pd.Index, organism: Organism) -> dict[str, NDArray[
         raise ValueError(msg)
     B = align_sets(sets, names, organism=organism, what="genes").members
     rows = np.split(B.indices.astype(np.intp), B.indptr[1:-1])
+    if none := [name for name, some in zip(sets, rows, strict=True) if not some.size]:
+        warn(f"the sets {none[:5]} have no gene in the embedding: nothing is drawn of them")
     return dict(zip(sets, rows, strict=True))
 
 

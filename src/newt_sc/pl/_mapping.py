@@ -113,7 +113,8 @@ def _counts(truth: pd.Series, label: pd.Series) -> pd.DataFrame:
 def _told(counts: pd.DataFrame) -> str:
     total = int(counts.to_numpy().sum())
     none = int(counts.get(_NONE, pd.Series(0)).sum())
-    shared = [name for name in counts.index if name in counts.columns]
+    # Numbers of clusters are the same on both sides by chance.
+    shared = [name for name in counts.index if name in counts.columns and not name.isdecimal()]
     text = f"{total:,} cells, {none / total:.0%} without a label"
     if not shared or none == total:
         return text

@@ -72,7 +72,7 @@ def targets(
     compound
         Name of a signature, or of a group where these were pooled.
     top
-        Targets to show, or to name in a waterfall.
+        Targets to show. A waterfall names the first three, and the known ones, up to so many.
     sort_by
         ``"z"`` or ``"probability"``, as in :func:`newt_sc.get.targets`. A waterfall goes by z.
     kind

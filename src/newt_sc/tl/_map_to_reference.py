@@ -80,6 +80,9 @@ def map_to_reference(
     mouse. Each cell takes the label that most of its nearest reference cells have. If too few
     agree, it gets no label.
 
+    Give labels of single cell types, and join them to broad ones afterwards. The cells of a broad
+    label, such as myeloid cells, lie far from its centre, and many of them get no label.
+
     ``via`` says how both sides come into one space. Leave it at ``"auto"`` unless you know better:
 
     - ``"shared"``: PCA of both on the genes that both measure. Best where there are such genes.
@@ -244,7 +247,7 @@ def _warn_mapped(
     if abstained.mean() > 0.5:
         warn(
             f"{abstained.sum()} of {abstained.size} cells abstain: is the reference of the same"
-            " tissue, and are both sides log-normalised?"
+            " tissue, are both sides log-normalised, and does no label hold several types?"
         )
 
 

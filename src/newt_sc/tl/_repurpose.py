@@ -121,7 +121,7 @@ def repurpose(
         has the indication, or there are no predicted targets and genes are given.
     ValueError
         If not exactly one of ``indication`` and ``genes`` is given, the column ``annotation`` is
-        empty, or a parameter is out of range.
+        empty or has no other indication, or a parameter is out of range.
     GeneMatchError
         If none of the genes is in the embedding.
 
@@ -177,6 +177,13 @@ def _by_indication(
         )
         msg = f"No compound has the indication {indication!r}; there are {near} and others."
         raise KeyError(msg)
+    if not np.delete(has, at, axis=1)[space.known].any():
+        msg = (
+            f"obs[{annotation!r}] has no other indication than {indication!r}, expected some:"
+            " compounds are ranked by how much more similar they are to its drugs than to other"
+            " drugs. Annotate other drugs, too, or give genes=."
+        )
+        raise ValueError(msg)
     S = space.similarity()
     K = space.kernel(S, _GAMMA)
     usable = has & space.known[:, None]
@@ -262,6 +269,7 @@ def _interval(
 ) -> dict[str, float]:
     """Area under the ROC curve with its bootstrap interval; NaN where there is too little."""
     out = dict.fromkeys(("auroc", "auroc_low", "auroc_high"), float("nan"))
+    out["n_known"] = float(y.sum())
     if not 2 <= y.sum() < len(y):
         return out
     draws = _kernels.bootstrap_rows(len(y), _N_BOOTSTRAP, random_state=random_state)
