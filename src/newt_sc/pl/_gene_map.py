@@ -187,11 +187,11 @@ class _Places:
         self.span = np.ptp(xy, axis=0)
         self.taken: list[tuple[float, float, float, float]] = []
 
-    def free(self, at: NDArray[np.floating], text: str) -> tuple[float, float]:
+    def free(self, at: NDArray[np.floating], text: str, size: float = SMALL) -> tuple[float, float]:
         """Return the free place that is nearest to a point."""
         lines = text.split("\n")
-        wide = (max(map(len, lines)) + 1) / 115 * self.span[0]
-        tall = 0.026 * len(lines) * self.span[1]
+        wide = (max(map(len, lines)) + 1) / 115 * self.span[0] * size / SMALL
+        tall = 0.026 * len(lines) * self.span[1] * size / SMALL
         angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
         rings = np.array([(r * np.cos(a), r * np.sin(a)) for r in _RINGS for a in angles])
         x, y = (at + rings * self.span).T
@@ -228,7 +228,7 @@ def _name_genes(ax: Axes, xy: NDArray[np.floating], names: list[str], places: _P
     wide, tall = 0.02 * places.span
     places.taken += [(float(x), float(y), wide, tall) for x, y in xy]  # names leave dots in sight
     for at, name in zip(xy, names, strict=True):
-        x, y = places.free(at + [0, 0.025] * places.span, name)
+        x, y = places.free(at + [0, 0.025] * places.span, name, LABEL)
         ax.plot([at[0], x], [at[1], y], color="#888888", linewidth=0.5, zorder=5.5)
         _write(ax, x, y, name, fontsize=LABEL, color=INK, fontstyle="italic", zorder=7)
 

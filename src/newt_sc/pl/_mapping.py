@@ -130,7 +130,9 @@ def _confusion(counts: pd.DataFrame, ax: Axes | None, truth: str) -> tuple[Figur
     wide = max(len(shortened(name)) for name in counts.index) * 0.06
     tall = max(len(shortened(name)) for name in counts.columns) * 0.045
     figure, (ax,) = canvas(
-        ax, figsize=(max(3.6, 1.5 + wide + _CELL * 1.15 * m), max(2.4, 1.1 + tall + _CELL * n))
+        ax,
+        # The title stands above the matrix, however few columns that has.
+        figsize=(1.5 + wide + max(2.4, _CELL * 1.15 * m), max(2.4, 1.1 + tall + _CELL * n)),
     )
     shades = LinearSegmentedColormap.from_list("share", ["#FFFFFF", COLORS[0]])
     image = ax.imshow(shares, cmap=shades, vmin=0, vmax=1, aspect="auto")

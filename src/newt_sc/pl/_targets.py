@@ -169,15 +169,12 @@ def _waterfall(table: pd.DataFrame, top: int, title: str, ax: Any) -> tuple[Figu
     ax.set_xlim(-0.02 * len(table), 1.02 * len(table))
     named = np.flatnonzero(known | (rank <= min(top, 3)))[: max(top, 3)]
     low, high = z.min(), z.max()
-    # Names stand in a column at the right of the curve, each at least a line below the last.
-    line, place = 0.075 * (high - low), high
-    wide = len(table)
+    # Names stand in a column beside the plot, each a line below the last: the curve is free.
+    line, place = (high - low) / max(len(named) - 1, 13), high
     for i in named:
-        place = min(z[i], place)
-        beside = max(rank[i] + 0.06 * wide, 0.3 * wide)
         text = f"{table['target'].iloc[i]} ({rank[i]:,})"
         ax.annotate(
-            text, (rank[i], z[i]), xytext=(beside, place),
+            text, (rank[i], z[i]), xytext=(1.06 * len(table), place), annotation_clip=False,
             fontsize=LABEL, va="center", color=INK, zorder=5,
             fontweight="bold" if known[i] else "normal",
             arrowprops={"arrowstyle": "-", "color": "#888888", "linewidth": 0.5, "shrinkB": 2,
