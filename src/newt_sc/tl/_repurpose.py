@@ -108,9 +108,10 @@ def repurpose(
     ``auroc_high``), and, for indications, ``auroc_beyond_mechanism``, where drugs do not count as
     evidence for one of the same mechanism. For genes, it is the area for compounds with one of them
     as a known target: it measures how well targets are found, not whether hitting them helps. NaN
-    where fewer than two drugs are positive. ``attrs["accuracy"]`` has, for indications, also
-    ``mean_auroc`` over all indications of five drugs or more, ``mean_low``, ``mean_high``
-    (bootstrap over indications), ``mean_beyond_mechanism`` and ``n_indications``.
+    where fewer than two drugs are positive. ``attrs["accuracy"]`` has also
+    ``n_known``, the number of positive drugs, and, for indications, ``mean_auroc`` over all
+    indications of five drugs or more, ``mean_low``, ``mean_high`` (bootstrap over indications),
+    ``mean_beyond_mechanism`` and ``n_indications``.
 
     Raises
     ------
